@@ -1,0 +1,5 @@
+//! Tagalong: a sidecar HTTP cache that forgets exactly the right responses.
+
+pub mod body;
+pub mod clock;
+pub mod model;

@@ -1,0 +1,12 @@
+//! Plain data that every part shares: no I/O, no clock, no tasks.
+
+pub mod entry;
+pub mod glob;
+pub mod key;
+pub mod mistake;
+pub mod outcome;
+pub mod request;
+pub mod stamp;
+pub mod tag;
+pub mod time;
+pub mod units;

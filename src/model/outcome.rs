@@ -1,0 +1,190 @@
+//! What became of a request: one word each for the header, the log line and the metric label.
+
+/// What became of a request (design.md §3, RFC 9211).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answered from the store; `ttl` is the rest of its life in seconds.
+    Hit {
+        /// Seconds until the entry expires.
+        ttl: i64,
+    },
+    /// Answered by the app.
+    Forwarded {
+        /// Why the store could not answer.
+        why: Forward,
+        /// What became of the app's response.
+        end: End,
+    },
+    /// Answered by somebody else's fill.
+    Collapsed {
+        /// Why the store could not answer.
+        why: Forward,
+    },
+    /// Refused without asking the app: the client wanted a stored response only (`only-if-cached`).
+    OnlyIfCached,
+}
+
+/// Why a request was forwarded to the app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forward {
+    /// Nothing is stored under its key.
+    UriMiss,
+    /// Something is stored under its key, for other values of the fields in `Vary`.
+    VaryMiss,
+    /// What is stored has expired.
+    Expired,
+    /// A tag of what is stored has a new version.
+    Invalidated,
+    /// The client asked for a fresh one.
+    Request,
+    /// Its method is not cached.
+    Method,
+    /// It was not looked up.
+    Bypass(Bypass),
+}
+
+/// Why a request was not looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bypass {
+    /// Its rule says `cache: false`.
+    Rule,
+    /// It carries credentials and its rule does not key on them (L12).
+    Authorization,
+    /// It carries a cookie and what is stored is not for sharing (L12).
+    Cookie,
+    /// It has a body, which the key does not hold.
+    RequestBody,
+    /// It asks for another protocol.
+    Upgrade,
+    /// It asks for a part of the response, and the whole is not stored.
+    Range,
+    /// Its head has more than the key may hold.
+    KeyTooLong,
+}
+
+/// What became of the app's response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is meant for the store.
+    Stored,
+    /// It is not stored, for this reason.
+    NotStored(NoStore),
+    /// It was never meant for the store.
+    Passed,
+}
+
+/// Why a response was not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoStore {
+    /// `no-store` in the response or the request.
+    NoStore,
+    /// `private` in the response.
+    Private,
+    /// It sets a cookie (L12).
+    SetCookie,
+    /// The request had a cookie and the response is not explicitly for sharing (L12).
+    Cookie,
+    /// Nothing says how long it is fresh.
+    NoFreshness,
+    /// Its life is over, or it has none.
+    AlreadyExpired,
+    /// Its status is not one that may be stored.
+    Status,
+    /// Its method is not one whose responses are stored.
+    Method,
+    /// `Vary: *`.
+    VaryAny,
+    /// It is a part of the whole.
+    Partial,
+    /// One of its tags was incremented after the app was asked (L1).
+    Raced,
+    /// It carries more tags than `limits` allow.
+    TooManyTags,
+    /// The app's own version of one of its tags is not the newest.
+    OldVersion,
+    /// A placeholder of one of its rule's tags has no value.
+    MissingTagValue,
+    /// It is larger than `limits.max_object`.
+    TooLarge,
+    /// Its body did not arrive whole.
+    Cut,
+    /// The app could not be reached or did not answer properly.
+    UpstreamFailed,
+}
+
+impl Outcome {
+    /// The word for the log line and the metric label.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Hit { .. } => "hit",
+            Outcome::Collapsed { .. } => "collapsed",
+            Outcome::OnlyIfCached => "only-if-cached",
+            Outcome::Forwarded { why, .. } => match why {
+                Forward::UriMiss | Forward::VaryMiss => "miss",
+                Forward::Expired => "expired",
+                Forward::Invalidated => "invalidated",
+                Forward::Request => "request",
+                Forward::Method => "method",
+                Forward::Bypass(_) => "bypass",
+            },
+        }
+    }
+
+    /// The reason behind the word, where there is one: the `detail` of `Cache-Status`.
+    pub fn detail(self) -> Option<&'static str> {
+        match self {
+            Outcome::Hit { .. } | Outcome::Collapsed { .. } => None,
+            Outcome::OnlyIfCached => Some("only-if-cached"),
+            Outcome::Forwarded {
+                end: End::NotStored(reason),
+                ..
+            } => Some(reason.word()),
+            Outcome::Forwarded { why, .. } => match why {
+                Forward::Expired => Some("expired"),
+                Forward::Invalidated => Some("invalidated"),
+                Forward::Bypass(reason) => Some(reason.word()),
+                Forward::UriMiss | Forward::VaryMiss | Forward::Request | Forward::Method => None,
+            },
+        }
+    }
+}
+
+impl Bypass {
+    /// The `detail` of `Cache-Status`, and the metric label.
+    pub fn word(self) -> &'static str {
+        match self {
+            Bypass::Rule => "rule",
+            Bypass::Authorization => "authorization",
+            Bypass::Cookie => "cookie",
+            Bypass::RequestBody => "request-body",
+            Bypass::Upgrade => "upgrade",
+            Bypass::Range => "range",
+            Bypass::KeyTooLong => "key-too-long",
+        }
+    }
+}
+
+impl NoStore {
+    /// The `detail` of `Cache-Status`, and the metric label.
+    pub fn word(self) -> &'static str {
+        match self {
+            NoStore::NoStore => "no-store",
+            NoStore::Private => "private",
+            NoStore::SetCookie => "set-cookie",
+            NoStore::Cookie => "cookie",
+            NoStore::NoFreshness => "no-freshness",
+            NoStore::AlreadyExpired => "already-expired",
+            NoStore::Status => "status",
+            NoStore::Method => "method",
+            NoStore::VaryAny => "vary-any",
+            NoStore::Partial => "partial",
+            NoStore::Raced => "raced",
+            NoStore::TooManyTags => "too-many-tags",
+            NoStore::OldVersion => "old-version",
+            NoStore::MissingTagValue => "missing-tag-value",
+            NoStore::TooLarge => "too-large",
+            NoStore::Cut => "cut",
+            NoStore::UpstreamFailed => "upstream-failed",
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! A request's head, with the authority it is for worked out.
+
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, Method, Uri, header};
+use thiserror::Error;
+
+/// A request's head as rules and policy see it.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Method, target, version and fields, as the client sent them.
+    pub parts: Parts,
+    /// `http` or `https`: how the client reached us.
+    pub scheme: &'static str,
+    /// Host and port the request is for (RFC 9110 §7.2): lower case, the scheme's default port left out.
+    pub host: Box<str>,
+}
+
+/// Why a request is for no host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum HostError {
+    /// HTTP/1.1 requires `Host` (RFC 9112 §3.2).
+    #[error("the request has no Host")]
+    Missing,
+    /// Two `Host` fields are how one request is made to mean two.
+    #[error("the request has more than one Host")]
+    Several,
+    /// Not a host with an optional port.
+    #[error("the request's Host is malformed")]
+    Malformed,
+}
+
+impl Head {
+    /// Works out which host the request is for: the target's authority over `Host` (RFC 9112 §3.2.2). Where neither
+    /// is there, an HTTP/1.0 request is for the empty host.
+    ///
+    /// # Errors
+    ///
+    /// See [`HostError`]; the answer is 400.
+    pub fn new(parts: Parts, scheme: &'static str) -> Result<Head, HostError> {
+        let host = host(&parts, scheme)?;
+        Ok(Head {
+            parts,
+            scheme,
+            host,
+        })
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.parts.method
+    }
+
+    /// The fields.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// The path as sent: neither decoded nor normalised.
+    pub fn path(&self) -> &str {
+        match self.parts.uri.path() {
+            "" => "/",
+            path => path,
+        }
+    }
+
+    /// The query as sent, without the `?`; an empty one differs from none.
+    pub fn query(&self) -> Option<&str> {
+        self.parts.uri.query()
+    }
+
+    /// The origin, `scheme://host`.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.host)
+    }
+
+    /// The absolute URI: origin, path and query as sent. A path of `*` (OPTIONS) stays as it is.
+    pub fn absolute_uri(&self) -> String {
+        let mut uri = self.origin();
+        uri.push_str(self.path());
+        if let Some(query) = self.query() {
+            uri.push('?');
+            uri.push_str(query);
+        }
+        uri
+    }
+}
+
+fn host(parts: &Parts, scheme: &str) -> Result<Box<str>, HostError> {
+    let mut fields = parts.headers.get_all(header::HOST).iter();
+    let field = fields.next();
+    if fields.next().is_some() {
+        return Err(HostError::Several);
+    }
+    if let Some(authority) = parts.uri.authority() {
+        return normalised(authority, scheme);
+    }
+    match field {
+        None if parts.version == http::Version::HTTP_10 => Ok("".into()),
+        None => Err(HostError::Missing),
+        Some(field) if field.is_empty() => Ok("".into()),
+        Some(field) => {
+            let authority =
+                Authority::try_from(field.as_bytes()).map_err(|_| HostError::Malformed)?;
+            normalised(&authority, scheme)
+        }
+    }
+}
+
+fn normalised(authority: &Authority, scheme: &str) -> Result<Box<str>, HostError> {
+    if authority.as_str().contains('@') {
+        return Err(HostError::Malformed);
+    }
+    let default = if scheme == "https" { "443" } else { "80" };
+    let text = authority.as_str();
+    let text = match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => {
+            if !port.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(HostError::Malformed);
+            }
+            if port == default || port.is_empty() {
+                host
+            } else {
+                text
+            }
+        }
+        _ => text,
+    };
+    Ok(text.to_ascii_lowercase().into())
+}
+
+/// The target of a request, in the form that goes to the app: path and query.
+pub fn origin_form(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", |target| target.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(target: &str, hosts: &[&str], version: http::Version) -> Result<Head, HostError> {
+        let mut request = http::Request::builder().uri(target).version(version);
+        for host in hosts {
+            request = request.header("host", *host);
+        }
+        Head::new(request.body(()).unwrap().into_parts().0, "http")
+    }
+
+    #[test]
+    fn the_host_comes_from_the_target_or_the_field() {
+        let v11 = http::Version::HTTP_11;
+        let v10 = http::Version::HTTP_10;
+        for (name, target, hosts, version, expected) in [
+            (
+                "field",
+                "/a",
+                &["Shop.Example"][..],
+                v11,
+                Ok("shop.example"),
+            ),
+            (
+                "default port",
+                "/a",
+                &["shop.example:80"],
+                v11,
+                Ok("shop.example"),
+            ),
+            (
+                "empty port",
+                "/a",
+                &["shop.example:"],
+                v11,
+                Ok("shop.example"),
+            ),
+            (
+                "other port",
+                "/a",
+                &["shop.example:8080"],
+                v11,
+                Ok("shop.example:8080"),
+            ),
+            (
+                "absolute form wins",
+                "http://a.example/x",
+                &["b.example"],
+                v11,
+                Ok("a.example"),
+            ),
+            ("IPv6", "/a", &["[::1]:80"], v11, Ok("[::1]")),
+            ("IPv6, no port", "/a", &["[::1]"], v11, Ok("[::1]")),
+            ("HTTP/1.0 without", "/a", &[], v10, Ok("")),
+            ("missing", "/a", &[], v11, Err(HostError::Missing)),
+            (
+                "two",
+                "/a",
+                &["a.example", "b.example"],
+                v11,
+                Err(HostError::Several),
+            ),
+            (
+                "user info",
+                "/a",
+                &["me@a.example"],
+                v11,
+                Err(HostError::Malformed),
+            ),
+            (
+                "path in host",
+                "/a",
+                &["a.example/x"],
+                v11,
+                Err(HostError::Malformed),
+            ),
+            (
+                "port is a word",
+                "/a",
+                &["a.example:http"],
+                v11,
+                Err(HostError::Malformed),
+            ),
+        ] {
+            let got = head(target, hosts, version).map(|head| head.host.to_string());
+            assert_eq!(got, expected.map(str::to_owned), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_absolute_uri_keeps_path_and_query_as_sent() {
+        let v11 = http::Version::HTTP_11;
+        let head = head("/a%2Fb/../c?x=1&x=", &["Shop.example:80"], v11).unwrap();
+        assert_eq!(head.absolute_uri(), "http://shop.example/a%2Fb/../c?x=1&x=");
+    }
+}

@@ -1,0 +1,200 @@
+//! Tags: the names by which responses are forgotten.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use thiserror::Error;
+
+/// The name of what a response depends on: `Name` (global) or `Name:instance`.
+///
+/// The text is opaque: two tags are the same when their bytes are. A leading `~` marks the implicit tags of the cache
+/// itself, which apps and files cannot name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(Arc<str>);
+
+/// Why a text is not a tag that an app or a file may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum TagError {
+    /// There is no name.
+    #[error("a tag needs a name")]
+    Empty,
+    /// It begins with `~`.
+    #[error("tags that begin with `~` belong to the cache itself")]
+    Reserved,
+    /// It holds a separator, white space or a control character.
+    #[error("`,`, `;`, `\"`, white space and control characters must be percent-encoded in a tag")]
+    Separator,
+    /// It is not UTF-8.
+    #[error("a tag must be UTF-8")]
+    NotUtf8,
+}
+
+/// What must be encoded in the instance of a tag so that it stays one tag in every dialect (rules.md §3).
+const IN_INSTANCE: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b',')
+    .add(b';')
+    .add(b'"')
+    .add(b'%')
+    .add(b'@');
+
+impl Tag {
+    /// Reads a tag as an app or a file writes it.
+    ///
+    /// # Errors
+    ///
+    /// Says why the text is no tag; see [`TagError`].
+    pub fn parse(text: &str) -> Result<Tag, TagError> {
+        if text.is_empty() || text.starts_with(':') {
+            return Err(TagError::Empty);
+        }
+        if text.starts_with('~') {
+            return Err(TagError::Reserved);
+        }
+        let splits = |c: char| matches!(c, ',' | ';' | '"') || c.is_whitespace() || c.is_control();
+        if text.contains(splits) {
+            return Err(TagError::Separator);
+        }
+        Ok(Tag(text.into()))
+    }
+
+    /// The tag every entry carries: incrementing it forgets everything.
+    pub fn all() -> Tag {
+        Tag("~all".into())
+    }
+
+    /// The tag of every entry of a rule.
+    pub fn rule(id: &str) -> Tag {
+        Tag(format!("~rule:{id}").into())
+    }
+
+    /// The tag of every entry of one absolute URI, whatever its variant.
+    pub fn uri(uri: &str) -> Tag {
+        Tag(format!("~uri:{uri}").into())
+    }
+
+    /// The tag of a group of one origin (RFC 9875 §2.1: groups do not cross origins).
+    pub fn group(origin: &str, name: &str) -> Tag {
+        Tag(format!("~group:{origin}:{}", Tag::encode(name)).into())
+    }
+
+    /// Whether this is one of the cache's own tags.
+    pub fn is_implicit(&self) -> bool {
+        self.0.starts_with('~')
+    }
+
+    /// `value` as it stands in the instance of a tag: separators, white space, `%` and `@` percent-encoded.
+    pub fn encode(value: &str) -> impl fmt::Display + '_ {
+        utf8_percent_encode(value, IN_INSTANCE)
+    }
+
+    /// The tag as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Borrow<str> for Tag {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A tag as a response carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tagged {
+    /// The tag.
+    pub tag: Tag,
+    /// The app's own version of it (`;v=7`), for apps that count themselves.
+    pub version: Option<i64>,
+}
+
+impl From<Tag> for Tagged {
+    fn from(tag: Tag) -> Tagged {
+        Tagged { tag, version: None }
+    }
+}
+
+/// A wish to give a tag a new version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Increment {
+    /// The tag.
+    pub tag: Tag,
+    /// Old responses may be served while one refresher works.
+    pub soft: bool,
+    /// A second increment this much later.
+    pub again: Option<std::time::Duration>,
+}
+
+impl From<Tag> for Increment {
+    fn from(tag: Tag) -> Increment {
+        Increment {
+            tag,
+            soft: false,
+            again: None,
+        }
+    }
+}
+
+/// How many tags, and how many bytes of them, one response may carry and still be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TagLimits {
+    /// The most tags, implicit ones not counted.
+    pub max_tags: usize,
+    /// The most bytes of all tags together, implicit ones not counted.
+    pub max_tag_bytes: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_a_name_with_an_optional_instance() {
+        for (name, text, expected) in [
+            ("global", "Dashboard", Ok("Dashboard")),
+            ("instance", "User:42", Ok("User:42")),
+            ("empty instance", "User:", Ok("User:")),
+            ("several colons", "U:1:Role:a", Ok("U:1:Role:a")),
+            ("slash", "books/list", Ok("books/list")),
+            ("unicode", "Café:ü", Ok("Café:ü")),
+            ("encoded comma", "User:%2C", Ok("User:%2C")),
+            ("empty", "", Err(TagError::Empty)),
+            ("no name", ":42", Err(TagError::Empty)),
+            ("implicit", "~all", Err(TagError::Reserved)),
+            ("comma", "a,b", Err(TagError::Separator)),
+            ("space", "a b", Err(TagError::Separator)),
+            ("quote", "a\"b", Err(TagError::Separator)),
+            ("newline", "a\nb", Err(TagError::Separator)),
+            ("nul", "a\0b", Err(TagError::Separator)),
+        ] {
+            let parsed = Tag::parse(text);
+            assert_eq!(
+                parsed.as_ref().map(Tag::as_str),
+                expected.as_ref().copied(),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_separates_tags_is_encoded_in_an_instance() {
+        for (value, expected) in [
+            ("42", "42"),
+            ("a,b", "a%2Cb"),
+            ("%2C", "%252C"),
+            ("a b;c@d\"", "a%20b%3Bc%40d%22"),
+            ("tab\t", "tab%09"),
+        ] {
+            assert_eq!(Tag::encode(value).to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests through real sockets.
+
+fn main() {}
