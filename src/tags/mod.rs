@@ -1,0 +1,406 @@
+//! Tag versions: snapshot, seal, increment.
+//!
+//! Alone, the truth is a table of atomic cells in this process. An entry holds the cells of its tags and the stamps it
+//! was stored under ([`Seals`]); a hit compares them, one atomic load per tag, and an increment is one store per tag,
+//! whatever the number of entries.
+
+mod atomic;
+mod cell;
+mod history;
+mod sequence;
+mod table;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+pub use cell::Cell;
+pub use history::Cause;
+pub use sequence::Snapshot;
+
+use crate::clock::Clock;
+use crate::model::outcome::NoStore;
+use crate::model::stamp::Stamp;
+use crate::model::tag::Tag;
+use crate::model::tag::Tagged;
+use crate::tags::history::History;
+use crate::tags::sequence::Running;
+use crate::tags::sequence::Sequence;
+use crate::tags::table::Forgettable;
+use crate::tags::table::Table;
+
+/// No entry lives longer, unless its rule has a longer `max_ttl`.
+const LONGEST_LIFE: Duration = Duration::from_secs(7 * 86_400);
+
+/// The versions of all tags.
+#[derive(Debug)]
+pub struct Tags {
+    table: Table,
+    /// Held while a change is made, so that changes have one order and stamps never repeat (L2).
+    writer: Mutex<Writer>,
+    running: Running,
+    clock: Clock,
+}
+
+#[derive(Debug, Default)]
+struct Writer {
+    sequence: Sequence,
+    /// The last stamp whose change is complete.
+    applied: Stamp,
+    history: History,
+}
+
+impl Tags {
+    /// No tag has a version yet.
+    pub fn new(clock: Clock) -> Tags {
+        Tags {
+            table: Table::new(),
+            writer: Mutex::default(),
+            running: Running::default(),
+            clock,
+        }
+    }
+
+    /// `s0`, to be taken before a byte goes to the app (L1).
+    pub fn snapshot(&self) -> Snapshot {
+        self.running.begin(|| self.applied())
+    }
+
+    /// The last stamp applied here.
+    pub fn applied(&self) -> Stamp {
+        self.write().applied
+    }
+
+    /// Gives each of these tags a version it never had (L2), as one atomic change; `by` says who asked.
+    pub fn increment<'a>(&self, tags: impl IntoIterator<Item = &'a Tag>, by: &Arc<str>) -> Stamp {
+        let cells: Vec<_> = tags.into_iter().map(|tag| self.cell(tag)).collect();
+        let mut writer = self.write();
+        let at = self.clock.now();
+        let stamp = writer.sequence.next(at);
+        for cell in cells {
+            cell.increment(stamp);
+            writer.history.note(
+                cell.tag(),
+                Cause {
+                    at,
+                    by: Arc::clone(by),
+                },
+            );
+        }
+        writer.applied = stamp;
+        stamp
+    }
+
+    /// Notes the versions that the app itself gives; a higher one than before invalidates what carries a lower one.
+    pub fn observe(&self, tagged: &[Tagged], by: &Arc<str>) {
+        for Tagged { tag, version } in tagged {
+            let Some(version) = *version else { continue };
+            let cell = self.cell(tag);
+            if cell.app_version().is_some_and(|known| known >= version) {
+                continue; // the usual case, without the lock
+            }
+            let mut writer = self.write();
+            let at = self.clock.now();
+            let stamp = writer.sequence.next(at);
+            if cell.raise(version, stamp) {
+                writer.history.note(
+                    tag,
+                    Cause {
+                        at,
+                        by: Arc::clone(by),
+                    },
+                );
+            }
+            writer.applied = stamp;
+        }
+    }
+
+    /// The version of a tag; `None` if it has none, and none is made by asking (L14).
+    pub fn version(&self, tag: &str) -> Option<Stamp> {
+        self.table
+            .find(tag)
+            .map(|cell| cell.current())
+            .filter(|&stamp| stamp != Stamp::NEVER)
+    }
+
+    /// The last increment of a tag, while it is remembered.
+    pub fn cause(&self, tag: &Tag) -> Option<Cause> {
+        self.write().history.of(tag)
+    }
+
+    /// Seals a response to its tags' versions, if it was computed from nothing older than them (L1).
+    ///
+    /// # Errors
+    ///
+    /// [`NoStore::Raced`] if a tag changed after `before`; [`NoStore::OldVersion`] if the app rendered the response
+    /// from a version of a tag that is not the newest it has told of.
+    pub fn seal(&self, tagged: &[Tagged], before: &Snapshot) -> Result<Seals, NoStore> {
+        let seal = |Tagged { tag, version }: &Tagged| {
+            let cell = self.cell(tag);
+            // First what the entry will be compared with: a change after this line breaks the seal.
+            let stamp = cell.current();
+            match *version {
+                // The app counts: its version says what the response was made from; our stamp, what came from elsewhere.
+                Some(version) if cell.app_version().is_some_and(|newest| newest > version) => {
+                    Err(NoStore::OldVersion)
+                }
+                Some(_) if cell.incremented() > before.stamp() => Err(NoStore::Raced),
+                None if stamp > before.stamp() => Err(NoStore::Raced),
+                Some(_) | None => Ok(Seal { cell, stamp }),
+            }
+        };
+        tagged.iter().map(seal).collect::<Result<_, _>>().map(Seals)
+    }
+
+    /// Whether any of these tags changed after `stamp`.
+    pub fn changed_since<'a>(&self, tags: impl IntoIterator<Item = &'a Tag>, stamp: Stamp) -> bool {
+        let changed = |tag: &Tag| {
+            self.table
+                .find(tag.as_str())
+                .is_some_and(|cell| cell.current() > stamp)
+        };
+        tags.into_iter().any(changed)
+    }
+
+    /// How many tags are known.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether no tag is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn cell(&self, tag: &Tag) -> Arc<Cell> {
+        self.table.cell(tag, || {
+            let plain = self.running.oldest(|| self.applied());
+            let life_ago = Stamp::NEVER.next(self.clock.now() - LONGEST_LIFE);
+            Forgettable {
+                plain,
+                counted: plain.min(life_ago),
+            }
+        })
+    }
+
+    fn write(&self) -> std::sync::MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The tags of an entry with the versions it was stored under.
+#[derive(Debug)]
+pub struct Seals(Box<[Seal]>);
+
+#[derive(Debug)]
+struct Seal {
+    cell: Arc<Cell>,
+    stamp: Stamp,
+}
+
+impl Seals {
+    /// Whether every tag still has the version it had: one atomic load each.
+    pub fn intact(&self) -> bool {
+        self.0.iter().all(|seal| seal.cell.current() == seal.stamp)
+    }
+
+    /// The first tag that has changed since.
+    pub fn broken(&self) -> Option<&Tag> {
+        self.0
+            .iter()
+            .find(|seal| seal.cell.current() != seal.stamp)
+            .map(|seal| seal.cell.tag())
+    }
+
+    /// The tags and the versions the entry was stored under.
+    pub fn iter(&self) -> impl Iterator<Item = (&Tag, Stamp)> {
+        self.0.iter().map(|seal| (seal.cell.tag(), seal.stamp))
+    }
+
+    /// How many tags there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no tag.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::model::time::Timestamp;
+
+    fn tags() -> (Tags, Clock) {
+        let clock = Clock::manual(Timestamp::from_secs(1_000));
+        (Tags::new(clock.clone()), clock)
+    }
+
+    fn tag(name: &str) -> Tag {
+        Tag::parse(name).unwrap()
+    }
+
+    fn at(name: &str, version: Option<i64>) -> Tagged {
+        Tagged {
+            tag: tag(name),
+            version,
+        }
+    }
+
+    fn me() -> Arc<str> {
+        "POST /x".into()
+    }
+
+    #[test]
+    fn an_increment_breaks_the_seals_of_its_tag_alone() {
+        let (tags, _) = tags();
+        let before = tags.snapshot();
+        let both = tags.seal(&[at("A", None), at("B", None)], &before).unwrap();
+        let other = tags.seal(&[at("C", None)], &before).unwrap();
+        tags.increment([&tag("B")], &me());
+        assert!(!both.intact());
+        assert_eq!(both.broken(), Some(&tag("B")));
+        assert!(other.intact());
+    }
+
+    #[test]
+    fn l01_a_change_after_the_snapshot_refuses_the_seal() {
+        let (tags, _) = tags();
+        let before = tags.snapshot();
+        tags.increment([&tag("A")], &me());
+        assert_eq!(
+            tags.seal(&[at("A", None)], &before).unwrap_err(),
+            NoStore::Raced
+        );
+        assert!(tags.seal(&[at("B", None)], &before).is_ok());
+        assert!(
+            tags.seal(&[at("A", None)], &tags.snapshot()).is_ok(),
+            "asked after the change"
+        );
+    }
+
+    #[test]
+    fn l02_concurrent_increments_never_share_a_stamp() {
+        let (tags, _) = tags();
+        let tags = Arc::new(tags);
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let tags = Arc::clone(&tags);
+                thread::spawn(move || {
+                    (0..500)
+                        .map(|_| tags.increment([&tag("A")], &me()))
+                        .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        let mut stamps: Vec<_> = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect();
+        let greatest = stamps.iter().copied().max();
+        stamps.sort_unstable();
+        stamps.dedup();
+        assert_eq!(stamps.len(), 2_000);
+        assert_eq!(tags.version("A"), greatest);
+    }
+
+    #[test]
+    fn l03_stamps_go_on_when_the_clock_steps_back() {
+        let (tags, clock) = tags();
+        let first = tags.increment([&tag("A")], &me());
+        clock.set(Timestamp::from_secs(1));
+        assert!(tags.increment([&tag("A")], &me()) > first);
+    }
+
+    #[test]
+    fn l03_a_restart_repeats_no_stamp() {
+        let (old, clock) = tags();
+        let last = (0..100).map(|_| old.increment([&tag("A")], &me())).last();
+        clock.advance(Duration::from_millis(1));
+        let restarted = Tags::new(clock);
+        assert!(Some(restarted.increment([&tag("A")], &me())) > last);
+    }
+
+    #[test]
+    fn l14_asking_for_a_version_creates_nothing() {
+        let (tags, _) = tags();
+        assert_eq!(tags.version("A"), None);
+        assert!(!tags.changed_since([&tag("A")], Stamp::NEVER));
+        assert!(tags.is_empty());
+    }
+
+    #[test]
+    fn the_apps_own_versions_and_increments_are_two_parts_of_one_state() {
+        let (tags, _) = tags();
+        tags.observe(&[at("U", Some(7))], &me());
+        let seven = tags.seal(&[at("U", Some(7))], &tags.snapshot()).unwrap();
+        tags.observe(&[at("U", Some(7))], &me());
+        tags.observe(&[at("U", Some(6))], &me());
+        assert!(
+            seven.intact(),
+            "neither the same nor a lower version is a change"
+        );
+
+        // A response with a higher version is not raced by its own telling.
+        let before = tags.snapshot();
+        tags.observe(&[at("U", Some(8))], &me());
+        assert!(!seven.intact());
+        assert!(tags.seal(&[at("U", Some(8))], &before).is_ok());
+        assert_eq!(
+            tags.seal(&[at("U", Some(7))], &before).unwrap_err(),
+            NoStore::OldVersion
+        );
+        assert_eq!(
+            tags.seal(&[at("U", None)], &before).unwrap_err(),
+            NoStore::Raced,
+            "who does not count cannot know"
+        );
+
+        // An increment from elsewhere does not stop the same version from being stored again.
+        tags.increment([&tag("U")], &me());
+        assert_eq!(
+            tags.seal(&[at("U", Some(8))], &before).unwrap_err(),
+            NoStore::Raced
+        );
+        assert!(tags.seal(&[at("U", Some(8))], &tags.snapshot()).is_ok());
+    }
+
+    #[test]
+    fn l10_tags_nobody_holds_are_forgotten_and_needed_ones_are_not() {
+        let (tags, _) = tags();
+        let seals = tags.seal(&[at("held", None)], &tags.snapshot()).unwrap();
+        tags.observe(&[at("counted", Some(3))], &me());
+        let running = tags.snapshot();
+        tags.increment([&tag("needed")], &me());
+        for n in 0..100_000 {
+            let _seen = tags.seal(&[at(&format!("gone:{n}"), None)], &tags.snapshot());
+        }
+        assert!(tags.len() < 40_000, "{} tags left", tags.len());
+        assert!(seals.intact());
+        assert_eq!(
+            tags.seal(&[at("needed", None)], &running).unwrap_err(),
+            NoStore::Raced
+        );
+        assert_eq!(
+            tags.seal(&[at("counted", Some(2))], &running).unwrap_err(),
+            NoStore::OldVersion
+        );
+    }
+
+    #[test]
+    fn the_cause_of_a_change_is_remembered() {
+        let (tags, clock) = tags();
+        tags.increment([&tag("A")], &me());
+        assert_eq!(
+            tags.cause(&tag("A")),
+            Some(Cause {
+                at: clock.now(),
+                by: me()
+            })
+        );
+        assert_eq!(tags.cause(&tag("B")), None);
+    }
+}

@@ -1,0 +1,110 @@
+//! Tag name → cell, in shards, so that fills on different tags do not wait for each other.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::model::stamp::Stamp;
+use crate::model::tag::Tag;
+use crate::tags::cell::Cell;
+
+const SHARDS: usize = 32;
+/// A shard smaller than this is never swept: there is nothing to gain.
+const SWEEP_FROM: usize = 256;
+
+/// All tags that an entry carries or that were incremented lately.
+#[derive(Debug)]
+pub(super) struct Table {
+    shards: Vec<Mutex<Shard>>,
+    /// Keyed by chance, so that nobody can choose names that fall into one shard.
+    hasher: RandomState,
+}
+
+/// Up to which change a cell that nobody holds can matter to no one.
+pub(super) struct Forgettable {
+    /// No running exchange began before this stamp.
+    pub(super) plain: Stamp,
+    /// The same for a tag whose versions the app counts: losing it would let an older version pass for the newest, so
+    /// it is kept for as long as an entry could live.
+    pub(super) counted: Stamp,
+}
+
+#[derive(Debug)]
+struct Shard {
+    cells: HashMap<Tag, Arc<Cell>>,
+    /// Sweep when there are this many: twice what the last sweep left, so a tag is looked at a few times in its life.
+    sweep_at: usize,
+}
+
+impl Table {
+    pub(super) fn new() -> Table {
+        let shard = || {
+            Mutex::new(Shard {
+                cells: HashMap::new(),
+                sweep_at: SWEEP_FROM,
+            })
+        };
+        Table {
+            shards: (0..SHARDS).map(|_| shard()).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// The cell of a tag, if there is one; looking creates nothing (L14).
+    pub(super) fn find(&self, tag: &str) -> Option<Arc<Cell>> {
+        self.shard(tag).cells.get(tag).cloned()
+    }
+
+    /// The cell of a tag, made if there is none. `forgettable` is asked only when a shard has grown.
+    pub(super) fn cell(&self, tag: &Tag, forgettable: impl FnOnce() -> Forgettable) -> Arc<Cell> {
+        let mut shard = self.shard(tag.as_str());
+        if let Some(cell) = shard.cells.get(tag) {
+            return Arc::clone(cell);
+        }
+        if shard.cells.len() >= shard.sweep_at {
+            shard.sweep(&forgettable());
+        }
+        let cell = Arc::new(Cell::new(tag.clone()));
+        shard.cells.insert(tag.clone(), Arc::clone(&cell));
+        cell
+    }
+
+    /// How many tags there are.
+    pub(super) fn len(&self) -> usize {
+        self.shards
+            .iter()
+            .map(|shard| lock(shard).cells.len())
+            .sum()
+    }
+
+    fn shard(&self, tag: &str) -> MutexGuard<'_, Shard> {
+        let n = usize::try_from(self.hasher.hash_one(tag) >> 32).unwrap_or(0) % SHARDS;
+        lock(
+            self.shards
+                .get(n)
+                .expect("n is less than the number of shards"),
+        )
+    }
+}
+
+impl Shard {
+    /// Drops cells that nobody holds and whose loss nobody can notice (L10).
+    ///
+    /// Cells are handed out under this lock only, so a count of one cannot grow meanwhile.
+    fn sweep(&mut self, forgettable: &Forgettable) {
+        self.cells.retain(|_, cell| {
+            let limit = if cell.app_version().is_some() {
+                forgettable.counted
+            } else {
+                forgettable.plain
+            };
+            Arc::strong_count(cell) > 1 || cell.current() > limit
+        });
+        self.sweep_at = (self.cells.len() * 2).max(SWEEP_FROM);
+    }
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
