@@ -3,7 +3,6 @@
 use std::hint::black_box;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
 
 use rustix::time::ClockId;
 use rustix::time::clock_gettime;
@@ -50,7 +49,11 @@ fn filled<S: Store>() -> S {
 
 /// CPU nanoseconds this process has used: what others do on the machine does not count.
 fn cpu() -> f64 {
-    let now = clock_gettime(ClockId::ProcessCPUTime);
+    nanoseconds(ClockId::ProcessCPUTime)
+}
+
+fn nanoseconds(clock: ClockId) -> f64 {
+    let now = clock_gettime(clock);
     now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
 }
 
@@ -64,7 +67,7 @@ pub struct Cost {
 
 /// What each request costs when `threads` threads each work off `REQUESTS` of them.
 fn per_request(threads: usize, work: impl Fn(usize) + Sync) -> Cost {
-    let (before, started) = (cpu(), Instant::now());
+    let (before, started) = (cpu(), nanoseconds(ClockId::Monotonic));
     thread::scope(|scope| {
         for number in 1..threads {
             let work = &work;
@@ -75,7 +78,7 @@ fn per_request(threads: usize, work: impl Fn(usize) + Sync) -> Cost {
     let used = cpu() - before;
     Cost {
         each: used / (threads * REQUESTS) as f64,
-        cores: used / started.elapsed().as_nanos() as f64,
+        cores: used / (nanoseconds(ClockId::Monotonic) - started),
     }
 }
 
