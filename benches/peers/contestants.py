@@ -1,0 +1,130 @@
+"""The servers that are compared, and the app behind them: started on free ports of loopback, pinned, and ended by their own ids."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import platform
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+import needs
+
+SERVER_CORE = 0
+CLIENT_CORE = 1
+
+
+@dataclasses.dataclass
+class Server:
+    """A server that runs."""
+
+    name: str
+    pid: int
+    port: int
+    #: A command that prints its version.
+    version: list
+
+    def calls(self):
+        """How many cacheable answers the app has given; only the app knows."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/calls", timeout=5) as answer:
+            return int(answer.read())
+
+
+def origin(binary):
+    """The app: fast, cacheable for an hour, three tags; on the client's core, and idle while hits are measured."""
+    port = free_port()
+    return start("origin", [binary, "origin", "--listen", f"127.0.0.1:{port}"], port, [], CLIENT_CORE)
+
+
+def reference(binary):
+    """Bare hyper with prepared answers."""
+    port = free_port()
+    command = [binary, "reference", "--listen", f"127.0.0.1:{port}"]
+    return start("hyper reference", command, port, [], SERVER_CORE)
+
+
+@contextlib.contextmanager
+def nginx(template, app):
+    """nginx `proxy_cache` with a prefix of its own."""
+    binary, port = needs.find("nginx"), free_port()
+    with tempfile.TemporaryDirectory(prefix="peers-nginx-") as prefix:
+        words = {"PREFIX": prefix, "ORIGIN": app.port, "PORT": port}
+        # Started by root its worker would change to a user that cannot enter the prefix.
+        words["USER"] = "user root;" if os.geteuid() == 0 else ""
+        text = template.read_text()
+        for word, value in words.items():
+            text = text.replace(f"@{word}@", str(value))
+        config = pathlib.Path(prefix, "nginx.conf")
+        config.write_text(text)
+        command = [binary, "-p", prefix, "-c", str(config), "-e", f"{prefix}/error.log"]
+        with start("nginx proxy_cache", command, port, [binary, "-v"], SERVER_CORE) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def tagalong(command, app):
+    """The product with defaults, but on a free port. `command`: the program, or a whole command line."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="peers-tagalong-") as folder:
+        config = pathlib.Path(folder, "tagalong.yaml")
+        config.write_text(f'listen: ["127.0.0.1:{port}"]\nupstream: {{ url: "http://127.0.0.1:{app.port}" }}\n')
+        words = {"origin": app.port, "port": port, "config": config}
+        line = command if "{" in command else shlex.quote(command) + " serve --config {config}"
+        parts = [part.format(**words) for part in shlex.split(line)]
+        with start("Tagalong", parts, port, [parts[0], "--version"], SERVER_CORE) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def start(name, command, port, version, core):
+    """Run a server pinned to a core until the block ends; only what was started here is ended, by its id."""
+    # A session of its own, so that ctrl-C reaches only us, and we end it in order.
+    process = subprocess.Popen(["taskset", "-c", str(core), *command], start_new_session=True, stdout=sys.stderr)
+    try:
+        wait_for(name, process, port)
+        yield Server(name, process.pid, port, version)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_for(name, process, port):
+    """Return when the port accepts."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.02)
+    sys.exit(f"{name} does not answer on port {port}")
+
+
+def free_port():
+    """A port of loopback nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def versions(running):
+    """What ran, a line each: the machine with its system, servers that know their version, wrk, the compiler."""
+    cpus = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(": ")[1] for line in cpus if line.startswith("model name")), platform.machine())
+    system = platform.freedesktop_os_release().get("PRETTY_NAME", "") if sys.version_info >= (3, 10) else ""
+    release = platform.release().partition("-")[0]
+    lines = [f"{model}, {os.cpu_count()} cores, {platform.system()} {release}, {system}"]
+    asked = [server.version for server in running if server.version]
+    for command in [*asked, ["wrk", "-v"], ["rustc", "--version"]]:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        # wrk says its version and fails.
+        known = done.returncode == 0 or command[0] == "wrk"
+        lines.append(done.stdout.strip().splitlines()[0] if known else f"{command[0]}, no version")
+    return lines
