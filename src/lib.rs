@@ -2,4 +2,5 @@
 
 pub mod body;
 pub mod clock;
+pub mod dialects;
 pub mod model;
