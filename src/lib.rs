@@ -2,5 +2,6 @@
 
 pub mod body;
 pub mod clock;
+pub mod dialects;
 pub mod model;
 pub mod tags;

@@ -1,0 +1,250 @@
+//! `Cache-Status` (RFC 9211): what became of a request, in the words of design.md §3.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::io::Cursor;
+use std::io::Write as _;
+
+use http::HeaderValue;
+
+use crate::model::key::ComposedKey;
+use crate::model::outcome::End;
+use crate::model::outcome::Forward;
+use crate::model::outcome::Outcome;
+use crate::model::stamp::Stamp;
+use crate::model::tag::Tag;
+
+/// What is added for those who may see it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Debug<'a> {
+    /// The full identity of what answered: `key="…"`.
+    pub key: Option<ComposedKey>,
+    /// The rule: `rule="…"`.
+    pub rule: Option<&'a str>,
+    /// Each tag with its stamp and the app's own version: `tags="User:42@17 Dashboard@3;v=7"`.
+    pub tags: &'a [(&'a Tag, Stamp, Option<i64>)],
+    /// What happened, in words, in place of the usual detail: `detail="User:42 incremented 3s ago by POST /users/42"`.
+    pub detail: Option<&'a str>,
+}
+
+/// The value of the field: `tagalong; hit; ttl=57`.
+pub fn render(outcome: Outcome) -> HeaderValue {
+    if let Outcome::Hit { ttl } = outcome {
+        return hit(ttl);
+    }
+    render_with(outcome, &Debug::default())
+}
+
+/// The value of the field with what only some may see.
+pub fn render_with(outcome: Outcome, debug: &Debug) -> HeaderValue {
+    let text = Line { outcome, debug }.to_string();
+    HeaderValue::try_from(text).expect("it is made of printable ASCII")
+}
+
+/// Built on the stack, as hits are many: one allocation, the value's own.
+fn hit(ttl: i64) -> HeaderValue {
+    let mut line = Cursor::new([0_u8; 48]);
+    write!(line, "tagalong; hit; ttl={ttl}").expect("19 bytes and at most 20 digits");
+    let end = usize::try_from(line.position()).unwrap_or_default();
+    let text = line.get_ref().get(..end).unwrap_or_default();
+    HeaderValue::from_bytes(text).expect("it is made of printable ASCII")
+}
+
+struct Line<'a> {
+    outcome: Outcome,
+    debug: &'a Debug<'a>,
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tagalong")?;
+        match self.outcome {
+            Outcome::Hit { ttl } => write!(f, "; hit; ttl={ttl}")?,
+            Outcome::Forwarded { why, end } => {
+                write!(f, "; fwd={}", reason(why))?;
+                if end == End::Stored {
+                    f.write_str("; stored")?;
+                }
+            }
+            Outcome::Collapsed { why } => write!(f, "; fwd={}; collapsed", reason(why))?,
+            // Neither a hit nor forwarded (RFC 9211 §2.1, §2.2): the detail says it all.
+            Outcome::OnlyIfCached => {}
+        }
+        match (self.debug.detail, self.outcome.detail()) {
+            (Some(text), _) => write!(f, "; detail={}", Quoted(text))?,
+            (None, Some(word)) => write!(f, "; detail={word}")?,
+            (None, None) => {}
+        }
+        if let Some(key) = self.debug.key {
+            write!(f, "; key=\"{key}\"")?;
+        }
+        if let Some(rule) = self.debug.rule {
+            write!(f, "; rule={}", Quoted(rule))?;
+        }
+        self.tags(f)
+    }
+}
+
+impl Line<'_> {
+    fn tags(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.debug.tags.is_empty() {
+            return Ok(());
+        }
+        let mut tags = String::new();
+        for (n, (tag, stamp, version)) in self.debug.tags.iter().enumerate() {
+            let space = if n > 0 { " " } else { "" };
+            write!(tags, "{space}{tag}@{stamp}")?;
+            if let Some(version) = version {
+                write!(tags, ";v={version}")?;
+            }
+        }
+        write!(f, "; tags={}", Quoted(&tags))
+    }
+}
+
+/// The words of RFC 9211 §2.2.
+fn reason(why: Forward) -> &'static str {
+    match why {
+        Forward::UriMiss => "uri-miss",
+        Forward::VaryMiss => "vary-miss",
+        Forward::Expired | Forward::Invalidated => "stale",
+        Forward::Request => "request",
+        Forward::Method => "method",
+        Forward::Bypass(_) => "bypass",
+    }
+}
+
+/// A string of RFC 9651 §3.3.3: printable ASCII in quotes; other bytes are percent-encoded.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for byte in self.0.bytes() {
+            match byte {
+                b'"' | b'\\' => write!(f, "\\{}", char::from(byte))?,
+                b' '..=b'~' => f.write_char(char::from(byte))?,
+                _ => write!(f, "%{byte:02X}")?,
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::key::KeyFields;
+    use crate::model::outcome::Bypass;
+    use crate::model::outcome::NoStore;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_outcome_has_its_line() {
+        let forwarded = |why, end| Outcome::Forwarded { why, end };
+        let not_stored = |why, reason| forwarded(why, End::NotStored(reason));
+        let bypass = |reason| forwarded(Forward::Bypass(reason), End::Passed);
+        for (outcome, expected) in [
+            (Outcome::Hit { ttl: 57 }, "hit; ttl=57"),
+            (Outcome::Hit { ttl: -3 }, "hit; ttl=-3"),
+            (
+                Outcome::Hit { ttl: i64::MIN },
+                "hit; ttl=-9223372036854775808",
+            ),
+            (
+                forwarded(Forward::UriMiss, End::Stored),
+                "fwd=uri-miss; stored",
+            ),
+            (
+                forwarded(Forward::VaryMiss, End::Stored),
+                "fwd=vary-miss; stored",
+            ),
+            (
+                forwarded(Forward::Expired, End::Stored),
+                "fwd=stale; stored; detail=expired",
+            ),
+            (
+                forwarded(Forward::Invalidated, End::Stored),
+                "fwd=stale; stored; detail=invalidated",
+            ),
+            (
+                forwarded(Forward::Request, End::Stored),
+                "fwd=request; stored",
+            ),
+            (
+                Outcome::Collapsed {
+                    why: Forward::UriMiss,
+                },
+                "fwd=uri-miss; collapsed",
+            ),
+            (
+                Outcome::Collapsed {
+                    why: Forward::Invalidated,
+                },
+                "fwd=stale; collapsed",
+            ),
+            (forwarded(Forward::Method, End::Passed), "fwd=method"),
+            (bypass(Bypass::Rule), "fwd=bypass; detail=rule"),
+            (
+                bypass(Bypass::Authorization),
+                "fwd=bypass; detail=authorization",
+            ),
+            (
+                not_stored(Forward::UriMiss, NoStore::Raced),
+                "fwd=uri-miss; detail=raced",
+            ),
+            (
+                not_stored(Forward::UriMiss, NoStore::TooManyTags),
+                "fwd=uri-miss; detail=too-many-tags",
+            ),
+            (
+                not_stored(Forward::Expired, NoStore::SetCookie),
+                "fwd=stale; detail=set-cookie",
+            ),
+            (Outcome::OnlyIfCached, "detail=only-if-cached"),
+        ] {
+            let expected = format!("tagalong; {expected}");
+            assert_eq!(render(outcome), expected);
+            assert_eq!(render_with(outcome, &Debug::default()), expected);
+        }
+    }
+
+    #[test]
+    fn debug_adds_key_rule_and_tags() {
+        let tag = Tag::parse("Café:1").unwrap();
+        let key = KeyFields::new()
+            .base_key()
+            .only_variant()
+            .composed(std::iter::empty());
+        let debug = Debug {
+            key: Some(key),
+            rule: Some("a \"rule\""),
+            tags: &[
+                (&tag, Stamp::from_raw(17), Some(7)),
+                (&Tag::all(), Stamp::NEVER, None),
+            ],
+            detail: Some("User:42 incremented 3s ago by POST /users/42"),
+        };
+        let outcome = Outcome::Forwarded {
+            why: Forward::Invalidated,
+            end: End::Stored,
+        };
+        assert_eq!(
+            render_with(outcome, &debug),
+            format!(
+                "tagalong; fwd=stale; stored; detail=\"User:42 incremented 3s ago by POST /users/42\"; \
+                 key=\"{key}\"; rule=\"a \\\"rule\\\"\"; tags=\"Caf%C3%A9:1@17;v=7 ~all@0\""
+            )
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_quoted_the_line_is_a_structured_list(text in any::<String>()) {
+            let debug = Debug { rule: Some(&text), detail: Some(&text), ..Debug::default() };
+            let line = render_with(Outcome::Hit { ttl: 1 }, &debug);
+            let list = sfv::Parser::new(line.as_bytes()).parse::<sfv::List>();
+            prop_assert_eq!(list.unwrap().len(), 1);
+        }
+    }
+}
