@@ -1,9 +1,10 @@
 //! Bodies in motion: chunks, then trailers, then an end that is whole or cut. Knows no engine.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures_util::Stream;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use thiserror::Error;
@@ -45,6 +46,14 @@ impl Body {
         stream: impl http_body::Body<Data = Bytes, Error = Cut> + Send + 'static,
     ) -> Body {
         Body(Inner::Stream(Box::pin(stream)))
+    }
+
+    /// A body whose frames a stream makes one by one; `exact` is its length, where that is known.
+    pub fn frames(
+        stream: impl Stream<Item = Result<Frame<Bytes>, Cut>> + Send + 'static,
+        exact: Option<u64>,
+    ) -> Body {
+        Body::stream(Frames { stream: Box::pin(stream), rest: exact })
     }
 
     /// The next piece; `None` at the whole end, `Some(Err)` where the body was cut.
@@ -126,6 +135,29 @@ impl http_body::Body for Body {
             Inner::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Inner::Stream(stream) => stream.size_hint(),
         }
+    }
+}
+
+/// Frames from a stream, and how many bytes are still to come.
+struct Frames {
+    stream: Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Cut>> + Send>>,
+    rest: Option<u64>,
+}
+
+impl http_body::Body for Frames {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let frame = ready!(self.stream.as_mut().poll_next(cx));
+        if let (Some(rest), Some(Ok(frame))) = (&mut self.rest, &frame) {
+            *rest = rest.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
+        }
+        Poll::Ready(frame)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.rest.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 

@@ -110,6 +110,8 @@ pub enum NoStore {
     Cut,
     /// The app could not be reached or did not answer properly.
     UpstreamFailed,
+    /// It was fetched for one client, because what others waited for could not be shared.
+    Alone,
 }
 
 impl Outcome {
@@ -185,6 +187,35 @@ impl NoStore {
             NoStore::TooLarge => "too-large",
             NoStore::Cut => "cut",
             NoStore::UpstreamFailed => "upstream-failed",
+            NoStore::Alone => "alone",
+        }
+    }
+}
+
+/// Why the app gave no answer; `proxy::respond` turns it into a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No connection to the app, or it was lost before the app answered: 502.
+    Unreachable,
+    /// The app answered something that is not HTTP, or a head over the limits: 502.
+    Malformed,
+    /// The app did not answer in time: 504.
+    TimedOut,
+    /// The client's own body ended early, so there was nothing whole to forward: 400.
+    RequestCut,
+    /// The exchange was given up here: 502.
+    Abandoned,
+}
+
+impl Failure {
+    /// One sentence for the client, which tells nothing of the network behind us.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Failure::Unreachable => "The app could not be reached.",
+            Failure::Malformed => "The app's answer was not valid HTTP.",
+            Failure::TimedOut => "The app did not answer in time.",
+            Failure::RequestCut => "The request's body ended early.",
+            Failure::Abandoned => "The exchange with the app was given up.",
         }
     }
 }

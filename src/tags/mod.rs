@@ -22,6 +22,7 @@ use crate::model::outcome::NoStore;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
 use crate::model::tag::Tagged;
+use crate::model::time::Timestamp;
 use crate::tags::history::History;
 use crate::tags::sequence::Running;
 use crate::tags::sequence::Sequence;
@@ -211,6 +212,12 @@ impl Seals {
             .map(|seal| seal.cell.tag())
     }
 
+    /// About when the first of the changed tags changed last: stamps are microseconds since the epoch (L3).
+    pub fn broken_at(&self) -> Option<Timestamp> {
+        let changed = self.0.iter().find(|seal| seal.cell.current() != seal.stamp)?;
+        Some(Timestamp::from_micros(changed.cell.current().get()))
+    }
+
     /// The tags and the versions the entry was stored under.
     pub fn iter(&self) -> impl Iterator<Item = (&Tag, Stamp)> {
         self.0.iter().map(|seal| (seal.cell.tag(), seal.stamp))
@@ -232,7 +239,6 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::model::time::Timestamp;
 
     fn tags() -> (Tags, Clock) {
         let clock = Clock::manual(Timestamp::from_secs(1_000));

@@ -1,0 +1,88 @@
+//! Configuration → running parts, and back down again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::dialects::Dialects;
+use crate::fetch::Fetch;
+use crate::proxy::BindError;
+use crate::proxy::Listeners;
+use crate::proxy::Listening;
+use crate::proxy::Proxy;
+use crate::upstream::Upstream;
+
+/// A running sidecar.
+pub struct App {
+    listening: Vec<Listening>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    sweeping: JoinHandle<()>,
+    fetch: Fetch,
+    drain: Duration,
+}
+
+/// Why the sidecar did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A place where it cannot listen.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+}
+
+/// How often entries that nobody can be answered with are dropped.
+const SWEEP: Duration = Duration::from_secs(60);
+
+impl App {
+    /// Binds the listeners and begins to serve.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`]; nothing is left running.
+    pub async fn start(config: Config, clock: Clock) -> Result<App, StartError> {
+        let listeners = Listeners::bind(&config.listen).await?;
+        let listening = listeners.addresses();
+        let drain = config.drain;
+
+        let dialects = Arc::new(Dialects::new(config.dialects));
+        let cache = Cache::new(config.cache, clock.clone());
+        let upstream = Upstream::new(config.upstream);
+        let fetch = Fetch::new(upstream, cache.clone(), Arc::clone(&dialects), clock, config.fetch);
+        let proxy = Proxy::new(Arc::new(config.rules), cache.clone(), fetch.clone(), dialects, config.proxy);
+
+        let (stop, stopped) = watch::channel(false);
+        let serving = tokio::spawn(listeners.serve(proxy, stopped, drain));
+        let sweeping = tokio::spawn(async move {
+            let mut tick = tokio::time::interval(SWEEP);
+            loop {
+                tick.tick().await;
+                cache.sweep();
+            }
+        });
+        Ok(App { listening, stop, serving, sweeping, fetch, drain })
+    }
+
+    /// Where it listens, in the order of the configuration.
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
+    }
+
+    /// Stops accepting, lets what runs finish for at most the configured `drain`, and returns; at once when idle.
+    pub async fn shutdown(self) {
+        self.sweeping.abort();
+        self.stop.send_replace(true);
+        if let Err(error) = self.serving.await {
+            tracing::error!(%error, "the listeners ended badly");
+        }
+        // Exchanges whose clients have left, and fills: their increments and entries count (L4).
+        if tokio::time::timeout(self.drain, self.fetch.finished()).await.is_err() {
+            tracing::warn!("some exchanges with the app were still running when the drain time was over");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! A body that arrives once and is read by many.
+//!
+//! While it is *kept*, every chunk stays, so that a late reader gets all of it and the whole can be stored. When it has
+//! outgrown what may be kept, chunks leave as soon as every reader has them, and the writer waits for the slowest reader.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Frame, SizeHint};
+use tokio::sync::Notify;
+
+use crate::body::Cut;
+
+/// How far the writer of a body that is no longer kept may be ahead of its slowest reader, in bytes.
+const WINDOW: usize = 256 << 10;
+
+/// The writer's end, and the source of readers.
+#[derive(Debug)]
+pub(super) struct Spool(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// A reader moved on or left.
+    moved: Notify,
+    exact: Option<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    chunks: VecDeque<Bytes>,
+    /// How many chunks have left at the front.
+    left: usize,
+    /// Bytes in `chunks`.
+    bytes: usize,
+    kept: bool,
+    end: Option<Result<(), Cut>>,
+    readers: HashMap<u64, Place>,
+    next_reader: u64,
+}
+
+/// Where a reader is.
+#[derive(Debug)]
+struct Place {
+    chunk: usize,
+    waker: Option<Waker>,
+}
+
+impl Spool {
+    /// An empty body; `exact` is its length if that is known.
+    pub(super) fn new(exact: Option<u64>) -> Spool {
+        let state = State {
+            chunks: VecDeque::new(),
+            left: 0,
+            bytes: 0,
+            kept: true,
+            end: None,
+            readers: HashMap::new(),
+            next_reader: 0,
+        };
+        Spool(Arc::new(Shared { state: Mutex::new(state), moved: Notify::new(), exact }))
+    }
+
+    /// A reader from the beginning; `None` if the beginning is no longer here.
+    pub(super) fn reader(&self) -> Option<Reader> {
+        let mut state = self.0.lock();
+        if state.left > 0 {
+            return None;
+        }
+        let id = state.next_reader;
+        state.next_reader += 1;
+        state.readers.insert(id, Place { chunk: 0, waker: None });
+        Some(Reader { shared: Arc::clone(&self.0), id, read: 0 })
+    }
+
+    /// Adds a chunk.
+    pub(super) fn push(&self, chunk: Bytes) {
+        let mut state = self.0.lock();
+        state.bytes += chunk.len();
+        state.chunks.push_back(chunk);
+        state.wake();
+    }
+
+    /// From here on the body only passes through.
+    pub(super) fn keep_no_longer(&self) {
+        let mut state = self.0.lock();
+        state.kept = false;
+        state.drop_read();
+    }
+
+    /// Waits until the writer may go on: always at once while the body is kept. `false` if nobody reads it any more.
+    pub(super) async fn room(&self) -> bool {
+        loop {
+            let moved = self.0.moved.notified();
+            {
+                let state = self.0.lock();
+                if state.kept {
+                    return true;
+                }
+                if state.readers.is_empty() {
+                    return false;
+                }
+                if state.bytes < WINDOW {
+                    return true;
+                }
+            }
+            moved.await;
+        }
+    }
+
+    /// All that was pushed and `last`, as one piece of its own, so that no larger buffer stays alive behind it; to be
+    /// called while the body is kept.
+    pub(super) fn whole(&self, last: &Bytes) -> Bytes {
+        let state = self.0.lock();
+        let mut whole = BytesMut::with_capacity(state.bytes + last.len());
+        for chunk in &state.chunks {
+            whole.extend_from_slice(chunk);
+        }
+        whole.extend_from_slice(last);
+        whole.freeze()
+    }
+
+    /// Says how the body ended; the first word counts.
+    pub(super) fn end(&self, end: Result<(), Cut>) {
+        let mut state = self.0.lock();
+        state.end.get_or_insert(end);
+        state.wake();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wake(&mut self) {
+        for place in self.readers.values_mut() {
+            if let Some(waker) = place.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Lets go of chunks that every reader has.
+    fn drop_read(&mut self) {
+        if self.kept {
+            return;
+        }
+        let slowest = self.readers.values().map(|place| place.chunk).min().unwrap_or(usize::MAX);
+        while self.left < slowest
+            && let Some(chunk) = self.chunks.pop_front()
+        {
+            self.left += 1;
+            self.bytes -= chunk.len();
+        }
+    }
+}
+
+/// One reader of a spool: the body of one client's response.
+#[derive(Debug)]
+pub(super) struct Reader {
+    shared: Arc<Shared>,
+    id: u64,
+    read: u64,
+}
+
+impl http_body::Body for Reader {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let shared = Arc::clone(&self.shared);
+        let mut guard = shared.lock();
+        let state = &mut *guard;
+        let place = state.readers.get_mut(&self.id).expect("a reader is known until it is dropped");
+        if let Some(chunk) = place.chunk.checked_sub(state.left).and_then(|n| state.chunks.get(n)).cloned() {
+            place.chunk += 1;
+            state.drop_read();
+            drop(guard);
+            shared.moved.notify_one();
+            self.read += chunk.len() as u64;
+            return Poll::Ready(Some(Ok(Frame::data(chunk))));
+        }
+        match &state.end {
+            Some(Ok(())) => Poll::Ready(None),
+            Some(Err(cut)) => Poll::Ready(Some(Err(cut.clone()))),
+            None => {
+                place.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.shared.exact {
+            Some(exact) => SizeHint::with_exact(exact.saturating_sub(self.read)),
+            None => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.readers.remove(&self.id);
+        state.drop_read();
+        drop(state);
+        self.shared.moved.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::{Body, Chunk};
+
+    async fn text(reader: Reader) -> Result<String, Cut> {
+        let mut body = Body::stream(reader);
+        let mut text = String::new();
+        while let Some(chunk) = body.next().await {
+            if let Chunk::Data(bytes) = chunk? {
+                text.push_str(std::str::from_utf8(&bytes).unwrap());
+            }
+        }
+        Ok(text)
+    }
+
+    #[tokio::test]
+    async fn every_reader_gets_all_of_it_whenever_it_came() {
+        let spool = Spool::new(Some(4));
+        let early = spool.reader().unwrap();
+        spool.push(Bytes::from_static(b"ab"));
+        let late = spool.reader().unwrap();
+        let early = tokio::spawn(text(early));
+        spool.push(Bytes::from_static(b"cd"));
+        assert_eq!(spool.whole(&Bytes::from_static(b"ef")), "abcdef");
+        spool.end(Ok(()));
+        assert_eq!(early.await.unwrap().unwrap(), "abcd");
+        assert_eq!(text(late).await.unwrap(), "abcd");
+        assert_eq!(text(spool.reader().unwrap()).await.unwrap(), "abcd");
+    }
+
+    #[tokio::test]
+    async fn a_cut_body_never_looks_whole() {
+        let spool = Spool::new(None);
+        let reader = spool.reader().unwrap();
+        spool.push(Bytes::from_static(b"ab"));
+        spool.end(Err(Cut("reset".into())));
+        spool.end(Ok(()));
+        assert_eq!(text(reader).await, Err(Cut("reset".into())));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_kept_waits_for_its_slowest_reader_and_leaves() {
+        let spool = Spool::new(None);
+        let mut slow = Body::stream(spool.reader().unwrap());
+        let mut fast = Body::stream(spool.reader().unwrap());
+        spool.push(Bytes::from(vec![0; WINDOW]));
+        spool.keep_no_longer();
+        assert!(spool.reader().is_some(), "nothing has left yet");
+        assert!(fast.next().await.is_some());
+        let mut room = Box::pin(spool.room());
+        assert!(futures_util::poll!(&mut room).is_pending(), "the slow reader has read nothing");
+        assert!(slow.next().await.is_some());
+        assert!(room.await);
+        assert!(spool.reader().is_none(), "the beginning has left");
+        drop((slow, fast));
+        assert!(!spool.room().await, "nobody reads");
+    }
+}

@@ -1,0 +1,106 @@
+//! Request fields on their way to the app.
+//!
+//! What belongs to the client's connection stays behind; so does what only the app may say (tags, increments), and what
+//! apps trust though no key holds it: with it, one client could choose what another is served (design.md §8).
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+
+use crate::body::Body;
+use crate::model::request::Head;
+use crate::model::request::origin_form;
+use crate::policy;
+use crate::rules::Rule;
+
+/// Fields that apps commonly build pages from and that no key holds unless a rule says so.
+const UNKEYED: &[&str] = &[
+    "forwarded",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-host",
+    "x-original-host",
+    "x-original-url",
+    "x-rewrite-url",
+    "front-end-https",
+];
+/// The same for fields that turn a method into another; only requests that could be stored lose them.
+const METHOD_OVERRIDES: &[&str] = &["x-http-method", "x-http-method-override", "x-method-override"];
+/// Fields that make the answer a part of the response, or none of it: what is to be stored is fetched whole.
+const CONDITIONS: [HeaderName; 6] = [
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+    header::IF_RANGE,
+    header::RANGE,
+];
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The scheme the client used: what the proxy in front of us says of it, as the key holds the scheme, or else our own.
+pub(super) fn scheme(headers: &HeaderMap, own: &'static str) -> &'static str {
+    match headers.get(X_FORWARDED_PROTO).map(HeaderValue::as_bytes) {
+        Some(b"https") => "https",
+        Some(b"http") => "http",
+        _ => own,
+    }
+}
+
+/// Whether the request asks to change protocols on this connection (RFC 9110 §7.8).
+pub(super) fn wants_upgrade(headers: &HeaderMap) -> bool {
+    let connection = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    headers.contains_key(header::UPGRADE)
+        && connection.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case("upgrade"))
+}
+
+/// The request as it goes to the app.
+pub(super) fn for_upstream(head: &Head, rule: &Rule, peer: Option<IpAddr>, body: Body) -> http::Request<Body> {
+    let mut headers = head.headers().clone();
+    let upgrade = wants_upgrade(&headers).then(|| headers.get(header::UPGRADE).cloned()).flatten();
+    policy::remove_connection_fields(&mut headers, StatusCode::OK);
+    if let Some(protocol) = upgrade {
+        headers.insert(header::UPGRADE, protocol);
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    let lookup = matches!(*head.method(), Method::GET | Method::HEAD);
+    let overrides = if lookup { METHOD_OVERRIDES } else { &[] };
+    for name in UNKEYED.iter().chain(overrides) {
+        if !rule.keys_on_header(name) {
+            headers.remove(*name);
+        }
+    }
+    headers.remove(header::EXPECT); // met here: the body is read when the app wants it
+    headers.insert(header::HOST, text(&head.host));
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(head.scheme));
+    if let Some(peer) = peer {
+        let before = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+        let chain: Vec<_> = before.map(str::to_owned).chain([peer.to_string()]).collect();
+        headers.insert(X_FORWARDED_FOR, text(&chain.join(", ")));
+    }
+    headers.append(header::VIA, HeaderValue::from_static("1.1 tagalong"));
+
+    let mut request = http::Request::new(body);
+    *request.method_mut() = head.method().clone();
+    *request.uri_mut() = origin_form(&head.parts.uri).parse().unwrap_or_else(|_| http::Uri::from_static("/"));
+    *request.headers_mut() = headers;
+    request
+}
+
+/// The request for a response that is to be stored: whole, and asked for without conditions.
+pub(super) fn for_fill(head: &Head, rule: &Rule, peer: Option<IpAddr>) -> http::Request<Body> {
+    let mut request = for_upstream(head, rule, peer, Body::empty());
+    for name in &CONDITIONS {
+        request.headers_mut().remove(name);
+    }
+    request
+}
+
+fn text(value: &str) -> HeaderValue {
+    HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
+}

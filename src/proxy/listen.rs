@@ -1,0 +1,234 @@
+//! Listeners: accept, speak HTTP/1.1 or h2c, stop when told to.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::proxy::Connection;
+use crate::proxy::Proxy;
+use crate::proxy::wire::Patience;
+use crate::proxy::wire::Wire;
+
+/// Where to listen, as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// An address and port; port 0 takes a free one.
+    Tcp(SocketAddr),
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+/// Where a listener listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listening {
+    /// An address and port.
+    Tcp(SocketAddr),
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Listening::Tcp(address) => address.fmt(f),
+            Listening::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A place where we could not listen.
+#[derive(Debug, Error)]
+#[error("cannot listen on {place}: {source}")]
+pub struct BindError {
+    place: String,
+    source: io::Error,
+}
+
+/// Bound listeners, not yet accepting.
+#[derive(Debug)]
+pub struct Listeners(Vec<Bound>);
+
+#[derive(Debug)]
+enum Bound {
+    Tcp(TcpListener, SocketAddr),
+    Unix(UnixListener, PathBuf),
+}
+
+/// Streams one client may have open at once over HTTP/2.
+const MAX_STREAMS: u32 = 256;
+/// Pause after a failed accept, so that running out of descriptors does not also burn the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+impl Listeners {
+    /// Binds every place.
+    ///
+    /// # Errors
+    ///
+    /// The first place that cannot be bound. The socket file of a process that is gone is no hindrance.
+    pub async fn bind(places: &[Listen]) -> Result<Listeners, BindError> {
+        let mut bound = Vec::with_capacity(places.len());
+        for place in places {
+            bound.push(match place {
+                Listen::Tcp(address) => {
+                    let failed = |source| BindError { place: address.to_string(), source };
+                    let listener = TcpListener::bind(address).await.map_err(failed)?;
+                    let local = listener.local_addr().map_err(failed)?;
+                    Bound::Tcp(listener, local)
+                }
+                Listen::Unix(path) => {
+                    let failed = |source| BindError { place: format!("unix:{}", path.display()), source };
+                    Bound::Unix(bind_unix(path).await.map_err(failed)?, path.clone())
+                }
+            });
+        }
+        Ok(Listeners(bound))
+    }
+
+    /// Where they listen, in the order given.
+    pub fn addresses(&self) -> Vec<Listening> {
+        let address = |bound: &Bound| match bound {
+            Bound::Tcp(_, address) => Listening::Tcp(*address),
+            Bound::Unix(_, path) => Listening::Unix(path.clone()),
+        };
+        self.0.iter().map(address).collect()
+    }
+
+    /// Accepts until `stop` says so, then lets running requests finish for at most `drain`.
+    pub async fn serve(self, proxy: Proxy, stop: watch::Receiver<bool>, drain: Duration) {
+        let graceful = GracefulShutdown::new();
+        let mut accepting = JoinSet::new();
+        let mut sockets = Vec::new();
+        for bound in self.0 {
+            let server = Server { proxy: proxy.clone(), watcher: graceful.watcher(), stop: stop.clone() };
+            match bound {
+                Bound::Tcp(listener, _) => accepting.spawn(server.accept_tcp(listener)),
+                Bound::Unix(listener, path) => {
+                    sockets.push(path);
+                    accepting.spawn(server.accept_unix(listener))
+                }
+            };
+        }
+        let connections = accepting.join_all().await; // they end when told to stop
+        for path in sockets {
+            if let Err(error) = tokio::fs::remove_file(&path).await {
+                tracing::debug!(%error, path = %path.display(), "could not remove the socket");
+            }
+        }
+        if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+            tracing::warn!("some requests were still running when the drain time was over");
+        }
+        drop(connections); // what still runs ends here
+    }
+}
+
+async fn bind_unix(path: &std::path::Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && UnixStream::connect(path).await.is_err() => {
+            tokio::fs::remove_file(path).await?; // left behind by a process that is gone
+            UnixListener::bind(path)
+        }
+        bound => bound,
+    }
+}
+
+/// One accept loop.
+struct Server {
+    proxy: Proxy,
+    watcher: Watcher,
+    stop: watch::Receiver<bool>,
+}
+
+impl Server {
+    async fn accept_tcp(mut self, listener: TcpListener) -> JoinSet<()> {
+        let mut connections = JoinSet::new();
+        while let Some(accepted) = self.or_stop(listener.accept()).await {
+            match accepted {
+                Ok((stream, peer)) => {
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "no TCP_NODELAY");
+                    }
+                    connections.spawn(self.connection(stream, Some(peer.ip())));
+                }
+                Err(error) => not_accepted(error).await,
+            }
+            while connections.try_join_next().is_some() {}
+        }
+        connections
+    }
+
+    async fn accept_unix(mut self, listener: UnixListener) -> JoinSet<()> {
+        let mut connections = JoinSet::new();
+        while let Some(accepted) = self.or_stop(listener.accept()).await {
+            match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(self.connection(stream, None));
+                }
+                Err(error) => not_accepted(error).await,
+            }
+            while connections.try_join_next().is_some() {}
+        }
+        connections
+    }
+
+    /// What `accepted` yields, or `None` when it is time to stop.
+    async fn or_stop<T>(&mut self, accepted: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            accepted = accepted => Some(accepted),
+            _ = self.stop.wait_for(|&stop| stop) => None, // a stopper that is gone says stop, too
+        }
+    }
+
+    /// Serves one connection until its client leaves or we stop.
+    fn connection<S>(&self, stream: S, peer: Option<std::net::IpAddr>) -> impl Future<Output = ()> + Send + use<S>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let config = &self.proxy.0.config;
+        let patience = Patience { head: config.header_timeout, idle: config.idle_timeout, max_head: config.max_head };
+        let wire = Wire::new(stream, patience);
+        let connection = std::sync::Arc::new(Connection { line: wire.line(), scheme: "http", peer });
+        let proxy = self.proxy.clone();
+        let service = service_fn(move |request| {
+            let (proxy, connection) = (proxy.clone(), std::sync::Arc::clone(&connection));
+            async move { Ok::<_, Infallible>(proxy.serve(request, &connection).await) }
+        });
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(None) // `Wire` tells idling from dribbling
+            .max_buf_size(config.max_head);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(config.idle_timeout)
+            .keep_alive_timeout(config.header_timeout)
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(u32::try_from(config.max_head).unwrap_or(u32::MAX));
+        let serving = builder.serve_connection_with_upgrades(TokioIo::new(wire), service).into_owned();
+        let serving = self.watcher.watch(serving);
+        async move {
+            if let Err(error) = serving.await {
+                tracing::debug!(error, "a client's connection ended early");
+            }
+        }
+    }
+}
+
+async fn not_accepted(error: io::Error) {
+    tracing::warn!(%error, "could not accept a connection");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}

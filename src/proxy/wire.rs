@@ -1,0 +1,267 @@
+//! A client's connection, watched: silent and stalled clients are closed, and the bytes of a head can be looked at twice.
+//!
+//! hyper has one limit for the time a head may take, which runs on idle connections too; here a waiting connection and
+//! a head that dribbles in have limits of their own (design.md §7). And hyper forgets a `Content-Length` that comes with
+//! a `Transfer-Encoding`; we must refuse such a request (RFC 9112 §6.3), so the bytes of a head are kept until its
+//! request has begun.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+/// How long a client may keep us waiting.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// For the rest of a head that has begun.
+    pub(super) head: Duration,
+    /// For the next request, and for taking bytes of a response.
+    pub(super) idle: Duration,
+    /// The longest head, in bytes; no more is remembered.
+    pub(super) max_head: usize,
+}
+
+/// The stream of one client's connection.
+pub(super) struct Wire<S> {
+    stream: S,
+    patience: Patience,
+    line: Line,
+    reading: Option<(Waiting, Pin<Box<Sleep>>)>,
+    writing: Option<Pin<Box<Sleep>>>,
+}
+
+/// What the stream and the requests on it know of each other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Line(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Requests not yet answered to the end.
+    busy: usize,
+    /// Requests begun so far.
+    begun: u64,
+    phase: Phase,
+}
+
+/// What the next bytes from the client are.
+#[derive(Debug)]
+enum Phase {
+    /// The next head; these of its bytes are here.
+    Head(Vec<u8>),
+    /// The body of the request under way.
+    Body,
+    /// Not ours to read: HTTP/2 frames, or an upgraded protocol.
+    Opaque,
+}
+
+impl Default for Phase {
+    fn default() -> Phase {
+        Phase::Head(Vec::new())
+    }
+}
+
+/// What we wait for; the number tells one wait from the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    Request(u64),
+    Head(u64),
+}
+
+/// As long as it or a clone lives, its request is under way.
+#[derive(Clone, Debug)]
+pub(super) struct Busy(Arc<Guard>);
+
+#[derive(Debug)]
+struct Guard(Line);
+
+/// How an HTTP/2 connection begins (RFC 9113 §3.4).
+const HTTP_2: &[u8] = b"PRI * HTTP/2";
+
+impl Line {
+    /// A head is complete: its request begins. Returns whether the head had a `Content-Length` line.
+    pub(super) fn begin(&self, has_body: bool) -> (Busy, bool) {
+        let mut state = self.lock();
+        state.busy += 1;
+        state.begun += 1;
+        let had_length = match &mut state.phase {
+            Phase::Head(bytes) => {
+                let had_length = has_content_length(bytes);
+                bytes.clear();
+                had_length
+            }
+            Phase::Body | Phase::Opaque => false,
+        };
+        if has_body && let Phase::Head(_) = state.phase {
+            state.phase = Phase::Body;
+        }
+        drop(state);
+        (Busy(Arc::new(Guard(self.clone()))), had_length)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Busy {
+    /// The request's body has been read: the next head follows.
+    pub(super) fn request_read(&self) {
+        let mut state = self.0.0.lock();
+        if let Phase::Body = state.phase {
+            state.phase = Phase::default();
+        }
+    }
+
+    /// The connection changes protocols.
+    pub(super) fn upgraded(&self) {
+        self.0.0.lock().phase = Phase::Opaque;
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.lock().busy -= 1;
+    }
+}
+
+/// Whether the first head in these bytes, or what is left of it, has a `Content-Length` field.
+fn has_content_length(bytes: &[u8]) -> bool {
+    let lines = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let is_length = |line: &[u8]| {
+        let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+        name.eq_ignore_ascii_case(b"content-length")
+    };
+    lines.take_while(|line| !line.is_empty()).any(is_length)
+}
+
+impl<S> Wire<S> {
+    /// Watches a connection.
+    pub(super) fn new(stream: S, patience: Patience) -> Wire<S> {
+        Wire { stream, patience, line: Line::default(), reading: None, writing: None }
+    }
+
+    /// What requests on this connection tell it.
+    pub(super) fn line(&self) -> Line {
+        self.line.clone()
+    }
+
+    /// Notes what came from the client.
+    fn came(&self, bytes: &[u8]) {
+        let mut state = self.line.lock();
+        if let Phase::Head(head) = &mut state.phase {
+            let room = self.patience.max_head.saturating_sub(head.len());
+            head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+            if head.starts_with(HTTP_2) {
+                state.phase = Phase::Opaque;
+            }
+        }
+    }
+
+    /// What we wait for, if it is the client's turn.
+    fn waiting(&self) -> Option<(Waiting, Duration)> {
+        let state = self.line.lock();
+        match &state.phase {
+            _ if state.busy > 0 => None,
+            Phase::Head(bytes) if bytes.is_empty() => Some((Waiting::Request(state.begun), self.patience.idle)),
+            Phase::Head(_) | Phase::Body => Some((Waiting::Head(state.begun), self.patience.head)),
+            Phase::Opaque => None,
+        }
+    }
+
+    /// Ready when the client has kept us waiting for too long.
+    fn poll_too_late(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let Some((waiting, patience)) = self.waiting() else {
+            self.reading = None;
+            return Poll::Pending;
+        };
+        if self.reading.as_ref().is_none_or(|(known, _)| *known != waiting) {
+            self.reading = Some((waiting, Box::pin(tokio::time::sleep(patience))));
+        }
+        if let Some((_, timer)) = &mut self.reading {
+            ready!(timer.as_mut().poll(cx));
+        }
+        Poll::Ready(too_late())
+    }
+
+    /// A write that waits for the client may not wait forever.
+    fn patiently<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.writing = None;
+            return written;
+        }
+        let idle = self.patience.idle;
+        let timer = self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(too_late()))
+    }
+}
+
+fn too_late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client kept the connection waiting for too long")
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        match Pin::new(&mut self.stream).poll_read(cx, buf) {
+            Poll::Ready(result) => {
+                self.came(buf.filled().get(before..).unwrap_or_default());
+                Poll::Ready(result)
+            }
+            Poll::Pending => self.poll_too_late(cx).map(Err),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.patiently(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.patiently(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.patiently(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.patiently(cx, closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_length_in_the_head_is_seen_and_one_in_the_body_is_not() {
+        for (name, bytes, expected) in [
+            ("in the head", "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n", true),
+            ("any case", "POST / HTTP/1.1\r\ncontent-LENGTH: 3\r\n\r\n", true),
+            ("bare line feeds", "POST / HTTP/1.1\ncontent-length: 3\n\n", true),
+            ("in the body", "POST / HTTP/1.1\r\nHost: a\r\n\r\nContent-Length: 3\r\n", false),
+            ("another field's value", "POST / HTTP/1.1\r\nX: content-length: 3\r\n\r\n", false),
+            ("nothing", "", false),
+        ] {
+            assert_eq!(has_content_length(bytes.as_bytes()), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Entries in memory; who leaves first is the library's business.
+
+use quick_cache::sync::Cache;
+
+use crate::model::key::Variant;
+
+/// What a value costs the store.
+pub trait Weigh {
+    /// Its bytes, keys and bookkeeping included.
+    fn weight(&self) -> u64;
+}
+
+/// A map bounded by the weight of its values.
+///
+/// quick_cache (S3-FIFO like, sharded) was chosen by the figures in `benches/results/stores.md`.
+#[derive(Debug)]
+pub struct Memory<V> {
+    cache: Cache<Variant, V, Weigher>,
+}
+
+#[derive(Clone, Debug)]
+struct Weigher;
+
+impl<V: Weigh> quick_cache::Weighter<Variant, V> for Weigher {
+    fn weight(&self, _: &Variant, value: &V) -> u64 {
+        value.weight()
+    }
+}
+
+/// A guess at the size of a usual entry; it sizes tables, it limits nothing.
+const USUAL_ENTRY: usize = 8 << 10;
+
+impl<V: Weigh + Clone> Memory<V> {
+    /// Room for values of this many bytes together.
+    pub fn new(max_bytes: usize) -> Memory<V> {
+        let items = (max_bytes / USUAL_ENTRY).max(64);
+        Memory { cache: Cache::with_weighter(items, max_bytes as u64, Weigher) }
+    }
+
+    /// The value under a key.
+    pub fn get(&self, key: &Variant) -> Option<V> {
+        self.cache.get(key)
+    }
+
+    /// Puts a value under a key, in place of what was there; others may have to leave, or, if it is too large for the
+    /// store, the value itself.
+    pub fn put(&self, key: Variant, value: V) {
+        self.cache.insert(key, value);
+    }
+
+    /// Keeps only what `keep` says.
+    pub fn retain(&self, keep: impl Fn(&V) -> bool) {
+        self.cache.retain(|_, value| keep(value));
+    }
+
+    /// The weight of all values.
+    pub fn bytes(&self) -> u64 {
+        self.cache.weight()
+    }
+
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.cache.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::key::KeyFields;
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Sized(usize, u64);
+
+    impl Weigh for Sized {
+        fn weight(&self) -> u64 {
+            self.1
+        }
+    }
+
+    fn key(n: usize) -> Variant {
+        let mut fields = KeyFields::new();
+        fields.field("n", n.to_le_bytes());
+        fields.base_key().only_variant()
+    }
+
+    #[test]
+    fn the_store_stays_within_its_bytes() {
+        let store = Memory::new(1 << 20);
+        for n in 0..10_000 {
+            store.put(key(n), Sized(n, 1_024));
+        }
+        assert!(store.bytes() <= 1 << 20);
+        assert!(store.len() > 500, "and uses them: {}", store.len());
+    }
+
+    #[test]
+    fn a_put_replaces_and_retain_forgets() {
+        let store = Memory::new(1 << 20);
+        store.put(key(1), Sized(1, 10));
+        store.put(key(1), Sized(2, 10));
+        store.put(key(2), Sized(3, 10));
+        assert_eq!(store.get(&key(1)), Some(Sized(2, 10)));
+        store.retain(|value| value.0 != 2);
+        assert_eq!(store.get(&key(1)), None);
+        assert_eq!(store.len(), 1);
+    }
+}

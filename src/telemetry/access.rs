@@ -1,0 +1,44 @@
+//! The access log: one line per request, with the word of its `Cache-Status`.
+
+use http::{Method, StatusCode};
+
+use crate::model::outcome::Outcome;
+use crate::model::request::Head;
+
+/// What is remembered of a request until it has been answered; nothing when there is no access log.
+#[derive(Debug)]
+pub struct Seen(Option<Request>);
+
+#[derive(Debug)]
+struct Request {
+    method: Method,
+    host: Box<str>,
+    target: String,
+}
+
+impl Seen {
+    /// Remembers a request if the log is `on`. The query is left out: it may hold what is nobody's business.
+    pub fn of(head: &Head, on: bool) -> Seen {
+        Seen(on.then(|| Request {
+            method: head.method().clone(),
+            host: head.host.clone(),
+            target: head.path().to_owned(),
+        }))
+    }
+
+    /// Writes the line.
+    pub fn log(self, outcome: Outcome, status: StatusCode) {
+        if let Seen(Some(Request { method, host, target })) = self {
+            tracing::info!(
+                target: "tagalong::access",
+                %method,
+                host = ?host,
+                path = ?target, // escaped: it comes from outside
+                status = status.as_u16(),
+                outcome = outcome.word(),
+                detail = outcome.detail(),
+                "request"
+            );
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Where log events go: standard error, as text or JSON.
+
+use serde::Deserialize;
+use schemars::JsonSchema;
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+/// Sends events of level `info` and above, and the access log, to standard error. The first call of a process counts.
+pub fn start(format: Format) {
+    let filter = EnvFilter::new("info");
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let set = match format {
+        Format::Text => subscriber.with_target(false).try_init(),
+        Format::Json => subscriber.json().flatten_event(true).with_current_span(false).try_init(),
+    };
+    if let Err(error) = set {
+        tracing::debug!(%error, "somebody else collects the log");
+    }
+}

@@ -1,0 +1,4 @@
+//! What the process says of itself: the log, and a line per request.
+
+pub mod access;
+pub mod log;
