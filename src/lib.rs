@@ -3,3 +3,5 @@
 pub mod body;
 pub mod clock;
 pub mod model;
+pub mod rules;
+pub mod yaml;
