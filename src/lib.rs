@@ -5,3 +5,5 @@ pub mod clock;
 pub mod dialects;
 pub mod model;
 pub mod tags;
+pub mod rules;
+pub mod yaml;
