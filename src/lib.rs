@@ -4,3 +4,4 @@ pub mod body;
 pub mod clock;
 pub mod dialects;
 pub mod model;
+pub mod policy;
