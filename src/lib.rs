@@ -7,3 +7,4 @@ pub mod model;
 pub mod tags;
 pub mod rules;
 pub mod yaml;
+pub mod policy;

@@ -1,0 +1,208 @@
+//! What a client may ask of a cache (RFC 9111 §5.2.1), and whether a stored response serves it.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::{CACHE_CONTROL, PRAGMA};
+
+use crate::model::entry::EntryMeta;
+use crate::model::time::Timestamp;
+use crate::policy::directives;
+
+/// The directives of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// `no-cache`, or `Pragma: no-cache` where there is no `Cache-Control` (RFC 9111 §5.4).
+    pub no_cache: bool,
+    /// `no-store`.
+    pub no_store: bool,
+    /// `max-age`; zero if it is malformed.
+    pub max_age: Option<Duration>,
+    /// `max-stale`; without an argument, however stale.
+    pub max_stale: Option<Duration>,
+    /// `min-fresh`.
+    pub min_fresh: Option<Duration>,
+    /// `only-if-cached`.
+    pub only_if_cached: bool,
+}
+
+/// Whether a stored response may answer as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It may.
+    Fresh,
+    /// Its life is over.
+    Expired,
+    /// It is fresh, and the client asked for a fresher one.
+    Unwanted,
+}
+
+impl Wishes {
+    /// Reads the directives of a request.
+    pub fn of(headers: &HeaderMap) -> Wishes {
+        let mut wishes = Wishes::default();
+        if !headers.contains_key(CACHE_CONTROL) {
+            let mut pragma = directives::members(headers, &PRAGMA);
+            wishes.no_cache = pragma.any(|member| member.is("no-cache"));
+            return wishes;
+        }
+        for member in directives::members(headers, &CACHE_CONTROL) {
+            let seconds = member.seconds();
+            if member.is("no-cache") {
+                wishes.no_cache = true;
+            } else if member.is("no-store") {
+                wishes.no_store = true;
+            } else if member.is("only-if-cached") {
+                wishes.only_if_cached = true;
+            } else if member.is("max-age") {
+                wishes.max_age = Some(seconds.unwrap_or_default());
+            } else if member.is("min-fresh") {
+                wishes.min_fresh = seconds;
+            } else if member.is("max-stale") {
+                let any = (!member.has_argument()).then_some(Duration::MAX);
+                wishes.max_stale = any.or(seconds);
+            }
+        }
+        wishes
+    }
+}
+
+/// Whether the response may answer a client with these wishes at `now` (RFC 9111 §4.2, §5.2.1).
+pub fn usable(meta: &EntryMeta, wishes: &Wishes, now: Timestamp) -> Use {
+    let age = meta.age(now);
+    if age >= meta.lifetime {
+        return Use::Expired;
+    }
+    let too_old = wishes.max_age.is_some_and(|max| age > max);
+    let too_short = wishes
+        .min_fresh
+        .is_some_and(|min| meta.lifetime.saturating_sub(age) < min);
+    if wishes.no_cache || too_old || too_short {
+        Use::Unwanted
+    } else {
+        Use::Fresh
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn rfc9111_5_2_1_request_directives() {
+        let secs = |n| Some(Duration::from_secs(n));
+        let none = Wishes::default();
+        let no_cache = Wishes {
+            no_cache: true,
+            ..none
+        };
+        let cc = |value| ("cache-control", value);
+        for (name, fields, expected) in [
+            ("none", &[][..], none),
+            (
+                "§5.2.1.1",
+                &[cc("max-age=5")],
+                Wishes {
+                    max_age: secs(5),
+                    ..none
+                },
+            ),
+            (
+                "§5.2.1.1 malformed",
+                &[cc("max-age=x")],
+                Wishes {
+                    max_age: secs(0),
+                    ..none
+                },
+            ),
+            (
+                "§5.2.1.2",
+                &[cc("max-stale=5")],
+                Wishes {
+                    max_stale: secs(5),
+                    ..none
+                },
+            ),
+            (
+                "§5.2.1.2 any",
+                &[cc("max-stale")],
+                Wishes {
+                    max_stale: Some(Duration::MAX),
+                    ..none
+                },
+            ),
+            ("§5.2.1.2 malformed", &[cc("max-stale=x")], none),
+            (
+                "§5.2.1.3",
+                &[cc("min-fresh=5")],
+                Wishes {
+                    min_fresh: secs(5),
+                    ..none
+                },
+            ),
+            ("§5.2.1.4", &[cc("No-Cache")], no_cache),
+            (
+                "§5.2.1.5",
+                &[cc("no-store")],
+                Wishes {
+                    no_store: true,
+                    ..none
+                },
+            ),
+            (
+                "§5.2.1.7",
+                &[cc("only-if-cached")],
+                Wishes {
+                    only_if_cached: true,
+                    ..none
+                },
+            ),
+            ("§5.4 Pragma", &[("pragma", "no-cache")], no_cache),
+            (
+                "§5.4 Pragma beside Cache-Control",
+                &[("pragma", "no-cache"), cc("foo")],
+                none,
+            ),
+            ("§5.4 another pragma", &[("pragma", "foo")], none),
+        ] {
+            assert_eq!(Wishes::of(&headers(fields)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_stored_response_serves_while_it_is_fresh_and_the_client_agrees() {
+        let meta = EntryMeta {
+            received: Timestamp::from_secs(1_000),
+            born: Timestamp::from_secs(990),
+            lifetime: Duration::from_secs(60),
+            shareable: false,
+            vary: [].into(),
+            rule: None,
+        };
+        for (name, wish, now, expected) in [
+            ("fresh", "", 1_000, Use::Fresh),
+            ("one second left", "", 1_049, Use::Fresh),
+            ("§4.2 as old as its lifetime", "", 1_050, Use::Expired),
+            ("no-cache", "no-cache", 1_000, Use::Unwanted),
+            ("no-cache, expired", "no-cache", 1_050, Use::Expired),
+            ("max-age reached", "max-age=10", 1_000, Use::Fresh),
+            ("max-age passed", "max-age=9", 1_000, Use::Unwanted),
+            ("max-age=0", "max-age=0", 1_000, Use::Unwanted),
+            ("min-fresh met", "min-fresh=50", 1_000, Use::Fresh),
+            ("min-fresh missed", "min-fresh=51", 1_000, Use::Unwanted),
+            ("only-if-cached", "only-if-cached", 1_000, Use::Fresh),
+        ] {
+            let wishes = Wishes::of(&headers(&[("cache-control", wish)]));
+            let now = Timestamp::from_secs(now);
+            assert_eq!(usable(&meta, &wishes, now), expected, "{name}");
+        }
+    }
+}

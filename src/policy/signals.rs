@@ -1,0 +1,128 @@
+//! What a response says of tags: by its header fields, by the rule of its request, by its own URI.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map;
+
+use http::response::Parts;
+
+use crate::dialects::Dialects;
+use crate::dialects::Ignored;
+use crate::model::outcome::NoStore;
+use crate::model::request::Head;
+use crate::model::tag::Increment;
+use crate::model::tag::Tag;
+use crate::model::tag::TagLimits;
+use crate::model::tag::Tagged;
+use crate::policy::uris;
+
+/// What the rule of a request declares of one exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// The rule's tags, or why one of them has no value.
+    pub tags: Result<Vec<Tag>, NoStore>,
+    /// The tags of the cache itself: everything, the rule, the URI.
+    pub implicit: Vec<Tag>,
+    /// The increments that apply to the response's status.
+    pub increments: Vec<Increment>,
+}
+
+/// What a response says of tags, each tag once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signals {
+    /// What the response depends on: the rule's tags, the app's, the implicit ones; or why it cannot be stored.
+    pub tags: Result<Vec<Tagged>, NoStore>,
+    /// What has changed. No limit applies.
+    pub increments: Vec<Increment>,
+    /// The app's tags with versions of its own; they count whatever becomes of the response.
+    pub observed: Vec<Tagged>,
+    /// What was passed over in the header fields, for the log.
+    pub ignored: Vec<Ignored>,
+}
+
+/// Collects what the response says, and takes our fields off its head.
+///
+/// This is for every response, of any method and status (design.md §4): nothing an app says of changes may be lost.
+pub fn signals(
+    dialects: &Dialects,
+    declared: Declared,
+    head: &Head,
+    response: &mut Parts,
+    limits: TagLimits,
+) -> Signals {
+    let safe = head.method().is_safe();
+    let said = dialects.take(&head.origin(), safe, &mut response.headers);
+
+    let observed = said.tags.iter().filter(|tagged| tagged.version.is_some());
+    let observed = tags_once(observed.cloned());
+    let tags = declared.tags.and_then(|rule| {
+        let named = rule.into_iter().map(Tagged::from).chain(said.tags);
+        let implicit = declared.implicit.into_iter().map(Tagged::from);
+        within(limits, tags_once(named.chain(implicit)))
+    });
+    let uris = uris::changed(head, response).into_iter();
+    let uris = uris.map(|uri| Tag::uri(&uri).into());
+    Signals {
+        tags,
+        increments: increments_once(
+            said.increments
+                .into_iter()
+                .chain(declared.increments)
+                .chain(uris),
+        ),
+        observed,
+        ignored: said.ignored,
+    }
+}
+
+/// More than the limits allow is never cut off: a page whose tags were cut could not be forgotten.
+fn within(limits: TagLimits, tags: Vec<Tagged>) -> Result<Vec<Tagged>, NoStore> {
+    let counted = || tags.iter().filter(|tagged| !tagged.tag.is_implicit());
+    let bytes: usize = counted().map(|tagged| tagged.tag.as_str().len()).sum();
+    if counted().count() > limits.max_tags || bytes > limits.max_tag_bytes {
+        Err(NoStore::TooManyTags)
+    } else {
+        Ok(tags)
+    }
+}
+
+/// Each tag once, where it came first, with the highest version given to it.
+fn tags_once(tags: impl Iterator<Item = Tagged>) -> Vec<Tagged> {
+    once(
+        tags,
+        |tagged| &tagged.tag,
+        |first, other| {
+            first.version = first.version.max(other.version);
+        },
+    )
+}
+
+/// Each tag once, where it came first: hard if any says so, repeated after the longest of the delays.
+fn increments_once(increments: impl Iterator<Item = Increment>) -> Vec<Increment> {
+    once(
+        increments,
+        |increment| &increment.tag,
+        |first, other| {
+            first.soft &= other.soft;
+            first.again = first.again.max(other.again);
+        },
+    )
+}
+
+fn once<T>(items: impl Iterator<Item = T>, tag: fn(&T) -> &Tag, merge: fn(&mut T, &T)) -> Vec<T> {
+    let mut kept: Vec<T> = Vec::new();
+    let mut places = BTreeMap::new();
+    for item in items {
+        match places.entry(tag(&item).clone()) {
+            btree_map::Entry::Vacant(place) => {
+                place.insert(kept.len());
+                kept.push(item);
+            }
+            btree_map::Entry::Occupied(place) => {
+                if let Some(first) = kept.get_mut(*place.get()) {
+                    merge(first, &item);
+                }
+            }
+        }
+    }
+    kept
+}

@@ -1,0 +1,192 @@
+//! Conditional requests that the stored response answers (RFC 9110 §13, RFC 9111 §4.3.2).
+
+use http::header::{DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use http::{HeaderMap, StatusCode};
+
+use crate::policy::freshness::http_date;
+
+/// Whether a GET or HEAD with these fields is answered by 304 rather than by the stored response.
+///
+/// `If-None-Match` wins over `If-Modified-Since` (RFC 9110 §13.2.2); both count only where the answer would be a
+/// success (§13.2.1). Without a `Last-Modified` the response's `Date` stands for it (RFC 9111 §4.3.2).
+pub fn not_modified(request: &HeaderMap, status: StatusCode, entry: &HeaderMap) -> bool {
+    if !status.is_success() {
+        return false;
+    }
+    if request.contains_key(IF_NONE_MATCH) {
+        let mut lines = request.get_all(IF_NONE_MATCH).iter();
+        let etag = entry.get(ETAG).map(|etag| opaque(etag.as_bytes()));
+        return lines.any(|line| names(line.as_bytes(), etag));
+    }
+    let since = request.get(IF_MODIFIED_SINCE).and_then(http_date);
+    let modified = entry.get(LAST_MODIFIED).or_else(|| entry.get(DATE));
+    let modified = modified.and_then(http_date);
+    modified
+        .zip(since)
+        .is_some_and(|(modified, since)| modified <= since)
+}
+
+/// Whether a line of `If-None-Match` is `*` or names the entity tag.
+fn names(line: &[u8], etag: Option<&[u8]>) -> bool {
+    let mut rest = line.trim_ascii();
+    if rest == b"*" {
+        return true;
+    }
+    while !rest.is_empty() {
+        let (tag, after) = first_tag(rest);
+        if Some(opaque(tag)) == etag {
+            return true;
+        }
+        rest = after.trim_ascii_start();
+    }
+    false
+}
+
+/// The entity tag up to the comma behind it; a comma between quotes belongs to it.
+fn first_tag(list: &[u8]) -> (&[u8], &[u8]) {
+    let mut quoted = false;
+    let end = list.iter().position(|byte| {
+        quoted ^= *byte == b'"';
+        *byte == b',' && !quoted
+    });
+    match end.and_then(|end| list.split_at_checked(end)) {
+        Some((tag, after)) => (tag, after.get(1..).unwrap_or_default()),
+        None => (list, b""),
+    }
+}
+
+/// What the weak comparison compares (RFC 9110 §8.8.3.2).
+fn opaque(tag: &[u8]) -> &[u8] {
+    let tag = tag.trim_ascii();
+    tag.strip_prefix(b"W/").unwrap_or(tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn rfc9110_13_conditional_requests() {
+        let inm = |value| ("if-none-match", value);
+        let ims = |value| ("if-modified-since", value);
+        let etag = &[
+            ("etag", "\"a\""),
+            ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ][..];
+        let weak = &[("etag", "W/\"a,b\"")][..];
+        let dated = &[("date", "Sun, 06 Nov 1994 08:49:37 GMT")][..];
+        let (same, later) = (
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:38 GMT",
+        );
+        for (name, request, status, entry, expected) in [
+            ("unconditional", &[][..], 200, etag, false),
+            ("§13.1.2 the same", &[inm("\"a\"")], 200, etag, true),
+            ("§13.1.2 another", &[inm("\"b\"")], 200, etag, false),
+            ("§13.1.2 in a list", &[inm("\"b\", \"a\"")], 200, etag, true),
+            (
+                "§13.1.2 on another line",
+                &[inm("\"b\""), inm("\"a\"")],
+                200,
+                etag,
+                true,
+            ),
+            ("§13.1.2 any", &[inm("*")], 200, etag, true),
+            (
+                "§13.1.2 any, without an entity tag",
+                &[inm("*")],
+                200,
+                dated,
+                true,
+            ),
+            (
+                "§13.1.2 without an entity tag",
+                &[inm("\"a\"")],
+                200,
+                dated,
+                false,
+            ),
+            (
+                "§8.8.3.2 weak in the request",
+                &[inm("W/\"a\"")],
+                200,
+                etag,
+                true,
+            ),
+            (
+                "§8.8.3.2 weak in the response",
+                &[inm("\"a,b\"")],
+                200,
+                weak,
+                true,
+            ),
+            (
+                "a comma between quotes",
+                &[inm("\"x\", W/\"a,b\"")],
+                200,
+                weak,
+                true,
+            ),
+            ("§13.1.3 the same date", &[ims(same)], 200, etag, true),
+            ("§13.1.3 later", &[ims(later)], 200, etag, true),
+            (
+                "§13.1.3 RFC 850 form",
+                &[ims("Sunday, 06-Nov-94 08:49:37 GMT")],
+                200,
+                etag,
+                true,
+            ),
+            (
+                "§13.1.3 earlier",
+                &[ims("Sun, 06 Nov 1994 08:49:36 GMT")],
+                200,
+                etag,
+                false,
+            ),
+            ("§13.1.3 no date", &[ims("yesterday")], 200, etag, false),
+            (
+                "§13.1.3 beside If-None-Match",
+                &[inm("\"b\""), ims(later)],
+                200,
+                etag,
+                false,
+            ),
+            (
+                "RFC 9111 §4.3.2 without Last-Modified",
+                &[ims(same)],
+                200,
+                dated,
+                true,
+            ),
+            ("§13.2.1 not a success", &[inm("\"a\"")], 404, etag, false),
+            ("§13.2.1 another success", &[inm("\"a\"")], 203, etag, true),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let got = not_modified(&headers(request), status, &headers(entry));
+            assert_eq!(got, expected, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_list_is_read(line in "[ab\", *W/]{0,40}", etag in "(W/)?\"[ab,]{0,3}\"") {
+            let mut request = HeaderMap::new();
+            request.append(IF_NONE_MATCH, HeaderValue::from_str(&format!("\"x\",{etag}")).unwrap());
+            let mut entry = HeaderMap::new();
+            entry.append(ETAG, HeaderValue::from_str(&etag).unwrap());
+            prop_assert!(not_modified(&request, StatusCode::OK, &entry));
+            request.append(IF_NONE_MATCH, HeaderValue::from_str(&line).unwrap());
+            prop_assert!(not_modified(&request, StatusCode::OK, &entry));
+        }
+    }
+}
