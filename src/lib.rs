@@ -8,3 +8,4 @@ pub mod tags;
 pub mod rules;
 pub mod yaml;
 pub mod policy;
+pub mod upstream;

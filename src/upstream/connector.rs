@@ -1,0 +1,297 @@
+//! Connections to the app: made when needed (names looked up then, every address tried), kept while they are good.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr as InetAddr};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use pingora::connectors::http::Connector;
+use pingora::connectors::{ConnectorOptions, L4Connect};
+use pingora::protocols::TcpKeepalive;
+use pingora::protocols::http::client::HttpSession;
+use pingora::protocols::http::v1::client::HttpSession as Http1Session;
+use pingora::protocols::l4::socket::SocketAddr;
+use pingora::protocols::l4::stream::Stream as Connection;
+use pingora::protocols::tls::ALPN;
+use pingora::upstreams::peer::{Peer, PeerOptions};
+use pingora::{Error as EngineError, ErrorType};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::duplex::Duplex;
+use super::error::{UpstreamError, UpstreamErrorKind};
+use super::target::{Endpoint, Protocol, Target};
+
+/// How long a connection is kept for the next request. An app that says `Keep-Alive: timeout=…` is believed where
+/// that is less.
+pub(super) const IDLE: Duration = Duration::from_secs(30);
+
+/// Idle connections kept at once; the one unused for the longest makes room.
+const MAX_IDLE: usize = 128;
+
+/// Requests at once on one HTTP/2 connection.
+const H2_STREAMS: usize = 100;
+
+/// Bytes of one HTTP/2 response in flight: what a slow reader costs in memory.
+const H2_STREAM_WINDOW: u32 = 256 * 1024;
+
+/// As much as all streams of a connection together, so that one slow reader never holds up another (L15).
+const H2_CONNECTION_WINDOW: u32 = H2_STREAM_WINDOW * H2_STREAMS as u32;
+
+/// Finds HTTP/2 connections whose other end has vanished without a word.
+const H2_PING: Duration = Duration::from_secs(15);
+
+/// The connections to one app.
+pub(super) struct Pool {
+    connector: Connector,
+    peer: AppPeer,
+    connect_timeout: Duration,
+}
+
+/// What a request asks of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Nothing.
+    Any,
+    /// One not used before, where the pool allows to ask for it: the last one used was dead.
+    Fresh,
+    /// HTTP/1.1: the request asks for another protocol (RFC 9110 §7.8).
+    Http1,
+}
+
+/// A connection, or a stream of one, on loan from the pool. Given back it is used again; dropped, an HTTP/1
+/// connection is closed and an HTTP/2 stream reset.
+pub(super) struct Lease {
+    session: Option<HttpSession>,
+    pool: Arc<Pool>,
+}
+
+impl Pool {
+    pub(super) fn new(target: Target, connect_timeout: Duration) -> Pool {
+        let mut options = ConnectorOptions::new(MAX_IDLE);
+        if target.protocol() != Protocol::Tls {
+            // Roots of trust are not needed, and reading the system's may fail, which Pingora answers with a panic.
+            options.ca_file = Some("/dev/null".to_owned());
+        }
+        Pool {
+            connector: Connector::new(Some(options)),
+            peer: AppPeer::new(target, connect_timeout),
+            connect_timeout,
+        }
+    }
+
+    /// A connection, and whether it was used before.
+    pub(super) async fn take(self: &Arc<Self>, need: Need) -> Result<(Lease, bool), UpstreamError> {
+        let peer = self.peer.for_need(need);
+        let session = timeout(
+            self.connect_timeout,
+            self.connector.get_http_session(peer.as_ref()),
+        );
+        let (session, reused) = session
+            .await
+            .map_err(|_| {
+                UpstreamError::new(UpstreamErrorKind::ConnectTimeout, "no connection in time")
+            })?
+            .map_err(|error| UpstreamError::connecting(&error))?;
+        let lease = Lease {
+            session: Some(session),
+            pool: Arc::clone(self),
+        };
+        Ok((lease, reused))
+    }
+}
+
+impl Lease {
+    pub(super) fn session(&mut self) -> &mut HttpSession {
+        self.session
+            .as_mut()
+            .expect("only giving it back takes it, and that consumes the lease")
+    }
+
+    /// Shares an HTTP/1 connection, so that it can be written while the session reads. `None` for HTTP/2, which
+    /// needs no help. To be called before anything is sent.
+    pub(super) fn share(&mut self) -> Option<Duplex> {
+        match self.session.take()? {
+            HttpSession::H1(session) => {
+                let duplex = Duplex::over(session.into_inner());
+                let session =
+                    Http1Session::new_with_options(Box::new(duplex.clone()), &self.pool.peer);
+                self.session = Some(HttpSession::H1(session));
+                Some(duplex)
+            }
+            other @ (HttpSession::H2(_) | HttpSession::Custom(())) => {
+                self.session = Some(other);
+                None
+            }
+        }
+    }
+
+    /// The exchange has ended whole in both directions: the connection may serve the next one. Pingora closes it all
+    /// the same if the app asked for that or sent more than it declared.
+    pub(super) async fn give_back(mut self, idle: Duration) {
+        if let Some(session) = self.session.take() {
+            self.pool
+                .connector
+                .release_http_session(session, &self.pool.peer, Some(idle))
+                .await;
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // An HTTP/1 connection closes by being dropped. An HTTP/2 stream is reset by being dropped, but its
+        // connection counts as used until it is released, which does not wait but starts a task.
+        if let Some(session @ HttpSession::H2(_)) = self.session.take()
+            && Handle::try_current().is_ok()
+        {
+            self.pool
+                .connector
+                .release_http_session(session, &self.pool.peer, Some(IDLE))
+                .now_or_never();
+        }
+    }
+}
+
+/// The app as Pingora's connector sees it. The pool's key does not depend on the address: that is found by [`Dial`]
+/// when a connection is made, and connections to any of a name's addresses are as good.
+#[derive(Clone)]
+struct AppPeer {
+    target: Arc<Target>,
+    options: PeerOptions,
+    pool: u64,
+}
+
+/// Never connected to: [`Dial`] knows where the app is.
+const NOWHERE: SocketAddr = SocketAddr::Inet(InetAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
+
+impl AppPeer {
+    fn new(target: Target, connect_timeout: Duration) -> AppPeer {
+        let target = Arc::new(target);
+        let mut options = PeerOptions::new();
+        options.alpn = match target.protocol() {
+            Protocol::Http1 => ALPN::H1,
+            Protocol::H2c => ALPN::H2,
+            Protocol::Tls => ALPN::H2H1,
+        };
+        options.total_connection_timeout = Some(connect_timeout);
+        options.tcp_keepalive = Some(TcpKeepalive {
+            idle: Duration::from_secs(60),
+            interval: Duration::from_secs(10),
+            count: 6,
+            user_timeout: Duration::ZERO,
+        });
+        options.max_h2_streams = H2_STREAMS;
+        options.h2_stream_window_size = Some(H2_STREAM_WINDOW);
+        options.h2_connection_window_size = Some(H2_CONNECTION_WINDOW);
+        options.h2_ping_interval = Some(H2_PING);
+        options.custom_l4 = Some(Arc::new(Dial {
+            target: Arc::clone(&target),
+            timeout: connect_timeout,
+        }));
+        AppPeer {
+            target,
+            options,
+            pool: 0,
+        }
+    }
+
+    fn for_need(&self, need: Need) -> Cow<'_, AppPeer> {
+        match need {
+            Need::Fresh if self.target.protocol() == Protocol::Http1 => {
+                // Nothing is ever given back under this key. (HTTP/2 connections would be filed under it.)
+                Cow::Owned(AppPeer {
+                    pool: 1,
+                    ..self.clone()
+                })
+            }
+            Need::Any | Need::Fresh => Cow::Borrowed(self),
+            Need::Http1 => {
+                let mut peer = self.clone();
+                peer.options.alpn = ALPN::H1;
+                Cow::Owned(peer)
+            }
+        }
+    }
+}
+
+impl fmt::Display for AppPeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.target.fmt(f)
+    }
+}
+
+impl Peer for AppPeer {
+    fn address(&self) -> &SocketAddr {
+        &NOWHERE
+    }
+
+    fn tls(&self) -> bool {
+        self.target.protocol() == Protocol::Tls
+    }
+
+    fn sni(&self) -> &str {
+        self.target.server_name()
+    }
+
+    fn reuse_hash(&self) -> u64 {
+        self.pool
+    }
+
+    fn get_peer_options(&self) -> Option<&PeerOptions> {
+        Some(&self.options)
+    }
+
+    fn matches_fd<V: AsRawFd>(&self, _fd: V) -> bool {
+        // One pool, one app.
+        true
+    }
+}
+
+/// Makes connections.
+#[derive(Debug)]
+struct Dial {
+    target: Arc<Target>,
+    timeout: Duration,
+}
+
+#[async_trait]
+impl L4Connect for Dial {
+    async fn connect(&self, _nowhere: &SocketAddr) -> pingora::Result<Connection> {
+        match self.target.endpoint() {
+            Endpoint::Unix(path) => UnixStream::connect(path).await.map(Connection::from),
+            Endpoint::Tcp(host, port) => self.dial(host, port).await.map(Connection::from),
+        }
+        .map_err(|error| {
+            EngineError::because(
+                ErrorType::ConnectError,
+                format!("connecting to {}", self.target),
+                error,
+            )
+        })
+    }
+}
+
+impl Dial {
+    /// Tries the addresses of a name one after the other, each with its share of the time that may pass.
+    async fn dial(&self, host: &str, port: u16) -> io::Result<TcpStream> {
+        // The look-up runs on a thread of its own; an address is only parsed.
+        let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
+        let share = self.timeout / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in addresses {
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(last)
+    }
+}

@@ -1,0 +1,218 @@
+//! One exchange over one connection: the head goes out, the body follows while the response's head is awaited.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Response, StatusCode, header};
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::client::HttpSession;
+
+use super::Config;
+use super::connector::{Lease, Need, Pool};
+use super::error::{UpstreamError, UpstreamErrorKind};
+use super::request::{Framing, Outgoing, is_empty};
+use super::response::{Incoming, declared_length, idle_time};
+use super::upload::{Coding, Upload};
+use crate::body::Body;
+
+/// Interim responses (RFC 9110 §15.2) that are waited through.
+const MAX_INTERIM: usize = 100;
+
+/// What a tunnel may be silent for: its two ends decide that, and TCP keep-alive finds the dead.
+const FOREVER: Duration = Duration::MAX;
+
+/// An exchange that failed, and what is known for deciding on another try.
+pub(super) struct Failed {
+    /// Why.
+    pub(super) error: UpstreamError,
+    /// The connection had served another exchange before.
+    pub(super) reused: bool,
+    /// An interim response came.
+    pub(super) answered: bool,
+}
+
+/// Sends a request over a connection and waits for the response's head.
+pub(super) async fn run(
+    pool: &Arc<Pool>,
+    config: &Config,
+    outgoing: &Outgoing,
+    body: Body,
+    need: Need,
+) -> Result<Response<Body>, Failed> {
+    let (lease, reused) = pool.take(need).await.map_err(|error| Failed {
+        error,
+        reused: false,
+        answered: false,
+    })?;
+    let mut answered = false;
+    exchange(lease, config, outgoing, body, &mut answered)
+        .await
+        .map_err(|error| Failed {
+            error,
+            reused,
+            answered,
+        })
+}
+
+async fn exchange(
+    mut lease: Lease,
+    config: &Config,
+    outgoing: &Outgoing,
+    body: Body,
+    answered: &mut bool,
+) -> Result<Response<Body>, UpstreamError> {
+    let limit = config.read_timeout;
+    let mut tunnel = None;
+    let mut upload = Upload::none();
+    let duplex = if outgoing.is_upgrade() || !is_empty(&body) {
+        lease.share()
+    } else {
+        None
+    };
+    match lease.session() {
+        HttpSession::H1(session) => {
+            session.write_timeout = Some(limit);
+            session.write_request_header(outgoing.http1()).await?;
+            match (duplex, outgoing.framing()) {
+                (Some(duplex), Framing::None) => tunnel = Some((duplex, body)),
+                (Some(duplex), Framing::Length(length)) => {
+                    upload = Upload::http1(duplex, body, Coding::Length(length), limit);
+                }
+                (Some(duplex), Framing::Chunked) => {
+                    upload = Upload::http1(duplex, body, Coding::Chunked, limit);
+                }
+                (None, _) => {}
+            }
+        }
+        HttpSession::H2(session) => {
+            let empty = is_empty(&body);
+            session.write_request_header(outgoing.http2(&config.target)?, empty)?;
+            if !empty {
+                upload = Upload::http2(session, body, outgoing.framing().length(), limit);
+            }
+        }
+        HttpSession::Custom(()) => {
+            return Err(malformed("a protocol that was not asked for"));
+        }
+    }
+
+    let mut head = head(&mut lease, &mut upload, config, answered).await?;
+    let length = if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        // An upgrade that was not asked for has no meaning.
+        let (duplex, body) = tunnel
+            .filter(|_| was_upgraded(&mut lease))
+            .ok_or_else(|| malformed("101 to a request for no upgrade"))?;
+        upload = Upload::http1(duplex, body, Coding::Raw, FOREVER);
+        let incoming = Incoming {
+            lease,
+            upload,
+            limit: FOREVER,
+            idle: None,
+        };
+        return Ok(head.with(incoming.into_body(None).await?));
+    } else {
+        check_coding(&head.headers)?;
+        declared_length(&mut head.headers)
+    };
+    let idle = Some(idle_time(&head.headers));
+    let incoming = Incoming {
+        lease,
+        upload,
+        limit,
+        idle,
+    };
+    let bodiless = outgoing.is_head()
+        || head.status == StatusCode::NO_CONTENT
+        || head.status == StatusCode::NOT_MODIFIED;
+    let body = incoming.into_body(length.filter(|_| !bodiless)).await?;
+    Ok(head.with(body))
+}
+
+/// A response's head.
+struct Head {
+    status: StatusCode,
+    version: http::Version,
+    headers: HeaderMap,
+}
+
+impl Head {
+    fn of(header: &ResponseHeader) -> Head {
+        Head {
+            status: header.status,
+            version: header.version,
+            headers: header.headers.clone(),
+        }
+    }
+
+    fn with(self, body: Body) -> Response<Body> {
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        *response.version_mut() = self.version;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+/// The final head; the interim ones before it are skipped.
+async fn head(
+    lease: &mut Lease,
+    upload: &mut Upload,
+    config: &Config,
+    answered: &mut bool,
+) -> Result<Head, UpstreamError> {
+    for _ in 0..MAX_INTERIM {
+        let read = lease.session().read_response_header();
+        upload.alongside(config.read_timeout, read).await?;
+        let session = lease.session();
+        let size = match session {
+            HttpSession::H1(session) => session.get_headers_raw_bytes().len(),
+            HttpSession::H2(_) | HttpSession::Custom(()) => session
+                .response_header()
+                .map_or(0, |head| size(&head.headers)),
+        };
+        if size > config.max_head {
+            return Err(UpstreamError::new(
+                UpstreamErrorKind::HeadTooLarge,
+                format!("{size} bytes, {} are allowed", config.max_head),
+            ));
+        }
+        let Some(header) = session.response_header() else {
+            return Err(malformed("no head"));
+        };
+        if !header.status.is_informational() || header.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Head::of(header));
+        }
+        *answered = true;
+    }
+    Err(malformed("no end of interim responses"))
+}
+
+/// What a head costs, as HTTP/2 counts it (RFC 9113 §6.5.2).
+fn size(headers: &HeaderMap) -> usize {
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 32)
+        .sum()
+}
+
+fn was_upgraded(lease: &mut Lease) -> bool {
+    match lease.session() {
+        HttpSession::H1(session) => session.was_upgraded(),
+        HttpSession::H2(_) | HttpSession::Custom(()) => false,
+    }
+}
+
+/// We asked for no transfer coding (`TE`), so there may be none but `chunked`: any other would reach the client
+/// undone and unnamed (RFC 9112 §6.1).
+fn check_coding(headers: &HeaderMap) -> Result<(), UpstreamError> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        (Some(_), _) => Err(malformed("a transfer coding that was not asked for")),
+    }
+}
+
+fn malformed(why: &str) -> UpstreamError {
+    UpstreamError::new(UpstreamErrorKind::Malformed, why)
+}

@@ -1,0 +1,206 @@
+//! The response's body on its way from the app, pulled chunk by chunk: who pulls slowly is sent slowly, because
+//! nothing is read ahead.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use http::{HeaderMap, header};
+use http_body::{Frame, SizeHint};
+use pingora::protocols::http::client::HttpSession;
+
+use super::connector::{IDLE, Lease};
+use super::error::UpstreamError;
+use super::upload::Upload;
+use crate::body::{Body, Cut};
+
+/// A response whose head has arrived. Dropped before its end, it closes its connection.
+pub(super) struct Incoming {
+    /// The connection it comes over.
+    pub(super) lease: Lease,
+    /// What is still being sent.
+    pub(super) upload: Upload,
+    /// The longest wait for the next bytes.
+    pub(super) limit: Duration,
+    /// How long the connection may be kept afterwards; `None` if it serves nothing else.
+    pub(super) idle: Option<Duration>,
+}
+
+impl Incoming {
+    /// The body: `length` is what the head declared.
+    pub(super) async fn into_body(mut self, length: Option<u64>) -> Result<Body, UpstreamError> {
+        if self.has_ended()? {
+            self.finish().await;
+            return Ok(Body::empty());
+        }
+        self.upload.detach();
+        Ok(Body::stream(Frames {
+            frames: Box::pin(unfold(Some(self), |state| async move {
+                match state {
+                    Some(incoming) => incoming.next().await,
+                    None => None,
+                }
+            })),
+            left: length,
+            ended: false,
+        }))
+    }
+
+    /// The next piece, and the response itself if there may be more.
+    async fn next(mut self) -> Option<(Result<Frame<Bytes>, Cut>, Option<Incoming>)> {
+        match self.piece().await {
+            Err(error) => Some((Err(error.into()), None)),
+            Ok(Some((frame, true))) => {
+                self.finish().await;
+                Some((Ok(frame), None))
+            }
+            Ok(Some((frame, false))) => Some((Ok(frame), Some(self))),
+            Ok(None) => {
+                self.finish().await;
+                None
+            }
+        }
+    }
+
+    /// The next piece and whether it is known to be the last; `None` at the whole end.
+    async fn piece(&mut self) -> Result<Option<(Frame<Bytes>, bool)>, UpstreamError> {
+        loop {
+            let read = self.lease.session().read_response_body();
+            match self.upload.alongside(self.limit, read).await? {
+                Some(data) if !data.is_empty() => {
+                    let last = self.has_ended()?;
+                    return Ok(Some((Frame::data(data), last)));
+                }
+                // Only framing came.
+                Some(_) => {}
+                None => {
+                    let HttpSession::H2(session) = self.lease.session() else {
+                        return Ok(None);
+                    };
+                    let trailers = session.read_trailers();
+                    let trailers = self.upload.alongside(self.limit, trailers).await?;
+                    return Ok(trailers.map(|fields| (Frame::trailers(fields), true)));
+                }
+            }
+        }
+    }
+
+    /// Whether the end has been seen, so that nobody needs to wait for it.
+    fn has_ended(&mut self) -> Result<bool, UpstreamError> {
+        match self.lease.session() {
+            // In HTTP/2 a stream that broke looks as if it had ended, until one asks.
+            HttpSession::H2(session) => Ok(session.check_response_end_or_error()?),
+            session @ (HttpSession::H1(_) | HttpSession::Custom(())) => Ok(session.response_done()),
+        }
+    }
+
+    /// The response is whole. Its connection is used again if the request is whole too: an app that has answered
+    /// early is not made to read the rest.
+    async fn finish(self) {
+        if let Some(idle) = self.idle
+            && self.upload.is_whole()
+        {
+            self.lease.give_back(idle).await;
+        }
+    }
+}
+
+/// How long the app keeps an idle connection, less a second in which our next request could cross its closing.
+pub(super) fn idle_time(headers: &HeaderMap) -> Duration {
+    headers
+        .get("keep-alive")
+        .and_then(|value| value.to_str().ok())
+        .into_iter()
+        .flat_map(|value| value.split(','))
+        .filter_map(|parameter| parameter.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"))
+        .and_then(|(_, seconds)| seconds.trim().parse().ok())
+        .map_or(IDLE, |seconds: u64| {
+            Duration::from_secs(seconds.saturating_sub(1)).min(IDLE)
+        })
+}
+
+/// The declared length, one number however often it was said: the engine has refused fields that disagree
+/// (RFC 9110 §8.6).
+pub(super) fn declared_length(headers: &mut HeaderMap) -> Option<u64> {
+    let field = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
+    let length: u64 = field.split(',').next()?.trim().parse().ok()?;
+    headers.insert(header::CONTENT_LENGTH, length.into());
+    Some(length)
+}
+
+struct Frames {
+    frames: Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Cut>> + Send>>,
+    left: Option<u64>,
+    ended: bool,
+}
+
+impl http_body::Body for Frames {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let frame = std::task::ready!(self.frames.as_mut().poll_next(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let (Some(left), Some(data)) = (self.left, frame.data_ref()) {
+                    self.left = Some(left.saturating_sub(data.len() as u64));
+                }
+            }
+            Some(Err(_)) | None => self.ended = true,
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_that_closes_early_is_believed() {
+        for (field, expected) in [
+            (None, IDLE),
+            (Some("timeout=5, max=100"), Duration::from_secs(4)),
+            (Some("max=100, Timeout = 5"), Duration::from_secs(4)),
+            (Some("timeout=1"), Duration::ZERO),
+            (Some("timeout=0"), Duration::ZERO),
+            (Some("timeout=99999"), IDLE),
+            (Some("timeout=soon"), IDLE),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(field) = field {
+                headers.insert("keep-alive", field.parse().unwrap());
+            }
+            assert_eq!(idle_time(&headers), expected, "{field:?}");
+        }
+    }
+
+    #[test]
+    fn a_length_said_twice_is_one_length() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::CONTENT_LENGTH, "5, 5".parse().unwrap());
+        headers.append(header::CONTENT_LENGTH, "5".parse().unwrap());
+        assert_eq!(declared_length(&mut headers), Some(5));
+        let fields: Vec<_> = headers.get_all(header::CONTENT_LENGTH).iter().collect();
+        assert_eq!(fields, ["5"]);
+    }
+}

@@ -1,0 +1,252 @@
+//! Where the app is, as the configuration says it: parsed once, so that nothing later can be wrong about it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use http::uri::Authority;
+use thiserror::Error;
+
+/// The longest path a Unix socket's address holds on Linux, its final zero not counted.
+const MAX_SOCKET_PATH: usize = 107;
+
+/// The app's address: `http://host[:port]`, `https://host[:port]`, `h2c://host[:port]` or `unix:/path`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target(Place);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Tcp {
+        protocol: Protocol,
+        host: String,
+        port: u16,
+    },
+    Unix(PathBuf),
+}
+
+/// What is spoken on a connection to the app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 without TLS, by prior knowledge (RFC 9113 §3.3).
+    H2c,
+    /// TLS, and in it HTTP/2 or HTTP/1.1, whichever the app prefers (ALPN).
+    Tls,
+}
+
+/// What a connection is made to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Endpoint<'a> {
+    /// A name or an address (IPv6 without brackets), and a port.
+    Tcp(&'a str, u16),
+    /// A Unix socket.
+    Unix(&'a Path),
+}
+
+/// Why a text is no address of an app.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NotATarget {
+    /// Another scheme, or none.
+    #[error(
+        "expected `http://host[:port]`, `https://host[:port]`, `h2c://host[:port]` or `unix:/path`"
+    )]
+    Scheme,
+    /// The rules say what is asked for, not the address.
+    #[error(
+        "an upstream has no path, query or fragment, found `{0}`: requests keep the path they came with"
+    )]
+    Path(String),
+    /// No host, user information, a port that is no number.
+    #[error("expected a host with an optional port, found `{0}`")]
+    Host(String),
+    /// Relative, empty or too long.
+    #[error("expected `unix:` and the absolute path of a socket, at most 107 bytes, found `{0}`")]
+    Socket(String),
+}
+
+impl Target {
+    pub(super) fn protocol(&self) -> Protocol {
+        match &self.0 {
+            Place::Tcp { protocol, .. } => *protocol,
+            Place::Unix(_) => Protocol::Http1,
+        }
+    }
+
+    pub(super) fn endpoint(&self) -> Endpoint<'_> {
+        match &self.0 {
+            Place::Tcp { host, port, .. } => Endpoint::Tcp(unbracketed(host), *port),
+            Place::Unix(path) => Endpoint::Unix(path),
+        }
+    }
+
+    /// The name the app's certificate must be for.
+    pub(super) fn server_name(&self) -> &str {
+        match &self.0 {
+            Place::Tcp { host, .. } => unbracketed(host),
+            Place::Unix(_) => "",
+        }
+    }
+
+    /// `Host` for a request that has none.
+    pub(super) fn authority(&self) -> String {
+        match &self.0 {
+            Place::Tcp {
+                protocol,
+                host,
+                port,
+            } if *port == protocol.default_port() => host.clone(),
+            Place::Tcp { host, port, .. } => format!("{host}:{port}"),
+            Place::Unix(_) => "localhost".to_owned(),
+        }
+    }
+}
+
+impl Protocol {
+    fn scheme(self) -> &'static str {
+        match self {
+            Protocol::Http1 => "http",
+            Protocol::H2c => "h2c",
+            Protocol::Tls => "https",
+        }
+    }
+
+    fn default_port(self) -> u16 {
+        match self {
+            Protocol::Http1 | Protocol::H2c => 80,
+            Protocol::Tls => 443,
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = NotATarget;
+
+    fn from_str(text: &str) -> Result<Target, NotATarget> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let fits = path.starts_with('/') && path.len() <= MAX_SOCKET_PATH;
+            return if fits && !path.contains('\0') {
+                Ok(Target(Place::Unix(path.into())))
+            } else {
+                Err(NotATarget::Socket(path.to_owned()))
+            };
+        }
+        let (scheme, rest) = text.split_once("://").ok_or(NotATarget::Scheme)?;
+        let protocol = [Protocol::Http1, Protocol::H2c, Protocol::Tls]
+            .into_iter()
+            .find(|protocol| scheme.eq_ignore_ascii_case(protocol.scheme()))
+            .ok_or(NotATarget::Scheme)?;
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        if !matches!(path, "" | "/") {
+            return Err(NotATarget::Path(path.to_owned()));
+        }
+        let wrong = || NotATarget::Host(authority.to_owned());
+        let parsed: Authority = authority.parse().map_err(|_| wrong())?;
+        let port = match authority.strip_prefix(parsed.host()) {
+            Some("") => protocol.default_port(),
+            // `@` before the host or anything but a number after it is no port.
+            Some(port) => port
+                .strip_prefix(':')
+                .and_then(|port| port.parse().ok())
+                .filter(|port| *port != 0)
+                .ok_or_else(wrong)?,
+            None => return Err(wrong()),
+        };
+        if parsed.host().is_empty() {
+            return Err(wrong());
+        }
+        Ok(Target(Place::Tcp {
+            protocol,
+            host: parsed.host().to_ascii_lowercase(),
+            port,
+        }))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Place::Tcp { protocol, .. } => {
+                write!(f, "{}://{}", protocol.scheme(), self.authority())
+            }
+            Place::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+fn unbracketed(host: &str) -> &str {
+    host.strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn targets_are_a_scheme_and_a_place() {
+        let path = |text: &str| Err(NotATarget::Path(text.to_owned()));
+        let host = |text: &str| Err(NotATarget::Host(text.to_owned()));
+        let socket = |text: &str| Err(NotATarget::Socket(text.to_owned()));
+        for (name, text, expected) in [
+            (
+                "plain",
+                "http://127.0.0.1:8000",
+                Ok("http://127.0.0.1:8000"),
+            ),
+            ("default port", "http://app:80", Ok("http://app")),
+            ("no port", "http://App", Ok("http://app")),
+            ("bare slash", "http://app/", Ok("http://app")),
+            ("tls", "https://app:443", Ok("https://app")),
+            (
+                "tls, other port",
+                "HTTPS://app:8443",
+                Ok("https://app:8443"),
+            ),
+            ("prior knowledge", "h2c://app:8000", Ok("h2c://app:8000")),
+            ("IPv6", "http://[::1]:8000", Ok("http://[::1]:8000")),
+            ("socket", "unix:/run/app.sock", Ok("unix:/run/app.sock")),
+            ("path", "http://app/api", path("/api")),
+            ("query", "http://app?x", path("?x")),
+            ("fragment", "http://app/#x", path("/#x")),
+            ("no host", "http://:80", host(":80")),
+            ("nothing", "http://", host("")),
+            ("user", "http://me@app", host("me@app")),
+            ("port 0", "http://app:0", host("app:0")),
+            ("port too large", "http://app:65536", host("app:65536")),
+            ("port is a word", "http://app:http", host("app:http")),
+            ("empty port", "http://app:", host("app:")),
+            ("blank", "http://a b", host("a b")),
+            ("other scheme", "ftp://app", Err(NotATarget::Scheme)),
+            ("no scheme", "app:8000", Err(NotATarget::Scheme)),
+            ("empty", "", Err(NotATarget::Scheme)),
+            ("relative socket", "unix:app.sock", socket("app.sock")),
+            ("no socket", "unix:", socket("")),
+        ] {
+            let got = text.parse::<Target>().map(|target| target.to_string());
+            assert_eq!(got, expected.map(str::to_owned), "{name}");
+        }
+        let long = format!("unix:/{}", "x".repeat(MAX_SOCKET_PATH));
+        assert!(long.parse::<Target>().is_err(), "long socket");
+    }
+
+    #[test]
+    fn brackets_are_for_the_authority_only() {
+        let target: Target = "https://[::1]".parse().unwrap();
+        assert_eq!(target.authority(), "[::1]");
+        assert_eq!(target.server_name(), "::1");
+        assert!(matches!(target.endpoint(), Endpoint::Tcp("::1", 443)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "(http|https|h2c|unix)?(://|:)?[ -~]{0,24}") {
+            if let Ok(target) = text.parse::<Target>() {
+                prop_assert_eq!(target.to_string().parse::<Target>(), Ok(target));
+            }
+        }
+    }
+}
