@@ -565,17 +565,18 @@ fn increments_come_from_app_rule_and_own_uri_each_once() {
 
 fn well_formed() -> impl Strategy<Value = String> {
     prop_oneof![
-        Just("public".to_owned()),
-        Just("private".to_owned()),
-        Just("no-store".to_owned()),
-        Just("no-cache=\"a, b\"".to_owned()),
-        (0_u32..1_000).prop_map(|n| format!("max-age={n}")),
-        (0_u32..1_000).prop_map(|n| format!("s-maxage={n}")),
-        (0_u32..1_000).prop_map(|n| format!("max-age=\"{n}\"")),
-        Just("ext=\", public, s-maxage=5, z=\"".to_owned()),
-        Just("ext=\"a\\\", max-age=9\"".to_owned()),
-        Just("ext=\"\"".to_owned()),
-        "[a-z]{1,4}(=[a-z0-9]{1,3})?",
+        1 => Just("public".to_owned()),
+        1 => Just("private".to_owned()),
+        1 => Just("no-store".to_owned()),
+        1 => Just("no-cache=\"a, b\"".to_owned()),
+        1 => (0_u32..1_000).prop_map(|n| format!("max-age={n}")),
+        1 => (0_u32..1_000).prop_map(|n| format!("s-maxage={n}")),
+        1 => (0_u32..1_000).prop_map(|n| format!("max-age=\"{n}\"")),
+        // Shows what it hides as soon as a quote before it has no partner.
+        4 => Just("ext=\", public, s-maxage=5, z=\"".to_owned()),
+        1 => Just("ext=\"a\\\", max-age=9\"".to_owned()),
+        1 => Just("ext=\"\"".to_owned()),
+        1 => "[a-z]{1,4}(=[a-z0-9]{1,3})?",
     ]
 }
 
@@ -614,6 +615,8 @@ fn malformed() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
     /// How cacheable: not at all, or for so long and for so many.
     #[test]
     fn a_malformed_directive_never_makes_a_response_more_cacheable(
