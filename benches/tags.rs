@@ -14,8 +14,13 @@ fn filled(entries: usize) -> (Tags, Vec<Seals>) {
     let named = |name: String| Tagged::from(Tag::parse(&name).expect("a tag"));
     let seals = (0..entries)
         .map(|n| {
-            let carried = [named("hot".into()), named(format!("user:{n}")), named(format!("page:{n}"))];
-            tags.seal(&carried, &tags.snapshot()).expect("nothing races here")
+            let carried = [
+                named("hot".into()),
+                named(format!("user:{n}")),
+                named(format!("page:{n}")),
+            ];
+            tags.seal(&carried, &tags.snapshot())
+                .expect("nothing races here")
         })
         .collect();
     (tags, seals)
@@ -30,7 +35,10 @@ fn increment(c: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(entries), |b| {
             b.iter(|| tags.increment([black_box(&hot)], &by));
         });
-        assert!(seals.iter().all(|seals| !seals.intact()), "all of them were forgotten");
+        assert!(
+            seals.iter().all(|seals| !seals.intact()),
+            "all of them were forgotten"
+        );
     }
     group.finish();
 }
@@ -38,7 +46,9 @@ fn increment(c: &mut Criterion) {
 fn check(c: &mut Criterion) {
     let (_tags, seals) = filled(1);
     let one = seals.first().expect("one entry");
-    c.bench_function("a hit checks three tags", |b| b.iter(|| black_box(one).intact()));
+    c.bench_function("a hit checks three tags", |b| {
+        b.iter(|| black_box(one).intact())
+    });
 }
 
 fn seal(c: &mut Criterion) {

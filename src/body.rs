@@ -53,7 +53,10 @@ impl Body {
         stream: impl Stream<Item = Result<Frame<Bytes>, Cut>> + Send + 'static,
         exact: Option<u64>,
     ) -> Body {
-        Body::stream(Frames { stream: Box::pin(stream), rest: exact })
+        Body::stream(Frames {
+            stream: Box::pin(stream),
+            rest: exact,
+        })
     }
 
     /// The next piece; `None` at the whole end, `Some(Err)` where the body was cut.
@@ -148,7 +151,10 @@ impl http_body::Body for Frames {
     type Data = Bytes;
     type Error = Cut;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let frame = ready!(self.stream.as_mut().poll_next(cx));
         if let (Some(rest), Some(Ok(frame))) = (&mut self.rest, &frame) {
             *rest = rest.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
@@ -157,7 +163,8 @@ impl http_body::Body for Frames {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.rest.map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.rest
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Tagalong: a sidecar HTTP cache that forgets exactly the right responses.
 
-pub mod app;
 pub mod body;
 pub mod cache;
 pub mod clock;

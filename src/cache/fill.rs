@@ -131,24 +131,46 @@ impl Cache {
         let matched = query.matched(head);
         let mut flights = self.0.fills.lock();
         let arrived = self.0.tags.applied();
-        if let Some(flight) = flights.get(&variant).filter(|flight| self.may_join(flight, &matched, why, since)) {
-            return Lookup::Join(Follower { stage: flight.stage.clone(), why, arrived, own: None });
+        if let Some(flight) = flights
+            .get(&variant)
+            .filter(|flight| self.may_join(flight, &matched, why, since))
+        {
+            return Lookup::Join(Follower {
+                stage: flight.stage.clone(),
+                why,
+                arrived,
+                own: None,
+            });
         }
         // A fill that ended between our look into the store and this lock has left its response there.
         if why != Forward::Request
             && let Found::Stored(_, stored) = self.find(query.base, head)
         {
             let now = self.0.clock.now();
-            if self.why_not(&stored, head, &Wishes::of(head.headers()), now).is_none() {
+            if self
+                .why_not(&stored, head, &Wishes::of(head.headers()), now)
+                .is_none()
+            {
                 return Lookup::Hit(stored, now);
             }
         }
         let before = self.0.tags.snapshot();
         let (stage, watched) = watch::channel(Stage::Asked);
         let (first, own) = oneshot::channel();
-        flights.insert(variant, Flight { stage: watched.clone(), before: before.stamp() });
+        flights.insert(
+            variant,
+            Flight {
+                stage: watched.clone(),
+                before: before.stamp(),
+            },
+        );
         drop(flights);
-        let follower = Follower { stage: watched, why, arrived, own: Some(own) };
+        let follower = Follower {
+            stage: watched,
+            why,
+            arrived,
+            own: Some(own),
+        };
         let fill = Fill {
             cache: self.clone(),
             base: query.base,
@@ -164,7 +186,13 @@ impl Cache {
 
     /// Whether a client that comes now may wait for a fill begun before: not if one of the tags known already has
     /// changed since the app was asked (L1), and not if the client wants a response of its own time.
-    fn may_join(&self, flight: &Flight, matched: &Matched, why: Forward, since: Option<Stamp>) -> bool {
+    fn may_join(
+        &self,
+        flight: &Flight,
+        matched: &Matched,
+        why: Forward,
+        since: Option<Stamp>,
+    ) -> bool {
         let implicit = matched.implicit_tags();
         let known = matched.tags.iter().flatten().chain(&implicit);
         why != Forward::Request
@@ -203,15 +231,37 @@ impl Fill {
     }
 
     /// Shares a response that is not stored: an error of the app that every follower would only get again (L9).
-    pub async fn share_unstored(self, response: Response<Body>, tags: Vec<Tagged>, reason: NoStore) {
-        self.share(response, tags, None, End::NotStored(reason)).await;
+    pub async fn share_unstored(
+        self,
+        response: Response<Body>,
+        tags: Vec<Tagged>,
+        reason: NoStore,
+    ) {
+        self.share(response, tags, None, End::NotStored(reason))
+            .await;
     }
 
-    async fn share(mut self, response: Response<Body>, tags: Vec<Tagged>, meta: Option<EntryMeta>, end: End) {
+    async fn share(
+        mut self,
+        response: Response<Body>,
+        tags: Vec<Tagged>,
+        meta: Option<EntryMeta>,
+        end: End,
+    ) {
         let (head, mut body) = response.into_parts();
         let exact = body.exact_len();
-        let vary = meta.as_ref().map(|meta| vary::selecting(&meta.vary, self.head.headers()));
-        let shared = Arc::new(Shared { head, spool: Spool::new(exact), end, before: self.before.stamp(), tags, meta, selected: vary.unwrap_or_default() });
+        let vary = meta
+            .as_ref()
+            .map(|meta| vary::selecting(&meta.vary, self.head.headers()));
+        let shared = Arc::new(Shared {
+            head,
+            spool: Spool::new(exact),
+            end,
+            before: self.before.stamp(),
+            tags,
+            meta,
+            selected: vary.unwrap_or_default(),
+        });
         if exact != Some(0) {
             self.stage.send_replace(Stage::Shared(Arc::clone(&shared)));
         }
@@ -237,7 +287,9 @@ impl Fill {
                 // The last byte waits until the entry is stored: who has read all finds a hit when coming back.
                 return match body.next().await {
                     None | Some(Ok(Chunk::Trailers(_))) => self.finish(&shared, kept, chunk),
-                    Some(Ok(Chunk::Data(_))) => shared.spool.end(Err(Cut("more content than declared".into()))),
+                    Some(Ok(Chunk::Data(_))) => shared
+                        .spool
+                        .end(Err(Cut("more content than declared".into()))),
                     Some(Err(cut)) => shared.spool.end(Err(cut)),
                 };
             }
@@ -247,7 +299,10 @@ impl Fill {
 
     /// The body has ended whole: L1 once more, then put; then everyone may know that it has ended.
     fn finish(mut self, shared: &Arc<Shared>, kept: bool, last: Bytes) {
-        if kept && shared.end == End::Stored && let Some(meta) = &shared.meta {
+        if kept
+            && shared.end == End::Stored
+            && let Some(meta) = &shared.meta
+        {
             self.admit(shared, meta, shared.spool.whole(&last));
         }
         self.unregister();
@@ -259,7 +314,10 @@ impl Fill {
     }
 
     fn admit(&self, shared: &Shared, meta: &EntryMeta, body: Bytes) {
-        let variant = *self.variants.last().expect("a fill is registered under one variant at least");
+        let variant = *self
+            .variants
+            .last()
+            .expect("a fill is registered under one variant at least");
         match self.cache.0.tags.seal(&shared.tags, &self.before) {
             Ok(seals) => {
                 let entry = Entry {
@@ -268,9 +326,20 @@ impl Fill {
                     body,
                     meta: meta.clone(),
                 };
-                self.cache.0.store.put(variant, Slot::Entry(Arc::new(Stored { entry, variant, seals })));
+                self.cache.0.store.put(
+                    variant,
+                    Slot::Entry(Arc::new(Stored {
+                        entry,
+                        variant,
+                        seals,
+                    })),
+                );
             }
-            Err(reason) => tracing::debug!(uri = self.matched.uri, reason = reason.word(), "not stored after all"),
+            Err(reason) => tracing::debug!(
+                uri = self.matched.uri,
+                reason = reason.word(),
+                "not stored after all"
+            ),
         }
     }
 
@@ -294,10 +363,18 @@ impl Fill {
             return;
         }
         let only = self.base.only_variant();
-        let variant = self.base.variant(&vary::selecting(&meta.vary, self.head.headers()));
-        self.cache.0.store.put(only, Slot::Varies(Arc::clone(&meta.vary)));
+        let variant = self
+            .base
+            .variant(&vary::selecting(&meta.vary, self.head.headers()));
+        self.cache
+            .0
+            .store
+            .put(only, Slot::Varies(Arc::clone(&meta.vary)));
         if !self.variants.contains(&variant) {
-            let flight = Flight { stage: self.stage.subscribe(), before: self.before.stamp() };
+            let flight = Flight {
+                stage: self.stage.subscribe(),
+                before: self.before.stamp(),
+            };
             self.cache.0.fills.lock().insert(variant, flight);
             self.variants.push(variant);
         }
@@ -310,7 +387,10 @@ impl Fill {
         let mut flights = self.cache.0.fills.lock();
         for variant in &self.variants {
             // A newer fill may have taken the place.
-            if flights.get(variant).is_some_and(|flight| flight.stage.same_channel(&self.stage.subscribe())) {
+            if flights
+                .get(variant)
+                .is_some_and(|flight| flight.stage.same_channel(&self.stage.subscribe()))
+            {
                 flights.remove(variant);
             }
         }
@@ -343,15 +423,21 @@ impl Follower {
             match stage {
                 Stage::Asked => {
                     // The sender says how it ended before it goes, so an error only means: look once more.
-                    if self.stage.changed().await.is_err() && matches!(*self.stage.borrow(), Stage::Asked) {
+                    if self.stage.changed().await.is_err()
+                        && matches!(*self.stage.borrow(), Stage::Asked)
+                    {
                         return self.failed(Failure::Abandoned);
                     }
                 }
                 Stage::Shared(shared) => return self.share(&shared, cache, head),
                 Stage::Alone => {
-                    let Some(own) = self.own.take() else { return Followed::Alone(self.why) };
+                    let Some(own) = self.own.take() else {
+                        return Followed::Alone(self.why);
+                    };
                     return match own.await {
-                        Ok((response, end)) => Followed::Response(response, Outcome::Forwarded { why: self.why, end }),
+                        Ok((response, end)) => {
+                            Followed::Response(response, Outcome::Forwarded { why: self.why, end })
+                        }
                         Err(_) => self.failed(Failure::Abandoned),
                     };
                 }
@@ -362,7 +448,10 @@ impl Follower {
 
     fn share(&self, shared: &Shared, cache: &Cache, head: &Head) -> Followed {
         let outcome = if self.own.is_some() {
-            Outcome::Forwarded { why: self.why, end: shared.end }
+            Outcome::Forwarded {
+                why: self.why,
+                end: shared.end,
+            }
         } else {
             if let Some(meta) = &shared.meta {
                 if !meta.shareable && head.headers().contains_key(header::COOKIE) {
@@ -379,9 +468,10 @@ impl Follower {
             Outcome::Collapsed { why: self.why }
         };
         match shared.spool.reader() {
-            Some(reader) => {
-                Followed::Response(Response::from_parts(shared.head.clone(), Body::stream(reader)), outcome)
-            }
+            Some(reader) => Followed::Response(
+                Response::from_parts(shared.head.clone(), Body::stream(reader)),
+                outcome,
+            ),
             None => Followed::Alone(self.why), // its beginning has left
         }
     }

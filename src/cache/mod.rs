@@ -83,7 +83,11 @@ pub struct Stored {
 impl Stored {
     /// The full identity: variant, tags, versions.
     pub fn composed_key(&self) -> ComposedKey {
-        self.variant.composed(self.seals.iter().map(|(tag, stamp)| (tag.as_str(), stamp, None)))
+        self.variant.composed(
+            self.seals
+                .iter()
+                .map(|(tag, stamp)| (tag.as_str(), stamp, None)),
+        )
     }
 
     /// Its tags with the versions it was stored under.
@@ -105,8 +109,13 @@ impl Weigh for Slot {
             Slot::Varies(fields) => fields.len() * size_of::<HeaderName>(),
             Slot::Entry(stored) => {
                 let headers = stored.entry.headers.iter();
-                let head: usize = headers.map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD).sum();
-                let tags: usize = stored.tags().map(|(tag, _)| tag.as_str().len() + SEAL_OVERHEAD).sum();
+                let head: usize = headers
+                    .map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD)
+                    .sum();
+                let tags: usize = stored
+                    .tags()
+                    .map(|(tag, _)| tag.as_str().len() + SEAL_OVERHEAD)
+                    .sum();
                 size_of::<Stored>() + head + tags + stored.entry.body.len()
             }
         };
@@ -137,7 +146,7 @@ impl Cache {
     /// An empty cache.
     pub fn new(config: Config, clock: Clock) -> Cache {
         Cache(Arc::new(Inner {
-            store: Memory::new(config.max_bytes),
+            store: Memory::new(config.max_bytes, config.max_object),
             tags: Tags::new(clock.clone()),
             fills: Fills::default(),
             clock,
@@ -154,13 +163,11 @@ impl Cache {
         let (variant, why) = match self.find(query.base, head) {
             Found::Nothing(variant) => (variant, Forward::UriMiss),
             Found::OtherVariants(variant) => (variant, Forward::VaryMiss),
-            Found::Stored(variant, stored) => {
-                match self.why_not(&stored, head, &wishes, now) {
-                    None => return Lookup::Hit(stored, now),
-                    Some(why @ Forward::Bypass(_)) => return Lookup::Pass(why),
-                    Some(why) => (variant, why),
-                }
-            }
+            Found::Stored(variant, stored) => match self.why_not(&stored, head, &wishes, now) {
+                None => return Lookup::Hit(stored, now),
+                Some(why @ Forward::Bypass(_)) => return Lookup::Pass(why),
+                Some(why) => (variant, why),
+            },
         };
         if wishes.only_if_cached {
             return Lookup::OnlyIfCached;
@@ -175,14 +182,22 @@ impl Cache {
     }
 
     /// Why a stored response cannot answer this request; `None` if it can.
-    fn why_not(&self, stored: &Stored, head: &Head, wishes: &Wishes, now: Timestamp) -> Option<Forward> {
+    fn why_not(
+        &self,
+        stored: &Stored,
+        head: &Head,
+        wishes: &Wishes,
+        now: Timestamp,
+    ) -> Option<Forward> {
         if !stored.seals.intact() {
             return Some(Forward::Invalidated);
         }
         match usable(&stored.entry.meta, wishes, now) {
             Use::Expired => Some(Forward::Expired),
             Use::Unwanted => Some(Forward::Request),
-            Use::Fresh if !stored.entry.meta.shareable && head.headers().contains_key(header::COOKIE) => {
+            Use::Fresh
+                if !stored.entry.meta.shareable && head.headers().contains_key(header::COOKIE) =>
+            {
                 Some(Forward::Bypass(Bypass::Cookie)) // L12
             }
             Use::Fresh => None,
@@ -208,7 +223,9 @@ impl Cache {
     /// `POST /users/42`.
     pub fn increment(&self, increments: &[Increment], by: &Arc<str>) {
         if !increments.is_empty() {
-            self.0.tags.increment(increments.iter().map(|increment| &increment.tag), by);
+            self.0
+                .tags
+                .increment(increments.iter().map(|increment| &increment.tag), by);
         }
     }
 
@@ -219,10 +236,22 @@ impl Cache {
 
     /// What is stored for a request, for explanations; changes nothing (L14).
     pub fn explain(&self, query: &Query, head: &Head) -> Option<Explanation> {
-        let Found::Stored(_, stored) = self.find(query.base, head) else { return None };
-        let broken = stored.seals.broken().map(|tag| (tag.clone(), self.0.tags.cause(tag)));
-        let tags = stored.tags().map(|(tag, stamp)| (tag.clone(), stamp)).collect();
-        Some(Explanation { key: stored.composed_key(), tags, broken })
+        let Found::Stored(_, stored) = self.find(query.base, head) else {
+            return None;
+        };
+        let broken = stored
+            .seals
+            .broken()
+            .map(|tag| (tag.clone(), self.0.tags.cause(tag)));
+        let tags = stored
+            .tags()
+            .map(|(tag, stamp)| (tag.clone(), stamp))
+            .collect();
+        Some(Explanation {
+            key: stored.composed_key(),
+            tags,
+            broken,
+        })
     }
 
     /// The time by the cache's clock.
@@ -237,7 +266,10 @@ impl Cache {
             Slot::Varies(_) => true, // small, and evicted like anything else
             Slot::Entry(stored) => {
                 stored.entry.meta.expires() + REMEMBERED > now
-                    && stored.seals.broken_at().is_none_or(|at| at + REMEMBERED > now)
+                    && stored
+                        .seals
+                        .broken_at()
+                        .is_none_or(|at| at + REMEMBERED > now)
             }
         });
     }
@@ -259,7 +291,10 @@ impl Explanation {
     pub fn why_invalidated(&self, now: Timestamp) -> Option<String> {
         let (tag, cause) = self.broken.as_ref()?;
         Some(match cause {
-            Some(Cause { at, by }) => format!("{tag} incremented {}s ago by {by}", now.since(*at).as_secs()),
+            Some(Cause { at, by }) => format!(
+                "{tag} incremented {}s ago by {by}",
+                now.since(*at).as_secs()
+            ),
             None => format!("{tag} incremented"),
         })
     }

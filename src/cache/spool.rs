@@ -61,7 +61,11 @@ impl Spool {
             readers: HashMap::new(),
             next_reader: 0,
         };
-        Spool(Arc::new(Shared { state: Mutex::new(state), moved: Notify::new(), exact }))
+        Spool(Arc::new(Shared {
+            state: Mutex::new(state),
+            moved: Notify::new(),
+            exact,
+        }))
     }
 
     /// A reader from the beginning; `None` if the beginning is no longer here.
@@ -72,8 +76,18 @@ impl Spool {
         }
         let id = state.next_reader;
         state.next_reader += 1;
-        state.readers.insert(id, Place { chunk: 0, waker: None });
-        Some(Reader { shared: Arc::clone(&self.0), id, read: 0 })
+        state.readers.insert(
+            id,
+            Place {
+                chunk: 0,
+                waker: None,
+            },
+        );
+        Some(Reader {
+            shared: Arc::clone(&self.0),
+            id,
+            read: 0,
+        })
     }
 
     /// Adds a chunk.
@@ -151,7 +165,12 @@ impl State {
         if self.kept {
             return;
         }
-        let slowest = self.readers.values().map(|place| place.chunk).min().unwrap_or(usize::MAX);
+        let slowest = self
+            .readers
+            .values()
+            .map(|place| place.chunk)
+            .min()
+            .unwrap_or(usize::MAX);
         while self.left < slowest
             && let Some(chunk) = self.chunks.pop_front()
         {
@@ -173,12 +192,23 @@ impl http_body::Body for Reader {
     type Data = Bytes;
     type Error = Cut;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let shared = Arc::clone(&self.shared);
         let mut guard = shared.lock();
         let state = &mut *guard;
-        let place = state.readers.get_mut(&self.id).expect("a reader is known until it is dropped");
-        if let Some(chunk) = place.chunk.checked_sub(state.left).and_then(|n| state.chunks.get(n)).cloned() {
+        let place = state
+            .readers
+            .get_mut(&self.id)
+            .expect("a reader is known until it is dropped");
+        if let Some(chunk) = place
+            .chunk
+            .checked_sub(state.left)
+            .and_then(|n| state.chunks.get(n))
+            .cloned()
+        {
             place.chunk += 1;
             state.drop_read();
             drop(guard);
@@ -265,7 +295,10 @@ mod tests {
         assert!(spool.reader().is_some(), "nothing has left yet");
         assert!(fast.next().await.is_some());
         let mut room = Box::pin(spool.room());
-        assert!(futures_util::poll!(&mut room).is_pending(), "the slow reader has read nothing");
+        assert!(
+            futures_util::poll!(&mut room).is_pending(),
+            "the slow reader has read nothing"
+        );
         assert!(slow.next().await.is_some());
         assert!(room.await);
         assert!(spool.reader().is_none(), "the beginning has left");

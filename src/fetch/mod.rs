@@ -8,8 +8,7 @@ mod trailers;
 use std::sync::Arc;
 
 use http::header;
-use http::response::Parts;
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
@@ -23,13 +22,17 @@ use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::model::tag::TagLimits;
+use crate::model::tag::Tagged;
 use crate::policy;
+use crate::policy::Declared;
 use crate::policy::Signals;
+use crate::policy::Terms;
 use crate::policy::Times;
 use crate::policy::Verdict;
 use crate::rules::Matched;
 use crate::upstream::Upstream;
 use crate::upstream::UpstreamError;
+use crate::upstream::UpstreamErrorKind;
 
 /// Starts exchanges. Clones share everything.
 #[derive(Clone)]
@@ -57,8 +60,9 @@ pub struct Limits {
 /// One request and response with the app, after its increments have been committed.
 struct Exchange {
     response: Response<Body>,
-    signals: Signals,
-    times: Times,
+    /// The tags of a response that may be stored.
+    tags: Vec<Tagged>,
+    verdict: Verdict,
 }
 
 /// A response for one client, and why it is not for the store, had it been meant for it.
@@ -71,8 +75,21 @@ pub struct Passed {
 
 impl Fetch {
     /// Exchanges go to `upstream`, their increments and entries to `cache`.
-    pub fn new(upstream: Upstream, cache: Cache, dialects: Arc<Dialects>, clock: Clock, limits: Limits) -> Fetch {
-        Fetch(Arc::new(Inner { upstream, cache, dialects, clock, limits, tasks: TaskTracker::new() }))
+    pub fn new(
+        upstream: Upstream,
+        cache: Cache,
+        dialects: Arc<Dialects>,
+        clock: Clock,
+        limits: Limits,
+    ) -> Fetch {
+        Fetch(Arc::new(Inner {
+            upstream,
+            cache,
+            dialects,
+            clock,
+            limits,
+            tasks: TaskTracker::new(),
+        }))
     }
 
     /// Waits until no exchange runs.
@@ -90,21 +107,26 @@ impl Fetch {
                 Ok(exchange) => exchange,
                 Err(failure) => return fill.fail(failure), // every follower learns it now (L9)
             };
-            let Exchange { response, signals, times } = exchange;
-            let (parts, body) = response.into_parts();
-            let verdict = match fetch.judge(&fill, &head, &parts, &signals, times) {
-                Verdict::Store(_) if body.exact_len().is_some_and(|len| len > fetch.0.limits.max_object as u64) => {
-                    Verdict::Pass(NoStore::TooLarge)
-                }
-                verdict => verdict,
-            };
-            let tags = signals.tags.unwrap_or_default();
+            let Exchange {
+                response,
+                tags,
+                verdict,
+            } = exchange;
+            let max_object = fetch.0.limits.max_object as u64;
             match verdict {
-                Verdict::Store(meta) => fill.store(Response::from_parts(parts, body), tags, meta).await,
-                Verdict::Pass(reason) if shared_error(&head, &parts) => {
-                    fill.share_unstored(Response::from_parts(parts, body), tags, reason).await;
+                Verdict::Store(_)
+                    if response
+                        .body()
+                        .exact_len()
+                        .is_some_and(|len| len > max_object) =>
+                {
+                    fill.hand_over(response, NoStore::TooLarge);
                 }
-                Verdict::Pass(reason) => fill.hand_over(Response::from_parts(parts, body), reason),
+                Verdict::Store(meta) => fill.store(response, tags, meta).await,
+                Verdict::Pass(reason) if shared_error(&head, &response) => {
+                    fill.share_unstored(response, tags, reason).await;
+                }
+                Verdict::Pass(reason) => fill.hand_over(response, reason),
             }
         };
         self.0.tasks.spawn(run);
@@ -116,20 +138,27 @@ impl Fetch {
     /// # Errors
     ///
     /// The app gave no answer.
-    pub async fn pass(&self, request: Request<Body>, head: Arc<Head>, matched: Matched) -> Result<Passed, Failure> {
+    pub async fn pass(
+        &self,
+        request: Request<Body>,
+        head: Arc<Head>,
+        matched: Matched,
+    ) -> Result<Passed, Failure> {
         let fetch = self.clone();
         let (answer, answered) = oneshot::channel();
         let run = async move {
-            let exchanged = fetch.exchange(request, &head, &matched).await.map(|exchange| {
-                let Exchange { response, signals, times } = exchange;
-                let (parts, body) = response.into_parts();
-                let verdict = policy::judge(&matched.rule, &head, &parts, &signals, times, fetch.0.dialects.targeted());
-                let reason = match verdict {
-                    Verdict::Pass(reason) => reason,
-                    Verdict::Store(_) => NoStore::Alone,
-                };
-                Passed { response: Response::from_parts(parts, body), reason }
-            });
+            let exchanged = fetch.exchange(request, &head, &matched).await;
+            let exchanged = exchanged.map(
+                |Exchange {
+                     response, verdict, ..
+                 }| match verdict {
+                    Verdict::Pass(reason) => Passed { response, reason },
+                    Verdict::Store(_) => Passed {
+                        response,
+                        reason: NoStore::Alone,
+                    },
+                },
+            );
             if let Err(Ok(unwanted)) = answer.send(exchanged)
                 && !head.method().is_safe()
             {
@@ -141,39 +170,71 @@ impl Fetch {
     }
 
     /// Every response of the app comes through here, so no path can forget an increment.
-    async fn exchange(&self, request: Request<Body>, head: &Arc<Head>, matched: &Matched) -> Result<Exchange, Failure> {
+    async fn exchange(
+        &self,
+        request: Request<Body>,
+        head: &Arc<Head>,
+        matched: &Matched,
+    ) -> Result<Exchange, Failure> {
         let inner = &self.0;
         let sent = inner.clock.now();
-        let response = inner.upstream.send(request).await.map_err(|error| failure(&error, head))?;
-        let times = Times { sent, received: inner.clock.now() };
+        let response = inner
+            .upstream
+            .send(request)
+            .await
+            .map_err(|error| failure(&error, head))?;
+        let times = Times {
+            sent,
+            received: inner.clock.now(),
+        };
 
         let (mut parts, body) = response.into_parts();
-        let signals = policy::signals(&inner.dialects, matched, head, &mut parts, inner.limits.tags);
-        warn_of(&signals.ignored, matched);
+        let declared = Declared::of(matched, parts.status);
+        let signals = policy::signals(
+            &inner.dialects,
+            declared,
+            head,
+            &mut parts,
+            inner.limits.tags,
+        );
+        warn_of(&signals, matched);
         if !signals.increments.is_empty() || !signals.observed.is_empty() {
             let by = asked_by(head);
             inner.cache.increment(&signals.increments, &by); // before anyone sees the response (L4)
             inner.cache.observe(&signals.observed, &by);
         }
-        policy::remove_connection_fields(&mut parts.headers, parts.status);
+        let verdict = policy::judge(
+            &Terms::from(&*matched.rule),
+            head,
+            &parts,
+            &signals,
+            times,
+            inner.dialects.targeted(),
+        );
+
+        inner.dialects.drop_targeted(&mut parts.headers);
+        if parts.status != StatusCode::SWITCHING_PROTOCOLS {
+            policy::drop_hop_by_hop(&mut parts.headers);
+        }
         let body = match parts.version {
             Version::HTTP_2 => trailers::watched(body, self.clone(), Arc::clone(head)),
             _ => body, // over HTTP/1 no trailers come (design.md §5)
         };
-        Ok(Exchange { response: Response::from_parts(parts, body), signals, times })
-    }
-
-    fn judge(&self, fill: &Fill, head: &Head, parts: &Parts, signals: &Signals, times: Times) -> Verdict {
-        policy::judge(&fill.matched().rule, head, parts, signals, times, self.0.dialects.targeted())
+        let tags = signals.tags.unwrap_or_default(); // a response whose tags are in doubt is not stored
+        Ok(Exchange {
+            response: Response::from_parts(parts, body),
+            tags,
+            verdict,
+        })
     }
 }
 
 /// An error of the app that is nobody's own: everyone who waits would only get it again, one call after another (L9).
-fn shared_error(head: &Head, parts: &Parts) -> bool {
+fn shared_error(head: &Head, response: &Response<Body>) -> bool {
     let personal = head.headers().contains_key(header::COOKIE)
         || head.headers().contains_key(header::AUTHORIZATION)
-        || parts.headers.contains_key(header::SET_COOKIE);
-    parts.status.is_server_error() && !personal
+        || response.headers().contains_key(header::SET_COOKIE);
+    response.status().is_server_error() && !personal
 }
 
 /// Who asked for a change, as explanations name it.
@@ -183,11 +244,27 @@ fn asked_by(head: &Head) -> Arc<str> {
 
 fn failure(error: &UpstreamError, head: &Head) -> Failure {
     tracing::warn!(method = %head.method(), path = head.path(), error = %error, "the app gave no answer");
-    error.failure()
+    match error.kind {
+        UpstreamErrorKind::Connect | UpstreamErrorKind::Reset => Failure::Unreachable,
+        UpstreamErrorKind::ConnectTimeout | UpstreamErrorKind::Timeout => Failure::TimedOut,
+        UpstreamErrorKind::Malformed | UpstreamErrorKind::HeadTooLarge => Failure::Malformed,
+        UpstreamErrorKind::RequestBody => Failure::RequestCut,
+    }
 }
 
-fn warn_of(ignored: &[Ignored], matched: &Matched) {
-    for ignored in ignored {
-        tracing::warn!(uri = matched.uri, %ignored, "ignored in the app's response");
+/// What nobody can see from outside, and the app's authors want to know.
+fn warn_of(signals: &Signals, matched: &Matched) {
+    for Ignored { field, text, why } in &signals.ignored {
+        tracing::warn!(uri = ?matched.uri, %field, text, %why, "ignored in the app's response");
+    }
+    if signals.tags == Err(NoStore::TooManyTags) {
+        tracing::warn!(uri = ?matched.uri, "more tags than the limits allow: the response is not stored");
+    }
+    for missing in matched
+        .increments
+        .iter()
+        .filter_map(|declared| declared.increments.as_ref().err())
+    {
+        tracing::warn!(uri = ?matched.uri, %missing, "an increment of the rule is skipped");
     }
 }

@@ -18,8 +18,15 @@ use crate::model::request::Head;
 /// end, the rest is read all the same: the increments in its trailers count.
 pub(super) fn watched(body: Body, fetch: Fetch, head: Arc<Head>) -> Body {
     let exact = body.exact_len();
-    let state = Watched { body: Some(body), fetch, head };
-    Body::frames(stream::unfold(state, async |mut state| Some((state.next().await?, state))), exact)
+    let state = Watched {
+        body: Some(body),
+        fetch,
+        head,
+    };
+    Body::frames(
+        stream::unfold(state, async |mut state| Some((state.next().await?, state))),
+        exact,
+    )
 }
 
 /// Reads a body to its end for the sake of its trailers.
@@ -42,8 +49,14 @@ impl Watched {
             Some(Ok(Chunk::Trailers(mut trailers))) => {
                 self.body = None;
                 let inner = &self.fetch.0;
-                let said = inner.dialects.take(&self.head.origin(), self.head.method().is_safe(), &mut trailers);
-                inner.cache.increment(&said.increments, &asked_by(&self.head));
+                let said = inner.dialects.take(
+                    &self.head.origin(),
+                    self.head.method().is_safe(),
+                    &mut trailers,
+                );
+                inner
+                    .cache
+                    .increment(&said.increments, &asked_by(&self.head));
                 (!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers)))
             }
             Some(Err(cut)) => {

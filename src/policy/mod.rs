@@ -8,6 +8,7 @@ mod fields;
 mod freshness;
 mod privacy;
 pub mod request;
+mod rule;
 mod signals;
 mod uris;
 pub mod validators;

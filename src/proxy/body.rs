@@ -18,7 +18,12 @@ pub(super) fn incoming(body: Incoming, silence: Duration, busy: Busy) -> Body {
     if http_body::Body::is_end_stream(&body) {
         return Body::empty();
     }
-    Body::stream(FromClient { body, silence, timer: None, busy })
+    Body::stream(FromClient {
+        body,
+        silence,
+        timer: None,
+        busy,
+    })
 }
 
 struct FromClient {
@@ -33,7 +38,10 @@ impl http_body::Body for FromClient {
     type Data = Bytes;
     type Error = Cut;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = &mut *self;
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(frame) => {
@@ -45,12 +53,14 @@ impl http_body::Body for FromClient {
             }
             Poll::Pending => {
                 let silence = this.silence;
-                let timer = this.timer.get_or_insert_with(|| {
-                    Box::pin(tokio::time::sleep(silence))
-                });
+                let timer = this
+                    .timer
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(silence)));
                 ready!(timer.as_mut().poll(cx));
                 timer.as_mut().reset(Instant::now() + silence);
-                Poll::Ready(Some(Err(Cut("the client sent nothing for too long".into()))))
+                Poll::Ready(Some(Err(
+                    Cut("the client sent nothing for too long".into()),
+                )))
             }
         }
     }
@@ -80,7 +90,10 @@ impl http_body::Body for ToClient {
     type Data = Bytes;
     type Error = Cut;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

@@ -51,7 +51,12 @@ impl DebugConfig {
     /// Whether this client may see more; takes the secret off the head.
     pub(super) fn asked_by(&self, headers: &mut HeaderMap) -> bool {
         let given = headers.remove(TAGALONG_DEBUG);
-        let knows = |secret: &Secret| given.as_ref().map(HeaderValue::as_bytes).is_some_and(|given| secret.is(given));
+        let knows = |secret: &Secret| {
+            given
+                .as_ref()
+                .map(HeaderValue::as_bytes)
+                .is_some_and(|given| secret.is(given))
+        };
         self.enabled || self.secret.as_ref().is_some_and(knows)
     }
 }
@@ -68,15 +73,30 @@ impl Debugged {
             Plan::Lookup(query) => (&query.rule, cache.explain(query, head)),
             Plan::Pass(pass) => (&pass.rule, None),
         };
-        Debugged { rule: rule.id.as_deref().map(str::to_owned), stored }
+        Debugged {
+            rule: rule.id.as_deref().map(str::to_owned),
+            stored,
+        }
     }
 
     /// The outcome, and what lies behind it.
     pub(super) fn cache_status(&self, outcome: Outcome, now: Timestamp) -> HeaderValue {
-        let invalidated = matches!(outcome, Outcome::Forwarded { why: Forward::Invalidated, .. });
+        let invalidated = matches!(
+            outcome,
+            Outcome::Forwarded {
+                why: Forward::Invalidated,
+                ..
+            }
+        );
         let stored = self.stored.as_ref();
-        let detail = stored.filter(|_| invalidated).and_then(|stored| stored.why_invalidated(now));
-        let tags: Vec<_> = stored.iter().flat_map(|stored| &stored.tags).map(|(tag, stamp)| (tag, *stamp, None)).collect();
+        let detail = stored
+            .filter(|_| invalidated)
+            .and_then(|stored| stored.why_invalidated(now));
+        let tags: Vec<_> = stored
+            .iter()
+            .flat_map(|stored| &stored.tags)
+            .map(|(tag, stamp)| (tag, *stamp, None))
+            .collect();
         let debug = cache_status::Debug {
             key: stored.map(|stored| stored.key),
             rule: self.rule.as_deref(),

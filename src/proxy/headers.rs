@@ -5,13 +5,14 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use crate::body::Body;
 use crate::model::request::Head;
 use crate::model::request::origin_form;
 use crate::policy;
 use crate::rules::Rule;
+use crate::rules::asks_to_upgrade;
 
 /// Fields that apps commonly build pages from and that no key holds unless a rule says so.
 const UNKEYED: &[&str] = &[
@@ -29,7 +30,11 @@ const UNKEYED: &[&str] = &[
     "front-end-https",
 ];
 /// The same for fields that turn a method into another; only requests that could be stored lose them.
-const METHOD_OVERRIDES: &[&str] = &["x-http-method", "x-http-method-override", "x-method-override"];
+const METHOD_OVERRIDES: &[&str] = &[
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+];
 /// Fields that make the answer a part of the response, or none of it: what is to be stored is fetched whole.
 const CONDITIONS: [HeaderName; 6] = [
     header::IF_MATCH,
@@ -52,18 +57,18 @@ pub(super) fn scheme(headers: &HeaderMap, own: &'static str) -> &'static str {
     }
 }
 
-/// Whether the request asks to change protocols on this connection (RFC 9110 §7.8).
-pub(super) fn wants_upgrade(headers: &HeaderMap) -> bool {
-    let connection = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    headers.contains_key(header::UPGRADE)
-        && connection.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case("upgrade"))
-}
-
 /// The request as it goes to the app.
-pub(super) fn for_upstream(head: &Head, rule: &Rule, peer: Option<IpAddr>, body: Body) -> http::Request<Body> {
+pub(super) fn for_upstream(
+    head: &Head,
+    rule: &Rule,
+    peer: Option<IpAddr>,
+    body: Body,
+) -> http::Request<Body> {
     let mut headers = head.headers().clone();
-    let upgrade = wants_upgrade(&headers).then(|| headers.get(header::UPGRADE).cloned()).flatten();
-    policy::remove_connection_fields(&mut headers, StatusCode::OK);
+    let upgrade = asks_to_upgrade(&headers)
+        .then(|| headers.get(header::UPGRADE).cloned())
+        .flatten();
+    policy::drop_hop_by_hop(&mut headers);
     if let Some(protocol) = upgrade {
         headers.insert(header::UPGRADE, protocol);
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -79,15 +84,23 @@ pub(super) fn for_upstream(head: &Head, rule: &Rule, peer: Option<IpAddr>, body:
     headers.insert(header::HOST, text(&head.host));
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(head.scheme));
     if let Some(peer) = peer {
-        let before = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-        let chain: Vec<_> = before.map(str::to_owned).chain([peer.to_string()]).collect();
+        let before = headers
+            .get_all(X_FORWARDED_FOR)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        let chain: Vec<_> = before
+            .map(str::to_owned)
+            .chain([peer.to_string()])
+            .collect();
         headers.insert(X_FORWARDED_FOR, text(&chain.join(", ")));
     }
     headers.append(header::VIA, HeaderValue::from_static("1.1 tagalong"));
 
     let mut request = http::Request::new(body);
     *request.method_mut() = head.method().clone();
-    *request.uri_mut() = origin_form(&head.parts.uri).parse().unwrap_or_else(|_| http::Uri::from_static("/"));
+    *request.uri_mut() = origin_form(&head.parts.uri)
+        .parse()
+        .unwrap_or_else(|_| http::Uri::from_static("/"));
     *request.headers_mut() = headers;
     request
 }

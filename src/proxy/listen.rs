@@ -3,14 +3,15 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::server::graceful::GracefulShutdown;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
@@ -83,13 +84,19 @@ impl Listeners {
         for place in places {
             bound.push(match place {
                 Listen::Tcp(address) => {
-                    let failed = |source| BindError { place: address.to_string(), source };
+                    let failed = |source| BindError {
+                        place: address.to_string(),
+                        source,
+                    };
                     let listener = TcpListener::bind(address).await.map_err(failed)?;
                     let local = listener.local_addr().map_err(failed)?;
                     Bound::Tcp(listener, local)
                 }
                 Listen::Unix(path) => {
-                    let failed = |source| BindError { place: format!("unix:{}", path.display()), source };
+                    let failed = |source| BindError {
+                        place: format!("unix:{}", path.display()),
+                        source,
+                    };
                     Bound::Unix(bind_unix(path).await.map_err(failed)?, path.clone())
                 }
             });
@@ -108,11 +115,15 @@ impl Listeners {
 
     /// Accepts until `stop` says so, then lets running requests finish for at most `drain`.
     pub async fn serve(self, proxy: Proxy, stop: watch::Receiver<bool>, drain: Duration) {
-        let graceful = GracefulShutdown::new();
+        let graceful = Arc::new(GracefulShutdown::new());
         let mut accepting = JoinSet::new();
         let mut sockets = Vec::new();
         for bound in self.0 {
-            let server = Server { proxy: proxy.clone(), watcher: graceful.watcher(), stop: stop.clone() };
+            let server = Server {
+                proxy: proxy.clone(),
+                graceful: Arc::clone(&graceful),
+                stop: stop.clone(),
+            };
             match bound {
                 Bound::Tcp(listener, _) => accepting.spawn(server.accept_tcp(listener)),
                 Bound::Unix(listener, path) => {
@@ -127,7 +138,13 @@ impl Listeners {
                 tracing::debug!(%error, path = %path.display(), "could not remove the socket");
             }
         }
-        if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+        // Nobody accepts any more, so nobody else holds it.
+        let finished = async {
+            if let Some(graceful) = Arc::into_inner(graceful) {
+                graceful.shutdown().await;
+            }
+        };
+        if tokio::time::timeout(drain, finished).await.is_err() {
             tracing::warn!("some requests were still running when the drain time was over");
         }
         drop(connections); // what still runs ends here
@@ -136,7 +153,10 @@ impl Listeners {
 
 async fn bind_unix(path: &std::path::Path) -> io::Result<UnixListener> {
     match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && UnixStream::connect(path).await.is_err() => {
+        Err(error)
+            if error.kind() == io::ErrorKind::AddrInUse
+                && UnixStream::connect(path).await.is_err() =>
+        {
             tokio::fs::remove_file(path).await?; // left behind by a process that is gone
             UnixListener::bind(path)
         }
@@ -147,7 +167,7 @@ async fn bind_unix(path: &std::path::Path) -> io::Result<UnixListener> {
 /// One accept loop.
 struct Server {
     proxy: Proxy,
-    watcher: Watcher,
+    graceful: Arc<GracefulShutdown>,
     stop: watch::Receiver<bool>,
 }
 
@@ -192,17 +212,29 @@ impl Server {
     }
 
     /// Serves one connection until its client leaves or we stop.
-    fn connection<S>(&self, stream: S, peer: Option<std::net::IpAddr>) -> impl Future<Output = ()> + Send + use<S>
+    fn connection<S>(
+        &self,
+        stream: S,
+        peer: Option<IpAddr>,
+    ) -> impl Future<Output = ()> + Send + use<S>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let config = &self.proxy.0.config;
-        let patience = Patience { head: config.header_timeout, idle: config.idle_timeout, max_head: config.max_head };
+        let patience = Patience {
+            head: config.header_timeout,
+            idle: config.idle_timeout,
+            max_head: config.max_head,
+        };
         let wire = Wire::new(stream, patience);
-        let connection = std::sync::Arc::new(Connection { line: wire.line(), scheme: "http", peer });
+        let connection = Arc::new(Connection {
+            line: wire.line(),
+            scheme: "http",
+            peer,
+        });
         let proxy = self.proxy.clone();
         let service = service_fn(move |request| {
-            let (proxy, connection) = (proxy.clone(), std::sync::Arc::clone(&connection));
+            let (proxy, connection) = (proxy.clone(), Arc::clone(&connection));
             async move { Ok::<_, Infallible>(proxy.serve(request, &connection).await) }
         });
         let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -218,8 +250,10 @@ impl Server {
             .keep_alive_timeout(config.header_timeout)
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(u32::try_from(config.max_head).unwrap_or(u32::MAX));
-        let serving = builder.serve_connection_with_upgrades(TokioIo::new(wire), service).into_owned();
-        let serving = self.watcher.watch(serving);
+        let serving = builder
+            .serve_connection_with_upgrades(TokioIo::new(wire), service)
+            .into_owned();
+        let serving = self.graceful.watcher().watch(serving);
         async move {
             if let Err(error) = serving.await {
                 tracing::debug!(error, "a client's connection ended early");

@@ -31,7 +31,6 @@ use crate::dialects::Dialects;
 use crate::dialects::cache_status;
 use crate::fetch::Fetch;
 use crate::fetch::Passed;
-use crate::model::outcome::Bypass;
 use crate::model::outcome::End;
 use crate::model::outcome::Forward;
 use crate::model::outcome::NoStore;
@@ -48,6 +47,7 @@ use crate::rules::Pass;
 use crate::rules::Plan;
 use crate::rules::Query;
 use crate::rules::RuleSet;
+use crate::rules::asks_to_upgrade;
 use crate::telemetry::access;
 
 /// What the proxy does with heads and bodies.
@@ -88,7 +88,6 @@ struct Asked {
     peer: Option<IpAddr>,
     /// The connection itself, if the client wants to change protocols.
     upgrade: Option<OnUpgrade>,
-    busy: Busy,
     /// Whether the client may see keys, tags and versions.
     debug: bool,
 }
@@ -109,15 +108,29 @@ const LOOKUPS: usize = 4;
 
 impl Proxy {
     /// Requests are planned by `rules`, answered from `cache` or through `fetch`.
-    pub fn new(rules: Arc<RuleSet>, cache: Cache, fetch: Fetch, dialects: Arc<Dialects>, config: Config) -> Proxy {
-        Proxy(Arc::new(Inner { rules, cache, fetch, dialects, config }))
+    pub fn new(
+        rules: Arc<RuleSet>,
+        cache: Cache,
+        fetch: Fetch,
+        dialects: Arc<Dialects>,
+        config: Config,
+    ) -> Proxy {
+        Proxy(Arc::new(Inner {
+            rules,
+            cache,
+            fetch,
+            dialects,
+            config,
+        }))
     }
 
     /// One request, top to bottom.
     async fn handle(&self, asked: Asked) -> Response<Body> {
         let seen = access::Seen::of(&asked.head, self.0.config.access_log);
         let plan = self.0.rules.plan(&asked.head);
-        let debug = asked.debug.then(|| Debugged::of(&plan, &asked.head, &self.0.cache));
+        let debug = asked
+            .debug
+            .then(|| Debugged::of(&plan, &asked.head, &self.0.cache));
         let (response, outcome) = match plan {
             Plan::Lookup(query) => self.cached(asked, query).await,
             Plan::Pass(pass) => self.passed(asked, pass).await,
@@ -127,25 +140,32 @@ impl Proxy {
     }
 
     async fn cached(&self, asked: Asked, query: Query) -> Answer {
-        let head = &asked.head;
         let mut since = None;
         for _ in 0..LOOKUPS {
+            let head = &asked.head;
             let follower = match self.0.cache.lookup(&query, head, since) {
                 Lookup::Hit(stored, now) => {
                     let ttl = stored.entry.meta.ttl(now);
                     return (respond::hit(head, &stored, now), Outcome::Hit { ttl });
                 }
                 Lookup::Miss(fill, follower) => {
-                    self.0.fetch.fill(fill, headers::for_fill(head, &query.rule, asked.peer));
+                    self.0
+                        .fetch
+                        .fill(fill, headers::for_fill(head, &query.rule, asked.peer));
                     follower
                 }
                 Lookup::Join(follower) => follower,
-                Lookup::Pass(why @ Forward::Bypass(_)) => return self.pass(asked, query.matched(head), why, None).await,
+                Lookup::Pass(why @ Forward::Bypass(_)) => {
+                    let matched = query.matched(head);
+                    return self.pass(asked, matched, why, false).await;
+                }
                 Lookup::Pass(why) => return self.alone(asked, &query, why).await,
                 Lookup::OnlyIfCached => return (respond::only_if_cached(), Outcome::OnlyIfCached),
             };
             match follower.outcome(&self.0.cache, head).await {
-                Followed::Response(response, outcome) => return (respond::fetched(head, response), outcome),
+                Followed::Response(response, outcome) => {
+                    return (respond::fetched(head, response), outcome);
+                }
                 Followed::Again(newer) => since = since.max(Some(newer)),
                 Followed::Alone(why) => return self.alone(asked, &query, why).await,
                 Followed::Failed(failure, outcome) => return (respond::failure(failure), outcome),
@@ -155,50 +175,78 @@ impl Proxy {
     }
 
     async fn passed(&self, mut asked: Asked, pass: Pass) -> Answer {
-        if pass.why == Forward::Bypass(Bypass::Upgrade)
-            && let Some(client) = asked.upgrade.take()
-        {
-            let (tunnel, from_client) = Tunnel::new(client);
-            asked.body = from_client;
-            let matched = pass.matched(&asked.head);
-            let (mut response, outcome) = self.pass(asked, matched, pass.why, None).await;
-            tunnel.open(&mut response);
-            return (response, outcome);
-        }
         let matched = pass.matched(&asked.head);
-        self.pass(asked, matched, pass.why, None).await
+        let Some(client) = asked.upgrade.take() else {
+            return self.pass(asked, matched, pass.why, false).await;
+        };
+        let (tunnel, from_client) = Tunnel::new(client);
+        asked.body = from_client;
+        let (mut response, outcome) = self.pass(asked, matched, pass.why, false).await;
+        tunnel.open(&mut response);
+        (response, outcome)
     }
 
     /// Asks the app for a client whose request was looked up, without a fill; says what keeps the response out of the
     /// store.
     async fn alone(&self, asked: Asked, query: &Query, why: Forward) -> Answer {
         let matched = query.matched(&asked.head);
-        self.pass(asked, matched, why, Some(NoStore::UpstreamFailed)).await
+        self.pass(asked, matched, why, true).await
     }
 
-    /// Asks the app for one client. `looked_up` is what to say of a failure if the request was looked up.
-    async fn pass(&self, asked: Asked, matched: Matched, why: Forward, looked_up: Option<NoStore>) -> Answer {
-        let Asked { head, body, peer, .. } = asked;
+    /// Asks the app for one client. Of a request that was looked up it is said why its response is not stored.
+    async fn pass(&self, asked: Asked, matched: Matched, why: Forward, looked_up: bool) -> Answer {
+        let Asked {
+            head, body, peer, ..
+        } = asked;
         let request = headers::for_upstream(&head, &matched.rule, peer, body);
-        let end = |reason| looked_up.map_or(End::Passed, |_| End::NotStored(reason));
-        match self.0.fetch.pass(request, Arc::new(head), matched).await {
-            Ok(Passed { response, reason }) => (response, Outcome::Forwarded { why, end: end(reason) }),
-            Err(failure) => {
-                (respond::failure(failure), Outcome::Forwarded { why, end: end(NoStore::UpstreamFailed) })
+        let end = |reason| {
+            if looked_up {
+                End::NotStored(reason)
+            } else {
+                End::Passed
             }
+        };
+        match self.0.fetch.pass(request, Arc::new(head), matched).await {
+            Ok(Passed { response, reason }) => (
+                response,
+                Outcome::Forwarded {
+                    why,
+                    end: end(reason),
+                },
+            ),
+            Err(failure) => (
+                respond::failure(failure),
+                Outcome::Forwarded {
+                    why,
+                    end: end(NoStore::UpstreamFailed),
+                },
+            ),
         }
     }
 
-    fn stamp(&self, response: Response<Body>, outcome: Outcome, debug: Option<Debugged>) -> Response<Body> {
+    fn stamp(
+        &self,
+        response: Response<Body>,
+        outcome: Outcome,
+        debug: Option<Debugged>,
+    ) -> Response<Body> {
         match debug {
-            Some(debug) => respond::stamp(response, debug.cache_status(outcome, self.0.cache.now())),
-            None if self.0.config.cache_status => respond::stamp(response, cache_status::render(outcome)),
+            Some(debug) => {
+                respond::stamp(response, debug.cache_status(outcome, self.0.cache.now()))
+            }
+            None if self.0.config.cache_status => {
+                respond::stamp(response, cache_status::render(outcome))
+            }
             None => response,
         }
     }
 
     /// Reads hyper's request, refuses what is not to be looked at, and answers the rest.
-    async fn serve(&self, request: Request<Incoming>, connection: &Connection) -> Response<ToClient> {
+    async fn serve(
+        &self,
+        request: Request<Incoming>,
+        connection: &Connection,
+    ) -> Response<ToClient> {
         let has_body = !http_body::Body::is_end_stream(request.body());
         let (busy, had_length) = connection.line.begin(has_body);
         let response = match self.read(request, connection, &busy, had_length) {
@@ -227,13 +275,19 @@ impl Proxy {
         if had_length && request.headers().contains_key(header::TRANSFER_ENCODING) {
             return Err(BadRequest::Framing);
         }
-        let upgrade = headers::wants_upgrade(request.headers()).then(|| hyper::upgrade::on(&mut request));
+        let upgrade = asks_to_upgrade(request.headers()).then(|| hyper::upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
         let debug = self.0.config.debug.asked_by(&mut parts.headers);
         self.0.dialects.drop_from_client(&mut parts.headers);
         let scheme = headers::scheme(&parts.headers, connection.scheme);
         let head = Head::new(parts, scheme).map_err(BadRequest::Host)?;
         let body = body::incoming(body, self.0.config.body_timeout, busy.clone());
-        Ok(Asked { head, body, peer: connection.peer, upgrade, busy: busy.clone(), debug })
+        Ok(Asked {
+            head,
+            body,
+            peer: connection.peer,
+            upgrade,
+            debug,
+        })
     }
 }

@@ -42,13 +42,17 @@ pub(super) fn hit(head: &Head, stored: &Stored, now: Timestamp) -> Response<Body
         *response.status_mut() = entry.status;
         *response.headers_mut() = entry.headers.clone();
         if *head.method() == Method::HEAD {
-            response.headers_mut().insert(header::CONTENT_LENGTH, entry.body.len().into());
+            response
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, entry.body.len().into());
         } else {
             *response.body_mut() = entry.body.clone().into();
         }
         response
     };
-    response.headers_mut().insert(header::AGE, entry.meta.age(now).as_secs().into());
+    response
+        .headers_mut()
+        .insert(header::AGE, entry.meta.age(now).as_secs().into());
     response
 }
 
@@ -83,17 +87,28 @@ pub(super) fn failure(failure: Failure) -> Response<Body> {
 
 /// The client wanted a stored response or none, and none is stored (RFC 9111 §5.2.1.7).
 pub(super) fn only_if_cached() -> Response<Body> {
-    problem(StatusCode::GATEWAY_TIMEOUT, "Nothing is stored for this request, and it allows nothing else.")
+    problem(
+        StatusCode::GATEWAY_TIMEOUT,
+        "Nothing is stored for this request, and it allows nothing else.",
+    )
 }
 
 /// A request that is not looked at; its connection is closed.
 pub(super) fn bad_request(why: BadRequest) -> Response<Body> {
     let mut response = match why {
         BadRequest::Host(error) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
-        BadRequest::Framing => problem(StatusCode::BAD_REQUEST, "the request has Content-Length and Transfer-Encoding"),
-        BadRequest::Connect => problem(StatusCode::METHOD_NOT_ALLOWED, "CONNECT is for forward proxies"),
+        BadRequest::Framing => problem(
+            StatusCode::BAD_REQUEST,
+            "the request has Content-Length and Transfer-Encoding",
+        ),
+        BadRequest::Connect => problem(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "CONNECT is for forward proxies",
+        ),
     };
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
@@ -104,7 +119,10 @@ fn problem(status: StatusCode, detail: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(format!("{body}\n")));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

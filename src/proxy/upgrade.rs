@@ -57,7 +57,9 @@ impl Tunnel {
                         tracing::debug!(%error, "an upgraded connection ended early");
                     }
                 }
-                Err(error) => tracing::debug!(%error, "the client left before its connection was upgraded"),
+                Err(error) => {
+                    tracing::debug!(%error, "the client left before its connection was upgraded")
+                }
             }
         });
     }

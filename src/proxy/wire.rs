@@ -130,7 +130,9 @@ impl Drop for Guard {
 
 /// Whether the first head in these bytes, or what is left of it, has a `Content-Length` field.
 fn has_content_length(bytes: &[u8]) -> bool {
-    let lines = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let lines = bytes
+        .split(|&byte| byte == b'\n')
+        .map(<[u8]>::trim_ascii_end);
     let is_length = |line: &[u8]| {
         let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
         name.eq_ignore_ascii_case(b"content-length")
@@ -141,7 +143,13 @@ fn has_content_length(bytes: &[u8]) -> bool {
 impl<S> Wire<S> {
     /// Watches a connection.
     pub(super) fn new(stream: S, patience: Patience) -> Wire<S> {
-        Wire { stream, patience, line: Line::default(), reading: None, writing: None }
+        Wire {
+            stream,
+            patience,
+            line: Line::default(),
+            reading: None,
+            writing: None,
+        }
     }
 
     /// What requests on this connection tell it.
@@ -166,7 +174,9 @@ impl<S> Wire<S> {
         let state = self.line.lock();
         match &state.phase {
             _ if state.busy > 0 => None,
-            Phase::Head(bytes) if bytes.is_empty() => Some((Waiting::Request(state.begun), self.patience.idle)),
+            Phase::Head(bytes) if bytes.is_empty() => {
+                Some((Waiting::Request(state.begun), self.patience.idle))
+            }
             Phase::Head(_) | Phase::Body => Some((Waiting::Head(state.begun), self.patience.head)),
             Phase::Opaque => None,
         }
@@ -178,7 +188,11 @@ impl<S> Wire<S> {
             self.reading = None;
             return Poll::Pending;
         };
-        if self.reading.as_ref().is_none_or(|(known, _)| *known != waiting) {
+        if self
+            .reading
+            .as_ref()
+            .is_none_or(|(known, _)| *known != waiting)
+        {
             self.reading = Some((waiting, Box::pin(tokio::time::sleep(patience))));
         }
         if let Some((_, timer)) = &mut self.reading {
@@ -188,24 +202,37 @@ impl<S> Wire<S> {
     }
 
     /// A write that waits for the client may not wait forever.
-    fn patiently<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn patiently<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.writing = None;
             return written;
         }
         let idle = self.patience.idle;
-        let timer = self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+        let timer = self
+            .writing
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(too_late()))
     }
 }
 
 fn too_late() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the client kept the connection waiting for too long")
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        "the client kept the connection waiting for too long",
+    )
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buf) {
             Poll::Ready(result) => {
@@ -218,7 +245,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.patiently(cx, written)
     }
@@ -254,11 +285,31 @@ mod tests {
     #[test]
     fn a_content_length_in_the_head_is_seen_and_one_in_the_body_is_not() {
         for (name, bytes, expected) in [
-            ("in the head", "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n", true),
-            ("any case", "POST / HTTP/1.1\r\ncontent-LENGTH: 3\r\n\r\n", true),
-            ("bare line feeds", "POST / HTTP/1.1\ncontent-length: 3\n\n", true),
-            ("in the body", "POST / HTTP/1.1\r\nHost: a\r\n\r\nContent-Length: 3\r\n", false),
-            ("another field's value", "POST / HTTP/1.1\r\nX: content-length: 3\r\n\r\n", false),
+            (
+                "in the head",
+                "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n",
+                true,
+            ),
+            (
+                "any case",
+                "POST / HTTP/1.1\r\ncontent-LENGTH: 3\r\n\r\n",
+                true,
+            ),
+            (
+                "bare line feeds",
+                "POST / HTTP/1.1\ncontent-length: 3\n\n",
+                true,
+            ),
+            (
+                "in the body",
+                "POST / HTTP/1.1\r\nHost: a\r\n\r\nContent-Length: 3\r\n",
+                false,
+            ),
+            (
+                "another field's value",
+                "POST / HTTP/1.1\r\nX: content-length: 3\r\n\r\n",
+                false,
+            ),
             ("nothing", "", false),
         ] {
             assert_eq!(has_content_length(bytes.as_bytes()), expected, "{name}");

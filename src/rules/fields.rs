@@ -76,6 +76,11 @@ impl Fields {
 }
 
 impl Rule {
+    /// Whether the key holds this request field, so that the app may depend on it.
+    pub fn keys_on_header(&self, name: &str) -> bool {
+        self.fields.headers.iter().any(|header| header.name == name)
+    }
+
     /// The key fields of a request under this rule. The method class is `GET` for HEAD too: one is answered from the other.
     pub(super) fn key_fields(&self, namespace: &str, head: &Head) -> KeyFields {
         let mut key = KeyFields::new();

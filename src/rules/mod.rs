@@ -29,7 +29,7 @@ use crate::rules::template::{Template, Values};
 pub use crate::rules::compile::Defaults;
 pub use crate::rules::explain::Explanation;
 pub use crate::rules::increments::{RuleIncrement, StatusSet};
-pub use crate::rules::plan::{Matched, Pass, Plan, Query};
+pub use crate::rules::plan::{Matched, Pass, Plan, Query, asks_to_upgrade};
 pub use crate::rules::template::MissingTagValue;
 
 /// The cap on whatever is said about freshness, unless a rule has another (L10).

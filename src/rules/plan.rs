@@ -88,7 +88,7 @@ fn passes(rule: &Rule, head: &Head) -> Option<Forward> {
 
 /// Whether the client asks for another protocol (RFC 9110 §7.8): `Upgrade`, named in `Connection`. `h2c` is not one
 /// (RFC 9113 §3.1 took it back), and some clients ask for it on every request.
-fn asks_to_upgrade(headers: &HeaderMap) -> bool {
+pub fn asks_to_upgrade(headers: &HeaderMap) -> bool {
     let names = |field, wanted: fn(&str) -> bool| {
         headers
             .get_all(field)

@@ -1,6 +1,7 @@
 //! Entries in memory; who leaves first is the library's business.
 
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder};
 
 use crate::model::key::Variant;
 
@@ -12,7 +13,8 @@ pub trait Weigh {
 
 /// A map bounded by the weight of its values.
 ///
-/// quick_cache (S3-FIFO like, sharded) was chosen by the figures in `benches/results/stores.md`.
+/// quick_cache (S3-FIFO like, sharded) was chosen by the figures in `benches/results/stores.md`: the cheapest hit, a bound
+/// in bytes that holds, `retain`.
 #[derive(Debug)]
 pub struct Memory<V> {
     cache: Cache<Variant, V, Weigher>,
@@ -27,14 +29,28 @@ impl<V: Weigh> quick_cache::Weighter<Variant, V> for Weigher {
     }
 }
 
+/// How many of the largest values a shard has room for, at least.
+const VALUES_PER_SHARD: usize = 4;
+/// More shards than this gain nothing on the machines sidecars run on.
+const MAX_SHARDS: usize = 32;
 /// A guess at the size of a usual entry; it sizes tables, it limits nothing.
 const USUAL_ENTRY: usize = 8 << 10;
 
 impl<V: Weigh + Clone> Memory<V> {
-    /// Room for values of this many bytes together.
-    pub fn new(max_bytes: usize) -> Memory<V> {
-        let items = (max_bytes / USUAL_ENTRY).max(64);
-        Memory { cache: Cache::with_weighter(items, max_bytes as u64, Weigher) }
+    /// Room for values of `max_bytes` together, the largest of `max_value`: each shard has room for several of those,
+    /// as a value larger than its shard is not kept.
+    pub fn new(max_bytes: usize, max_value: usize) -> Memory<V> {
+        let shards = (max_bytes / max_value.max(1) / VALUES_PER_SHARD).clamp(1, MAX_SHARDS);
+        let options = OptionsBuilder::new()
+            .shards(shards)
+            .weight_capacity(max_bytes as u64)
+            .estimated_items_capacity((max_bytes / USUAL_ENTRY).max(64))
+            .build()
+            .expect("both capacities are given");
+        let lifecycle = DefaultLifecycle::default();
+        Memory {
+            cache: Cache::with_options(options, Weigher, DefaultHashBuilder::default(), lifecycle),
+        }
     }
 
     /// The value under a key.
@@ -91,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_store_stays_within_its_bytes() {
-        let store = Memory::new(1 << 20);
+        let store = Memory::new(1 << 20, 1 << 10);
         for n in 0..10_000 {
             store.put(key(n), Sized(n, 1_024));
         }
@@ -101,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_put_replaces_and_retain_forgets() {
-        let store = Memory::new(1 << 20);
+        let store = Memory::new(1 << 20, 1 << 10);
         store.put(key(1), Sized(1, 10));
         store.put(key(1), Sized(2, 10));
         store.put(key(2), Sized(3, 10));

@@ -214,7 +214,10 @@ impl Seals {
 
     /// About when the first of the changed tags changed last: stamps are microseconds since the epoch (L3).
     pub fn broken_at(&self) -> Option<Timestamp> {
-        let changed = self.0.iter().find(|seal| seal.cell.current() != seal.stamp)?;
+        let changed = self
+            .0
+            .iter()
+            .find(|seal| seal.cell.current() != seal.stamp)?;
         Some(Timestamp::from_micros(changed.cell.current().get()))
     }
 

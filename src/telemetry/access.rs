@@ -28,7 +28,12 @@ impl Seen {
 
     /// Writes the line.
     pub fn log(self, outcome: Outcome, status: StatusCode) {
-        if let Seen(Some(Request { method, host, target })) = self {
+        if let Seen(Some(Request {
+            method,
+            host,
+            target,
+        })) = self
+        {
             tracing::info!(
                 target: "tagalong::access",
                 %method,

@@ -1,7 +1,7 @@
 //! Where log events go: standard error, as text or JSON.
 
-use serde::Deserialize;
 use schemars::JsonSchema;
+use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
 /// How log lines look.
@@ -18,10 +18,16 @@ pub enum Format {
 /// Sends events of level `info` and above, and the access log, to standard error. The first call of a process counts.
 pub fn start(format: Format) {
     let filter = EnvFilter::new("info");
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let set = match format {
         Format::Text => subscriber.with_target(false).try_init(),
-        Format::Json => subscriber.json().flatten_event(true).with_current_span(false).try_init(),
+        Format::Json => subscriber
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init(),
     };
     if let Err(error) = set {
         tracing::debug!(%error, "somebody else collects the log");
