@@ -1,3 +1,6 @@
-//! Tests through real sockets.
+//! Tests through real sockets: a scripted app, the sidecar, clients. A module per theme.
 
-fn main() {}
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod support;
