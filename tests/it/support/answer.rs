@@ -21,8 +21,6 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
     pub(crate) end: End,
     pub(crate) trailers: Fields,
-    /// The statuses of interim (1xx) responses before it.
-    pub(crate) interim: Vec<u16>,
 }
 
 /// What `Cache-Status` says of this sidecar: its parameters (RFC 9211), each value as text, a bare one as the empty text.

@@ -167,13 +167,6 @@ impl Client {
     pub(crate) async fn post(&self, target: &str) -> Answer {
         self.ask(post(target)).await
     }
-
-    /// These bytes, and the answer to them, read as one to a GET.
-    pub(crate) async fn raw(&self, bytes: impl AsRef<[u8]>) -> Answer {
-        let mut connection = self.connect().await;
-        connection.write(bytes).await;
-        connection.answer().await
-    }
 }
 
 impl Connection {
@@ -217,7 +210,6 @@ impl Connection {
     }
 
     async fn read_head(&mut self, answers_head: bool) -> (Answer, Reading) {
-        let mut interim = Vec::new();
         loop {
             let head = match self.wire.head().await {
                 Ok(Some(head)) => head,
@@ -226,7 +218,6 @@ impl Connection {
             };
             let status = head.word(1).parse().unwrap_or(0);
             if (100..200).contains(&status) && status != 101 {
-                interim.push(status);
                 continue;
             }
             let bodiless = answers_head || status == 101 || status == 204 || status == 304;
@@ -242,7 +233,6 @@ impl Connection {
                 body: Vec::new(),
                 end: End::Whole,
                 trailers: Fields::default(),
-                interim,
             };
             return (answer, Reading::new(framing));
         }

@@ -13,7 +13,6 @@ mod wire;
 pub(crate) use answer::Answer;
 pub(crate) use client::Client;
 pub(crate) use client::Connection;
-pub(crate) use client::Pending;
 pub(crate) use client::ask;
 pub(crate) use client::get;
 pub(crate) use client::post;

@@ -250,10 +250,9 @@ impl Reading {
     }
 
     async fn step(&mut self, wire: &mut Wire) -> io::Result<Option<Vec<u8>>> {
-        if self.left == 0 {
-            if self.framing != Framing::Chunked || !self.next_chunk(wire).await? {
-                return Ok(None);
-            }
+        let over = self.framing != Framing::Chunked;
+        if self.left == 0 && (over || !self.next_chunk(wire).await?) {
+            return Ok(None);
         }
         if wire.read.is_empty() && wire.more().await? == 0 {
             return match self.framing {
