@@ -8,6 +8,7 @@ mod answer;
 mod client;
 mod origin;
 mod reply;
+mod sidecar;
 mod wire;
 
 pub(crate) use answer::Answer;
@@ -21,6 +22,8 @@ pub(crate) use origin::Origin;
 pub(crate) use reply::Reply;
 pub(crate) use reply::reply;
 pub(crate) use reply::verbatim;
+pub(crate) use sidecar::Setup;
+pub(crate) use sidecar::Sidecar;
 
 /// How long a test waits for an event before it fails; far longer than anything takes, so that a busy machine is no bug.
 const PATIENCE: Duration = Duration::from_secs(20);
