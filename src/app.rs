@@ -7,6 +7,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use crate::proxy::Listening;
+
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -14,7 +16,6 @@ use crate::dialects::Dialects;
 use crate::fetch::Fetch;
 use crate::proxy::BindError;
 use crate::proxy::Listeners;
-use crate::proxy::Listening;
 use crate::proxy::Proxy;
 use crate::upstream::Upstream;
 
@@ -69,7 +70,7 @@ impl App {
     }
 
     /// Where it listens, in the order of the configuration.
-    pub fn listening(&self) -> &[Listening] {
+    pub fn addresses(&self) -> &[Listening] {
         &self.listening
     }
 

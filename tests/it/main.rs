@@ -1,3 +1,28 @@
-//! Tests through real sockets.
+//! Tests through real sockets: a scripted app, the sidecar, clients. A module per theme.
 
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod concurrency;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod invalidation;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod private;
+#[cfg(test)]
+mod protocol;
+#[cfg(test)]
+mod storing;
+#[cfg(test)]
+mod streaming;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
 mod upstream;
+#[cfg(test)]
+mod writers;

@@ -1,0 +1,384 @@
+//! Hostile and broken peers on either side, and wrong files (design.md §7): each gets its stated answer, nothing is
+//! stored, and the sidecar goes on serving.
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+
+use crate::support::Origin;
+use crate::support::Reply;
+use crate::support::Setup;
+use crate::support::Sidecar;
+use crate::support::get;
+use crate::support::post;
+use crate::support::reply;
+use crate::support::verbatim;
+
+#[tokio::test]
+async fn every_mistake_in_the_files_is_reported_at_once() {
+    let app = Origin::start().await;
+    let mistakes = Setup::new(&app)
+        .config("nonsense: 1\ndrain: soon")
+        .rules(
+            r#"  - id: a
+    match: { path: '/a(' }
+    tags: ["Role:{nope}"]
+    soft_ttl: 3s
+  - id: a
+    match: { path: /b }
+    ttl: -1
+"#,
+        )
+        .mistakes();
+    for place in [
+        "tagalong.yaml:3:1: ",
+        "tagalong.yaml:4:8: ",
+        "rules.yaml:3:",
+        "rules.yaml:4:",
+        "rules.yaml:5:5: ",
+        "rules.yaml:6:",
+        "rules.yaml:8:",
+    ] {
+        assert!(
+            mistakes.contains(place),
+            "{place} is missing in:\n{mistakes}"
+        );
+    }
+    assert_eq!(mistakes.lines().count(), 7, "{mistakes}");
+}
+
+#[tokio::test]
+async fn files_that_are_no_yaml_or_not_there_are_mistakes() {
+    let app = Origin::start().await;
+    for (name, setup, expected) in [
+        (
+            "tab",
+            Setup::new(&app).config("limits:\n\tmax_head: 1"),
+            ":4:",
+        ),
+        (
+            "not closed",
+            Setup::new(&app).config("limits: {"),
+            "tagalong.yaml",
+        ),
+        (
+            "twice",
+            Setup::new(&app).config("drain: 1s\ndrain: 2s"),
+            ":4:1",
+        ),
+        (
+            "no folder",
+            Setup::new(&app).config("rules: /nowhere/rules"),
+            "/nowhere/rules",
+        ),
+        ("later field", Setup::new(&app).config("epoch: 2"), "epoch"),
+    ] {
+        let mistakes = setup.mistakes();
+        assert!(mistakes.contains(expected), "{name}: {mistakes}");
+    }
+}
+
+#[tokio::test]
+async fn malformed_and_ambiguous_requests_are_refused_and_closed() {
+    // X6.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    app.otherwise(|_| reply("reached"));
+    let host = "Host: shop.example\r\n";
+    let rows: &[(&str, Vec<u8>)] = &[
+        ("CL and TE", format!("POST /a HTTP/1.1\r\n{host}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").into()),
+        ("TE and CL", format!("POST /a HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n").into()),
+        ("two lengths", format!("POST /a HTTP/1.1\r\n{host}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab").into()),
+        ("lengths in a list", format!("POST /a HTTP/1.1\r\n{host}Content-Length: 1, 2\r\n\r\nab").into()),
+        ("signed length", format!("POST /a HTTP/1.1\r\n{host}Content-Length: +1\r\n\r\na").into()),
+        ("length no number", format!("POST /a HTTP/1.1\r\n{host}Content-Length: one\r\n\r\na").into()),
+        ("length too large", format!("POST /a HTTP/1.1\r\n{host}Content-Length: 99999999999999999999\r\n\r\na").into()),
+        ("unknown coding", format!("POST /a HTTP/1.1\r\n{host}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n").into()),
+        ("chunked not last", format!("POST /a HTTP/1.1\r\n{host}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n").into()),
+        ("folded field", format!("GET /a HTTP/1.1\r\n{host}X-A: 1\r\n 2\r\n\r\n").into()),
+        ("NUL in a value", format!("GET /a HTTP/1.1\r\n{host}X-A: a\0b\r\n\r\n").into()),
+        ("CR in a value", format!("GET /a HTTP/1.1\r\n{host}X-A: a\rb\r\n\r\n").into()),
+        ("space before the colon", format!("GET /a HTTP/1.1\r\n{host}X-A : a\r\n\r\n").into()),
+        ("field without a name", format!("GET /a HTTP/1.1\r\n{host}: a\r\n\r\n").into()),
+        ("no Host", "GET /a HTTP/1.1\r\n\r\n".into()),
+        ("two Hosts", format!("GET /a HTTP/1.1\r\n{host}Host: evil.example\r\n\r\n").into()),
+        ("Host no host", "GET /a HTTP/1.1\r\nHost: a b/c\r\n\r\n".into()),
+        ("Host with user", "GET /a HTTP/1.1\r\nHost: me@shop.example\r\n\r\n".into()),
+        ("space in the target", format!("GET /a b HTTP/1.1\r\n{host}\r\n").into()),
+        ("control in the target", format!("GET /a\x01b HTTP/1.1\r\n{host}\r\n").into()),
+        ("method no token", format!("G(T /a HTTP/1.1\r\n{host}\r\n").into()),
+        ("no version", format!("GET /a\r\n{host}\r\n").into()),
+        ("unknown version", format!("GET /a HTTP/3.7\r\n{host}\r\n").into()),
+        ("not HTTP at all", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec()),
+    ];
+    for (name, bytes) in rows {
+        let mut connection = sidecar.client().connect().await;
+        connection.write(bytes).await;
+        let said = String::from_utf8_lossy(&connection.closed().await).into_owned();
+        assert!(said.starts_with("HTTP/1.1 400 "), "{name}: {said:?}");
+        assert_eq!(said.matches("HTTP/1.1 ").count(), 1, "{name}: {said:?}");
+    }
+    assert_eq!(app.seen("/a").len(), 0, "none reaches the app");
+    sidecar.client().get("/b").await.has_body("reached");
+}
+
+#[tokio::test]
+async fn a_head_over_the_limit_is_refused() {
+    // X6.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.otherwise(|_| reply("reached"));
+    let long = "x".repeat(70 << 10);
+    let many: String = (0..5_000).map(|n| format!("X-{n}: {n:>10}\r\n")).collect();
+    for (name, head) in [
+        (
+            "long value",
+            format!("GET /a HTTP/1.1\r\nHost: a\r\nX-A: {long}\r\n\r\n"),
+        ),
+        (
+            "many fields",
+            format!("GET /a HTTP/1.1\r\nHost: a\r\n{many}\r\n"),
+        ),
+        (
+            "never ends",
+            format!("GET /a HTTP/1.1\r\nHost: a\r\nX-A: {long}"),
+        ),
+    ] {
+        let mut connection = client.connect().await;
+        // The refusal may come, and the connection close, before all of it is sent.
+        drop(connection.wire.write(head.as_bytes()).await);
+        let said = String::from_utf8_lossy(&connection.closed().await).into_owned();
+        assert!(said.starts_with("HTTP/1.1 431 "), "{name}: {said:?}");
+    }
+    assert_eq!(app.calls("/a"), 0);
+    let ordinary = "x".repeat(20 << 10);
+    client
+        .get_with("/a", "X-A", &ordinary)
+        .await
+        .has_body("reached");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_go_on_is_dropped() {
+    // X7.
+    let app = Origin::start().await;
+    let sidecar = Setup::new(&app)
+        .config("limits: { client_header_timeout: 100ms, client_body_timeout: 100ms, client_idle_timeout: 100ms }")
+        .start()
+        .await;
+    let client = sidecar.client();
+    app.otherwise(|call| reply(call.body.clone()));
+
+    let mut half_a_head = client.connect().await;
+    half_a_head.write("GET /a HTTP/1.1\r\nHo").await;
+    half_a_head.closed().await;
+
+    let mut idle = client.connect().await;
+    idle.get("/a").await.has_status(200);
+    assert_eq!(idle.closed().await, b"");
+
+    let mut half_a_body = client.connect().await;
+    half_a_body
+        .write("POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+        .await;
+    half_a_body.closed().await;
+
+    client.get("/a").await.has_status(200);
+}
+
+#[tokio::test]
+async fn clients_that_leave_harm_nobody() {
+    let app = Origin::start().await;
+    let sidecar =
+        Sidecar::with_rules(&app, "  - { id: a, match: { path: '/.*' }, ttl: 60s }\n").await;
+    let client = sidecar.client();
+    app.otherwise(|_| reply("x".repeat(1 << 20)));
+
+    // Before the head is whole, in the upload, before the answer, in the answer, by FIN and by reset.
+    client.connect().await.write("GET /a HT").await;
+    client
+        .connect()
+        .await
+        .write("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+        .await;
+    client.begin(get("/b")).await.leave();
+    client.begin(get("/c")).await.connection.wire.reset();
+    client.begin(get("/d")).await.head().await.leave();
+    sidecar.settle().await;
+
+    for path in ["/a", "/b", "/c", "/d"] {
+        let answer = client.get(path).await;
+        answer.has_status(200).is_whole();
+        assert_eq!(answer.body.len(), 1 << 20);
+    }
+}
+
+#[tokio::test]
+async fn a_cut_upload_is_not_completed_at_the_app() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let hold = app.hold("/up");
+    let mut connection = sidecar.client().connect().await;
+    connection
+        .write("POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+        .await;
+    let mut held = hold.arrived().await;
+    assert_eq!(held.some().await.as_deref(), Some(&b"half"[..]));
+    drop(connection);
+    let rest = String::from_utf8_lossy(&crate::support::soon("the cut", held.wire.drain()).await)
+        .into_owned();
+    assert!(
+        !rest.contains("0\r\n\r\n"),
+        "completed as if whole: {rest:?}"
+    );
+}
+
+/// A loopback port on which nobody listens.
+async fn nobody() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn an_app_that_is_away_is_a_502() {
+    // P9.
+    let sidecar = Setup::in_front_of(&format!("http://{}", nobody().await))
+        .start()
+        .await;
+    let client = sidecar.client();
+    for answer in [client.get("/a").await, client.post("/a").await] {
+        answer.is_problem(502).is_not_stored();
+    }
+    client.head("/a").await.has_status(502).has_body("");
+}
+
+#[tokio::test]
+async fn an_app_that_is_slow_is_a_504() {
+    // P9.
+    let app = Origin::start().await;
+    let sidecar = Setup::new(&app)
+        .upstream("read_timeout: 200ms")
+        .start()
+        .await;
+    let client = sidecar.client();
+    app.answer("/a", Reply::silent());
+    for answer in [client.get("/a").await, client.post("/a").await] {
+        answer.is_problem(504).is_not_stored();
+    }
+}
+
+#[tokio::test]
+async fn an_app_that_answers_nonsense_is_a_502() {
+    let app = Origin::start().await;
+    let sidecar =
+        Sidecar::with_rules(&app, "  - { id: a, match: { path: '/.*' }, ttl: 60s }\n").await;
+    let client = sidecar.client();
+    let long = "x".repeat(70 << 10);
+    for (name, scripted) in [
+        ("reset", Reply::reset()),
+        ("hang up", Reply::hang_up()),
+        ("no HTTP", verbatim("nonsense\r\n\r\n")),
+        ("no status", verbatim("HTTP/1.1 abc OK\r\n\r\n")),
+        ("half a head", verbatim("HTTP/1.1 200 OK\r\nContent-Le")),
+        (
+            "NUL in a value",
+            verbatim("HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 1\r\n\r\nx"),
+        ),
+        (
+            "field without a name",
+            verbatim("HTTP/1.1 200 OK\r\n: a\r\nContent-Length: 1\r\n\r\nx"),
+        ),
+        (
+            "two lengths",
+            verbatim("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+        ),
+        (
+            "length no number",
+            verbatim("HTTP/1.1 200 OK\r\nContent-Length: one\r\n\r\nab"),
+        ),
+        (
+            "head over the limit",
+            verbatim(format!(
+                "HTTP/1.1 200 OK\r\nX-A: {long}\r\nContent-Length: 1\r\n\r\nx"
+            )),
+        ),
+    ] {
+        app.answer("/a", scripted.clone());
+        let answer = client.get("/a").await;
+        assert_eq!(answer.status, 502, "{name}:\n{answer}");
+        answer.is_problem(502).is_not_stored();
+        assert_eq!(client.post("/a").await.status, 502, "{name}");
+    }
+    app.answer("/a", reply("well again"));
+    client.get("/a").await.is_miss().has_body("well again");
+}
+
+#[tokio::test]
+async fn a_body_cut_short_is_cut_for_the_client_too_and_not_stored() {
+    // P10.
+    let app = Origin::start().await;
+    let sidecar =
+        Sidecar::with_rules(&app, "  - { id: a, match: { path: '/.*' }, ttl: 60s }\n").await;
+    let client = sidecar.client();
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n";
+    for (name, scripted) in [
+        ("short of its length", reply("body").cut()),
+        ("last chunk missing", reply("body").cut_chunked()),
+        (
+            "chunk size no number",
+            verbatim(format!("{head}zz\r\nrest\r\n0\r\n\r\n")),
+        ),
+        (
+            "chunk longer than it says",
+            verbatim(format!("{head}1\r\nrest\r\n0\r\n\r\n")),
+        ),
+    ] {
+        let path = format!("/{}", name.replace(' ', "-"));
+        app.answer(&path, scripted);
+        // Where the whole body is awaited before the head goes out, the failure is a proper one.
+        let cut = client.get(&path).await;
+        if cut.status != 502 {
+            cut.is_cut();
+        }
+        app.answer(&path, reply("whole"));
+        client.get(&path).await.is_not_hit().has_body("whole");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_ends_with_its_connection_is_whole() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.answer(
+        "/a",
+        reply("a")
+            .until_close()
+            .header("Cache-Control", "max-age=60"),
+    );
+    client.get("/a").await.has_body("a");
+    client.get("/a").await.has_body("a");
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_has_died_is_replaced() {
+    // Issue 2, 2: an idempotent request is tried again on a new connection; a POST is sent at most once.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.answer("/a", reply("a"));
+    for _ in 0..3 {
+        let hold = app.hold("/a");
+        let first = client.begin(get("/a")).await;
+        let held = hold.arrived().await;
+        let streaming = held.begin(reply("a").header("Content-Length", "1")).await;
+        first.answer().await.has_body("a");
+        streaming.cut();
+        client.get("/a").await.has_status(200).has_body("a");
+    }
+
+    app.answer("/p", Reply::hang_up());
+    client.ask(post("/p").body("x")).await.is_problem(502);
+    assert_eq!(app.calls("/p"), 1);
+}

@@ -1,0 +1,149 @@
+//! Many requests at once: coalescing, and an increment during a slow fetch.
+
+use crate::support::Origin;
+use crate::support::Sidecar;
+use crate::support::get;
+use crate::support::reply;
+
+#[tokio::test]
+async fn eight_at_once_are_one_call() {
+    // Story 9, L9.
+    let app = Origin::start().await;
+    let sidecar =
+        Sidecar::with_rules(&app, "  - { id: slow, match: { path: /slow }, ttl: 60s }\n").await;
+    let client = sidecar.client();
+    let hold = app.hold("/slow");
+
+    let pending = client.begin_many(8, &get("/slow")).await;
+    let held = hold.arrived().await;
+    sidecar.settle().await;
+    held.release(reply("one")).await;
+
+    let mut misses = 0;
+    for pending in pending {
+        let answer = pending.answer().await;
+        answer.has_status(200).has_body("one");
+        if answer.cache_status().unwrap().contains_key("stored") {
+            answer.is_miss();
+            misses += 1;
+        } else {
+            answer.is_shared();
+        }
+    }
+    assert_eq!(misses, 1);
+    assert_eq!(app.calls("/slow"), 1);
+    client.get("/slow").await.is_hit();
+}
+
+#[tokio::test]
+async fn a_failing_leader_fails_nobody_for_long() {
+    // Story 11, L9.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, "  - { id: f, match: { path: /f }, ttl: 60s }\n").await;
+    let client = sidecar.client();
+    app.answer("/f", reply("no").status(500));
+    let hold = app.hold("/f");
+
+    let pending = client.begin_many(8, &get("/f")).await;
+    let held = hold.arrived().await;
+    sidecar.settle().await;
+    held.release(reply("no").status(500)).await;
+    for pending in pending {
+        pending.answer().await.has_status(500).is_not_stored();
+    }
+    assert!(app.calls("/f") <= 2, "{} calls", app.calls("/f"));
+
+    app.answer("/f", reply("ok"));
+    client.get("/f").await.is_miss().has_body("ok");
+    client.get("/f").await.is_hit();
+}
+
+#[tokio::test]
+async fn a_leader_cut_off_by_the_app_gives_every_follower_an_answer() {
+    // L9.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, "  - { id: f, match: { path: /f }, ttl: 60s }\n").await;
+    let client = sidecar.client();
+    app.answer("/f", crate::support::Reply::hang_up());
+    let hold = app.hold("/f");
+
+    let pending = client.begin_many(4, &get("/f")).await;
+    let held = hold.arrived().await;
+    sidecar.settle().await;
+    drop(held);
+    for pending in pending {
+        pending.answer().await.is_problem(502);
+    }
+    app.answer("/f", reply("ok"));
+    client.get("/f").await.is_miss().has_body("ok");
+}
+
+#[tokio::test]
+async fn a_fill_outlives_its_first_client() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, "  - { id: f, match: { path: /f }, ttl: 60s }\n").await;
+    let client = sidecar.client();
+    let hold = app.hold("/f");
+
+    let first = client.begin(get("/f")).await;
+    let held = hold.arrived().await;
+    let second = client.begin(get("/f")).await;
+    sidecar.settle().await;
+    first.leave();
+    sidecar.settle().await;
+    held.release(reply("one")).await;
+
+    second.answer().await.has_status(200).has_body("one");
+    client.get("/f").await.is_hit().has_body("one");
+    assert_eq!(app.calls("/f"), 1);
+}
+
+/// Story 12: an increment of `Row:1` while the first call to /row/1 waits at the app.
+async fn an_increment_during_a_slow_fetch(rules: &str, tag: Option<&str>) {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, rules).await;
+    let client = sidecar.client();
+    let row = |body: &str| {
+        let answer = reply(body).header("Cache-Control", "max-age=60");
+        match tag {
+            Some(tag) => answer.header("Cache-Tag", tag),
+            None => answer,
+        }
+    };
+    app.answer("/row/1", row("new"));
+    let hold = app.hold("/row/1");
+
+    // 1.
+    let first = client.begin(get("/row/1")).await;
+    let held = hold.arrived().await;
+    assert_eq!(app.calls("/row/1"), 1);
+    sidecar.inc("Row:1").await;
+    // 2.
+    let second = client.begin(get("/row/1")).await;
+    sidecar.settle().await;
+    // 3.
+    held.release(row("old")).await;
+    first
+        .answer()
+        .await
+        .has_status(200)
+        .is_unstored("raced")
+        .has_body("old");
+    second.answer().await.has_status(200).has_body("new");
+    // 4.
+    client.get("/row/1").await.has_body("new");
+    client.get("/row/1").await.is_hit().has_body("new");
+}
+
+#[tokio::test]
+async fn an_increment_during_a_slow_fetch_of_a_tag_in_the_response() {
+    an_increment_during_a_slow_fetch("  []\n", Some("Row:1")).await;
+}
+
+#[tokio::test]
+async fn an_increment_during_a_slow_fetch_of_a_tag_of_the_rule() {
+    let rules = r#"
+  - { id: rows, match: { path: '/row/(?P<id>\d+)' }, tags: ["Row:{id}"] }
+"#;
+    an_increment_during_a_slow_fetch(rules, None).await;
+}

@@ -1,0 +1,393 @@
+//! What is one entry and what is two: rules, key fields, variants.
+
+use crate::support::Origin;
+use crate::support::Setup;
+use crate::support::Sidecar;
+use crate::support::get;
+use crate::support::reply;
+
+const USERS: &str = r#"
+  - id: users
+    match: { path: '/users/(?P<id>\d+)' }
+    tags: ["User:{id}"]
+    ttl: 60s
+"#;
+
+#[tokio::test]
+async fn a_miss_then_a_hit() {
+    // Story 1.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, USERS).await;
+    let client = sidecar.client();
+
+    app.answer("/users/42", reply("a"));
+    client.get("/users/42").await.is_miss().has_body("a");
+    assert_eq!(app.calls("/users/42"), 1);
+
+    app.answer("/users/42", reply("b"));
+    let hit = client.get("/users/42").await;
+    assert!(
+        (58..=60).contains(&hit.is_hit().has_body("a").ttl()),
+        "{hit}"
+    );
+    assert_eq!(app.calls("/users/42"), 1);
+}
+
+#[tokio::test]
+async fn a_named_parameter_varies_and_another_does_not() {
+    // Story 2, K6.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        r"
+  - id: n
+    match: { path: /n }
+    vary_on: { query: { mode: allow, params: [{ name: uid }] } }
+    ttl: 60s
+",
+    )
+    .await;
+    let client = sidecar.client();
+    app.on("/n", |call| reply(call.query("uid")));
+
+    client.get("/n?uid=1").await.is_miss().has_body("1");
+    client.get("/n?uid=2").await.is_miss().has_body("2");
+    assert_eq!(app.calls("/n"), 2);
+
+    client.get("/n?uid=1").await.is_hit().has_body("1");
+    client.get("/n?uid=2&x=9").await.is_hit().has_body("2");
+    assert_eq!(app.calls("/n"), 2);
+}
+
+#[tokio::test]
+async fn query_modes_narrow_the_key() {
+    // K6.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        r"
+  - { id: ignore, match: { path: /ignore }, ttl: 60s, vary_on: { query: { mode: ignore, params: [{ name: x }] } } }
+  - { id: none, match: { path: /none }, ttl: 60s, vary_on: { query: { mode: none } } }
+  - { id: all, match: { path: /all }, ttl: 60s }
+",
+    )
+    .await;
+    let client = sidecar.client();
+    app.otherwise(|call| reply(call.target.clone()));
+
+    client.get("/ignore?x=2&y=1").await.is_miss();
+    client.get("/ignore?x=1&y=1").await.is_hit();
+    client.get("/ignore?x=1&y=2").await.is_miss();
+    client.get("/none?x=1").await.is_miss();
+    client.get("/none").await.is_hit();
+    client.get("/all?x=1").await.is_miss();
+    client.get("/all?x=2").await.is_miss();
+}
+
+#[tokio::test]
+async fn order_junk_and_defaults_make_no_second_entry() {
+    // K7, K9 without `normalize`.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        r#"
+  - id: q
+    match: { path: /q }
+    vary_on: { query: { drop: ["utm_*", gclid], params: [{ name: page, default: "1" }] } }
+    ttl: 60s
+  - { id: unsorted, match: { path: /unsorted }, vary_on: { query: { sort: false } }, ttl: 60s }
+"#,
+    )
+    .await;
+    let client = sidecar.client();
+    app.otherwise(|call| reply(call.target.clone()));
+
+    client.get("/q?x=1&y=1").await.is_miss();
+    client.get("/q?y=1&x=1").await.is_hit();
+    client.get("/q?x=1&y=1&utm_a=1&gclid=z").await.is_hit();
+    client.get("/q?x=1&y=1&page=1").await.is_hit();
+    client.get("/q?x=1&y=1&page=2").await.is_miss();
+    client.get("/q?b=1&b=2").await.is_miss();
+    client.get("/q?b=2&b=1").await.is_miss();
+    client.get("/unsorted?x=1&y=1").await.is_miss();
+    client.get("/unsorted?y=1&x=1").await.is_miss();
+}
+
+#[tokio::test]
+async fn absent_empty_zero_and_null_are_four_entries() {
+    // K8.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        "  - { id: x, match: { path: /x }, ttl: 60s, vary_on: { query: { mode: allow, params: [{ name: a }] } } }\n",
+    )
+    .await;
+    let client = sidecar.client();
+    app.on("/x", |call| reply(call.target.clone()));
+
+    let targets = ["/x", "/x?a=", "/x?a=0", "/x?a=null"];
+    for target in targets {
+        client.get(target).await.is_miss().has_body(target);
+    }
+    for target in targets {
+        client.get(target).await.is_hit().has_body(target);
+    }
+    assert_eq!(app.calls("/x"), 4);
+}
+
+#[tokio::test]
+async fn rules_of_one_key_name_share_entries() {
+    // K10, K11: a version is a field of the key.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        r"
+  - { id: a, key_name: shared, match: { path: '/a/(?P<id>\d+)' }, vary_on: { captures: [id] }, ttl: 60s }
+  - { id: b, key_name: shared, match: { path: '/b/(?P<id>\d+)' }, vary_on: { captures: [id] }, ttl: 60s }
+  - { id: c, key_name: other, match: { path: '/c/(?P<id>\d+)' }, vary_on: { captures: [id] }, ttl: 60s }
+  - { id: d, key_name: shared, version: v2, match: { path: '/d/(?P<id>\d+)' }, vary_on: { captures: [id] }, ttl: 60s }
+",
+    )
+    .await;
+    let client = sidecar.client();
+    app.otherwise(|call| reply(call.target.clone()));
+
+    client.get("/a/1").await.is_miss();
+    client.get("/b/1").await.is_hit().has_body("/a/1");
+    client.get("/b/2").await.is_miss();
+    client.get("/c/1").await.is_miss();
+    client.get("/d/1").await.is_miss().has_body("/d/1");
+    client.get("/a/1").await.is_hit().has_body("/a/1");
+}
+
+#[tokio::test]
+async fn a_group_keeps_entries_apart() {
+    // K12.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        r#"
+  - id: report
+    match: { path: /report }
+    group: "{query.period}"
+    vary_on: { query: { mode: none } }
+    tags: ["Report"]
+    ttl: 60s
+"#,
+    )
+    .await;
+    let client = sidecar.client();
+    app.on("/report", |call| reply(call.query("period")));
+
+    client.get("/report?period=w").await.is_miss().has_body("w");
+    client.get("/report?period=m").await.is_miss().has_body("m");
+    client.get("/report?period=w").await.is_hit().has_body("w");
+
+    sidecar.inc("Report").await;
+    client.get("/report?period=w").await.is_invalidated();
+    client.get("/report?period=m").await.is_invalidated();
+}
+
+#[tokio::test]
+async fn the_responses_own_vary_selects_the_variant() {
+    // K23.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.on("/v", |call| {
+        reply(call.field("accept-language").unwrap_or_default())
+            .header("Vary", "Accept-Language")
+            .header("Cache-Control", "max-age=60")
+    });
+    let language = async |language: &str| client.get_with("/v", "Accept-Language", language).await;
+
+    language("en").await.is_miss().has_body("en");
+    language("de").await.is_vary_miss().has_body("de");
+    language("en").await.is_hit().has_body("en");
+    language("de").await.is_hit().has_body("de");
+    assert_eq!(app.calls("/v"), 2);
+}
+
+#[tokio::test]
+async fn a_response_that_varies_on_everything_is_not_stored() {
+    // K23.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    let any = reply("a")
+        .header("Vary", "*")
+        .header("Cache-Control", "max-age=60");
+    app.answer("/v", any);
+
+    client.get("/v").await.is_unstored("vary-any");
+    client.get("/v").await.is_not_stored();
+    assert_eq!(app.calls("/v"), 2);
+}
+
+#[tokio::test]
+async fn the_first_rule_that_matches_wins() {
+    // K29.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        r#"
+  - { id: first, match: { path: '/a/.*' }, tags: ["First"], ttl: 60s }
+  - { id: second, match: { path: '/a/b' }, tags: ["Second"], ttl: 60s }
+"#,
+    )
+    .await;
+    let client = sidecar.client();
+    app.answer("/a/b", reply("x"));
+
+    client.get("/a/b").await.is_miss();
+    sidecar.inc("Second").await;
+    client.get("/a/b").await.is_hit();
+    sidecar.inc("First").await;
+    client.get("/a/b").await.is_invalidated();
+}
+
+#[tokio::test]
+async fn a_host_pattern_matches_whole_labels() {
+    // K29: only the rule has a `ttl`, so what it does not match is not stored.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        r#"
+  - { id: shop, match: { hosts: ["*.shop.example"], path: /a }, ttl: 60s }
+"#,
+    )
+    .await;
+    let client = sidecar.client();
+    app.answer("/a", reply("x"));
+    let host = async |host: &str| client.get_with("/a", "Host", host).await;
+
+    host("eu.shop.example").await.is_miss();
+    host("EU.shop.example").await.is_hit();
+    host("us.shop.example").await.is_miss();
+    for other in [
+        "evilshop.example",
+        "shop.example",
+        "eu.shop.example.evil.example",
+    ] {
+        host(other).await.is_unstored("no-freshness");
+    }
+}
+
+#[tokio::test]
+async fn without_a_rule_the_whole_url_is_the_key() {
+    // K29.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.otherwise(|call| {
+        let host = call.field("host").unwrap_or_default();
+        reply(format!("{host}{}", call.target)).header("Cache-Control", "max-age=60")
+    });
+
+    client.get("/a?x=1").await.is_miss();
+    client.get("/a?x=1").await.is_hit();
+    client.get("/a?x=2").await.is_miss();
+    client.get("/a").await.is_miss();
+    client
+        .get_with("/a", "Host", "other.example")
+        .await
+        .is_miss();
+    client.get("/A").await.is_miss();
+}
+
+#[tokio::test]
+async fn a_glob_and_header_conditions_match() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        r"
+  - { id: glob, match: { glob: '/users/*/profile' }, ttl: 60s }
+  - { id: api, match: { path: /api, headers: [{ name: X-Api, matches: 'v\d+' }] }, ttl: 60s }
+",
+    )
+    .await;
+    let client = sidecar.client();
+    app.otherwise(|_| reply("x"));
+
+    client.get("/users/42/profile").await.is_miss();
+    client.get("/users/42/settings").await.is_not_stored();
+    client.get_with("/api", "X-Api", "v2").await.is_miss();
+    client
+        .get_with("/api", "X-Api", "none")
+        .await
+        .is_not_stored();
+    client.get("/api").await.is_not_stored();
+}
+
+#[tokio::test]
+async fn headers_named_by_the_rule_are_in_the_key() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        "  - { id: d, match: { path: /d }, ttl: 60s, vary_on: { headers: [X-Device] } }\n",
+    )
+    .await;
+    let client = sidecar.client();
+    app.on("/d", |call| {
+        reply(call.field("x-device").unwrap_or_default())
+    });
+
+    client
+        .get_with("/d", "X-Device", "phone")
+        .await
+        .is_miss()
+        .has_body("phone");
+    client
+        .get_with("/d", "X-Device", "tv")
+        .await
+        .is_miss()
+        .has_body("tv");
+    client
+        .get_with("/d", "x-device", "phone")
+        .await
+        .is_hit()
+        .has_body("phone");
+    client.get("/d").await.is_miss();
+    client.get_with("/d", "X-Device", "").await.is_miss();
+}
+
+#[tokio::test]
+async fn dot_segments_match_the_rule_and_encoded_slashes_stay_apart() {
+    // X5.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        "  - { id: b, match: { path: /b }, ttl: 60s }\n  - { id: deep, match: { path: '/a.*' }, ttl: 60s }\n",
+    )
+    .await;
+    let client = sidecar.client();
+    app.otherwise(|call| reply(call.target.clone()));
+
+    client.get("/a/../b").await.is_miss();
+    client.get("/x/%2e%2E/b").await.is_miss();
+    client.get("/a%2Fb").await.is_miss().has_body("/a%2Fb");
+    client.get("/a/b").await.is_miss().has_body("/a/b");
+    client.get("/a%2Fb").await.is_hit().has_body("/a%2Fb");
+}
+
+#[tokio::test]
+async fn a_forwarded_host_named_by_the_rule_has_its_own_entry() {
+    // X3.
+    let app = Origin::start().await;
+    let sidecar = Setup::new(&app)
+        .rules("  - { id: a, match: { path: /a }, ttl: 60s, vary_on: { headers: [X-Forwarded-Host] } }\n")
+        .start()
+        .await;
+    let client = sidecar.client();
+    app.on("/a", |call| {
+        reply(call.field("x-forwarded-host").unwrap_or_default())
+    });
+
+    client
+        .get_with("/a", "X-Forwarded-Host", "evil")
+        .await
+        .is_miss()
+        .has_body("evil");
+    let clean = client.ask(get("/a")).await;
+    assert!(!clean.is_miss().text().contains("evil"), "{clean}");
+}

@@ -1,0 +1,37 @@
+//! The harness: a scripted app, a client that sees every byte, and the sidecar between them. Nothing here sleeps: a test
+//! waits for an event, and every wait ends in a failure that names the event if it does not come.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+mod answer;
+mod client;
+mod origin;
+mod reply;
+mod sidecar;
+mod wire;
+
+pub(crate) use answer::Answer;
+pub(crate) use client::Client;
+pub(crate) use client::Connection;
+pub(crate) use client::ask;
+pub(crate) use client::get;
+pub(crate) use client::post;
+pub(crate) use origin::Held;
+pub(crate) use origin::Origin;
+pub(crate) use reply::Reply;
+pub(crate) use reply::reply;
+pub(crate) use reply::verbatim;
+pub(crate) use sidecar::Setup;
+pub(crate) use sidecar::Sidecar;
+
+/// How long a test waits for an event before it fails; far longer than anything takes, so that a busy machine is no bug.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for what must happen; fails, naming it, when it does not.
+pub(crate) async fn soon<T>(what: impl Display, event: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, event).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {PATIENCE:?} for: {what}"),
+    }
+}

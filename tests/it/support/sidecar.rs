@@ -1,0 +1,220 @@
+//! The product, in this process, between the scripted app and the clients: real sockets, a clock that the test moves.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+
+use tagalong::app::App;
+use tagalong::app::Listening;
+use tagalong::clock::Clock;
+use tagalong::config;
+use tagalong::config::Config;
+use tagalong::model::mistake::Mistake;
+use tagalong::model::time::Timestamp;
+use tempfile::TempDir;
+
+use super::Client;
+use super::Origin;
+use super::client::post;
+use super::reply::reply;
+use super::soon;
+
+/// Where the manual clock of every sidecar starts.
+const START: Timestamp = Timestamp::from_secs(2_000_000_000);
+
+/// The path behind [`Sidecar::inc`], named by no rule: a successful POST also increments the implicit tag of its own URI.
+const INC: &str = "/inc";
+
+/// A running sidecar. Dropped, it ends with the test's runtime.
+pub(crate) struct Sidecar {
+    app: App,
+    /// Stands still unless the test moves it.
+    pub(crate) clock: Clock,
+    /// Holds the files and unix sockets.
+    _folder: TempDir,
+}
+
+/// What differs from the default setting of the stories.
+pub(crate) struct Setup {
+    upstream: String,
+    listen: Vec<String>,
+    config: String,
+    rules: Option<String>,
+    clock: Clock,
+    folder: TempDir,
+}
+
+impl Sidecar {
+    /// In front of `origin`, without a rule.
+    pub(crate) async fn plain(origin: &Origin) -> Sidecar {
+        Setup::new(origin).start().await
+    }
+
+    /// In front of `origin`, with these items of `rules:`.
+    pub(crate) async fn with_rules(origin: &Origin, rules: &str) -> Sidecar {
+        Setup::new(origin).rules(rules).start().await
+    }
+
+    /// A client of its first TCP listener.
+    pub(crate) fn client(&self) -> Client {
+        Client::tcp(self.address())
+    }
+
+    /// Its first TCP listener.
+    pub(crate) fn address(&self) -> SocketAddr {
+        let tcp = |listening: &Listening| match listening {
+            Listening::Tcp(address) => Some(*address),
+            Listening::Unix(_) => None,
+        };
+        let addresses = self.app.addresses();
+        addresses.iter().find_map(tcp).expect("it listens on TCP")
+    }
+
+    /// A client of its first unix socket.
+    pub(crate) fn unix_client(&self) -> Client {
+        let unix = |listening: &Listening| match listening {
+            Listening::Unix(path) => Some(path.clone()),
+            Listening::Tcp(_) => None,
+        };
+        let addresses = self.app.addresses();
+        Client::unix(
+            addresses
+                .iter()
+                .find_map(unix)
+                .expect("it listens on a path"),
+        )
+    }
+
+    /// `INC X` of the stories: a POST whose answer increments these tags, waited for.
+    #[track_caller]
+    pub(crate) fn inc(&self, tags: &str) -> impl Future<Output = ()> + use<> {
+        let client = self.client();
+        let request = post(INC).with("X-Increment", tags);
+        async move {
+            let answer = client.ask(request).await;
+            answer
+                .has_status(200)
+                .is_method()
+                .has_no_field("cache-tag-increment");
+        }
+    }
+
+    /// Comes back when everything sent to the sidecar before has had its turn there: requests of its own go all the way
+    /// to the app and back, several times. A barrier for what shows outside in no other way, such as a follower that waits.
+    pub(crate) async fn settle(&self) {
+        for _ in 0..5 {
+            self.inc("settled").await;
+        }
+    }
+
+    /// Stops it: no new connections, what runs is finished within `drain`.
+    pub(crate) async fn shutdown(self) {
+        soon("the sidecar to stop", self.app.shutdown()).await;
+    }
+}
+
+impl Setup {
+    /// The default setting of the stories: memory store, port 0, no rule, a clock that stands still.
+    pub(crate) fn new(origin: &Origin) -> Setup {
+        origin.on(INC, |call| {
+            let tags = call.field("x-increment").unwrap_or_default();
+            reply("").header("Cache-Tag-Increment", tags)
+        });
+        Setup::in_front_of(&origin.url())
+    }
+
+    /// In front of whatever is, or is not, at this URL.
+    pub(crate) fn in_front_of(url: &str) -> Setup {
+        Setup {
+            upstream: format!("url: \"{url}\""),
+            listen: vec!["127.0.0.1:0".into()],
+            config: String::new(),
+            rules: None,
+            clock: Clock::manual(START),
+            folder: tempfile::tempdir().expect("room for a folder"),
+        }
+    }
+
+    /// Items of `rules:`, in one file.
+    pub(crate) fn rules(mut self, rules: &str) -> Setup {
+        self.rules = Some(rules.into());
+        self
+    }
+
+    /// More fields of the configuration, at its top level.
+    pub(crate) fn config(mut self, text: &str) -> Setup {
+        self.config.push_str(text);
+        self.config.push('\n');
+        self
+    }
+
+    /// More fields of `upstream:`, as in a flow mapping.
+    pub(crate) fn upstream(mut self, fields: &str) -> Setup {
+        self.upstream.push_str(", ");
+        self.upstream.push_str(fields);
+        self
+    }
+
+    /// Listens on a unix socket as well.
+    pub(crate) fn on_unix_socket(mut self) -> Setup {
+        let path = self.folder.path().join("sidecar.sock");
+        self.listen.push(format!("unix:{}", path.display()));
+        self
+    }
+
+    /// Reads the files and starts; fails, naming the mistakes, when they are wrong.
+    pub(crate) async fn start(self) -> Sidecar {
+        let config = match self.load() {
+            Ok(config) => config,
+            Err(mistakes) => panic!("the files are wrong:\n{}", listed(&mistakes)),
+        };
+        let started = soon("the start", App::start(config, self.clock.clone())).await;
+        let app = match started {
+            Ok(app) => app,
+            Err(error) => panic!("it did not start: {error}"),
+        };
+        Sidecar {
+            app,
+            clock: self.clock,
+            _folder: self.folder,
+        }
+    }
+
+    /// What is wrong with the files, a line per mistake.
+    #[track_caller]
+    pub(crate) fn mistakes(self) -> String {
+        match self.load() {
+            Ok(_) => panic!("the files should be wrong"),
+            Err(mistakes) => listed(&mistakes),
+        }
+    }
+
+    fn load(&self) -> Result<Config, Vec<Mistake>> {
+        let (config, _) = self.write();
+        config::load(&config)
+    }
+
+    /// Writes the files; where the configuration is, and where the rules are.
+    pub(crate) fn write(&self) -> (PathBuf, PathBuf) {
+        let rules = self.folder.path().join("rules");
+        let config = self.folder.path().join("tagalong.yaml");
+        let mut text = format!("upstream: {{ {} }}\n", self.upstream);
+        text.push_str(&format!("listen: {:?}\n{}", self.listen, self.config));
+        if let Some(items) = &self.rules {
+            std::fs::create_dir_all(&rules).expect("room for a folder");
+            put(&rules.join("rules.yaml"), &format!("rules:\n{items}"));
+            text.push_str(&format!("rules: {:?}\n", rules.display().to_string()));
+        }
+        put(&config, &text);
+        (config, rules)
+    }
+}
+
+fn put(path: &Path, text: &str) {
+    std::fs::write(path, text).expect("room for a file");
+}
+
+fn listed(mistakes: &[Mistake]) -> String {
+    let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
