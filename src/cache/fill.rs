@@ -19,6 +19,7 @@ use crate::body::Cut;
 use crate::cache::Cache;
 use crate::cache::Found;
 use crate::cache::Lookup;
+use crate::cache::Miss;
 use crate::cache::Slot;
 use crate::cache::Stored;
 use crate::cache::spool::Spool;
@@ -125,15 +126,15 @@ impl Cache {
         query: &Query,
         head: &Head,
         variant: Variant,
-        why: Forward,
-        since: Option<Stamp>,
+        miss: Miss,
     ) -> Lookup {
+        let why = miss.why;
         let matched = query.matched(head);
         let mut flights = self.0.fills.lock();
         let arrived = self.0.tags.applied();
         if let Some(flight) = flights
             .get(&variant)
-            .filter(|flight| self.may_join(flight, &matched, why, since))
+            .filter(|flight| self.may_join(flight, &matched, miss))
         {
             return Lookup::Join(Follower {
                 stage: flight.stage.clone(),
@@ -143,7 +144,7 @@ impl Cache {
             });
         }
         // A fill that ended between our look into the store and this lock has left its response there.
-        if why != Forward::Request
+        if !miss.anew
             && let Found::Stored(_, stored) = self.find(query.base, head)
         {
             let now = self.0.clock.now();
@@ -186,17 +187,11 @@ impl Cache {
 
     /// Whether a client that comes now may wait for a fill begun before: not if one of the tags known already has
     /// changed since the app was asked (L1), and not if the client wants a response of its own time.
-    fn may_join(
-        &self,
-        flight: &Flight,
-        matched: &Matched,
-        why: Forward,
-        since: Option<Stamp>,
-    ) -> bool {
+    fn may_join(&self, flight: &Flight, matched: &Matched, miss: Miss) -> bool {
         let implicit = matched.implicit_tags();
         let known = matched.tags.iter().flatten().chain(&implicit);
-        why != Forward::Request
-            && since.is_none_or(|since| flight.before >= since)
+        !miss.anew
+            && miss.since.is_none_or(|since| flight.before >= since)
             && !self.0.tags.changed_since(known, flight.before)
     }
 }

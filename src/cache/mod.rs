@@ -178,7 +178,8 @@ impl Cache {
         if head.headers().contains_key(header::RANGE) {
             return Lookup::Pass(Forward::Bypass(Bypass::Range)); // nor does a part
         }
-        self.begin_or_join(query, head, variant, why, since)
+        let anew = wishes.no_cache || wishes.max_age == Some(Duration::ZERO);
+        self.begin_or_join(query, head, variant, Miss { why, since, anew })
     }
 
     /// Why a stored response cannot answer this request; `None` if it can.
@@ -298,6 +299,16 @@ impl Explanation {
             None => format!("{tag} incremented"),
         })
     }
+}
+
+/// What a miss asks of the fill that ends it.
+#[derive(Clone, Copy)]
+struct Miss {
+    why: Forward,
+    /// It must have begun at or after this stamp.
+    since: Option<Stamp>,
+    /// It must be one of the client's own time (RFC 9111 §5.2.1.4).
+    anew: bool,
 }
 
 enum Found {
