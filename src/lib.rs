@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod clock;
+pub mod config;
 pub mod model;
 pub mod rules;
 pub mod yaml;

@@ -1,3 +1,3 @@
-//! Tests through real sockets.
+//! Tests through the public interface and through real sockets.
 
-fn main() {}
+mod golden;
