@@ -5,6 +5,7 @@ pub mod cache;
 pub mod clock;
 pub mod dialects;
 pub mod fetch;
+pub mod config;
 pub mod model;
 pub mod policy;
 pub mod proxy;

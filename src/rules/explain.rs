@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::model::key::KeyFields;
-use crate::model::outcome::Forward;
+use crate::model::outcome::{Bypass, Forward};
 use crate::model::request::Head;
 use crate::model::units;
 use crate::rules::{Matched, Plan, Rule};
@@ -90,6 +90,7 @@ impl Explanation<'_> {
 fn fields(f: &mut fmt::Formatter<'_>, key: &KeyFields) -> fmt::Result {
     for (name, value) in key.iter() {
         match value {
+            Some(b"") => writeln!(f, "  {name} is empty")?,
             Some(value) => writeln!(f, "  {name} = {}", value.escape_ascii())?,
             None => writeln!(f, "  {name} is absent")?,
         }
@@ -115,14 +116,20 @@ fn freshness(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     }
 }
 
-fn because(why: Forward) -> String {
+fn because(why: Forward) -> &'static str {
     match why {
-        Forward::Method => "its method is not cached".to_owned(),
-        Forward::Bypass(reason) => format!("of bypass: {}", reason.word()),
-        Forward::UriMiss
+        Forward::Method => "its method is not cached",
+        Forward::Bypass(Bypass::Rule) => "its rule says `cache: false`",
+        Forward::Bypass(Bypass::Authorization) => {
+            "it carries credentials and the rule does not key on them"
+        }
+        Forward::Bypass(Bypass::RequestBody) => "it has a body, which the key does not hold",
+        Forward::Bypass(Bypass::Upgrade) => "it asks for another protocol",
+        Forward::Bypass(Bypass::Cookie | Bypass::Range | Bypass::KeyTooLong)
+        | Forward::UriMiss
         | Forward::VaryMiss
         | Forward::Expired
         | Forward::Invalidated
-        | Forward::Request => "nothing is stored".to_owned(),
+        | Forward::Request => "what is stored cannot answer it",
     }
 }

@@ -5,6 +5,7 @@ use regex::{Captures, Regex, RegexBuilder};
 
 use crate::model::glob::Glob;
 use crate::model::request::Head;
+use crate::yaml::shown;
 
 /// What a request must be for its rule to match; everything given must hold.
 #[derive(Clone, Debug)]
@@ -106,7 +107,8 @@ impl PathPattern {
     pub(super) fn parse(text: &str) -> Result<PathPattern, String> {
         if text.is_empty() || text.starts_with(char::is_alphanumeric) {
             return Err(format!(
-                "expected a path that begins with `/`, found `{text}`"
+                "expected a path that begins with `/`, found {}",
+                shown(text)
             ));
         }
         let is_regex = text.contains(".*") || text.contains(|c| r"\()[]{}|+?^$".contains(c));
@@ -138,13 +140,16 @@ fn compile(text: &str) -> Result<Regex, String> {
     let built = RegexBuilder::new(text).size_limit(MOST_REGEX_BYTES).build();
     built.map_err(|error| {
         if let regex::Error::CompiledTooBig(_) = error {
-            return format!("the regex `{text}` becomes larger than {MOST_REGEX_BYTES} bytes");
+            return format!(
+                "the regex {} becomes larger than {MOST_REGEX_BYTES} bytes",
+                shown(text)
+            );
         }
         // The last line of the regex crate's drawing says what is wrong.
         let drawn = error.to_string();
         let why = drawn.lines().last().unwrap_or_default();
         let why = why.trim().trim_start_matches("error: ");
-        format!("`{text}` is not a regex: {why}")
+        format!("{} is not a regex: {why}", shown(text))
     })
 }
 

@@ -1,13 +1,10 @@
 //! Rule files as written (rules.md §2). Docstrings here are what editors show: the JSON Schema is made of these types.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::yaml::Spanned;
+use crate::yaml::one_value_for_now;
 use crate::yaml::units::Span;
 
 /// A rule file, `rules/*.yaml`: files in name order, rules in file order, the first that matches wins.
@@ -273,64 +270,18 @@ const LATER: &[&str] = &[
     "hooks",
 ];
 
-/// A type that is written as one value now; its longer form, a map, comes later and says so.
-macro_rules! one_value_for_now {
-    ($(#[$doc:meta])* $name:ident($inner:ty), $longer:literal) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug)]
-        pub struct $name(pub $inner);
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
-                struct Value;
-                impl<'de> Visitor<'de> for Value {
-                    type Value = $name;
-
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str("a text")
-                    }
-
-                    fn visit_str<E: Error>(self, text: &str) -> Result<$name, E> {
-                        let text = serde::de::value::StrDeserializer::new(text);
-                        <$inner>::deserialize(text).map($name)
-                    }
-
-                    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<$name, A::Error> {
-                        Err(A::Error::custom(concat!("`", $longer, "` is not supported yet")))
-                    }
-                }
-                deserializer.deserialize_any(Value)
-            }
-        }
-
-        impl JsonSchema for $name {
-            fn inline_schema() -> bool {
-                <$inner>::inline_schema()
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                <$inner>::schema_name()
-            }
-
-            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-                <$inner>::json_schema(generator)
-            }
-        }
-    };
-}
-
 one_value_for_now!(
     /// A tag template.
-    TagItem(String),
+    pub struct TagItem(String),
     "{ name: …, constant: … }"
 );
 one_value_for_now!(
     /// The name of a request header.
-    HeaderItem(String),
+    pub struct HeaderItem(String),
     "{ name: …, normalize: … }"
 );
 one_value_for_now!(
     /// How long a response is fresh that says nothing of it itself.
-    Ttl(Span),
+    pub struct Ttl(Span),
     "ttl: { force: … }"
 );

@@ -16,6 +16,7 @@ use crate::rules::Rule;
 use crate::rules::cookies;
 use crate::rules::fields::{self, Named};
 use crate::rules::query;
+use crate::yaml::shown;
 
 /// A text with placeholders.
 #[derive(Clone, Debug)]
@@ -85,8 +86,9 @@ impl Template {
                 .and_then(|inner| inner.split_once('}'))
                 .filter(|(name, _)| !name.contains('{'));
             let Some((name, after)) = inner else {
+                let text = shown(text);
                 return Err(format!(
-                    "`{text}`: expected a placeholder such as `{{host}}`, found a single brace"
+                    "{text}: expected a placeholder such as `{{host}}`, found a single brace"
                 ));
             };
             parts.push(Part::Placeholder(Placeholder::parse(name, text, known)?));
@@ -118,7 +120,7 @@ impl Template {
             .collect();
         match Tag::parse(&sample) {
             Ok(_) => Ok(template),
-            Err(error) => Err(format!("`{text}`: {error}")),
+            Err(error) => Err(format!("{}: {error}", shown(text))),
         }
     }
 
@@ -208,28 +210,29 @@ impl Template {
 
 impl Placeholder {
     fn parse(name: &str, template: &str, known: Known<'_>) -> Result<Placeholder, String> {
+        let template = shown(template);
         let named = |name: &str, kind: &str| Named {
             name: Box::from(name),
             field: format!("{kind}.{name}").into(),
         };
         match name.split_once('.') {
             Some((_, "")) => Err(format!(
-                "`{template}`: `{{{name}}}` lacks a name after the `.`"
+                "{template}: `{{{name}}}` lacks a name after the `.`"
             )),
             Some(("query", param)) => Ok(Placeholder::Query(named(param, "query"))),
             Some(("cookie", cookie)) => Ok(Placeholder::Cookie(Named::cookie(cookie))),
             Some(("header", header)) => match header.parse() {
                 Ok(header) => Ok(Placeholder::Header(Named::header(header))),
                 Err(_) => Err(format!(
-                    "`{template}`: `{header}` is not the name of a header"
+                    "{template}: `{header}` is not the name of a header"
                 )),
             },
             Some(("jwt" | "resp", _)) => {
-                Err(format!("`{template}`: `{{{name}}}` is not supported yet"))
+                Err(format!("{template}: `{{{name}}}` is not supported yet"))
             }
             None if name == "host" => Ok(Placeholder::Host),
             None if name == "method" => Ok(Placeholder::Method),
-            Some(_) | None => Placeholder::capture(name, template, known),
+            Some(_) | None => Placeholder::capture(name, &template, known),
         }
     }
 
@@ -245,7 +248,7 @@ impl Placeholder {
             .map(|capture| format!("`{{{capture}}}`, "))
             .collect();
         Err(format!(
-            "`{template}`: nothing is called `{{{name}}}`, expected {of_path}`{{query.x}}`, `{{header.X}}`, `{{cookie.x}}`, `{{host}}` or `{{method}}`"
+            "{template}: nothing is called `{{{name}}}`, expected {of_path}`{{query.x}}`, `{{header.X}}`, `{{cookie.x}}`, `{{host}}` or `{{method}}`"
         ))
     }
 

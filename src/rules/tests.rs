@@ -462,6 +462,8 @@ proptest! {
         let mut text = text[..text.floor_char_boundary(cut.min(text.len()))].to_owned();
         text.insert_str(at.min(text.len()), &junk);
         let files = [("r.yaml".to_owned(), text)];
-        let _ = RuleSet::compile("test", &files, &Defaults::default());
+        if let Err(mistakes) = RuleSet::compile("test", &files, &Defaults::default()) {
+            prop_assert!(!mistakes.is_empty());
+        }
     }
 }

@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod concurrency;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod invalidation;
