@@ -2,4 +2,5 @@
 
 pub mod body;
 pub mod clock;
+pub mod demo;
 pub mod model;
