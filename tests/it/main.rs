@@ -1,3 +1,3 @@
 //! Tests through real sockets.
 
-fn main() {}
+mod architecture;
