@@ -75,7 +75,7 @@ const PURE: &[&str] = &["model", "yaml", "dialects", "rules", "policy"];
 const CLOSED_TO_PURE: &[&str] = &["tokio", "tracing"];
 
 /// One thing that a file does and the table does not allow.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Violation {
     file: String,
     /// Counted from one; zero where the whole file is meant.
@@ -148,6 +148,8 @@ fn violations(file: &str, source: &str) -> Vec<Violation> {
             }
         }
     }
+    list.sort();
+    list.dedup(); // a group of names is one violation
     list
 }
 
@@ -325,9 +327,6 @@ mod tests {
         (6, "`super::super`"),
         (7, "`dialects` may not name `tokio`"),
         (7, "`dialects` may not name `tokio::net`"),
-        (7, "`dialects` may not name `tokio`"),
-        (7, "`dialects` may not name `tokio::net`"),
-        (7, "`dialects` may not name `tokio`"),
         (8, "`dialects` may not name `std::sync::atomic`"),
         (12, "`dialects` may not import `upstream`"),
         (12, "`dialects` may not name `pingora*`"),
