@@ -63,9 +63,19 @@ struct Seconds(Duration);
 
 impl Check {
     pub(super) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
-        match self.found() {
-            Ok(report) if self.json => Ok(print(out, &report)?),
-            Ok(report) => Ok(write!(out, "{report}")?),
+        let whole = self.files.has_config();
+        match self.files.read() {
+            Ok(config) => {
+                let report = if whole {
+                    Report::of(&config)
+                } else {
+                    Report::of_rules(&config.rules)
+                };
+                if self.json {
+                    return Ok(print(out, &report)?);
+                }
+                Ok(write!(out, "{report}")?)
+            }
             Err(Failure::Mistakes(mistakes)) => {
                 if self.json {
                     print(out, &Report::wrong(&mistakes))?;
@@ -73,15 +83,6 @@ impl Check {
                 Err(Failure::Mistakes(mistakes))
             }
             Err(failure) => Err(failure),
-        }
-    }
-
-    /// What is in force: the whole process, or where only rules are named, they alone.
-    fn found(&self) -> Result<Report, Failure> {
-        if self.files.has_config() {
-            Ok(Report::of(&self.files.config(None, Vec::new())?))
-        } else {
-            Ok(Report::of_rules(&self.files.rules()?))
         }
     }
 }

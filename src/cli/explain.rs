@@ -166,9 +166,8 @@ impl FromStr for Field {
 
 impl Explain {
     pub(super) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
-        let rules = self.files.rules()?;
         let head = self.head()?;
-        let plan = rules.plan(&head);
+        let plan = self.files.read()?.rules.plan(&head);
         if self.json {
             serde_json::to_writer_pretty(&mut *out, &PlanView::of(&plan, &head))?;
             writeln!(out)?;
@@ -216,10 +215,11 @@ mod tests {
 
     fn explain(arguments: &[&str]) -> Explain {
         let all = ["tagalong", "explain"].iter().chain(arguments);
-        match Arguments::try_parse_from(all).unwrap().command {
-            Command::Explain(explain) => explain,
-            other => panic!("{other:?}"),
-        }
+        let parsed = Arguments::try_parse_from(all).unwrap();
+        let Command::Explain(explain) = parsed.command else {
+            panic!("another command");
+        };
+        explain
     }
 
     #[test]

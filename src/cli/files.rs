@@ -1,4 +1,4 @@
-//! The files a command is given, and what the command line says over them.
+//! The files a command is given.
 
 use std::path::PathBuf;
 
@@ -7,8 +7,7 @@ use clap::Args;
 use crate::cli::Failure;
 use crate::config;
 use crate::config::Config;
-use crate::config::Overrides;
-use crate::rules::RuleSet;
+use crate::config::Instead;
 
 /// Which files to read.
 #[derive(Debug, Args)]
@@ -27,22 +26,17 @@ impl Files {
         self.config.is_some()
     }
 
-    /// The whole configuration, the rules with it; `upstream` and `listen` in place of the file's.
-    pub(super) fn config(
-        &self,
-        upstream: Option<String>,
-        listen: Vec<String>,
-    ) -> Result<Config, Failure> {
-        let overrides = Overrides {
-            upstream,
-            listen,
-            rules: self.rules.clone(),
-        };
-        config::load(self.config.as_deref(), &overrides).map_err(Failure::Mistakes)
+    /// What they say.
+    pub(super) fn read(self) -> Result<Config, Failure> {
+        self.read_with(Instead::default())
     }
 
-    /// The rules alone: the folder's, or those of the configuration; without either there are none.
-    pub(super) fn rules(&self) -> Result<RuleSet, Failure> {
-        config::load_rules(self.config.as_deref(), self.rules.as_deref()).map_err(Failure::Mistakes)
+    /// What they say, `instead` holding in their place.
+    pub(super) fn read_with(self, instead: Instead) -> Result<Config, Failure> {
+        let instead = Instead {
+            rules: self.rules,
+            ..instead
+        };
+        config::read(self.config.as_deref(), instead).map_err(Failure::Mistakes)
     }
 }

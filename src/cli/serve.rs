@@ -8,6 +8,9 @@ use crate::app::App;
 use crate::cli::Failure;
 use crate::cli::files::Files;
 use crate::cli::stop::Stop;
+use crate::config::Instead;
+use crate::config::Listen;
+use crate::config::Target;
 
 /// Run the sidecar in front of an app.
 ///
@@ -16,17 +19,21 @@ use crate::cli::stop::Stop;
 pub(super) struct Serve {
     #[command(flatten)]
     files: Files,
-    /// The app behind: http://, https://, h2c:// or unix:/path.
+    /// The app behind: http://, https://, h2c:// or unix:/path [default: http://127.0.0.1:8000].
     #[arg(long, value_name = "URL")]
-    upstream: Option<String>,
+    upstream: Option<Target>,
     /// Where to listen: ADDR:PORT or unix:/path; may be given several times [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDR")]
-    listen: Vec<String>,
+    listen: Vec<Listen>,
 }
 
 impl Serve {
     pub(super) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
-        let config = self.files.config(self.upstream, self.listen)?;
+        let config = self.files.read_with(Instead {
+            upstream: self.upstream,
+            listen: self.listen,
+            ..Instead::default()
+        })?;
         let behind = config.upstream.target.to_string();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()

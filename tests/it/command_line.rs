@@ -54,7 +54,6 @@ fn exit_codes_tell_usage_from_failure() {
         ("unknown flag", &["serve", "--fast"], 2),
         ("version", &["--version"], 0),
         ("help", &["serve", "--help"], 0),
-        ("no upstream", &["serve", "--listen", "127.0.0.1:0"], 2),
         ("not a URL", &["serve", "--upstream", "127.0.0.1:8000:x"], 2),
         (
             "not an address",
