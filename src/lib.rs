@@ -2,5 +2,8 @@
 
 pub mod body;
 pub mod clock;
+pub mod config;
 pub mod demo;
 pub mod model;
+pub mod rules;
+pub mod yaml;

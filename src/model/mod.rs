@@ -6,6 +6,7 @@ pub mod key;
 pub mod mistake;
 pub mod outcome;
 pub mod request;
+pub mod secret;
 pub mod stamp;
 pub mod tag;
 pub mod time;

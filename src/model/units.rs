@@ -1,5 +1,6 @@
 //! Durations and sizes as people write them.
 
+use std::fmt;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -62,6 +63,27 @@ pub fn size(text: &str) -> Result<usize, NotASize> {
     number.checked_mul(bytes).ok_or(NotASize)
 }
 
+/// A duration as people write it: in the largest unit that divides it, so that [`duration`] reads it back.
+#[derive(Clone, Copy, Debug)]
+pub struct Written(pub Duration);
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_millis();
+        let units = [
+            (86_400_000, "d"),
+            (3_600_000, "h"),
+            (60_000, "m"),
+            (1_000, "s"),
+        ];
+        match units.iter().find(|(unit, _)| millis.is_multiple_of(*unit)) {
+            Some((unit, name)) if millis > 0 => write!(f, "{}{name}", millis / unit),
+            Some(_) => f.write_str("0s"),
+            None => write!(f, "{millis}ms"),
+        }
+    }
+}
+
 /// The leading number, and what follows it.
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
@@ -97,6 +119,16 @@ mod tests {
             ("99999999999999999999999d", Err(NotADuration)),
         ] {
             assert_eq!(duration(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_written_duration_reads_back() {
+        for text in [
+            "0s", "250ms", "1500ms", "30s", "90s", "5m", "1h", "36h", "7d",
+        ] {
+            let read = duration(text).unwrap();
+            assert_eq!(Written(read).to_string(), text);
         }
     }
 

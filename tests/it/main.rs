@@ -1,3 +1,4 @@
-//! Tests through real sockets.
+//! Tests through the public interface and through real sockets.
 
 mod architecture;
+mod golden;

@@ -1,0 +1,375 @@
+//! `tagalong.yaml` as written to [`Config`], every mistake at once, those of the rule files among them.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+
+use crate::config::parts::{Dialects, Field, Groups, Separator, Target, Upstream};
+use crate::config::source::{self, HeaderItem};
+use crate::config::{Config, Debugging, Limits, Listen, Log, Store};
+use crate::model::mistake::{Mistake, Place};
+use crate::model::secret::Secret;
+use crate::model::tag::TagLimits;
+use crate::rules::{Defaults, RuleSet};
+use crate::yaml::units::{Size, Span};
+use crate::yaml::{self, Spanned, shown};
+
+/// What a configuration refers to besides itself.
+pub trait Outside {
+    /// The value of an environment variable.
+    ///
+    /// # Errors
+    ///
+    /// Says why there is none.
+    fn variable(&self, name: &str) -> Result<String, String>;
+
+    /// The text of a file.
+    ///
+    /// # Errors
+    ///
+    /// Says why it cannot be read.
+    fn file(&self, path: &str) -> Result<String, String>;
+
+    /// The rule files of a folder, name and text, in name order; `None` if there is no such folder.
+    ///
+    /// # Errors
+    ///
+    /// A mistake for each file that cannot be read.
+    fn rules(&self, folder: &str) -> Result<Option<Vec<(String, String)>>, Vec<Mistake>>;
+}
+
+/// The folder of rules where none is named.
+const RULES: &str = "./rules";
+/// The app where none is named.
+const APP: &str = "http://127.0.0.1:8000";
+/// hyper's parser takes no smaller buffer.
+const SMALLEST_HEAD: usize = 8 << 10;
+const MOST_RETRIES: u32 = 10;
+
+/// Builds the configuration in `text`, called `file` in messages.
+///
+/// # Errors
+///
+/// Every mistake in it and in the rule files, in order.
+pub fn compile(file: &str, text: &str, outside: &dyn Outside) -> Result<Config, Vec<Mistake>> {
+    let reading = yaml::read::<source::Config>(file, text, &source::is_later);
+    let mut compiler = Compiler {
+        file: file.into(),
+        mistakes: reading.mistakes,
+        outside,
+    };
+    let config = reading.value.and_then(|written| compiler.config(written));
+    match config {
+        Some(config) if compiler.mistakes.is_empty() => Ok(config),
+        Some(_) | None => {
+            let Compiler {
+                file, mut mistakes, ..
+            } = compiler;
+            // Its own in the order of the text, then those of the rule files as they come.
+            mistakes.sort_by_key(|it| (it.file != file, it.place.filter(|_| it.file == file)));
+            Err(mistakes)
+        }
+    }
+}
+
+struct Compiler<'o> {
+    file: Arc<str>,
+    mistakes: Vec<Mistake>,
+    outside: &'o dyn Outside,
+}
+
+impl Compiler<'_> {
+    fn wrong(&mut self, place: Place, message: impl Into<String>) {
+        self.mistakes.push(Mistake {
+            file: Arc::clone(&self.file),
+            place: Some(place),
+            message: message.into(),
+        });
+    }
+
+    /// The configuration; `None` only where a mistake leaves nothing to put in a field's place.
+    fn config(&mut self, written: source::Config) -> Option<Config> {
+        let url = written.upstream.url.as_ref();
+        let target = match url {
+            Some(url) => self.parsed::<Target>(url),
+            None => APP.parse().ok(),
+        };
+        let base = Config::default_for(target.or_else(|| APP.parse().ok())?);
+        let namespace = self.namespace(written.namespace, base.namespace);
+        let limits = self.limits(&written.limits);
+        let upstream = self.upstream(&written.upstream, base.upstream, limits.max_head);
+        let listen = match written.listen {
+            Some(listen) => self.listen(&listen),
+            None => base.listen,
+        };
+        let debug = self.debug(&written.headers.debug);
+        let cache_status = written.headers.cache_status;
+        let headers = self.headers(written.headers);
+        let (defaults, mistakes) = Defaults::compile(&self.file, written.defaults);
+        self.mistakes.extend(mistakes);
+        let rules = self.rules(&namespace, written.rules, &defaults);
+        Some(Config {
+            rules: rules.unwrap_or(base.rules),
+            namespace,
+            listen,
+            upstream,
+            headers,
+            cache_status: cache_status.unwrap_or(base.cache_status),
+            debug,
+            store: Store {
+                max_bytes: bytes(written.store.memory.max_bytes, base.store.max_bytes),
+            },
+            limits,
+            drain: written.drain.map_or(base.drain, |drain| drain.0),
+            log: Log {
+                format: written.log.format.unwrap_or(base.log.format),
+                access: written.log.access.unwrap_or(base.log.access),
+            },
+        })
+    }
+
+    fn parsed<T: FromStr<Err: Display>>(&mut self, text: &Spanned<String>) -> Option<T> {
+        let result = text.parse();
+        result
+            .map_err(|error| {
+                let found = shown(text);
+                self.wrong(text.place, format!("{error}, found {found}"));
+            })
+            .ok()
+    }
+
+    fn namespace(&mut self, written: Option<Spanned<String>>, default: String) -> String {
+        const MOST: usize = 64;
+        let Some(text) = written else { return default };
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+        if text.is_empty() || text.len() > MOST || !text.chars().all(fits) {
+            let found = shown(&text);
+            self.wrong(
+                text.place,
+                format!(
+                    "expected 1 to {MOST} letters, digits, `-`, `_`, `.` or `:`, found {found}"
+                ),
+            );
+        }
+        text.value
+    }
+
+    fn listen(&mut self, written: &Spanned<Vec<Spanned<source::ListenItem>>>) -> Vec<Listen> {
+        if written.is_empty() {
+            self.wrong(
+                written.place,
+                "expected an address at least, found an empty list",
+            );
+        }
+        let mut listen: Vec<Listen> = Vec::new();
+        for item in &written.value {
+            let text = Spanned {
+                value: item.0.clone(),
+                place: item.place,
+            };
+            let Some(address) = self.parsed::<Listen>(&text) else {
+                continue;
+            };
+            let any_port = matches!(&address, Listen::Tcp(address) if address.port() == 0);
+            if !any_port && listen.contains(&address) {
+                self.wrong(item.place, format!("{} is given twice", shown(&text)));
+            }
+            listen.push(address);
+        }
+        listen
+    }
+
+    fn upstream(
+        &mut self,
+        written: &source::Upstream,
+        base: Upstream,
+        max_head: usize,
+    ) -> Upstream {
+        if let Some(retries) = &written.retries
+            && retries.value > MOST_RETRIES
+        {
+            let found = retries.value;
+            self.wrong(
+                retries.place,
+                format!("expected at most {MOST_RETRIES} retries, found {found}"),
+            );
+        }
+        Upstream {
+            connect_timeout: self.wait(&written.connect_timeout, base.connect_timeout),
+            read_timeout: self.wait(&written.read_timeout, base.read_timeout),
+            retries: written.retries.as_ref().map_or(base.retries, |it| it.value),
+            max_head,
+            ..base
+        }
+    }
+
+    /// A time-out: zero would refuse everything.
+    fn wait(&mut self, written: &Option<Spanned<Span>>, default: Duration) -> Duration {
+        let Some(span) = written else { return default };
+        if span.0.is_zero() {
+            self.wrong(span.place, "expected a time-out longer than 0");
+        }
+        span.0
+    }
+
+    fn limits(&mut self, written: &source::Limits) -> Limits {
+        let base = Limits::default();
+        if let Some(size) = &written.max_head
+            && size.0 < SMALLEST_HEAD
+        {
+            self.wrong(
+                size.place,
+                format!("expected `8KiB` at least, found {} bytes", size.0),
+            );
+        }
+        let count = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+        Limits {
+            max_object: bytes(written.max_object, base.max_object),
+            tags: TagLimits {
+                max_tags: written.max_tags.map_or(base.tags.max_tags, count),
+                max_tag_bytes: bytes(written.max_tag_bytes, base.tags.max_tag_bytes),
+            },
+            max_head: written
+                .max_head
+                .as_ref()
+                .map_or(base.max_head, |size| size.0),
+            client_header_timeout: self
+                .wait(&written.client_header_timeout, base.client_header_timeout),
+            client_body_timeout: self.wait(&written.client_body_timeout, base.client_body_timeout),
+            client_idle_timeout: self.wait(&written.client_idle_timeout, base.client_idle_timeout),
+        }
+    }
+
+    fn debug(&mut self, written: &source::Debug) -> Debugging {
+        let found = match (&written.secret_env, &written.secret_file) {
+            (None, None) => None,
+            (Some(_), Some(file)) => {
+                self.wrong(
+                    file.place,
+                    "expected `secret_env` or `secret_file`, found both",
+                );
+                None
+            }
+            (Some(name), None) => Some((name.place, self.outside.variable(name))),
+            (None, Some(path)) => Some((path.place, self.outside.file(path))),
+        };
+        let secret = found.and_then(|(place, text)| {
+            let secret = text.and_then(|text| {
+                let secret = Secret::new(text.trim_end().as_bytes());
+                secret.ok_or_else(|| "expected a secret, found an empty text".to_owned())
+            });
+            secret.map_err(|message| self.wrong(place, message)).ok()
+        });
+        Debugging {
+            enabled: written.enabled.unwrap_or(false),
+            secret,
+        }
+    }
+
+    fn headers(&mut self, written: source::Headers) -> Dialects {
+        let base = Dialects::default();
+        Dialects {
+            tags: self.tag_fields(written.tags, base.tags),
+            increments: self.tag_fields(written.increments, base.increments),
+            changes: self.names(written.changes, base.changes),
+            vary: self.names(written.vary, base.vary),
+            targeted: self.names(written.targeted, base.targeted),
+            groups: match written.groups {
+                Some(source::Groups::Shared) => Groups::Shared,
+                Some(source::Groups::Origin) | None => Groups::Origin,
+            },
+            expose: written.expose.unwrap_or(base.expose),
+        }
+    }
+
+    fn tag_fields(
+        &mut self,
+        written: Option<Vec<Spanned<HeaderItem>>>,
+        base: Vec<Field>,
+    ) -> Vec<Field> {
+        let Some(items) = written else { return base };
+        let mut fields = Vec::new();
+        for item in items {
+            let (name, separator) = match item.value {
+                HeaderItem::Name(name) => (name, None),
+                HeaderItem::Separated(it) => (it.name, self.separator(item.place, &it.separator)),
+            };
+            let name = self.header(item.place, &name);
+            fields.extend(name.map(|name| Field { name, separator }));
+        }
+        fields
+    }
+
+    fn separator(&mut self, place: Place, text: &str) -> Option<Separator> {
+        let mut chars = text.chars();
+        let only = chars.next().filter(|_| chars.next().is_none());
+        let separator = only.and_then(|c| Separator::try_from(c).ok());
+        if separator.is_none() {
+            let found = shown(text);
+            let message =
+                format!("expected one punctuation mark or a space as separator, found {found}");
+            self.wrong(place, message);
+        }
+        separator
+    }
+
+    fn names(
+        &mut self,
+        written: Option<Vec<Spanned<String>>>,
+        base: Vec<HeaderName>,
+    ) -> Vec<HeaderName> {
+        let Some(names) = written else { return base };
+        names
+            .iter()
+            .filter_map(|name| self.header(name.place, name))
+            .collect()
+    }
+
+    fn header(&mut self, place: Place, name: &str) -> Option<HeaderName> {
+        let header = name.parse();
+        if header.is_err() {
+            let found = shown(name);
+            self.wrong(
+                place,
+                format!("expected the name of a header, found {found}"),
+            );
+        }
+        header.ok()
+    }
+
+    fn rules(
+        &mut self,
+        namespace: &str,
+        written: Option<Spanned<String>>,
+        defaults: &Defaults,
+    ) -> Option<RuleSet> {
+        let folder = written.as_ref().map_or(RULES, |folder| folder);
+        let files = match self.outside.rules(folder) {
+            Ok(Some(files)) => files,
+            Ok(None) => {
+                if let Some(folder) = &written {
+                    let found = shown(folder);
+                    self.wrong(
+                        folder.place,
+                        format!("expected a folder, found nothing at {found}"),
+                    );
+                }
+                return None;
+            }
+            Err(mistakes) => {
+                self.mistakes.extend(mistakes);
+                return None;
+            }
+        };
+        RuleSet::compile(namespace, &files, defaults)
+            .map_err(|mistakes| self.mistakes.extend(mistakes))
+            .ok()
+    }
+}
+
+fn bytes(written: Option<Size>, default: usize) -> usize {
+    written.map_or(default, |size| size.0)
+}

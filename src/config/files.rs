@@ -1,0 +1,107 @@
+//! Files, folders and environment: the only place that reads them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::config::compile::{Outside, compile};
+use crate::model::mistake::Mistake;
+
+/// Reads the configuration at `path`, and the rule files and secrets it names; relative paths are relative to it.
+///
+/// # Errors
+///
+/// Every mistake of every file.
+pub fn load(path: &Path) -> Result<Config, Vec<Mistake>> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| vec![unreadable(&name, &error)])?;
+    let files = Files {
+        base: path.parent().unwrap_or(Path::new("")).to_owned(),
+    };
+    compile(&name, &text, &files)
+}
+
+fn unreadable(name: &str, error: &io::Error) -> Mistake {
+    Mistake {
+        file: name.into(),
+        place: None,
+        message: format!("cannot be read: {error}"),
+    }
+}
+
+/// The real outside.
+struct Files {
+    base: PathBuf,
+}
+
+impl Outside for Files {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one reader of the environment"
+    )]
+    fn variable(&self, name: &str) -> Result<String, String> {
+        std::env::var(name).map_err(|error| match error {
+            std::env::VarError::NotPresent => {
+                format!("the environment variable `{name}` is not set")
+            }
+            std::env::VarError::NotUnicode(_) => {
+                format!("the environment variable `{name}` is not UTF-8")
+            }
+        })
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        let path = self.base.join(path);
+        std::fs::read_to_string(&path)
+            .map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
+    }
+
+    fn rules(&self, folder: &str) -> Result<Option<Vec<(String, String)>>, Vec<Mistake>> {
+        let folder = self.base.join(folder);
+        let paths = match rule_files(&folder) {
+            Ok(paths) => paths,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(vec![unreadable(&folder.display().to_string(), &error)]),
+        };
+        let (mut files, mut mistakes) = (Vec::new(), Vec::new());
+        for path in paths {
+            let name = path.display().to_string();
+            if path.extension().is_some_and(|end| end == "yml") {
+                mistakes.push(Mistake {
+                    file: name.into(),
+                    place: None,
+                    message: "rule files end in `.yaml`: this one would not be read".to_owned(),
+                });
+                continue;
+            }
+            match std::fs::read_to_string(&path) {
+                Ok(text) => files.push((name, text)),
+                Err(error) => mistakes.push(unreadable(&name, &error)),
+            }
+        }
+        if mistakes.is_empty() {
+            Ok(Some(files))
+        } else {
+            Err(mistakes)
+        }
+    }
+}
+
+/// The YAML files of a folder in name order; hidden ones, such as an editor's and those of a mounted ConfigMap, are not rules.
+fn rule_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let yaml = path
+            .extension()
+            .is_some_and(|end| end == "yaml" || end == "yml");
+        if yaml && !hidden && path.is_file() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}

@@ -1,0 +1,265 @@
+//! `tagalong.yaml` as written (rules.md §1). Docstrings here are what editors show: the JSON Schema is made of these types.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+
+use crate::rules::source::Defaults;
+use crate::yaml::Spanned;
+use crate::yaml::one_value_for_now;
+use crate::yaml::units::{Size, Span};
+
+/// The configuration of a sidecar. Every field has a default.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    /// Prefix of everything in a shared store, and part of every key. Default: `tagalong`.
+    #[serde(default)]
+    pub(super) namespace: Option<Spanned<String>>,
+    /// Where clients reach us: `127.0.0.1:8080`, `unix:/run/tagalong.sock`. HTTP/1.1 and h2c.
+    #[serde(default)]
+    pub(super) listen: Option<Spanned<Vec<Spanned<ListenItem>>>>,
+    /// The app.
+    #[serde(default)]
+    pub(super) upstream: Upstream,
+    /// A folder of `*.yaml`, read in name order; relative to this file. Default: `./rules`, if it is there.
+    #[serde(default)]
+    pub(super) rules: Option<Spanned<String>>,
+    /// Which header fields are read, and what is told to clients.
+    #[serde(default)]
+    pub(super) headers: Headers,
+    /// Where entries are kept.
+    #[serde(default)]
+    pub(super) store: Store,
+    /// What is too much.
+    #[serde(default)]
+    pub(super) limits: Limits,
+    /// How long running requests may take once we are told to stop. Default: `10s`.
+    #[serde(default)]
+    pub(super) drain: Option<Span>,
+    /// What is logged.
+    #[serde(default)]
+    pub(super) log: Log,
+    /// Defaults for the fields of all rules.
+    #[serde(default)]
+    pub(super) defaults: Defaults,
+}
+
+one_value_for_now!(
+    /// Where clients reach us.
+    pub(super) struct ListenItem(String),
+    "{ addr: …, tls: … }"
+);
+
+/// The app.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Upstream {
+    /// `http://host:port`, `https://…`, `h2c://…` or `unix:/run/app.sock`. Default: `http://127.0.0.1:8000`.
+    #[serde(default)]
+    pub(super) url: Option<Spanned<String>>,
+    /// The longest wait for a connection. Default: `1s`.
+    #[serde(default)]
+    pub(super) connect_timeout: Option<Spanned<Span>>,
+    /// The longest wait for the next bytes of a response. Default: `30s`.
+    #[serde(default)]
+    pub(super) read_timeout: Option<Spanned<Span>>,
+    /// Further tries of idempotent requests after a failed connection, at most 10. Default: 1.
+    #[serde(default)]
+    pub(super) retries: Option<Spanned<u32>>,
+}
+
+/// Which header fields are read, and what is told to clients.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Headers {
+    /// Response fields that tag the response.
+    #[serde(default)]
+    pub(super) tags: Option<Vec<Spanned<HeaderItem>>>,
+    /// Response fields that increment tags.
+    #[serde(default)]
+    pub(super) increments: Option<Vec<Spanned<HeaderItem>>>,
+    /// Response fields that report changes of attributes.
+    #[serde(default)]
+    pub(super) changes: Option<Vec<Spanned<String>>>,
+    /// Response fields that select a variant beyond `Vary`.
+    #[serde(default)]
+    pub(super) vary: Option<Vec<Spanned<String>>>,
+    /// Targeted cache control fields (RFC 9213); the first one present wins.
+    #[serde(default)]
+    pub(super) targeted: Option<Vec<Spanned<String>>>,
+    /// Whom a group of RFC 9875 belongs to. Default: `origin`.
+    #[serde(default)]
+    pub(super) groups: Option<Groups>,
+    /// Whether the fields stay on responses to clients. Default: `false`.
+    #[serde(default)]
+    pub(super) expose: Option<bool>,
+    /// Whether responses carry `Cache-Status`. Default: `true`.
+    #[serde(default)]
+    pub(super) cache_status: Option<bool>,
+    /// Who sees keys and tags in responses.
+    #[serde(default)]
+    pub(super) debug: Debug,
+}
+
+/// A response field that holds tags: its name, or with a separator of its own.
+#[derive(Clone, Debug, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum HeaderItem {
+    /// Read by the grammar usual for a field of this name; an unknown one like `Cache-Tag`.
+    Name(String),
+    /// Plain tags with this separator between them.
+    Separated(SeparatedHeader),
+}
+
+/// A header with a separator of its own.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeparatedHeader {
+    /// Its name.
+    pub(super) name: String,
+    /// One punctuation mark, or a space.
+    pub(super) separator: String,
+}
+
+impl<'de> Deserialize<'de> for HeaderItem {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HeaderItem, D::Error> {
+        struct Item;
+        impl<'de> Visitor<'de> for Item {
+            type Value = HeaderItem;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a header, or `{ name: …, separator: … }`")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<HeaderItem, E> {
+                Ok(HeaderItem::Name(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HeaderItem, A::Error> {
+                let map = MapAccessDeserializer::new(map);
+                SeparatedHeader::deserialize(map).map(HeaderItem::Separated)
+            }
+        }
+        deserializer.deserialize_any(Item)
+    }
+}
+
+/// Whom a group of RFC 9875 belongs to.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Groups {
+    /// To the origin of the request, as the RFC says.
+    Origin,
+    /// To all: group and tag names are one.
+    Shared,
+}
+
+/// Who sees keys and tags in responses.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Debug {
+    /// Everybody. Default: `false`.
+    #[serde(default)]
+    pub(super) enabled: Option<bool>,
+    /// The environment variable that holds the secret to be presented in `Tagalong-Debug`.
+    #[serde(default)]
+    pub(super) secret_env: Option<Spanned<String>>,
+    /// The file that holds it.
+    #[serde(default)]
+    pub(super) secret_file: Option<Spanned<String>>,
+}
+
+/// Where entries are kept.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Store {
+    /// In memory.
+    #[serde(default)]
+    pub(super) memory: Memory,
+}
+
+/// The memory store.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Memory {
+    /// The most bytes of entries. Default: `256MiB`.
+    #[serde(default)]
+    pub(super) max_bytes: Option<Size>,
+}
+
+/// What is too much.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    /// The largest body that is stored; larger ones stream through. Default: `8MiB`.
+    #[serde(default)]
+    pub(super) max_object: Option<Size>,
+    /// The most tags of one response. Default: 256.
+    #[serde(default)]
+    pub(super) max_tags: Option<u32>,
+    /// The most bytes of all tags of one response. Default: `16KiB`.
+    #[serde(default)]
+    pub(super) max_tag_bytes: Option<Size>,
+    /// The largest head of a request or response, at least `8KiB`. Default: `64KiB`.
+    #[serde(default)]
+    pub(super) max_head: Option<Spanned<Size>>,
+    /// How long a client may take for a request's head. Default: `10s`.
+    #[serde(default)]
+    pub(super) client_header_timeout: Option<Spanned<Span>>,
+    /// How long a client may pause within a request's body. Default: `60s`.
+    #[serde(default)]
+    pub(super) client_body_timeout: Option<Spanned<Span>>,
+    /// How long a connection may be idle. Default: `60s`.
+    #[serde(default)]
+    pub(super) client_idle_timeout: Option<Spanned<Span>>,
+}
+
+/// What is logged.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    /// Default: `text`.
+    #[serde(default)]
+    pub(super) format: Option<LogFormat>,
+    /// A line per request. Default: `false`.
+    #[serde(default)]
+    pub(super) access: Option<bool>,
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Whether rules.md has a field at this dotted path that is not supported yet.
+pub(super) fn is_later(path: &str) -> bool {
+    let in_defaults = path.strip_prefix("defaults.");
+    LATER.contains(&path) || in_defaults.is_some_and(crate::rules::source::is_later)
+}
+
+const LATER: &[&str] = &[
+    "upstream.urls",
+    "upstream.health",
+    "upstream.max_concurrent",
+    "upstream.queue",
+    "upstream.queue_timeout",
+    "admin",
+    "store.redis",
+    "tags",
+    "epoch",
+    "unmatched",
+    "limits.max_variants",
+    "increment_webhooks",
+    "telemetry",
+    "purge_groups",
+    "templates",
+];

@@ -1,0 +1,292 @@
+use super::*;
+use crate::model::mistake::Mistake;
+use proptest::prelude::*;
+
+/// Files, variables and folders of a test.
+#[derive(Default)]
+struct Given {
+    variables: &'static [(&'static str, &'static str)],
+    files: &'static [(&'static str, &'static str)],
+    rules: Option<&'static [(&'static str, &'static str)]>,
+}
+
+fn find(list: &[(&str, &str)], name: &str) -> Result<String, String> {
+    let found = list.iter().find(|(other, _)| *other == name);
+    found
+        .map(|(_, text)| (*text).to_owned())
+        .ok_or_else(|| format!("there is no `{name}`"))
+}
+
+impl Outside for Given {
+    fn variable(&self, name: &str) -> Result<String, String> {
+        find(self.variables, name)
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        find(self.files, path)
+    }
+
+    fn rules(&self, _: &str) -> Result<Option<Vec<(String, String)>>, Vec<Mistake>> {
+        let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+        Ok(self.rules.map(|files| files.iter().map(owned).collect()))
+    }
+}
+
+fn compiled(text: &str) -> Result<Config, Vec<String>> {
+    given(text, &Given::default())
+}
+
+fn given(text: &str, outside: &Given) -> Result<Config, Vec<String>> {
+    compile("t.yaml", text, outside)
+        .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect())
+}
+
+fn shown(config: &Config) -> String {
+    format!("{config:?}")
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    let defaults = Config::default_for("http://127.0.0.1:8000".parse().unwrap());
+    for text in [
+        "",
+        "# nothing",
+        "upstream:\nheaders:\n  debug:\ndefaults: {}\n",
+    ] {
+        assert_eq!(shown(&compiled(text).unwrap()), shown(&defaults), "{text}");
+    }
+}
+
+#[test]
+fn the_reference_file_is_the_defaults_with_every_field() {
+    let text = include_str!("../../tagalong.yaml");
+    let defaults = Config::default_for("http://127.0.0.1:8000".parse().unwrap());
+    let outside = Given {
+        rules: Some(&[]),
+        ..Given::default()
+    };
+    assert_eq!(shown(&given(text, &outside).unwrap()), shown(&defaults));
+    // Each name of the schema, but for the three that have no default, stands in the file.
+    let schema = schema::config();
+    let mut names: Vec<&str> = Vec::new();
+    let types = schema["$defs"].as_object().unwrap();
+    let sections = [
+        "Upstream", "Headers", "Debug", "Store", "Memory", "Limits", "Log",
+    ];
+    let own = sections.iter().map(|name| &types[*name]).chain([&schema]);
+    for section in own {
+        names.extend(
+            section["properties"]
+                .as_object()
+                .unwrap()
+                .keys()
+                .map(String::as_str),
+        );
+    }
+    assert!(names.len() > 30);
+    for name in names {
+        assert!(text.contains(&format!("{name}:")), "{name}");
+    }
+}
+
+#[test]
+fn the_reference_file_and_the_examples_load_from_disk() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tagalong.yaml");
+    let config = load(&path).unwrap();
+    let ids: Vec<_> = config
+        .rules
+        .rules()
+        .iter()
+        .filter_map(|rule| rule.id.as_deref())
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            "books",
+            "covers",
+            "health",
+            "user-profile",
+            "search",
+            "listing",
+            "pages",
+            "account",
+            "report",
+            "user-write",
+            "user-page"
+        ]
+    );
+}
+
+#[test]
+fn everything_can_be_said_otherwise() {
+    let text = "
+namespace: shop
+listen: ['0.0.0.0:80', '[::1]:0', 'unix:/run/t.sock']
+upstream: { url: 'unix:/run/app.sock', connect_timeout: 250ms, read_timeout: 5m, retries: 0 }
+rules: r
+headers:
+  tags: [X-A, { name: X-B, separator: '|' }]
+  increments: []
+  changes: [X-C]
+  vary: [X-V]
+  targeted: [X-T]
+  groups: shared
+  expose: true
+  cache_status: false
+  debug: { enabled: true, secret_env: S }
+store: { memory: { max_bytes: 1GiB } }
+limits: { max_object: 1, max_tags: 2, max_tag_bytes: 3, max_head: 8KiB, client_header_timeout: 4, client_body_timeout: 5, client_idle_timeout: 6 }
+drain: 0
+log: { format: json, access: true }
+defaults: { ttl: 60s }
+";
+    let outside = Given {
+        variables: &[("S", "sesame\n")],
+        rules: Some(&[("r/a.yaml", "rules: [{ id: a }]")]),
+        ..Given::default()
+    };
+    let config = given(text, &outside).unwrap();
+    let listen: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["0.0.0.0:80", "[::1]:0", "unix:/run/t.sock"]);
+    assert_eq!(config.namespace, "shop");
+    assert_eq!(
+        config.upstream.target,
+        "unix:/run/app.sock".parse().unwrap()
+    );
+    assert_eq!(config.upstream.connect_timeout, Duration::from_millis(250));
+    assert_eq!(
+        (config.upstream.retries, config.upstream.max_head),
+        (0, 8192)
+    );
+    assert_eq!(config.headers.tags[0].name, "x-a");
+    assert_eq!(
+        config.headers.tags[1].separator,
+        Separator::try_from('|').ok()
+    );
+    assert!(config.headers.increments.is_empty() && config.headers.expose && !config.cache_status);
+    assert_eq!(config.headers.groups, Groups::Shared);
+    assert!(config.debug.enabled && config.debug.secret.as_ref().unwrap().is(b"sesame"));
+    assert!(
+        !shown(&config).contains("sesame"),
+        "a secret is never printed"
+    );
+    assert_eq!(config.store.max_bytes, 1 << 30);
+    assert_eq!(
+        config.limits.tags,
+        TagLimits {
+            max_tags: 2,
+            max_tag_bytes: 3
+        }
+    );
+    assert_eq!(config.limits.client_idle_timeout, Duration::from_secs(6));
+    assert_eq!(
+        (config.drain, config.log.format),
+        (Duration::ZERO, LogFormat::Json)
+    );
+    assert_eq!(config.rules.rules()[0].ttl, Some(Duration::from_secs(60)));
+}
+
+#[test]
+fn secrets_come_from_outside() {
+    let outside = Given {
+        variables: &[("EMPTY", "\n")],
+        files: &[("/s", "sesame\n")],
+        ..Given::default()
+    };
+    let debug = |more: &str| given(&format!("headers: {{ debug: {{ {more} }} }}"), &outside);
+    assert!(
+        debug("secret_file: /s")
+            .unwrap()
+            .debug
+            .secret
+            .unwrap()
+            .is(b"sesame")
+    );
+    for (text, expected) in [
+        ("secret_env: NONE", "t.yaml:1:33: there is no `NONE`"),
+        (
+            "secret_env: EMPTY",
+            "t.yaml:1:33: expected a secret, found an empty text",
+        ),
+        (
+            "secret_env: A, secret_file: B",
+            "t.yaml:1:49: expected `secret_env` or `secret_file`, found both",
+        ),
+        (
+            "secret: x",
+            "t.yaml:1:21: unknown field `secret`, expected `enabled`, `secret_env` or `secret_file`",
+        ),
+    ] {
+        assert_eq!(debug(text).unwrap_err(), [expected], "{text}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_named_must_be_there() {
+    assert!(compiled("").unwrap().rules.rules().is_empty());
+    assert_eq!(
+        compiled("rules: here").unwrap_err(),
+        ["t.yaml:1:8: expected a folder, found nothing at `here`"]
+    );
+}
+
+#[test]
+fn files_are_read_in_name_order_and_none_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("rules")).unwrap();
+    write("t.yaml", "headers: { debug: { secret_file: secret } }");
+    write("secret", "sesame");
+    write("rules/b.yaml", "rules: [{ id: b }]");
+    write("rules/a.yaml", "rules: [{ id: a }]");
+    write("rules/.hidden.yaml", "nonsense");
+    write("rules/notes.txt", "nonsense");
+    let config = load(&folder.path().join("t.yaml")).unwrap();
+    let ids: Vec<_> = config
+        .rules
+        .rules()
+        .iter()
+        .filter_map(|rule| rule.id.as_deref())
+        .collect();
+    assert_eq!(ids, ["a", "b"]);
+    assert!(config.debug.secret.unwrap().is(b"sesame"));
+    write("rules/c.yml", "rules: []");
+    let mistakes = load(&folder.path().join("t.yaml")).unwrap_err();
+    assert!(
+        mistakes[0]
+            .to_string()
+            .ends_with("rules/c.yml: rule files end in `.yaml`: this one would not be read")
+    );
+    let mistakes = load(&folder.path().join("none.yaml")).unwrap_err();
+    assert!(
+        mistakes[0]
+            .to_string()
+            .contains("none.yaml: cannot be read: ")
+    );
+}
+
+#[test]
+fn schemas_describe_both_kinds_of_file() {
+    for (name, schema, field) in [
+        ("config", schema::config(), "namespace"),
+        ("rules", schema::rules(), "rules"),
+    ] {
+        assert_eq!(schema["additionalProperties"], false, "{name}");
+        assert!(schema["properties"][field].is_object(), "{name}");
+    }
+    let rule = &schema::rules()["$defs"]["Rule"];
+    assert!(rule["properties"]["vary_on"].is_object());
+    assert_eq!(rule["additionalProperties"], false);
+}
+
+proptest! {
+    #[test]
+    fn no_file_stops_the_compiler(cut in 0usize..3000, at in 0usize..3000, junk in "[ -~\\n]{0,6}") {
+        let mut text = include_str!("../../tagalong.yaml")[..].to_owned();
+        text.truncate(text.floor_char_boundary(cut));
+        text.insert_str(at.min(text.len()), &junk);
+        if let Err(mistakes) = compiled(&text) {
+            prop_assert!(!mistakes.is_empty());
+        }
+    }
+}

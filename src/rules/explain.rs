@@ -1,0 +1,135 @@
+//! A plan in words: what `tagalong explain` prints and the golden tests compare.
+
+use std::fmt;
+
+use crate::model::key::KeyFields;
+use crate::model::outcome::{Bypass, Forward};
+use crate::model::request::Head;
+use crate::model::units;
+use crate::rules::{Matched, Plan, Rule};
+
+/// A plan, ready to be shown.
+#[derive(Debug)]
+pub struct Explanation<'p> {
+    plan: &'p Plan,
+    matched: Matched,
+}
+
+impl Plan {
+    /// The plan of `head`, in words.
+    pub fn explain(&self, head: &Head) -> Explanation<'_> {
+        Explanation {
+            plan: self,
+            matched: self.matched(head),
+        }
+    }
+}
+
+impl fmt::Display for Explanation<'_> {
+    /// A line per fact, `name: value`; lists indented below their name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rule = self.plan.rule();
+        match &rule.id {
+            Some(id) => writeln!(f, "rule: {id}")?,
+            None => writeln!(f, "rule: none matches; RFC 9111 alone")?,
+        }
+        match self.plan {
+            Plan::Lookup(query) => {
+                writeln!(f, "plan: look up")?;
+                writeln!(f, "key fields:")?;
+                fields(f, &query.key)?;
+                writeln!(f, "logical key: {}", query.key)?;
+                writeln!(f, "base key: {}", query.base)?;
+                self.tags(f)?;
+                freshness(f, rule)?;
+            }
+            Plan::Pass(pass) => {
+                writeln!(f, "plan: pass to the app, because {}", because(pass.why))?
+            }
+        }
+        self.increments(f)
+    }
+}
+
+impl Explanation<'_> {
+    fn tags(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "tags:")?;
+        match &self.matched.tags {
+            Ok(tags) => {
+                for tag in tags {
+                    writeln!(f, "  {tag}")?;
+                }
+            }
+            Err(missing) => writeln!(f, "  (not stored: {missing})")?,
+        }
+        for tag in self.matched.implicit_tags() {
+            writeln!(f, "  {tag}")?;
+        }
+        Ok(())
+    }
+
+    fn increments(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.matched.increments.is_empty() {
+            writeln!(f, "increments:")?;
+        }
+        for rule in &self.matched.increments {
+            match &rule.increments {
+                Ok(increments) => {
+                    for increment in increments {
+                        writeln!(f, "  {} on {}", increment.tag, rule.on_status)?;
+                    }
+                }
+                Err(missing) => writeln!(f, "  (skipped: {missing})")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A field a line, the value in clear; an absent one without.
+fn fields(f: &mut fmt::Formatter<'_>, key: &KeyFields) -> fmt::Result {
+    for (name, value) in key.iter() {
+        match value {
+            Some(b"") => writeln!(f, "  {name} is empty")?,
+            Some(value) => writeln!(f, "  {name} = {}", value.escape_ascii())?,
+            None => writeln!(f, "  {name} is absent")?,
+        }
+    }
+    Ok(())
+}
+
+fn freshness(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    let cap = units::Written(rule.max_ttl);
+    match rule.ttl {
+        Some(ttl) if ttl.is_zero() => {
+            writeln!(
+                f,
+                "freshness: what the response says, at most {cap}; if it says nothing, not stored"
+            )
+        }
+        Some(ttl) => writeln!(
+            f,
+            "freshness: what the response says, at most {cap}; if it says nothing, {}",
+            units::Written(ttl)
+        ),
+        None => writeln!(f, "freshness: what the response says, at most {cap}"),
+    }
+}
+
+fn because(why: Forward) -> &'static str {
+    match why {
+        Forward::Method => "its method is not cached",
+        Forward::Bypass(Bypass::Rule) => "its rule says `cache: false`",
+        Forward::Bypass(Bypass::Authorization) => {
+            "it carries credentials and the rule does not key on them"
+        }
+        Forward::Bypass(Bypass::RequestBody) => "it has a body, which the key does not hold",
+        Forward::Bypass(Bypass::Upgrade) => "it asks for another protocol",
+        Forward::Bypass(Bypass::Cookie | Bypass::Range | Bypass::KeyTooLong)
+        | Forward::UriMiss
+        | Forward::VaryMiss
+        | Forward::Expired
+        | Forward::Invalidated
+        | Forward::Request => "what is stored cannot answer it",
+    }
+}

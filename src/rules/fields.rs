@@ -1,0 +1,153 @@
+//! `vary_on` to key fields: the part of a request that its response depends on, encoded injectively (L7).
+
+use http::{HeaderName, header};
+
+use crate::model::key::KeyFields;
+use crate::model::request::Head;
+use crate::rules::Rule;
+use crate::rules::cookies;
+use crate::rules::path;
+use crate::rules::query::QueryFields;
+
+/// What the key of a rule holds of a request.
+#[derive(Clone, Debug)]
+pub(super) struct Fields {
+    pub(super) host: bool,
+    /// Captures that stand for the path; `None`: the whole path.
+    pub(super) captures: Option<Vec<Named<Box<str>>>>,
+    pub(super) query: QueryFields,
+    pub(super) headers: Vec<Named<HeaderName>>,
+    pub(super) cookies: Vec<Named<Box<str>>>,
+}
+
+/// A name in the request, and the name of its key field, made once.
+#[derive(Clone, Debug)]
+pub(super) struct Named<T> {
+    pub(super) name: T,
+    pub(super) field: Box<str>,
+}
+
+impl Named<Box<str>> {
+    pub(super) fn capture(name: &str) -> Self {
+        let field = format!("capture.{name}").into();
+        Named {
+            name: name.into(),
+            field,
+        }
+    }
+
+    pub(super) fn cookie(name: &str) -> Self {
+        let field = format!("cookie.{name}").into();
+        Named {
+            name: name.into(),
+            field,
+        }
+    }
+}
+
+impl Named<HeaderName> {
+    pub(super) fn header(name: HeaderName) -> Self {
+        let field = format!("header.{name}").into();
+        Named { name, field }
+    }
+}
+
+impl Default for Fields {
+    fn default() -> Fields {
+        Fields {
+            host: true,
+            captures: None,
+            query: QueryFields::default(),
+            headers: Vec::new(),
+            cookies: Vec::new(),
+        }
+    }
+}
+
+impl Fields {
+    pub(super) fn key_on_cookie(&self) -> bool {
+        !self.cookies.is_empty() || self.headers.iter().any(|it| it.name == header::COOKIE)
+    }
+
+    pub(super) fn key_on_authorization(&self) -> bool {
+        let keyed = |it: &Named<HeaderName>| it.name == header::AUTHORIZATION;
+        self.headers.iter().any(keyed)
+    }
+}
+
+impl Rule {
+    /// The key fields of a request under this rule. The method class is `GET` for HEAD too: one is answered from the other.
+    pub(super) fn key_fields(&self, namespace: &str, head: &Head) -> KeyFields {
+        let mut key = KeyFields::new();
+        key.field("namespace", namespace);
+        key.field("method", "GET");
+        key.optional("key_name", self.key_name.as_deref());
+        if let Some(version) = &self.version {
+            key.field("version", &**version);
+        }
+        if let Some(group) = &self.group {
+            // The template and its values, so that `{a}-{b}` never confuses `1-2`, `3` with `1`, `2-3`.
+            key.field("group", group.as_str());
+            group.key(self, head, &mut key);
+        }
+        key.field("scheme", head.scheme);
+        if self.fields.host {
+            key.field("host", &*head.host);
+        }
+        self.path_fields(head, &mut key);
+        if let Some(query) = self.fields.query.keyed(head.query()) {
+            key.field("query", query.as_bytes());
+        }
+        for header in &self.fields.headers {
+            header_field(head, header, &mut key);
+        }
+        for cookie in &self.fields.cookies {
+            cookie_field(head, cookie, &mut key);
+        }
+        if !self.fields.cookies.is_empty() && cookies::are_ambiguous(head.headers()) {
+            for line in cookies::lines(head.headers()) {
+                key.field("cookie", line);
+            }
+        }
+        key
+    }
+
+    fn path_fields(&self, head: &Head, key: &mut KeyFields) {
+        let Some(captures) = &self.fields.captures else {
+            key.field("path", head.path());
+            return;
+        };
+        let path = path::normalised(head.path());
+        // Captures see the normalised path. Where it differs from the raw one the app may answer differently (X5).
+        if path != head.path() {
+            key.field("path", head.path());
+        }
+        let found = self.pattern.captures(&path);
+        for capture in captures {
+            let value = found.as_ref().and_then(|found| found.name(&capture.name));
+            key.optional(&capture.field, value.map(|value| value.as_str()));
+        }
+    }
+}
+
+/// A field per line of the header, or an absent one.
+pub(super) fn header_field(head: &Head, header: &Named<HeaderName>, key: &mut KeyFields) {
+    let lines = head.headers().get_all(&header.name);
+    if lines.iter().next().is_none() {
+        key.absent(&header.field);
+    }
+    for line in lines {
+        key.field(&header.field, line.as_bytes());
+    }
+}
+
+/// A field per cookie of the name, or an absent one.
+pub(super) fn cookie_field(head: &Head, cookie: &Named<Box<str>>, key: &mut KeyFields) {
+    let mut values = cookies::values_of(head.headers(), &cookie.name).peekable();
+    if values.peek().is_none() {
+        key.absent(&cookie.field);
+    }
+    for value in values {
+        key.field(&cookie.field, value);
+    }
+}

@@ -1,0 +1,121 @@
+//! What a request means: which rule it falls under, what its key is made of, which tags its response gets and what its
+//! success changes. Pure: the same head gives the same plan, and `tagalong explain` prints the very plan that runs.
+//!
+//! ```text
+//! rules/*.yaml --source--> as written --compile--> RuleSet --plan(head)--> Lookup(Query) | Pass(Pass)
+//! ```
+
+mod compile;
+mod cookies;
+mod explain;
+mod fields;
+mod increments;
+mod path;
+mod pattern;
+mod plan;
+mod query;
+pub mod source;
+mod template;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::request::Head;
+use crate::rules::fields::Fields;
+use crate::rules::increments::Increments;
+use crate::rules::pattern::Pattern;
+use crate::rules::template::{Template, Values};
+
+pub use crate::rules::compile::Defaults;
+pub use crate::rules::explain::Explanation;
+pub use crate::rules::increments::{RuleIncrement, StatusSet};
+pub use crate::rules::plan::{Matched, Pass, Plan, Query};
+pub use crate::rules::template::MissingTagValue;
+
+/// The cap on whatever is said about freshness, unless a rule has another (L10).
+pub const MAX_TTL: Duration = Duration::from_secs(7 * 86_400);
+
+/// One route: what matches, what the key depends on, which tags, how long.
+#[derive(Debug)]
+pub struct Rule {
+    /// Unique over all files; `None` for the rule of requests that no rule matches.
+    pub id: Option<Arc<str>>,
+    /// Whether its responses may be stored at all.
+    pub cache: bool,
+    /// How long a response is fresh that does not say so itself; zero means not to store it.
+    pub ttl: Option<Duration>,
+    /// The cap on whatever is said about freshness.
+    pub max_ttl: Duration,
+    /// The key holds a cookie, so that what it stores is not shared across its values (L12).
+    pub keys_on_cookie: bool,
+    /// The key holds `Authorization` (L12).
+    pub keys_on_authorization: bool,
+    pattern: Pattern,
+    key_name: Option<Arc<str>>,
+    version: Option<Box<str>>,
+    group: Option<Template>,
+    fields: Fields,
+    tags: Vec<Template>,
+    increments: Vec<Increments>,
+}
+
+impl Rule {
+    /// What holds for requests that no rule matches: RFC 9111 alone, the whole URL as key.
+    fn unmatched() -> Rule {
+        Rule {
+            id: None,
+            cache: true,
+            ttl: None,
+            max_ttl: MAX_TTL,
+            keys_on_cookie: false,
+            keys_on_authorization: false,
+            pattern: Pattern::default(),
+            key_name: None,
+            version: None,
+            group: None,
+            fields: Fields::default(),
+            tags: Vec::new(),
+            increments: Vec::new(),
+        }
+    }
+}
+
+/// All rules in force, in the order in which they are tried.
+#[derive(Clone, Debug)]
+pub struct RuleSet {
+    namespace: Box<str>,
+    rules: Arc<[Arc<Rule>]>,
+    unmatched: Arc<Rule>,
+}
+
+impl RuleSet {
+    /// No rule: every request by RFC 9111 alone.
+    pub fn none(namespace: &str) -> RuleSet {
+        RuleSet::new(namespace, Vec::new())
+    }
+
+    fn new(namespace: &str, rules: Vec<Rule>) -> RuleSet {
+        RuleSet {
+            namespace: namespace.into(),
+            rules: rules.into_iter().map(Arc::new).collect(),
+            unmatched: Arc::new(Rule::unmatched()),
+        }
+    }
+
+    /// The rules, in the order in which they are tried.
+    pub fn rules(&self) -> &[Arc<Rule>] {
+        &self.rules
+    }
+
+    /// The first rule that matches, or the one of unmatched requests.
+    fn rule_of(&self, head: &Head) -> &Arc<Rule> {
+        let path = path::normalised(head.path());
+        self.rules
+            .iter()
+            .find(|rule| rule.pattern.matches(head, &path))
+            .unwrap_or(&self.unmatched)
+    }
+}
+
+#[cfg(test)]
+mod tests;

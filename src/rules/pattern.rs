@@ -1,0 +1,237 @@
+//! Which requests a rule is for: method, host, path (rules.md §2 `match`). The first rule that matches wins.
+
+use http::Method;
+use regex::{Captures, Regex, RegexBuilder};
+
+use crate::model::glob::Glob;
+use crate::model::request::Head;
+use crate::yaml::shown;
+
+/// What a request must be for its rule to match; everything given must hold.
+#[derive(Clone, Debug)]
+pub(super) struct Pattern {
+    pub(super) methods: Vec<Method>,
+    pub(super) hosts: Option<Vec<HostGlob>>,
+    pub(super) path: Option<PathPattern>,
+}
+
+impl Default for Pattern {
+    fn default() -> Pattern {
+        Pattern {
+            methods: vec![Method::GET, Method::HEAD],
+            hosts: None,
+            path: None,
+        }
+    }
+}
+
+impl Pattern {
+    /// Whether the request is one of these. `path` is normalised.
+    pub(super) fn matches(&self, head: &Head, path: &str) -> bool {
+        self.methods.contains(head.method())
+            && self
+                .hosts
+                .as_ref()
+                .is_none_or(|hosts| hosts.iter().any(|host| host.matches(&head.host)))
+            && self
+                .path
+                .as_ref()
+                .is_none_or(|pattern| pattern.matches(path))
+    }
+
+    /// The named parts of the path, if the pattern has any.
+    pub(super) fn captures<'p>(&self, path: &'p str) -> Option<Captures<'p>> {
+        match &self.path {
+            Some(PathPattern::Regex(regex)) => regex.captures(path),
+            Some(PathPattern::Glob(_)) | None => None,
+        }
+    }
+}
+
+/// A host with `*` for any run of characters. Without a port it stands for every port.
+#[derive(Clone, Debug)]
+pub(super) struct HostGlob {
+    glob: Glob,
+    with_port: bool,
+}
+
+impl HostGlob {
+    /// Reads a host pattern; `None` if the text can be no host's.
+    pub(super) fn parse(text: &str) -> Option<HostGlob> {
+        let odd = |c: char| c.is_whitespace() || c.is_control() || "/@?#,{}()|\\^$+".contains(c);
+        if text.is_empty() || text.contains(odd) {
+            return None;
+        }
+        Some(HostGlob {
+            glob: Glob::new(&text.to_ascii_lowercase()),
+            with_port: without_port(text) != text,
+        })
+    }
+
+    fn matches(&self, host: &str) -> bool {
+        self.glob.matches(if self.with_port {
+            host
+        } else {
+            without_port(host)
+        })
+    }
+}
+
+/// The host without its port; the colons of an IPv6 address stand inside brackets.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => name,
+        _ => host,
+    }
+}
+
+/// A pattern for the whole path, as a glob or a regex.
+#[derive(Clone, Debug)]
+pub(super) enum PathPattern {
+    /// Characters stand for themselves, `*` for any run of them, `/` included.
+    Glob(Glob),
+    /// Anchored at both ends; named groups are captures.
+    Regex(Regex),
+}
+
+/// No path pattern that a person wrote compiles to more.
+const MOST_REGEX_BYTES: usize = 1 << 20;
+
+impl PathPattern {
+    /// Reads a path pattern: a regex if it holds one of ``\ ( ) [ ] { } | + ? ^ $`` or a `.*`, else a glob. So
+    /// `/users/42`, `/favicon.ico` and `/users/*/profile` are globs, `/e/.*` and `/users/(?P<id>\d+)` are regexes.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the regex, in one line; or that no path can be like this.
+    pub(super) fn parse(text: &str) -> Result<PathPattern, String> {
+        if text.is_empty() || text.starts_with(char::is_alphanumeric) {
+            return Err(format!(
+                "expected a path that begins with `/`, found {}",
+                shown(text)
+            ));
+        }
+        let is_regex = text.contains(".*") || text.contains(|c| r"\()[]{}|+?^$".contains(c));
+        if !is_regex {
+            return Ok(PathPattern::Glob(Glob::new(text)));
+        }
+        // By itself first: what it lacks must not be found in the anchors around it.
+        let regex = compile(text).and_then(|_| compile(&format!(r"\A(?:{text})\z")));
+        regex.map(PathPattern::Regex)
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        match self {
+            PathPattern::Glob(glob) => glob.matches(path),
+            PathPattern::Regex(regex) => regex.is_match(path),
+        }
+    }
+
+    /// The names of its captures.
+    pub(super) fn capture_names(&self) -> Vec<Box<str>> {
+        match self {
+            PathPattern::Glob(_) => Vec::new(),
+            PathPattern::Regex(regex) => regex.capture_names().flatten().map(Into::into).collect(),
+        }
+    }
+}
+
+fn compile(text: &str) -> Result<Regex, String> {
+    let built = RegexBuilder::new(text).size_limit(MOST_REGEX_BYTES).build();
+    built.map_err(|error| {
+        if let regex::Error::CompiledTooBig(_) = error {
+            return format!(
+                "the regex {} becomes larger than {MOST_REGEX_BYTES} bytes",
+                shown(text)
+            );
+        }
+        // The last line of the regex crate's drawing says what is wrong.
+        let drawn = error.to_string();
+        let why = drawn.lines().last().unwrap_or_default();
+        let why = why.trim().trim_start_matches("error: ");
+        format!("{} is not a regex: {why}", shown(text))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn k29_hosts_are_globs() {
+        for (pattern, host, expected) in [
+            ("shop.example", "shop.example", true),
+            ("shop.example", "shop.example:8080", true),
+            ("shop.example:8080", "shop.example:8080", true),
+            ("shop.example:8080", "shop.example", false),
+            ("Shop.Example", "shop.example", true),
+            ("*.shop.example", "a.shop.example", true),
+            ("*.shop.example", "a.b.shop.example", true),
+            ("*.shop.example", "evilshop.example", false),
+            ("*.shop.example", "shop.example", false),
+            ("[::1]", "[::1]:8080", true),
+            ("[::1]", "[::2]", false),
+            ("*", "", true),
+        ] {
+            let glob = HostGlob::parse(pattern).unwrap();
+            assert_eq!(glob.matches(host), expected, "{pattern} / {host}");
+        }
+        for odd in ["", "http://a", "a b", "a/b", "a,b"] {
+            assert!(HostGlob::parse(odd).is_none(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn paths_are_globs_or_anchored_regexes() {
+        for (pattern, path, expected) in [
+            ("/slow", "/slow", true),
+            ("/slow", "/slow/", false),
+            ("/slow", "/slower", false),
+            ("/users/42", "/users/42", true),
+            ("/favicon.ico", "/favicon.ico", true),
+            ("/favicon.ico", "/faviconxico", false),
+            ("/users/*/profile", "/users/42/profile", true),
+            ("/users/*/profile", "/users/profile", false),
+            ("/static/*", "/static/css/a.css", true),
+            ("/v1.0/*.css", "/v1.0/a.css", true),
+            ("*", "*", true),
+            ("/e/.*", "/e/1", true),
+            ("/e/.*", "/e/", true),
+            ("/e/.*", "/x/e/1", false),
+            (r"/users/(?P<id>\d+)", "/users/42", true),
+            (r"/users/(?P<id>\d+)", "/users/42/x", false),
+            (r"/users/(?P<id>\d+)", "/x/users/42", false),
+            ("/a|/b", "/b", true),
+            ("/a|/b", "/bc", false),
+            ("/a[0-9]", "/a7", true),
+            ("(?i)/about", "/ABOUT", true),
+            ("/a(?P<r>.*)", "/a\n", false),
+        ] {
+            let parsed = PathPattern::parse(pattern).unwrap();
+            assert_eq!(parsed.matches(path), expected, "{pattern} / {path}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_says_why() {
+        for (pattern, expected) in [
+            ("", "expected a path that begins with `/`, found ``"),
+            (
+                "users",
+                "expected a path that begins with `/`, found `users`",
+            ),
+            ("/a(", "`/a(` is not a regex: unclosed group"),
+            ("/a)(?:b", "`/a)(?:b` is not a regex: unopened group"),
+            (
+                r"/a\",
+                r"`/a\` is not a regex: incomplete escape sequence, reached end of pattern prematurely",
+            ),
+            (
+                "/a{1000}{1000}{1000}",
+                "the regex `/a{1000}{1000}{1000}` becomes larger than 1048576 bytes",
+            ),
+        ] {
+            assert_eq!(PathPattern::parse(pattern).err().as_deref(), Some(expected));
+        }
+    }
+}

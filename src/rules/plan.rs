@@ -1,0 +1,172 @@
+//! What will be done about a request, before anything is done.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, header};
+
+use crate::model::key::{BaseKey, KeyFields};
+use crate::model::outcome::{Bypass, Forward};
+use crate::model::request::Head;
+use crate::model::tag::Tag;
+use crate::rules::{MissingTagValue, Rule, RuleIncrement, RuleSet, Values, path};
+
+/// What is to be done about a request.
+#[derive(Clone, Debug)]
+pub enum Plan {
+    /// Look it up, and store the response if it may be.
+    Lookup(Query),
+    /// Let the app answer, and store nothing.
+    Pass(Pass),
+}
+
+/// A request that is looked up.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// The rule it falls under.
+    pub rule: Arc<Rule>,
+    /// What its key is made of.
+    pub key: KeyFields,
+    /// Their hash.
+    pub base: BaseKey,
+}
+
+/// A request that is not looked up.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    /// The rule it falls under; its increments apply.
+    pub rule: Arc<Rule>,
+    /// Why: [`Forward::Method`] or [`Forward::Bypass`].
+    pub why: Forward,
+}
+
+/// What the rule says of one exchange. Made when there is one: it costs a hit nothing.
+#[derive(Clone, Debug)]
+pub struct Matched {
+    /// The rule.
+    pub rule: Arc<Rule>,
+    /// The absolute URI of the request.
+    pub uri: String,
+    /// The rule's own tags, the implicit ones not among them.
+    pub tags: Result<Vec<Tag>, MissingTagValue>,
+    /// The increments the rule declares.
+    pub increments: Vec<RuleIncrement>,
+}
+
+impl RuleSet {
+    /// What is to be done about a request with this head.
+    pub fn plan(&self, head: &Head) -> Plan {
+        let rule = Arc::clone(self.rule_of(head));
+        if let Some(why) = passes(&rule, head) {
+            return Plan::Pass(Pass { rule, why });
+        }
+        let key = rule.key_fields(&self.namespace, head);
+        let base = key.base_key();
+        Plan::Lookup(Query { rule, key, base })
+    }
+}
+
+/// Why the request is not looked up, if it is not. A cookie is no reason here: what is stored says whether it is for
+/// sharing, and a rule may key on it (L12).
+fn passes(rule: &Rule, head: &Head) -> Option<Forward> {
+    if !matches!(*head.method(), Method::GET | Method::HEAD) {
+        return Some(Forward::Method);
+    }
+    let headers = head.headers();
+    let bypass = if !rule.cache {
+        Bypass::Rule
+    } else if asks_to_upgrade(headers) {
+        Bypass::Upgrade
+    } else if has_body(headers) {
+        Bypass::RequestBody
+    } else if headers.contains_key(header::AUTHORIZATION) && !rule.keys_on_authorization {
+        Bypass::Authorization
+    } else {
+        return None;
+    };
+    Some(Forward::Bypass(bypass))
+}
+
+/// Whether the client asks for another protocol (RFC 9110 §7.8): `Upgrade`, named in `Connection`. `h2c` is not one
+/// (RFC 9113 §3.1 took it back), and some clients ask for it on every request.
+fn asks_to_upgrade(headers: &HeaderMap) -> bool {
+    let names = |field, wanted: fn(&str) -> bool| {
+        headers
+            .get_all(field)
+            .iter()
+            .flat_map(|value| value.to_str().unwrap_or("?").split(','))
+            .any(|item| wanted(item.trim()))
+    };
+    names(header::CONNECTION, |item| {
+        item.eq_ignore_ascii_case("upgrade")
+    }) && names(header::UPGRADE, |item| {
+        !item.is_empty() && !item.eq_ignore_ascii_case("h2c")
+    })
+}
+
+/// Whether the head announces a body; the key does not hold it.
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || headers
+            .get_all(header::CONTENT_LENGTH)
+            .iter()
+            .any(|length| length.as_bytes() != b"0")
+}
+
+impl Plan {
+    /// The rule the request falls under.
+    pub fn rule(&self) -> &Arc<Rule> {
+        match self {
+            Plan::Lookup(query) => &query.rule,
+            Plan::Pass(pass) => &pass.rule,
+        }
+    }
+
+    /// What the rule says of the exchange, should there be one.
+    pub fn matched(&self, head: &Head) -> Matched {
+        Matched::of(self.rule(), head)
+    }
+}
+
+impl Query {
+    /// What the rule says of the exchange that fills this key.
+    pub fn matched(&self, head: &Head) -> Matched {
+        Matched::of(&self.rule, head)
+    }
+}
+
+impl Pass {
+    /// What the rule says of the exchange.
+    pub fn matched(&self, head: &Head) -> Matched {
+        Matched::of(&self.rule, head)
+    }
+}
+
+impl Matched {
+    fn of(rule: &Arc<Rule>, head: &Head) -> Matched {
+        let path = path::normalised(head.path());
+        let values = Values {
+            head,
+            captures: rule.pattern.captures(&path),
+        };
+        Matched {
+            rule: Arc::clone(rule),
+            uri: head.absolute_uri(),
+            tags: rule.tags.iter().map(|tag| tag.tag(&values)).collect(),
+            increments: rule
+                .increments
+                .iter()
+                .flat_map(|increments| increments.rendered(&values))
+                .collect(),
+        }
+    }
+
+    /// The tags of the cache itself: everything, the rule if one matched, the URI (design.md §4).
+    pub fn implicit_tags(&self) -> Vec<Tag> {
+        let rule = self.rule.id.as_deref().map(Tag::rule);
+        [Tag::all()]
+            .into_iter()
+            .chain(rule)
+            .chain([Tag::uri(&self.uri)])
+            .collect()
+    }
+}

@@ -1,0 +1,469 @@
+use super::*;
+use crate::model::outcome::{Bypass, Forward};
+use http::Method;
+use proptest::prelude::*;
+
+fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Head {
+    let mut request = http::Request::builder()
+        .method(method)
+        .uri(target)
+        .header("host", "shop.example");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    Head::new(request.body(()).unwrap().into_parts().0, "http").unwrap()
+}
+
+fn get(target: &str) -> Head {
+    head("GET", target, &[])
+}
+
+/// Rules out of the lines of one rule each, in flow style.
+fn rules(rules: &[&str]) -> RuleSet {
+    let text: String = rules.iter().map(|rule| format!("  - {rule}\n")).collect();
+    let files = [("rules.yaml".to_owned(), format!("rules:\n{text}"))];
+    RuleSet::compile("test", &files, &Defaults::default()).unwrap()
+}
+
+fn key(rules: &RuleSet, head: &Head) -> crate::model::key::BaseKey {
+    match rules.plan(head) {
+        Plan::Lookup(query) => query.base,
+        Plan::Pass(pass) => panic!("passed: {:?}", pass.why),
+    }
+}
+
+#[test]
+fn what_is_not_looked_up_says_why() {
+    let rules = rules(&[
+        "{ match: { path: /never }, cache: false }",
+        "{ match: { path: /mine }, vary_on: { headers: [Authorization] } }",
+        "{ match: { path: /ours }, group: '{header.authorization}' }",
+    ]);
+    let bypass = |why| Some(Forward::Bypass(why));
+    let upgrade = [
+        ("connection", "keep-alive, Upgrade"),
+        ("upgrade", "websocket"),
+    ];
+    let h2c = [
+        ("connection", "Upgrade, HTTP2-Settings"),
+        ("upgrade", "h2c"),
+    ];
+    let token = [("authorization", "t1")];
+    for (name, head, expected) in [
+        ("GET", get("/a"), None),
+        ("HEAD", head("HEAD", "/a", &[]), None),
+        ("POST", head("POST", "/a", &[]), Some(Forward::Method)),
+        ("unknown", head("BREW", "/a", &[]), Some(Forward::Method)),
+        (
+            "CONNECT",
+            head("CONNECT", "a:443", &[]),
+            Some(Forward::Method),
+        ),
+        ("by rule", get("/never"), bypass(Bypass::Rule)),
+        (
+            "upgrade",
+            head("GET", "/a", &upgrade),
+            bypass(Bypass::Upgrade),
+        ),
+        ("upgrade alone", head("GET", "/a", &upgrade[1..]), None),
+        ("h2c", head("GET", "/a", &h2c), None),
+        (
+            "body",
+            head("GET", "/a", &[("content-length", "3")]),
+            bypass(Bypass::RequestBody),
+        ),
+        (
+            "empty body",
+            head("GET", "/a", &[("content-length", "0")]),
+            None,
+        ),
+        (
+            "chunked",
+            head("GET", "/a", &[("transfer-encoding", "chunked")]),
+            bypass(Bypass::RequestBody),
+        ),
+        (
+            "credentials",
+            head("GET", "/a", &token),
+            bypass(Bypass::Authorization),
+        ),
+        ("keyed credentials", head("GET", "/mine", &token), None),
+        ("grouped credentials", head("GET", "/ours", &token), None),
+        ("cookie", head("GET", "/a", &[("cookie", "sid=1")]), None),
+        ("range", head("GET", "/a", &[("range", "bytes=0-1")]), None),
+    ] {
+        let why = match rules.plan(&head) {
+            Plan::Lookup(_) => None,
+            Plan::Pass(pass) => Some(pass.why),
+        };
+        assert_eq!(why, expected, "{name}");
+    }
+}
+
+#[test]
+fn k29_the_first_rule_that_matches_wins() {
+    let rules = rules(&[
+        "{ id: hosts, match: { hosts: ['*.shop.example'] } }",
+        "{ id: writes, match: { methods: [POST], path: /a } }",
+        r"{ id: number, match: { path: '/(?P<n>\d+)' } }",
+        "{ id: one, match: { path: /1 } }",
+        "{ id: glob, match: { path: /users/*/profile } }",
+    ]);
+    for (head, expected) in [
+        (head("GET", "http://a.shop.example/1", &[]), Some("hosts")),
+        (get("http://evilshop.example/a"), None),
+        (head("POST", "/a", &[]), Some("writes")),
+        (get("/a"), None),
+        (get("/1"), Some("number")),
+        (get("/x/../1?q=1"), Some("number")),
+        (get("/%31"), None),
+        (get("/users/a%2Fb/profile"), Some("glob")),
+    ] {
+        let plan = rules.plan(&head);
+        assert_eq!(
+            plan.rule().id.as_deref(),
+            expected,
+            "{}",
+            head.absolute_uri()
+        );
+    }
+}
+
+#[test]
+fn requests_share_a_key_or_do_not() {
+    let cookies = "{ match: { path: /c }, vary_on: { cookies: [sid] } }";
+    let headers = "{ match: { path: /h }, vary_on: { headers: [X-Device] } }";
+    let captures = r"{ match: { path: '/u/(?P<id>[^/]+)' }, vary_on: { captures: [id] } }";
+    let optional = "{ match: { path: '/o(/(?P<page>[^/]*))?' }, vary_on: { captures: [page] } }";
+    let group = "{ match: { path: /g }, group: '{query.p}', vary_on: { query: { mode: none } } }";
+    let hostless = "{ match: { path: /s }, vary_on: { host: false } }";
+    let device = |value| head("GET", "/h", &[("x-device", value)]);
+    let sid = |cookie| head("GET", "/c", &[("cookie", cookie)]);
+    let rules = rules(&[cookies, headers, captures, optional, group, hostless]);
+    for (name, one, other, shared) in [
+        ("HEAD from GET", get("/x"), head("HEAD", "/x", &[]), true),
+        ("host", get("/x"), get("http://b.example/x"), false),
+        (
+            "host, if it does not matter",
+            get("/s"),
+            get("http://b.example/s"),
+            true,
+        ),
+        ("x5 encoded slash", get("/a%2Fb"), get("/a/b"), false),
+        ("x5 dot segments", get("/a/../b"), get("/b"), false),
+        ("l07 empty query", get("/x"), get("/x?"), false),
+        ("l07 no value, empty", get("/x?a"), get("/x?a="), false),
+        ("k7 order", get("/x?y=1&x=1"), get("/x?x=1&y=1"), true),
+        ("k8 zero, null", get("/x?a=0"), get("/x?a=null"), false),
+        ("k17 glued", get("/x?a=1_b_2"), get("/x?a=1&b=2"), false),
+        ("cookie", sid("sid=1"), sid("sid=2"), false),
+        ("other cookie", sid("a=1; sid=1"), sid("sid=1; a=2"), true),
+        ("no cookie, empty", get("/c"), sid("sid="), false),
+        ("two cookies", sid("sid=1"), sid("sid=1; sid=2"), false),
+        (
+            "quoted cookies",
+            sid("sid=\"a;b\""),
+            sid("sid=\"a;c\""),
+            false,
+        ),
+        ("bare cookie", get("/c"), sid("sid"), false),
+        ("header", device("a"), device("b"), false),
+        ("no header, empty", get("/h"), device(""), false),
+        (
+            "header lines",
+            head("GET", "/h", &[("x-device", "a"), ("x-device", "b")]),
+            device("a, b"),
+            false,
+        ),
+        (
+            "other header",
+            head("GET", "/h", &[("x-other", "a")]),
+            get("/h"),
+            true,
+        ),
+        ("capture", get("/u/1"), get("/u/2"), false),
+        ("capture as sent", get("/u/a%2Fb"), get("/u/a%2fb"), false),
+        (
+            "capture of a path with dots",
+            get("/u/1"),
+            get("/u/../u/1"),
+            false,
+        ),
+        ("capture absent, empty", get("/o"), get("/o/"), false),
+        ("group", get("/g?p=w"), get("/g?p=m"), false),
+        ("group absent, empty", get("/g"), get("/g?p="), false),
+        ("group given twice", get("/g?p=w"), get("/g?p=w&p=m"), false),
+        ("not in the group", get("/g?p=w"), get("/g?p=w&q=1"), true),
+    ] {
+        assert_eq!(key(&rules, &one) == key(&rules, &other), shared, "{name}");
+    }
+}
+
+#[test]
+fn k10_to_k13_names_versions_groups_and_namespaces_are_in_the_key() {
+    let named = |more: &str| rules(&[&format!("{{ id: a, match: {{ path: /x }}{more} }}")]);
+    let base = key(&named(""), &get("/x"));
+    for (name, other, shared) in [
+        ("the same again", named(""), true),
+        ("the id is the key name", named(", key_name: a"), true),
+        ("key name", named(", key_name: b"), false),
+        ("version", named(", version: v1"), false),
+        ("empty version", named(", version: ''"), false),
+        ("constant group", named(", group: w"), false),
+        ("tags do not matter", named(", tags: [T], ttl: 1h"), true),
+        ("no rule", RuleSet::none("test"), false),
+    ] {
+        assert_eq!(key(&other, &get("/x")) == base, shared, "{name}");
+    }
+    let (a, b) = (RuleSet::none("a"), RuleSet::none("b"));
+    assert_ne!(key(&a, &get("/x")), key(&b, &get("/x")));
+}
+
+#[test]
+fn rules_with_one_key_name_share_entries() {
+    let rules = rules(&[
+        r"{ id: a, key_name: user, match: { path: '/a/(?P<id>\d+)' }, vary_on: { captures: [id] } }",
+        r"{ id: b, key_name: user, match: { path: '/b/(?P<id>\d+)' }, vary_on: { captures: [id] } }",
+    ]);
+    assert_eq!(key(&rules, &get("/a/1")), key(&rules, &get("/b/1")));
+    assert_ne!(key(&rules, &get("/a/1")), key(&rules, &get("/b/2")));
+}
+
+#[test]
+fn tags_are_rendered_and_never_become_global() {
+    let tags = |template: &str, head: &Head| {
+        let rule = format!("{{ match: {{ path: '/u/(?P<id>[^/]*)' }}, tags: ['{template}'] }}");
+        let matched = rules(&[&rule]).plan(head).matched(head);
+        matched
+            .tags
+            .map(|tags| {
+                tags.iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
+            .map_err(|missing| missing.to_string())
+    };
+    let cookie = head("GET", "/u/1", &[("cookie", "a=b"), ("x-org", "5")]);
+    let missing = |placeholder: &str, template: &str| {
+        Err(format!(
+            "`{{{placeholder}}}` of `{template}` has no value in this request"
+        ))
+    };
+    for (template, head, expected) in [
+        ("Dashboard", get("/u/1"), Ok("Dashboard".to_owned())),
+        ("User:{id}", get("/u/42"), Ok("User:42".to_owned())),
+        ("User:{id}", get("/u/a%2Cb"), Ok("User:a%2Cb".to_owned())),
+        ("User:{id}", get("/u/%252C"), Ok("User:%252C".to_owned())),
+        ("User:{id}", get("/u/"), Ok("User:".to_owned())),
+        ("User:{id}", get("/u/%FF"), Ok("User:%25FF".to_owned())),
+        (
+            "U:{id}:R:{query.r}",
+            get("/u/1?r=a+b"),
+            Ok("U:1:R:a%20b".to_owned()),
+        ),
+        ("Role:{query.r}", get("/u/1?r="), Ok("Role:".to_owned())),
+        (
+            "Role:{query.r}",
+            get("/u/1"),
+            missing("query.r", "Role:{query.r}"),
+        ),
+        (
+            "C:{cookie.a}:{header.X-Org}",
+            cookie,
+            Ok("C:b:5".to_owned()),
+        ),
+        (
+            "C:{cookie.a}",
+            get("/u/1"),
+            missing("cookie.a", "C:{cookie.a}"),
+        ),
+        (
+            "H:{header.X-Org}",
+            get("/u/1"),
+            missing("header.x-org", "H:{header.X-Org}"),
+        ),
+        (
+            "{host}:{method}",
+            get("/u/1"),
+            Ok("shop.example:GET".to_owned()),
+        ),
+        ("{id}", get("/u/"), missing("id", "{id}")),
+        ("{id}", get("/u/~all"), missing("id", "{id}")),
+    ] {
+        assert_eq!(tags(template, &head), expected, "{template}");
+    }
+}
+
+#[test]
+fn an_increment_without_a_value_does_not_hold_back_the_others() {
+    let rules = rules(&[
+        r"{ match: { methods: [POST], path: '/u/(?P<id>\d+)' }, increments: [{ tags: ['User:{id}', 'R:{query.r}', list], on_status: [2xx, '404'] }] }",
+    ]);
+    let post = head("POST", "/u/42", &[]);
+    let increments = rules.plan(&post).matched(&post).increments;
+    let told: Vec<_> = increments
+        .iter()
+        .map(|it| match &it.increments {
+            Ok(found) => found
+                .iter()
+                .map(|it| it.tag.to_string())
+                .collect::<Vec<_>>()
+                .join(" "),
+            Err(missing) => missing.to_string(),
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "User:42 list",
+            "`{query.r}` of `R:{query.r}` has no value in this request"
+        ]
+    );
+    assert!(
+        increments[0]
+            .on_status
+            .contains(http::StatusCode::NOT_FOUND)
+    );
+    assert!(!increments[0].on_status.contains(http::StatusCode::FOUND));
+}
+
+#[test]
+fn the_cache_has_tags_of_its_own() {
+    let rules = rules(&["{ id: x, match: { path: /x } }"]);
+    let of = |target| {
+        let head = get(target);
+        let tags = rules.plan(&head).matched(&head).implicit_tags();
+        tags.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of("/x?a=1"),
+        ["~all", "~rule:x", "~uri:http://shop.example/x?a=1"]
+    );
+    assert_eq!(of("/y"), ["~all", "~uri:http://shop.example/y"]);
+}
+
+#[test]
+fn defaults_hold_where_a_rule_says_nothing() {
+    let written = crate::yaml::read::<source::Defaults>(
+        "tagalong.yaml",
+        "{ match: { methods: [GET, POST] }, cache: false, version: v1, group: '{query.g}', ttl: 60s, max_ttl: 1h, tags: [All], vary_on: { host: false, query: { mode: none }, headers: [X-A], cookies: [sid] } }",
+        &|_| false,
+    );
+    let (defaults, mistakes) = Defaults::compile("tagalong.yaml", written.value.unwrap());
+    assert_eq!(mistakes, []);
+    let text = "rules: [{ id: bare }, { id: own, cache: true, ttl: 1s, tags: [], vary_on: { host: true, query: { sort: false }, cookies: [] } }]";
+    let files = [("r.yaml".to_owned(), text.to_owned())];
+    let rules = RuleSet::compile("test", &files, &defaults).unwrap();
+    let [bare, own] = rules.rules() else {
+        panic!("two rules");
+    };
+    assert_eq!(
+        (bare.cache, bare.ttl, bare.max_ttl),
+        (
+            false,
+            Some(Duration::from_secs(60)),
+            Duration::from_secs(3600)
+        )
+    );
+    assert_eq!(bare.pattern.methods, [Method::GET, Method::POST]);
+    assert!(bare.keys_on_cookie && !own.keys_on_cookie && own.cache && own.fields.host);
+    assert_eq!((bare.tags.len(), own.tags.len()), (1, 0));
+    assert_eq!(own.ttl, Some(Duration::from_secs(1)));
+    assert_eq!(
+        (own.fields.query.mode, own.fields.query.sort),
+        (source::QueryMode::None, false)
+    );
+    assert_eq!(own.fields.headers.len(), 1);
+    assert!(
+        rules.unmatched.cache,
+        "what no rule matches follows RFC 9111 alone"
+    );
+}
+
+/// What a request says, as far as the rule of the next property keys on it.
+fn keyed(head: &Head) -> impl PartialEq + use<> {
+    let pieces: Vec<String> = query::pieces_of(head.query(), "a")
+        .map(str::to_owned)
+        .collect();
+    let device: Vec<_> = head.headers().get_all("x-device").iter().cloned().collect();
+    let sid: Vec<Vec<u8>> = cookies::values_of(head.headers(), "sid")
+        .map(<[u8]>::to_vec)
+        .collect();
+    (
+        head.host.clone(),
+        head.path().to_owned(),
+        pieces,
+        device,
+        sid,
+    )
+}
+
+fn any_head() -> impl Strategy<Value = Head> {
+    let target = "/(a|b|/|%2F|\\.\\.|%2e){0,4}(\\?(a|b|=|&|1){0,6})?";
+    let device = proptest::collection::vec("[ab,]{0,2}", 0..3);
+    let cookie = proptest::option::of("(sid|a|=1|=2|; ){0,5}");
+    (target, device, cookie, "[ab]\\.example").prop_map(|(target, device, cookie, host)| {
+        let mut request = http::Request::builder().uri(target).header("host", host);
+        for value in device {
+            request = request.header("x-device", value);
+        }
+        if let Some(cookie) = cookie {
+            request = request.header("cookie", cookie);
+        }
+        Head::new(request.body(()).unwrap().into_parts().0, "http").unwrap()
+    })
+}
+
+proptest! {
+    #[test]
+    fn l07_requests_share_a_key_only_if_their_keyed_fields_are_equal(one in any_head(), other in any_head()) {
+        let rules = rules(&["{ id: r, vary_on: { query: { mode: allow, params: [{ name: a }] }, headers: [X-Device], cookies: [sid] } }"]);
+        if key(&rules, &one) == key(&rules, &other) {
+            prop_assert!(keyed(&one) == keyed(&other));
+        }
+        let again = one.clone();
+        prop_assert_eq!(key(&rules, &one), key(&rules, &again));
+    }
+
+    #[test]
+    fn no_request_stops_a_plan(
+        target in proptest::collection::vec(any::<u8>(), 0..40),
+        value in proptest::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let target = [b"/", &*target].concat();
+        let request = http::Request::builder().uri(&*target).header("host", "a").header("cookie", &*value).header("x-a", &*value);
+        if let Ok(request) = request.body(()) {
+            let head = Head::new(request.into_parts().0, "http").unwrap();
+            let rules = rules(&[
+                "{ id: r, match: { path: '/(?P<p>.*)' }, group: '{p}{query.a}{cookie.c}', tags: ['{p}:{header.x-a}', '{cookie.c}'], vary_on: { captures: [p], headers: [x-a], cookies: [c], query: { drop: ['u*'] } } }",
+            ]);
+            let plan = rules.plan(&head);
+            prop_assert!(!plan.explain(&head).to_string().is_empty());
+        }
+    }
+
+    #[test]
+    fn no_file_stops_the_compiler(cut in 0usize..600, at in 0usize..600, junk in "[ -~\\n]{0,4}") {
+        let text = r#"rules:
+  - id: user-profile
+    match: { hosts: ["*.shop.example"], methods: [GET], path: '/users/(?P<user_id>\d+)/profile' }
+    key_name: user_profile
+    group: "{query.period}"
+    vary_on:
+      captures: [user_id]
+      query: { mode: allow, params: [{ name: filter_type, default: "all" }], drop: ["utm_*"] }
+      headers: [X-Device]
+      cookies: [sessionid]
+    tags: ["Dashboard", "User:{user_id}"]
+    ttl: 1h
+    increments: [{ tags: ["User:{user_id}"], on_status: ["2xx"] }]
+"#;
+        let mut text = text[..text.floor_char_boundary(cut.min(text.len()))].to_owned();
+        text.insert_str(at.min(text.len()), &junk);
+        let files = [("r.yaml".to_owned(), text)];
+        if let Err(mistakes) = RuleSet::compile("test", &files, &Defaults::default()) {
+            prop_assert!(!mistakes.is_empty());
+        }
+    }
+}

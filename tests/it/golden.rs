@@ -1,0 +1,134 @@
+//! Golden files: rules and a request to a plan, wrong files to their mistakes; both as text.
+//!
+//! A file holds sections that begin with `=== name`. The last one is what is promised; with the environment variable
+//! `BLESS` set the tests write it instead of comparing, and the difference is read in the review.
+
+#![cfg(test)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tagalong::config;
+use tagalong::model::mistake::Mistake;
+use tagalong::model::request::Head;
+use tagalong::rules::{Defaults, RuleSet};
+
+#[test]
+fn requests_are_planned_as_promised() {
+    let files = each("plans", |sections| {
+        let rules = [(
+            "rules.yaml".to_owned(),
+            section(sections, "rules").to_owned(),
+        )];
+        let rules = RuleSet::compile("shop", &rules, &Defaults::default()).unwrap();
+        let head = request(section(sections, "request"));
+        rules.plan(&head).explain(&head).to_string()
+    });
+    assert!(files >= 15, "{files} golden plans");
+}
+
+#[test]
+fn mistakes_are_told_as_promised() {
+    each("mistakes", |sections| {
+        let mistakes = match sections.first() {
+            Some((name, text)) if name == "tagalong.yaml" => {
+                config::compile(name, text, &NoOutside).map(|_| ())
+            }
+            _ => {
+                let files: Vec<_> = sections
+                    .iter()
+                    .filter(|(name, _)| name.ends_with(".yaml"))
+                    .cloned()
+                    .collect();
+                RuleSet::compile("shop", &files, &Defaults::default()).map(|_| ())
+            }
+        };
+        let mistakes = mistakes.unwrap_err();
+        mistakes
+            .iter()
+            .map(|mistake| format!("{mistake}\n"))
+            .collect()
+    });
+}
+
+/// An environment without anything.
+struct NoOutside;
+
+impl config::Outside for NoOutside {
+    fn variable(&self, name: &str) -> Result<String, String> {
+        Err(format!("the environment variable `{name}` is not set"))
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        Err(format!("`{path}` cannot be read"))
+    }
+
+    fn rules(&self, _: &str) -> Result<Option<Vec<(String, String)>>, Vec<Mistake>> {
+        Ok(None)
+    }
+}
+
+type Sections = Vec<(String, String)>;
+
+/// Compares the last section of each file in a folder with what `made` makes of the others; how many files there are.
+fn each(folder: &str, made: impl Fn(&Sections) -> String) -> usize {
+    let bless = option_env!("BLESS").is_some();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(folder);
+    let mut paths: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    let mut wrong = String::new();
+    for path in &paths {
+        let text = fs::read_to_string(path).unwrap();
+        let (given, promised) = text
+            .rsplit_once("=== expected\n")
+            .unwrap_or_else(|| panic!("{} has no `=== expected`", path.display()));
+        let made = made(&sections(given));
+        if bless {
+            fs::write(path, format!("{given}=== expected\n{made}")).unwrap();
+        } else if made != promised {
+            wrong.push_str(&format!(
+                "{}\n--- promised\n{promised}--- found\n{made}\n",
+                path.display()
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    paths.len()
+}
+
+fn sections(text: &str) -> Sections {
+    text.split("=== ")
+        .skip(1)
+        .map(|section| {
+            let (name, body) = section.split_once('\n').unwrap_or((section, ""));
+            (name.to_owned(), body.to_owned())
+        })
+        .collect()
+}
+
+fn section<'s>(sections: &'s Sections, name: &str) -> &'s str {
+    let found = sections.iter().find(|(other, _)| other == name);
+    &found.unwrap_or_else(|| panic!("no section {name}")).1
+}
+
+/// A head as it stands on the wire, `Host: shop.example` unless another is given.
+fn request(text: &str) -> Head {
+    let mut lines = text.lines();
+    let (method, target) = lines.next().unwrap().split_once(' ').unwrap();
+    let mut request = http::Request::builder().method(method).uri(target);
+    let mut host = false;
+    for line in lines.filter(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(": ").unwrap();
+        host |= name.eq_ignore_ascii_case("host");
+        request = request.header(name, value);
+    }
+    if !host {
+        request = request.header("host", "shop.example");
+    }
+    Head::new(request.body(()).unwrap().into_parts().0, "http").unwrap()
+}
