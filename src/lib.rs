@@ -6,6 +6,7 @@ pub mod clock;
 pub mod dialects;
 pub mod fetch;
 pub mod config;
+pub mod demo;
 pub mod model;
 pub mod policy;
 pub mod proxy;

@@ -1,0 +1,48 @@
+# The two commands: `make run` and `make test`. Both first install what is missing (scripts/setup.sh).
+
+CARGO ?= cargo
+SCRIPTS = scripts/setup.sh .ci/run
+
+.PHONY: help run test bench bench-peers fmt clippy unit doc shell setup setup-test
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+run: setup ## build, start a small shop with Tagalong in front, print three curl lines to try
+	$(CARGO) run --locked -- demo
+
+test: fmt clippy unit doc shell ## everything that must hold: format, lints, all tests, docs, scripts
+
+bench: setup ## the benches of this package (criterion)
+	$(CARGO) bench --locked
+
+bench-peers: setup ## server CPU per hit beside nginx and a bare hyper server
+	python3 benches/peers/run.py
+
+# The steps of `make test`, each on its own if you like.
+
+fmt: setup-test ## is the code formatted?
+	@echo "== format"
+	$(CARGO) fmt --all --check
+
+clippy: setup-test ## lints, warnings denied
+	@echo "== lints"
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+unit: setup-test ## all tests
+	@echo "== tests"
+	$(CARGO) test --locked
+
+doc: setup-test ## documentation, warnings denied
+	@echo "== docs"
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+shell: setup-test ## shellcheck
+	@echo "== scripts"
+	shellcheck $(SCRIPTS)
+
+setup:
+	@scripts/setup.sh
+
+setup-test:
+	@scripts/setup.sh test

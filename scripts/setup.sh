@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Installs what building Tagalong needs and this machine lacks; with `test`, what the tests need as well.
+# Quick and silent where nothing is missing. Installs through apt as root or with passwordless sudo; anywhere else it
+# says in one line what to install.
+set -euo pipefail
+
+missing=()
+need() { # need <Debian package> <command that succeeds once it is there>
+    "${@:2}" >/dev/null 2>&1 || missing+=("$1")
+}
+
+need cmake command -v cmake # zlib-ng, which Pingora compresses with
+need gcc command -v cc      # the same, and ring
+need libc6-dev test -e /usr/include/stdio.h
+if [[ ${1-} == test ]]; then
+    need curl command -v curl # the three lines of the demo are run as printed
+    need redis-server command -v redis-server
+    need python3 command -v python3 # the walk in front of Datasette
+    need python3-venv python3 -c 'import ensurepip, venv'
+    need shellcheck command -v shellcheck
+fi
+
+if ! command -v cargo >/dev/null 2>&1; then
+    echo "tagalong: Rust is missing; install it from https://rustup.rs and run this again" >&2
+    exit 1
+fi
+# rustup installs the version of rust-toolchain.toml by itself; another cargo does not read that file.
+wanted=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$(dirname "$0")/../rust-toolchain.toml")
+if ! command -v rustup >/dev/null 2>&1 && ! rustc --version | grep -qF " $wanted "; then
+    echo "tagalong: Rust $wanted is needed, found $(rustc --version); rustup (https://rustup.rs) brings it by itself" >&2
+    exit 1
+fi
+
+((${#missing[@]} == 0)) && exit 0
+
+as_root=()
+if ((EUID != 0)); then
+    as_root=(sudo -n)
+fi
+if ! command -v apt-get >/dev/null 2>&1 || ! "${as_root[@]}" true 2>/dev/null; then
+    echo "tagalong: please install ${missing[*]} (on Debian: sudo apt-get install ${missing[*]}) and run this again" >&2
+    exit 1
+fi
+
+echo "tagalong: installing ${missing[*]}" >&2
+install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends)
+# The package lists of a fresh machine are empty; those of others are new enough more often than not.
+if ! "${install[@]}" "${missing[@]}" >/dev/null 2>&1; then
+    "${as_root[@]}" apt-get update -q >/dev/null
+    "${install[@]}" "${missing[@]}" >/dev/null
+fi

@@ -1,0 +1,129 @@
+//! The command line: arguments in, text and an exit code out. Decides nothing about caching; it reads the files through
+//! `config`, and what it prints comes from the parts it asks.
+//!
+//! Exit codes: 0 done, 1 could not, 2 usage or bad files.
+
+mod check;
+mod demo;
+mod explain;
+mod files;
+mod schema;
+mod serve;
+mod stop;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::model::mistake::Mistake;
+
+/// A sidecar HTTP cache that forgets exactly the right responses: the app tags what it answers, and says by a response
+/// header what has changed.
+#[derive(Debug, Parser)]
+#[command(name = "tagalong", version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Demo(demo::Demo),
+    Check(check::Check),
+    Explain(explain::Explain),
+    Schema(schema::Schema),
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+enum Failure {
+    /// What is wrong with the files: exit code 2.
+    Mistakes(Vec<Mistake>),
+    /// Anything else: exit code 1.
+    Could(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure::Could(error.into())
+    }
+}
+
+/// Does what the arguments of this process ask for.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse(); // ends the process with 2 on wrong usage
+    let mut out = io::stdout();
+    let done = match arguments.command {
+        Command::Serve(serve) => serve.run(&mut out),
+        Command::Demo(demo) => demo.run(&mut out),
+        Command::Check(check) => check.run(&mut out),
+        Command::Explain(explain) => explain.run(&mut out),
+        Command::Schema(schema) => schema.run(&mut out),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(&mut io::stderr().lock()),
+    }
+}
+
+impl Failure {
+    /// One line per mistake or cause; the exit code. Where nobody reads them, the code still tells.
+    fn report(&self, err: &mut impl Write) -> ExitCode {
+        match self {
+            Failure::Mistakes(mistakes) => {
+                for mistake in mistakes {
+                    writeln!(err, "{mistake}").ok();
+                }
+                ExitCode::from(2)
+            }
+            Failure::Could(error) => {
+                let mut causes = error.chain();
+                if let Some(cause) = causes.next() {
+                    writeln!(err, "tagalong: {cause}").ok();
+                }
+                for cause in causes {
+                    writeln!(err, "  because: {cause}").ok();
+                }
+                ExitCode::from(1)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn each_mistake_and_each_cause_has_its_line() {
+        let mistakes = Failure::Mistakes(
+            ["one", "two"]
+                .map(|message| Mistake {
+                    file: "rules/a.yaml".into(),
+                    place: None,
+                    message: message.into(),
+                })
+                .into(),
+        );
+        let could = Failure::Could(anyhow::anyhow!("address in use").context("could not listen"));
+        for (failure, expected) in [
+            (mistakes, "rules/a.yaml: one\nrules/a.yaml: two\n"),
+            (
+                could,
+                "tagalong: could not listen\n  because: address in use\n",
+            ),
+        ] {
+            let mut said = Vec::new();
+            failure.report(&mut said);
+            assert_eq!(String::from_utf8(said).unwrap(), expected);
+        }
+    }
+}

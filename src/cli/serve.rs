@@ -1,0 +1,62 @@
+//! `tagalong serve`: runs the sidecar until it is asked to stop.
+
+use std::io::Write;
+
+use clap::Args;
+
+use crate::app::App;
+use crate::cli::Failure;
+use crate::cli::files::Files;
+use crate::cli::stop::Stop;
+use crate::config::Instead;
+use crate::config::Listen;
+use crate::config::Target;
+
+/// Run the sidecar in front of an app.
+///
+/// SIGTERM or Ctrl-C stops accepting and finishes what runs, within `drain` of the configuration; a second one ends at once.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    files: Files,
+    /// The app behind: http://, https://, h2c:// or unix:/path [default: http://127.0.0.1:8000].
+    #[arg(long, value_name = "URL")]
+    upstream: Option<Target>,
+    /// Where to listen: ADDR:PORT or unix:/path; may be given several times [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<Listen>,
+}
+
+impl Serve {
+    pub(super) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
+        let config = self.files.read_with(Instead {
+            upstream: self.upstream,
+            listen: self.listen,
+            ..Instead::default()
+        })?;
+        let behind = config.upstream.target.to_string();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
+        let ended = runtime.block_on(async {
+            let mut stop = Stop::listen()?;
+            let app = App::start(config, Default::default()).await?;
+            for address in app.addresses() {
+                writeln!(
+                    out,
+                    "tagalong: listening on {address}, in front of {behind}"
+                )?;
+            }
+            out.flush()?;
+            stop.asked().await;
+            writeln!(
+                out,
+                "tagalong: finishing what runs; a second signal ends at once"
+            )?;
+            stop.unless_asked_again(app.shutdown()).await?;
+            Ok(())
+        });
+        runtime.shutdown_background(); // what the second signal cuts off is not waited for
+        ended
+    }
+}

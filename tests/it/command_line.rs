@@ -1,0 +1,225 @@
+//! The command as scripts and people on call see it: what it prints, and its exit code.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+fn tagalong(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tagalong"))
+        .args(arguments)
+        .output()
+        .expect("tagalong starts")
+}
+
+/// A folder with these files.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
+    folder
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in Unicode")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+const SHOP: &str = r"
+rules:
+  - id: product
+    match: { path: '/products/(?P<id>\d+)' }
+    tags: ['product:{id}']
+    ttl: 1h
+";
+
+#[test]
+fn exit_codes_tell_usage_from_failure() {
+    let bad = folder(&[("bad.yaml", "rules: [{ id: 7x, colour: red }]")]);
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let occupied = occupied.local_addr().expect("its address").to_string();
+    let upstream = ["--upstream", "http://127.0.0.1:9"];
+    for (name, arguments, code) in [
+        ("no command", &[][..], 2),
+        ("unknown command", &["fly"], 2),
+        ("unknown flag", &["serve", "--fast"], 2),
+        ("version", &["--version"], 0),
+        ("help", &["serve", "--help"], 0),
+        ("not a URL", &["serve", "--upstream", "127.0.0.1:8000:x"], 2),
+        (
+            "not an address",
+            &["serve", upstream[0], upstream[1], "--listen", "here"],
+            2,
+        ),
+        (
+            "occupied",
+            &["serve", upstream[0], upstream[1], "--listen", &occupied],
+            1,
+        ),
+        (
+            "no such file",
+            &["check", "--config", "/nowhere/tagalong.yaml"],
+            2,
+        ),
+        ("no such folder", &["check", "--rules", "/nowhere"], 2),
+        (
+            "bad rules",
+            &[
+                "serve",
+                upstream[0],
+                upstream[1],
+                "--rules",
+                text(bad.path()),
+            ],
+            2,
+        ),
+        ("bad field", &["explain", "/a", "-H", "no colon"], 2),
+        ("bad scheme", &["explain", "ftp://a.example/"], 1),
+    ] {
+        let output = tagalong(arguments);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{name}: {}{}",
+            out(&output),
+            err(&output)
+        );
+    }
+}
+
+#[test]
+fn check_tells_every_mistake_of_every_file_at_once() {
+    let rules = folder(&[
+        (
+            "a.yaml",
+            "rules:\n  - id: a\n    colour: red\n    ttl: soon\n",
+        ),
+        (
+            "b.yaml",
+            "rules:\n  - id: a\n    match: { path: '/(' }\n  - id: b\n    tags: ['{nobody}']\n",
+        ),
+    ]);
+    let output = tagalong(&["check", "--rules", text(rules.path())]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = err(&output);
+    for place in [
+        "a.yaml:3:5:",
+        "a.yaml:4:10:",
+        "b.yaml:2:9:",
+        "b.yaml:3:",
+        "b.yaml:5:",
+    ] {
+        assert!(said.contains(place), "{place} is missing in\n{said}");
+    }
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+#[test]
+fn check_tells_machines_too() {
+    let bad = folder(&[("a.yaml", "rules:\n  - id: a\n    ttl: soon\n")]);
+    let good = folder(&[("shop.yaml", SHOP)]);
+    let checked = |rules: &TempDir| {
+        let output = tagalong(&["check", "--json", "--rules", text(rules.path())]);
+        let json: serde_json::Value = serde_json::from_str(&out(&output)).expect("JSON");
+        (output.status.code(), json)
+    };
+    let (code, json) = checked(&bad);
+    assert_eq!(code, Some(2));
+    let mistake = &json["mistakes"][0];
+    assert!(
+        mistake["file"]
+            .as_str()
+            .is_some_and(|file| file.ends_with("a.yaml")),
+        "{json}"
+    );
+    assert_eq!(
+        (&mistake["line"], &mistake["column"]),
+        (&3.into(), &10.into()),
+        "{json}"
+    );
+    let (code, json) = checked(&good);
+    assert_eq!(code, Some(0));
+    assert_eq!(json["rules"][0]["id"], "product", "{json}");
+}
+
+#[test]
+fn check_sums_up_what_is_in_force() {
+    let rules = folder(&[("shop.yaml", SHOP)]);
+    let output = tagalong(&["check", "--rules", text(rules.path())]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let said = out(&output);
+    assert!(
+        said.contains("product") && said.contains("1 rule"),
+        "{said}"
+    );
+}
+
+#[test]
+fn explain_prints_the_plan_of_a_request() {
+    let rules = folder(&[("shop.yaml", SHOP)]);
+    let explain = |arguments: &[&str]| {
+        let output = tagalong(&[&["explain", "--rules", text(rules.path())], arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        out(&output)
+    };
+    let plan = explain(&["http://shop.example/products/42"]);
+    for part in ["product", "product:42", "shop.example", "/products/42"] {
+        assert!(plan.contains(part), "{part} is missing in\n{plan}");
+    }
+    let plan = explain(&["-H", "Authorization: Bearer x", "/products/42"]);
+    assert!(
+        plan.contains("authorization") && !plan.contains("Bearer"),
+        "{plan}"
+    );
+    let plan = explain(&["--json", "/products/42"]);
+    let json: serde_json::Value = serde_json::from_str(&plan).expect("JSON");
+    assert_eq!(json["rule"], "product", "{plan}");
+}
+
+#[test]
+fn schemas_are_json_schemas() {
+    for kind in ["config", "rules"] {
+        let output = tagalong(&["schema", kind]);
+        let schema: serde_json::Value = serde_json::from_str(&out(&output)).expect("JSON");
+        assert!(
+            schema["$schema"].is_string() && schema["properties"].is_object(),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn serve_says_where_and_ends_well_when_asked() {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_tagalong"))
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--upstream",
+            "http://127.0.0.1:9",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("tagalong starts");
+    let said = process.stdout.take().expect("it is piped");
+    let mut said = BufReader::new(said).lines().map_while(Result::ok);
+    let first = said.next().unwrap_or_default();
+    assert!(
+        first.contains("listening on 127.0.0.1:") && first.contains("127.0.0.1:9"),
+        "{first}"
+    );
+    let asked = Command::new("sh")
+        .args(["-c", &format!("kill -TERM {}", process.id())])
+        .status();
+    assert!(asked.expect("there is a shell").success());
+    assert_eq!(process.wait().expect("it ends").code(), Some(0));
+}

@@ -1,0 +1,61 @@
+//! What the pages show works: each YAML block in README.md and docs/ that is a rule file or a configuration is checked by
+//! the command that they tell people to use.
+
+use std::path::Path;
+use std::process::Command;
+
+/// The fenced YAML blocks of a page, with the line each begins on.
+fn blocks(page: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut lines = page.lines().zip(1..);
+    while let Some((line, number)) = lines.next() {
+        if line == "```yaml" {
+            let inside = lines
+                .by_ref()
+                .map(|(line, _)| line)
+                .take_while(|line| *line != "```");
+            found.push((number, inside.map(|line| format!("{line}\n")).collect()));
+        }
+    }
+    found
+}
+
+/// The first key of a block.
+fn first_key(block: &str) -> &str {
+    let mut lines = block
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .next()
+        .and_then(|line| line.split(':').next())
+        .unwrap_or_default()
+}
+
+#[test]
+fn every_rule_file_and_configuration_shown_is_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut checked = 0;
+    for page in ["README.md", "docs/rules.md", "docs/headers.md"] {
+        let text = std::fs::read_to_string(root.join(page)).expect("the page is there");
+        for (line, block) in blocks(&text) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let rules = folder.path().join("rules");
+            std::fs::create_dir(&rules).expect("a folder");
+            let mut check = Command::new(env!("CARGO_BIN_EXE_tagalong"));
+            check.arg("check").env_remove("TAGALONG_DEBUG_SECRET");
+            if first_key(&block) == "rules" && block.contains("- id:") {
+                std::fs::write(rules.join("shown.yaml"), &block).expect("a file");
+                check.arg("--rules").arg(&rules);
+            } else {
+                let file = folder.path().join("tagalong.yaml");
+                std::fs::write(&file, &block).expect("a file");
+                check.arg("--config").arg(&file);
+            }
+            let output = check.output().expect("tagalong starts");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{page}:{line}\n{said}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 0, "the pages show no YAML any more");
+}
