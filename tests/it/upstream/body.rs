@@ -72,7 +72,7 @@ async fn a_body_that_is_not_whole_never_ends_clean() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_body_is_framed_by_what_it_is() {
     bounded(async {
         let origin = Origin::start().await;
@@ -193,7 +193,7 @@ async fn an_early_answer_to_an_endless_upload_is_delivered() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn both_directions_flow_at_once() {
     bounded(async {
         let origin = Origin::start().await;
@@ -334,6 +334,40 @@ async fn dropping_the_body_breaks_the_exchange_off() {
         };
         let client = async { drop(upstream.send(get("/")).await.unwrap()) };
         tokio::join!(app, client);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_cut_anywhere_is_never_whole() {
+    bounded(async {
+        let origin = Origin::start().await;
+        let mut config = origin.config();
+        config.retries = 0;
+        let upstream = Upstream::new(config);
+        for answer in [
+            "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\ntwelve bytes",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;x=y\r\nfour\r\n0B\r\nmore\r\nbytes\r\n0\r\nX: trailer\r\n\r\n",
+        ] {
+            for end in 0..=answer.len() {
+                let app = async {
+                    let mut app = origin.accept().await;
+                    app.head().await;
+                    // Byte by byte, so that every parser is left in the middle once.
+                    for byte in &answer.as_bytes()[..end] {
+                        app.write([*byte]).await;
+                    }
+                };
+                let client = async {
+                    match upstream.send(get("/")).await {
+                        Ok(response) => read(&mut response.into_body()).await.2.is_ok(),
+                        Err(_) => false,
+                    }
+                };
+                let ((), whole) = tokio::join!(app, client);
+                assert_eq!(whole, end == answer.len(), "cut after {:?}", &answer[..end]);
+            }
+        }
     })
     .await;
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_connection_serves_one_request_after_another() {
     bounded(async {
         let origin = Origin::start().await;
@@ -42,7 +42,7 @@ async fn a_connection_serves_one_request_after_another() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_request_that_met_a_dead_pooled_connection_is_repeated_if_that_is_safe() {
     bounded(async {
         for (method, repeated) in [
@@ -263,7 +263,7 @@ async fn a_connection_that_is_not_clean_is_not_used_again() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_head_may_be_all_there_is() {
     bounded(async {
         let origin = Origin::start().await;
@@ -333,7 +333,7 @@ async fn interim_responses_are_skipped_and_a_close_ends_an_old_body() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_unix_socket_is_as_good() {
     bounded(async {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,7 @@
 //! The exchange with the app, against origins scripted byte by byte.
+//!
+//! Tests that count on a connection being used again run on one thread: with several, Pingora's pool now and then
+//! throws a good connection away (the watcher of an idle connection may still hold it when it is asked for).
 
 mod body;
 mod head;

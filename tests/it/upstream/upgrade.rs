@@ -68,7 +68,7 @@ async fn an_upgraded_connection_carries_raw_bytes_both_ways() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_refused_upgrade_is_an_ordinary_response() {
     bounded(async {
         let origin = Origin::start().await;
