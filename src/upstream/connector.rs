@@ -61,7 +61,8 @@ pub(super) enum Need {
     Any,
     /// One not used before, where the pool allows to ask for it: the last one used was dead.
     Fresh,
-    /// HTTP/1.1: the request asks for another protocol (RFC 9110 §7.8).
+    /// HTTP/1.1 on a connection not used before: the request asks for another protocol (RFC 9110 §7.8), and is not
+    /// one to be repeated.
     Http1,
 }
 
@@ -171,6 +172,12 @@ struct AppPeer {
 /// Never connected to: [`Dial`] knows where the app is.
 const NOWHERE: SocketAddr = SocketAddr::Inet(InetAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
 
+/// The pool's key of the app's connections.
+const POOLED: u64 = 0;
+
+/// A key under which nothing is ever given back.
+const NEVER_POOLED: u64 = 1;
+
 impl AppPeer {
     fn new(target: Target, connect_timeout: Duration) -> AppPeer {
         let target = Arc::new(target);
@@ -198,23 +205,22 @@ impl AppPeer {
         AppPeer {
             target,
             options,
-            pool: 0,
+            pool: POOLED,
         }
     }
 
     fn for_need(&self, need: Need) -> Cow<'_, AppPeer> {
         match need {
-            Need::Fresh if self.target.protocol() == Protocol::Http1 => {
-                // Nothing is ever given back under this key. (HTTP/2 connections would be filed under it.)
-                Cow::Owned(AppPeer {
-                    pool: 1,
-                    ..self.clone()
-                })
-            }
+            // HTTP/2 connections are kept under the key they were made for, so theirs stays.
+            Need::Fresh if self.target.protocol() == Protocol::Http1 => Cow::Owned(AppPeer {
+                pool: NEVER_POOLED,
+                ..self.clone()
+            }),
             Need::Any | Need::Fresh => Cow::Borrowed(self),
             Need::Http1 => {
                 let mut peer = self.clone();
                 peer.options.alpn = ALPN::H1;
+                peer.pool = NEVER_POOLED;
                 Cow::Owned(peer)
             }
         }
