@@ -7,21 +7,23 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub use crate::proxy::Listening;
-
+use crate::cache;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dialects::Dialects;
+use crate::fetch;
 use crate::fetch::Fetch;
+use crate::proxy;
 use crate::proxy::BindError;
+use crate::proxy::Listen;
 use crate::proxy::Listeners;
 use crate::proxy::Proxy;
 use crate::upstream::Upstream;
 
 /// A running sidecar.
 pub struct App {
-    listening: Vec<Listening>,
+    listening: Vec<Listen>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     sweeping: JoinHandle<()>,
@@ -51,11 +53,41 @@ impl App {
         let listening = listeners.addresses();
         let drain = config.drain;
 
+        let limits = config.limits;
         let dialects = Arc::new(Dialects::new(config.dialects));
-        let cache = Cache::new(config.cache, clock.clone());
+        let sizes = cache::Config {
+            max_bytes: config.store.max_bytes,
+            max_object: limits.max_object,
+        };
+        let cache = Cache::new(sizes, clock.clone());
+        let storable = fetch::Limits {
+            max_object: limits.max_object,
+            tags: limits.tags,
+        };
         let upstream = Upstream::new(config.upstream);
-        let fetch = Fetch::new(upstream, cache.clone(), Arc::clone(&dialects), clock, config.fetch);
-        let proxy = Proxy::new(Arc::new(config.rules), cache.clone(), fetch.clone(), dialects, config.proxy);
+        let fetch = Fetch::new(
+            upstream,
+            cache.clone(),
+            Arc::clone(&dialects),
+            clock,
+            storable,
+        );
+        let faced = proxy::Config {
+            cache_status: config.cache_status,
+            access_log: config.log.access,
+            debug: config.debug,
+            max_head: limits.max_head,
+            header_timeout: limits.client_header_timeout,
+            body_timeout: limits.client_body_timeout,
+            idle_timeout: limits.client_idle_timeout,
+        };
+        let proxy = Proxy::new(
+            Arc::new(config.rules),
+            cache.clone(),
+            fetch.clone(),
+            dialects,
+            faced,
+        );
 
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(listeners.serve(proxy, stopped, drain));
@@ -66,11 +98,18 @@ impl App {
                 cache.sweep();
             }
         });
-        Ok(App { listening, stop, serving, sweeping, fetch, drain })
+        Ok(App {
+            listening,
+            stop,
+            serving,
+            sweeping,
+            fetch,
+            drain,
+        })
     }
 
     /// Where it listens, in the order of the configuration.
-    pub fn addresses(&self) -> &[Listening] {
+    pub fn addresses(&self) -> &[Listen] {
         &self.listening
     }
 
@@ -82,8 +121,13 @@ impl App {
             tracing::error!(%error, "the listeners ended badly");
         }
         // Exchanges whose clients have left, and fills: their increments and entries count (L4).
-        if tokio::time::timeout(self.drain, self.fetch.finished()).await.is_err() {
-            tracing::warn!("some exchanges with the app were still running when the drain time was over");
+        if tokio::time::timeout(self.drain, self.fetch.finished())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "some exchanges with the app were still running when the drain time was over"
+            );
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Tagalong: a sidecar HTTP cache that forgets exactly the right responses.
 
+pub mod app;
 pub mod body;
 pub mod cache;
 pub mod clock;
-pub mod dialects;
-pub mod fetch;
 pub mod config;
 pub mod demo;
+pub mod dialects;
+pub mod fetch;
 pub mod model;
 pub mod policy;
 pub mod proxy;

@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use crate::config::parts::{Dialects, Field, Groups, Separator, Target, Upstream};
 use crate::config::source::{self, HeaderItem};
-use crate::config::{Config, Debugging, Limits, Listen, Log, Store};
+use crate::config::{Config, Limits, Listen, Log, Store, Target};
+use crate::dialects;
+use crate::dialects::{Field, Groups, Separator};
 use crate::model::mistake::{Mistake, Place};
 use crate::model::secret::Secret;
 use crate::model::tag::TagLimits;
+use crate::proxy::DebugConfig;
 use crate::rules::{Defaults, RuleSet};
+use crate::upstream;
 use crate::yaml::units::{Size, Span};
 use crate::yaml::{self, Spanned, shown};
 
@@ -116,7 +119,7 @@ impl Compiler<'_> {
             namespace,
             listen,
             upstream,
-            headers,
+            dialects: headers,
             cache_status: cache_status.unwrap_or(base.cache_status),
             debug,
             store: Store {
@@ -185,9 +188,9 @@ impl Compiler<'_> {
     fn upstream(
         &mut self,
         written: &source::Upstream,
-        base: Upstream,
+        base: upstream::Config,
         max_head: usize,
-    ) -> Upstream {
+    ) -> upstream::Config {
         if let Some(retries) = &written.retries
             && retries.value > MOST_RETRIES
         {
@@ -197,7 +200,7 @@ impl Compiler<'_> {
                 format!("expected at most {MOST_RETRIES} retries, found {found}"),
             );
         }
-        Upstream {
+        upstream::Config {
             connect_timeout: self.wait(&written.connect_timeout, base.connect_timeout),
             read_timeout: self.wait(&written.read_timeout, base.read_timeout),
             retries: written.retries.as_ref().map_or(base.retries, |it| it.value),
@@ -243,7 +246,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn debug(&mut self, written: &source::Debug) -> Debugging {
+    fn debug(&mut self, written: &source::Debug) -> DebugConfig {
         let found = match (&written.secret_env, &written.secret_file) {
             (None, None) => None,
             (Some(_), Some(file)) => {
@@ -263,15 +266,15 @@ impl Compiler<'_> {
             });
             secret.map_err(|message| self.wrong(place, message)).ok()
         });
-        Debugging {
+        DebugConfig {
             enabled: written.enabled.unwrap_or(false),
             secret,
         }
     }
 
-    fn headers(&mut self, written: source::Headers) -> Dialects {
-        let base = Dialects::default();
-        Dialects {
+    fn headers(&mut self, written: source::Headers) -> dialects::Config {
+        let base = dialects::Config::default();
+        dialects::Config {
             tags: self.tag_fields(written.tags, base.tags),
             increments: self.tag_fields(written.increments, base.increments),
             changes: self.names(written.changes, base.changes),

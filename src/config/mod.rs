@@ -7,25 +7,23 @@
 
 mod compile;
 mod files;
-mod parts;
 pub mod schema;
 mod source;
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use crate::model::secret::Secret;
+use crate::dialects;
 use crate::model::tag::TagLimits;
+use crate::proxy::DebugConfig;
 use crate::rules::RuleSet;
+use crate::upstream;
 
 pub use crate::config::compile::{Outside, compile};
 pub use crate::config::files::load;
-pub use crate::config::parts::{Dialects, Field, Groups, Separator, Target, Upstream};
-pub use crate::config::source::LogFormat;
-
+pub use crate::proxy::Listen;
+pub use crate::telemetry::log::Format as LogFormat;
+pub use crate::upstream::Target;
 /// Everything a sidecar is told.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -34,15 +32,15 @@ pub struct Config {
     /// Where clients reach us.
     pub listen: Vec<Listen>,
     /// The app.
-    pub upstream: Upstream,
+    pub upstream: upstream::Config,
     /// The rules in force.
     pub rules: RuleSet,
     /// Which header fields are read, by which grammar.
-    pub headers: Dialects,
+    pub dialects: dialects::Config,
     /// Whether responses carry `Cache-Status`.
     pub cache_status: bool,
     /// Who sees keys and tags.
-    pub debug: Debugging,
+    pub debug: DebugConfig,
     /// Where entries are kept.
     pub store: Store,
     /// What is too much.
@@ -51,15 +49,6 @@ pub struct Config {
     pub drain: Duration,
     /// What is logged.
     pub log: Log,
-}
-
-/// Who sees keys and tags in responses.
-#[derive(Clone, Debug, Default)]
-pub struct Debugging {
-    /// Everybody.
-    pub enabled: bool,
-    /// Whoever presents it in `Tagalong-Debug`.
-    pub secret: Option<Secret>,
 }
 
 /// The memory store.
@@ -93,15 +82,6 @@ pub struct Log {
     pub format: LogFormat,
     /// A line per request.
     pub access: bool,
-}
-
-/// Where clients reach us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
-    /// An address; port 0 is any free one.
-    Tcp(SocketAddr),
-    /// A Unix socket.
-    Unix(PathBuf),
 }
 
 impl Default for Store {
@@ -145,37 +125,14 @@ impl Config {
             rules: RuleSet::none(&namespace),
             namespace,
             listen: vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))],
-            upstream: Upstream::new(target),
-            headers: Dialects::default(),
+            upstream: upstream::Config::new(target),
+            dialects: dialects::Config::default(),
             cache_status: true,
-            debug: Debugging::default(),
+            debug: DebugConfig::default(),
             store: Store::default(),
             limits: Limits::default(),
             drain: Duration::from_secs(10),
             log: Log::default(),
-        }
-    }
-}
-
-impl FromStr for Listen {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Listen, &'static str> {
-        const EXPECTED: &str =
-            "expected an address and a port such as `127.0.0.1:8080`, or `unix:/run/tagalong.sock`";
-        match text.strip_prefix("unix:") {
-            Some(path) if path.starts_with('/') => Ok(Listen::Unix(path.into())),
-            Some(_) => Err(EXPECTED),
-            None => text.parse().map(Listen::Tcp).map_err(|_| EXPECTED),
-        }
-    }
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Listen::Tcp(address) => address.fmt(f),
-            Listen::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::rules::source::Defaults;
+use crate::telemetry::log::Format as LogFormat;
 use crate::yaml::Spanned;
 use crate::yaml::one_value_for_now;
 use crate::yaml::units::{Size, Span};
@@ -228,16 +229,6 @@ pub(super) struct Log {
     /// A line per request. Default: `false`.
     #[serde(default)]
     pub(super) access: Option<bool>,
-}
-
-/// How a log line is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines.
-    Json,
 }
 
 /// Whether rules.md has a field at this dotted path that is not supported yet.

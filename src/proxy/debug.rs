@@ -1,7 +1,5 @@
 //! What only those may see who know the secret: keys, tags, versions, and who incremented what.
 
-use std::fmt;
-
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::cache::Cache;
@@ -10,6 +8,7 @@ use crate::dialects::cache_status;
 use crate::model::outcome::Forward;
 use crate::model::outcome::Outcome;
 use crate::model::request::Head;
+use crate::model::secret::Secret;
 use crate::model::time::Timestamp;
 use crate::rules::Plan;
 
@@ -23,28 +22,6 @@ pub struct DebugConfig {
     pub enabled: bool,
     /// Whoever sends it as `Tagalong-Debug`.
     pub secret: Option<Secret>,
-}
-
-/// A text that is never printed.
-#[derive(Clone)]
-pub struct Secret(Box<str>);
-
-impl Secret {
-    /// Keeps a text from being printed.
-    pub fn new(text: &str) -> Secret {
-        Secret(text.into())
-    }
-
-    /// Compares in a time that does not depend on where the texts differ: hashes are compared, not the texts.
-    fn is(&self, given: &[u8]) -> bool {
-        blake3::hash(self.0.as_bytes()) == blake3::hash(given) // blake3's comparison is constant-time
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
 }
 
 impl DebugConfig {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::proxy::Proxy;
 use crate::proxy::wire::Patience;
 use crate::proxy::wire::Wire;
 
-/// Where to listen, as configured.
+/// Where to listen, or where a listener listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
     /// An address and port; port 0 takes a free one.
@@ -32,20 +33,26 @@ pub enum Listen {
     Unix(PathBuf),
 }
 
-/// Where a listener listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listening {
-    /// An address and port.
-    Tcp(SocketAddr),
-    /// The path of a unix socket.
-    Unix(PathBuf),
+impl FromStr for Listen {
+    type Err = &'static str;
+
+    /// `127.0.0.1:8080`, `[::1]:8080` or `unix:/run/tagalong.sock`.
+    fn from_str(text: &str) -> Result<Listen, &'static str> {
+        const EXPECTED: &str =
+            "expected an address and a port such as `127.0.0.1:8080`, or `unix:/run/tagalong.sock`";
+        match text.strip_prefix("unix:") {
+            Some(path) if path.starts_with('/') => Ok(Listen::Unix(path.into())),
+            Some(_) => Err(EXPECTED),
+            None => text.parse().map(Listen::Tcp).map_err(|_| EXPECTED),
+        }
+    }
 }
 
-impl fmt::Display for Listening {
+impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Listening::Tcp(address) => address.fmt(f),
-            Listening::Unix(path) => write!(f, "unix:{}", path.display()),
+            Listen::Tcp(address) => address.fmt(f),
+            Listen::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
@@ -105,10 +112,10 @@ impl Listeners {
     }
 
     /// Where they listen, in the order given.
-    pub fn addresses(&self) -> Vec<Listening> {
+    pub fn addresses(&self) -> Vec<Listen> {
         let address = |bound: &Bound| match bound {
-            Bound::Tcp(_, address) => Listening::Tcp(*address),
-            Bound::Unix(_, path) => Listening::Unix(path.clone()),
+            Bound::Tcp(_, address) => Listen::Tcp(*address),
+            Bound::Unix(_, path) => Listen::Unix(path.clone()),
         };
         self.0.iter().map(address).collect()
     }

@@ -17,11 +17,9 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 pub use debug::DebugConfig;
-pub use debug::Secret;
 pub use listen::BindError;
 pub use listen::Listen;
 pub use listen::Listeners;
-pub use listen::Listening;
 
 use crate::body::Body;
 use crate::cache::Cache;

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use tagalong::app::App;
-use tagalong::app::Listening;
 use tagalong::clock::Clock;
 use tagalong::config;
 use tagalong::config::Config;
+use tagalong::config::Listen;
 use tagalong::model::mistake::Mistake;
 use tagalong::model::time::Timestamp;
 use tempfile::TempDir;
@@ -62,9 +62,9 @@ impl Sidecar {
 
     /// Its first TCP listener.
     pub(crate) fn address(&self) -> SocketAddr {
-        let tcp = |listening: &Listening| match listening {
-            Listening::Tcp(address) => Some(*address),
-            Listening::Unix(_) => None,
+        let tcp = |listening: &Listen| match listening {
+            Listen::Tcp(address) => Some(*address),
+            Listen::Unix(_) => None,
         };
         let addresses = self.app.addresses();
         addresses.iter().find_map(tcp).expect("it listens on TCP")
@@ -72,9 +72,9 @@ impl Sidecar {
 
     /// A client of its first unix socket.
     pub(crate) fn unix_client(&self) -> Client {
-        let unix = |listening: &Listening| match listening {
-            Listening::Unix(path) => Some(path.clone()),
-            Listening::Tcp(_) => None,
+        let unix = |listening: &Listen| match listening {
+            Listen::Unix(path) => Some(path.clone()),
+            Listen::Tcp(_) => None,
         };
         let addresses = self.app.addresses();
         Client::unix(
