@@ -22,7 +22,7 @@ use crate::model::tag::TagLimits;
 use crate::rules::RuleSet;
 
 pub use crate::config::compile::{Outside, compile};
-pub use crate::config::files::load;
+pub use crate::config::files::{Instead, load, read};
 pub use crate::config::parts::{Dialects, Field, Groups, Separator, Target, Upstream};
 pub use crate::config::source::LogFormat;
 
