@@ -1,6 +1,7 @@
 //! Tagalong: a sidecar HTTP cache that forgets exactly the right responses.
 
 pub mod body;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
