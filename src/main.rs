@@ -1,3 +1,7 @@
 //! The command `tagalong`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tagalong::cli::run()
+}

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
 use crate::config::compile::{Outside, compile};
+use crate::config::{Config, Listen, Target};
 use crate::model::mistake::Mistake;
 
 /// Reads the configuration at `path`, and the rule files and secrets it names; relative paths are relative to it.
@@ -13,12 +13,48 @@ use crate::model::mistake::Mistake;
 ///
 /// Every mistake of every file.
 pub fn load(path: &Path) -> Result<Config, Vec<Mistake>> {
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| vec![unreadable(&name, &error)])?;
-    let files = Files {
-        base: path.parent().unwrap_or(Path::new("")).to_owned(),
+    read(Some(path), Instead::default())
+}
+
+/// What the command line says in place of the files.
+#[derive(Clone, Debug, Default)]
+pub struct Instead {
+    /// The app.
+    pub upstream: Option<Target>,
+    /// Where clients reach us; empty: as the file says.
+    pub listen: Vec<Listen>,
+    /// The folder of rule files.
+    pub rules: Option<PathBuf>,
+}
+
+/// As [`load`], with `instead` in place of what the file says. Without a file everything has its default, and there are
+/// no rules but those of `instead`.
+///
+/// # Errors
+///
+/// Every mistake of every file.
+pub fn read(path: Option<&Path>, instead: Instead) -> Result<Config, Vec<Mistake>> {
+    let (name, text) = match path {
+        Some(path) => {
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(path);
+            let text = text.map_err(|error| vec![unreadable(&name, &error)])?;
+            (name, text)
+        }
+        None => ("the command line".to_owned(), String::new()),
     };
-    compile(&name, &text, &files)
+    let files = Files {
+        base: path.map(|path| path.parent().unwrap_or(Path::new("")).to_owned()),
+        rules: instead.rules,
+    };
+    let mut config = compile(&name, &text, &files)?;
+    if let Some(target) = instead.upstream {
+        config.upstream.target = target;
+    }
+    if !instead.listen.is_empty() {
+        config.listen = instead.listen;
+    }
+    Ok(config)
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Mistake {
@@ -31,7 +67,16 @@ fn unreadable(name: &str, error: &io::Error) -> Mistake {
 
 /// The real outside.
 struct Files {
-    base: PathBuf,
+    /// The folder of the configuration; `None`: there is none, so nothing names a folder of rules.
+    base: Option<PathBuf>,
+    /// The folder of rules in place of the one that is named.
+    rules: Option<PathBuf>,
+}
+
+impl Files {
+    fn at(&self, path: &str) -> PathBuf {
+        self.base.as_deref().unwrap_or(Path::new("")).join(path)
+    }
 }
 
 impl Outside for Files {
@@ -51,16 +96,22 @@ impl Outside for Files {
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
-        let path = self.base.join(path);
+        let path = self.at(path);
         std::fs::read_to_string(&path)
             .map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
     }
 
     fn rules(&self, folder: &str) -> Result<Option<Vec<(String, String)>>, Vec<Mistake>> {
-        let folder = self.base.join(folder);
+        let folder = match (&self.rules, &self.base) {
+            (Some(instead), _) => instead.clone(),
+            (None, Some(_)) => self.at(folder),
+            (None, None) => return Ok(None),
+        };
         let paths = match rule_files(&folder) {
             Ok(paths) => paths,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.rules.is_none() => {
+                return Ok(None);
+            }
             Err(error) => return Err(vec![unreadable(&folder.display().to_string(), &error)]),
         };
         let (mut files, mut mistakes) = (Vec::new(), Vec::new());

@@ -20,10 +20,11 @@ use crate::rules::RuleSet;
 use crate::upstream;
 
 pub use crate::config::compile::{Outside, compile};
-pub use crate::config::files::load;
+pub use crate::config::files::{Instead, load, read};
 pub use crate::proxy::Listen;
 pub use crate::telemetry::log::Format as LogFormat;
 pub use crate::upstream::Target;
+
 /// Everything a sidecar is told.
 #[derive(Clone, Debug)]
 pub struct Config {

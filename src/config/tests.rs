@@ -1,4 +1,8 @@
+use std::path::PathBuf;
+
 use super::*;
+use crate::dialects::Groups;
+use crate::dialects::Separator;
 use crate::model::mistake::Mistake;
 use proptest::prelude::*;
 
@@ -158,13 +162,13 @@ defaults: { ttl: 60s }
         (config.upstream.retries, config.upstream.max_head),
         (0, 8192)
     );
-    assert_eq!(config.headers.tags[0].name, "x-a");
+    assert_eq!(config.dialects.tags[0].name, "x-a");
     assert_eq!(
-        config.headers.tags[1].separator,
+        config.dialects.tags[1].separator,
         Separator::try_from('|').ok()
     );
-    assert!(config.headers.increments.is_empty() && config.headers.expose && !config.cache_status);
-    assert_eq!(config.headers.groups, Groups::Shared);
+    assert!(config.dialects.increments.is_empty() && config.headers.expose && !config.cache_status);
+    assert_eq!(config.dialects.groups, Groups::Shared);
     assert!(config.debug.enabled && config.debug.secret.as_ref().unwrap().is(b"sesame"));
     assert!(
         !shown(&config).contains("sesame"),
@@ -289,4 +293,66 @@ proptest! {
             prop_assert!(!mistakes.is_empty());
         }
     }
+}
+
+#[test]
+fn the_command_line_holds_in_place_of_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let rule = |id: &str| format!("rules: [{{ id: {id}, match: {{ path: /{id} }} }}]");
+    for (name, id) in [("rules", "named"), ("other", "instead")] {
+        std::fs::create_dir(at(name)).unwrap();
+        std::fs::write(at(name).join("a.yaml"), rule(id)).unwrap();
+    }
+    let text = "listen: ['127.0.0.1:81']\nupstream: { url: 'http://127.0.0.1:82' }\n";
+    std::fs::write(at("t.yaml"), text).unwrap();
+    let file = at("t.yaml");
+    let said = |config: Config| {
+        let rules = config.rules.rules();
+        let ids: Vec<_> = rules.iter().filter_map(|rule| rule.id.as_deref()).collect();
+        format!("{} {} {ids:?}", config.listen[0], config.upstream.target)
+    };
+    let instead = Instead {
+        upstream: "h2c://127.0.0.1:92".parse().ok(),
+        listen: vec!["127.0.0.1:91".parse().unwrap()],
+        rules: Some(at("other")),
+    };
+    for (name, path, instead, expected) in [
+        (
+            "the file alone",
+            Some(&file),
+            Instead::default(),
+            "127.0.0.1:81 http://127.0.0.1:82 [\"named\"]",
+        ),
+        (
+            "over the file",
+            Some(&file),
+            instead.clone(),
+            "127.0.0.1:91 h2c://127.0.0.1:92 [\"instead\"]",
+        ),
+        (
+            "without a file",
+            None,
+            instead,
+            "127.0.0.1:91 h2c://127.0.0.1:92 [\"instead\"]",
+        ),
+        (
+            "nothing at all",
+            None,
+            Instead::default(),
+            "127.0.0.1:8080 http://127.0.0.1:8000 []",
+        ),
+    ] {
+        let config = read(path.map(PathBuf::as_path), instead).unwrap();
+        assert_eq!(said(config), expected, "{name}");
+    }
+    let nowhere = Instead {
+        rules: Some(at("nowhere")),
+        ..Instead::default()
+    };
+    let mistakes = read(None, nowhere).unwrap_err();
+    assert!(
+        mistakes[0].to_string().contains("nowhere: cannot be read"),
+        "{mistakes:?}"
+    );
 }

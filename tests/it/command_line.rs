@@ -177,7 +177,7 @@ fn explain_prints_the_plan_of_a_request() {
     }
     let plan = explain(&["-H", "Authorization: Bearer x", "/products/42"]);
     assert!(
-        plan.contains("authorization") && !plan.contains("Bearer"),
+        plan.contains("credentials") && !plan.contains("Bearer"),
         "{plan}"
     );
     let plan = explain(&["--json", "/products/42"]);

@@ -5,7 +5,15 @@ mod architecture;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod command_line;
+#[cfg(test)]
 mod concurrency;
+#[cfg(test)]
+mod datasette;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod documents;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
