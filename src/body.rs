@@ -19,6 +19,11 @@ enum Inner {
     Empty,
     Full(Bytes),
     Stream(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Cut> + Send>>),
+    Chunks {
+        stream: Pin<Box<dyn Stream<Item = Result<Chunk, Cut>> + Send>>,
+        /// Bytes still to come, where that is known.
+        rest: Option<u64>,
+    },
 }
 
 /// A body ended before it was whole; who reads it must not take it for the whole.
@@ -35,6 +40,15 @@ pub enum Chunk {
     Trailers(HeaderMap),
 }
 
+impl From<Chunk> for Frame<Bytes> {
+    fn from(chunk: Chunk) -> Frame<Bytes> {
+        match chunk {
+            Chunk::Data(data) => Frame::data(data),
+            Chunk::Trailers(trailers) => Frame::trailers(trailers),
+        }
+    }
+}
+
 impl Body {
     /// No content.
     pub const fn empty() -> Body {
@@ -48,12 +62,12 @@ impl Body {
         Body(Inner::Stream(Box::pin(stream)))
     }
 
-    /// A body whose frames a stream makes one by one; `exact` is its length, where that is known.
-    pub fn frames(
-        stream: impl Stream<Item = Result<Frame<Bytes>, Cut>> + Send + 'static,
+    /// A body whose pieces a stream yields one by one; `exact` is its length, where that is known.
+    pub fn chunks(
+        stream: impl Stream<Item = Result<Chunk, Cut>> + Send + 'static,
         exact: Option<u64>,
     ) -> Body {
-        Body::stream(Frames {
+        Body(Inner::Chunks {
             stream: Box::pin(stream),
             rest: exact,
         })
@@ -121,6 +135,16 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Inner::Stream(stream) => stream.as_mut().poll_frame(cx),
+            Inner::Chunks { stream, rest } => {
+                let chunk = ready!(stream.as_mut().poll_next(cx));
+                if let (Some(rest), Some(Ok(Chunk::Data(data)))) = (rest, &chunk) {
+                    *rest = rest.saturating_sub(data.len() as u64);
+                }
+                if !matches!(chunk, Some(Ok(_))) {
+                    self.0 = Inner::Empty; // nothing follows an end
+                }
+                Poll::Ready(chunk.map(|chunk| chunk.map(Frame::from)))
+            }
         }
     }
 
@@ -129,6 +153,7 @@ impl http_body::Body for Body {
             Inner::Empty => true,
             Inner::Full(bytes) => bytes.is_empty(),
             Inner::Stream(stream) => stream.is_end_stream(),
+            Inner::Chunks { .. } => false, // trailers may follow the last byte
         }
     }
 
@@ -137,34 +162,8 @@ impl http_body::Body for Body {
             Inner::Empty => SizeHint::with_exact(0),
             Inner::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Inner::Stream(stream) => stream.size_hint(),
+            Inner::Chunks { rest, .. } => rest.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
-    }
-}
-
-/// Frames from a stream, and how many bytes are still to come.
-struct Frames {
-    stream: Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Cut>> + Send>>,
-    rest: Option<u64>,
-}
-
-impl http_body::Body for Frames {
-    type Data = Bytes;
-    type Error = Cut;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let frame = ready!(self.stream.as_mut().poll_next(cx));
-        if let (Some(rest), Some(Ok(frame))) = (&mut self.rest, &frame) {
-            *rest = rest.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
-        }
-        Poll::Ready(frame)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.rest
-            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
@@ -173,7 +172,7 @@ impl std::fmt::Debug for Body {
         f.write_str(match self.0 {
             Inner::Empty => "Body(empty)",
             Inner::Full(_) => "Body(full)",
-            Inner::Stream(_) => "Body(stream)",
+            Inner::Stream(_) | Inner::Chunks { .. } => "Body(stream)",
         })
     }
 }

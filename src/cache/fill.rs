@@ -462,11 +462,10 @@ impl Follower {
             }
             Outcome::Collapsed { why: self.why }
         };
-        match shared.spool.reader() {
-            Some(reader) => Followed::Response(
-                Response::from_parts(shared.head.clone(), Body::stream(reader)),
-                outcome,
-            ),
+        match shared.spool.read() {
+            Some(body) => {
+                Followed::Response(Response::from_parts(shared.head.clone(), body), outcome)
+            }
             None => Followed::Alone(self.why), // its beginning has left
         }
     }

@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
-use http_body::{Frame, SizeHint};
+use futures_util::Stream;
 use tokio::sync::Notify;
 
+use crate::body::Body;
+use crate::body::Chunk;
 use crate::body::Cut;
 
 /// How far the writer of a body that is no longer kept may be ahead of its slowest reader, in bytes.
@@ -68,8 +70,8 @@ impl Spool {
         }))
     }
 
-    /// A reader from the beginning; `None` if the beginning is no longer here.
-    pub(super) fn reader(&self) -> Option<Reader> {
+    /// The body from its beginning, for one more reader; `None` if the beginning is no longer here.
+    pub(super) fn read(&self) -> Option<Body> {
         let mut state = self.0.lock();
         if state.left > 0 {
             return None;
@@ -83,11 +85,14 @@ impl Spool {
                 waker: None,
             },
         );
-        Some(Reader {
-            shared: Arc::clone(&self.0),
-            id,
-            read: 0,
-        })
+        drop(state);
+        Some(Body::chunks(
+            Reader {
+                shared: Arc::clone(&self.0),
+                id,
+            },
+            self.0.exact,
+        ))
     }
 
     /// Adds a chunk.
@@ -182,22 +187,16 @@ impl State {
 
 /// One reader of a spool: the body of one client's response.
 #[derive(Debug)]
-pub(super) struct Reader {
+struct Reader {
     shared: Arc<Shared>,
     id: u64,
-    read: u64,
 }
 
-impl http_body::Body for Reader {
-    type Data = Bytes;
-    type Error = Cut;
+impl Stream for Reader {
+    type Item = Result<Chunk, Cut>;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let shared = Arc::clone(&self.shared);
-        let mut guard = shared.lock();
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, Cut>>> {
+        let mut guard = self.shared.lock();
         let state = &mut *guard;
         let place = state
             .readers
@@ -212,9 +211,8 @@ impl http_body::Body for Reader {
             place.chunk += 1;
             state.drop_read();
             drop(guard);
-            shared.moved.notify_one();
-            self.read += chunk.len() as u64;
-            return Poll::Ready(Some(Ok(Frame::data(chunk))));
+            self.shared.moved.notify_one();
+            return Poll::Ready(Some(Ok(Chunk::Data(chunk))));
         }
         match &state.end {
             Some(Ok(())) => Poll::Ready(None),
@@ -223,13 +221,6 @@ impl http_body::Body for Reader {
                 place.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self.shared.exact {
-            Some(exact) => SizeHint::with_exact(exact.saturating_sub(self.read)),
-            None => SizeHint::default(),
         }
     }
 }
@@ -247,10 +238,8 @@ impl Drop for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::{Body, Chunk};
 
-    async fn text(reader: Reader) -> Result<String, Cut> {
-        let mut body = Body::stream(reader);
+    async fn text(mut body: Body) -> Result<String, Cut> {
         let mut text = String::new();
         while let Some(chunk) = body.next().await {
             if let Chunk::Data(bytes) = chunk? {
@@ -263,22 +252,22 @@ mod tests {
     #[tokio::test]
     async fn every_reader_gets_all_of_it_whenever_it_came() {
         let spool = Spool::new(Some(4));
-        let early = spool.reader().unwrap();
+        let early = spool.read().unwrap();
         spool.push(Bytes::from_static(b"ab"));
-        let late = spool.reader().unwrap();
+        let late = spool.read().unwrap();
         let early = tokio::spawn(text(early));
         spool.push(Bytes::from_static(b"cd"));
         assert_eq!(spool.whole(&Bytes::from_static(b"ef")), "abcdef");
         spool.end(Ok(()));
         assert_eq!(early.await.unwrap().unwrap(), "abcd");
         assert_eq!(text(late).await.unwrap(), "abcd");
-        assert_eq!(text(spool.reader().unwrap()).await.unwrap(), "abcd");
+        assert_eq!(text(spool.read().unwrap()).await.unwrap(), "abcd");
     }
 
     #[tokio::test]
     async fn a_cut_body_never_looks_whole() {
         let spool = Spool::new(None);
-        let reader = spool.reader().unwrap();
+        let reader = spool.read().unwrap();
         spool.push(Bytes::from_static(b"ab"));
         spool.end(Err(Cut("reset".into())));
         spool.end(Ok(()));
@@ -288,11 +277,11 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_kept_waits_for_its_slowest_reader_and_leaves() {
         let spool = Spool::new(None);
-        let mut slow = Body::stream(spool.reader().unwrap());
-        let mut fast = Body::stream(spool.reader().unwrap());
+        let mut slow = spool.read().unwrap();
+        let mut fast = spool.read().unwrap();
         spool.push(Bytes::from(vec![0; WINDOW]));
         spool.keep_no_longer();
-        assert!(spool.reader().is_some(), "nothing has left yet");
+        assert!(spool.read().is_some(), "nothing has left yet");
         assert!(fast.next().await.is_some());
         let mut room = Box::pin(spool.room());
         assert!(
@@ -301,7 +290,7 @@ mod tests {
         );
         assert!(slow.next().await.is_some());
         assert!(room.await);
-        assert!(spool.reader().is_none(), "the beginning has left");
+        assert!(spool.read().is_none(), "the beginning has left");
         drop((slow, fast));
         assert!(!spool.room().await, "nobody reads");
     }

@@ -167,7 +167,9 @@ defaults: { ttl: 60s }
         config.dialects.tags[1].separator,
         Separator::try_from('|').ok()
     );
-    assert!(config.dialects.increments.is_empty() && config.dialects.expose && !config.cache_status);
+    assert!(
+        config.dialects.increments.is_empty() && config.dialects.expose && !config.cache_status
+    );
     assert_eq!(config.dialects.groups, Groups::Shared);
     assert!(config.debug.enabled && config.debug.secret.as_ref().unwrap().is(b"sesame"));
     assert!(

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::stream;
-use http_body::Frame;
 use tokio::runtime::Handle;
 
 use crate::body::Body;
@@ -23,7 +21,7 @@ pub(super) fn watched(body: Body, fetch: Fetch, head: Arc<Head>) -> Body {
         fetch,
         head,
     };
-    Body::frames(
+    Body::chunks(
         stream::unfold(state, async |mut state| Some((state.next().await?, state))),
         exact,
     )
@@ -42,10 +40,10 @@ struct Watched {
 }
 
 impl Watched {
-    async fn next(&mut self) -> Option<Result<Frame<Bytes>, Cut>> {
+    async fn next(&mut self) -> Option<Result<Chunk, Cut>> {
         let chunk = self.body.as_mut()?.next().await;
         match chunk {
-            Some(Ok(Chunk::Data(bytes))) => Some(Ok(Frame::data(bytes))),
+            Some(Ok(Chunk::Data(bytes))) => Some(Ok(Chunk::Data(bytes))),
             Some(Ok(Chunk::Trailers(mut trailers))) => {
                 self.body = None;
                 let inner = &self.fetch.0;
@@ -57,7 +55,7 @@ impl Watched {
                 inner
                     .cache
                     .increment(&said.increments, &asked_by(&self.head));
-                (!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers)))
+                (!trailers.is_empty()).then(|| Ok(Chunk::Trailers(trailers)))
             }
             Some(Err(cut)) => {
                 self.body = None;

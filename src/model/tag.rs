@@ -2,9 +2,9 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::fmt::Write;
 use std::sync::Arc;
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use thiserror::Error;
 
 /// The name of what a response depends on: `Name` (global) or `Name:instance`.
@@ -30,15 +30,6 @@ pub enum TagError {
     #[error("a tag must be UTF-8")]
     NotUtf8,
 }
-
-/// What must be encoded in the instance of a tag so that it stays one tag in every dialect (rules.md §3).
-const IN_INSTANCE: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b',')
-    .add(b';')
-    .add(b'"')
-    .add(b'%')
-    .add(b'@');
 
 impl Tag {
     /// Reads a tag as an app or a file writes it.
@@ -85,9 +76,22 @@ impl Tag {
         self.0.starts_with('~')
     }
 
-    /// `value` as it stands in the instance of a tag: separators, white space, `%` and `@` percent-encoded.
+    /// `value` as it stands in the instance of a tag, so that it stays one tag in every dialect: `, ; " % @`, white
+    /// space and control characters percent-encoded (rules.md §3), everything else as it is.
     pub fn encode(value: &str) -> impl fmt::Display + '_ {
-        utf8_percent_encode(value, IN_INSTANCE)
+        fmt::from_fn(move |f| {
+            for c in value.chars() {
+                if matches!(c, ',' | ';' | '"' | '%' | '@') || c.is_whitespace() || c.is_control() {
+                    let mut bytes = [0; 4];
+                    for byte in c.encode_utf8(&mut bytes).bytes() {
+                        write!(f, "%{byte:02X}")?;
+                    }
+                } else {
+                    f.write_char(c)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// The tag as text.
@@ -193,6 +197,8 @@ mod tests {
             ("%2C", "%252C"),
             ("a b;c@d\"", "a%20b%3Bc%40d%22"),
             ("tab\t", "tab%09"),
+            ("Café", "Café"),
+            ("wide\u{3000}space", "wide%E3%80%80space"),
         ] {
             assert_eq!(Tag::encode(value).to_string(), expected);
         }

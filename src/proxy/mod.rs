@@ -29,6 +29,7 @@ use crate::dialects::Dialects;
 use crate::dialects::cache_status;
 use crate::fetch::Fetch;
 use crate::fetch::Passed;
+use crate::model::outcome::Bypass;
 use crate::model::outcome::End;
 use crate::model::outcome::Forward;
 use crate::model::outcome::NoStore;
@@ -125,7 +126,7 @@ impl Proxy {
     /// One request, top to bottom.
     async fn handle(&self, asked: Asked) -> Response<Body> {
         let seen = access::Seen::of(&asked.head, self.0.config.access_log);
-        let plan = self.0.rules.plan(&asked.head);
+        let plan = self.plan(&asked);
         let debug = asked
             .debug
             .then(|| Debugged::of(&plan, &asked.head, &self.0.cache));
@@ -135,6 +136,17 @@ impl Proxy {
         };
         seen.log(outcome, response.status());
         self.stamp(response, outcome, debug)
+    }
+
+    fn plan(&self, asked: &Asked) -> Plan {
+        match self.0.rules.plan(&asked.head) {
+            // Over HTTP/2 a body need not be announced in the head.
+            Plan::Lookup(Query { rule, .. }) if !asked.body.is_empty() => Plan::Pass(Pass {
+                rule,
+                why: Forward::Bypass(Bypass::RequestBody),
+            }),
+            plan => plan,
+        }
     }
 
     async fn cached(&self, asked: Asked, query: Query) -> Answer {

@@ -3,10 +3,9 @@
 //! The request goes to the app with a body that yields nothing until the client's connection has been upgraded; the
 //! app's 101 comes with a body of raw bytes. So the exchange is one like any other, and nothing upstream knows of it.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::stream;
 use http::{Response, StatusCode};
-use http_body::Frame;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -38,7 +37,7 @@ impl Tunnel {
             },
             Reading::Open(client) => read(client).await,
         });
-        (Tunnel { client, opened }, Body::frames(body, None))
+        (Tunnel { client, opened }, Body::chunks(body, None))
     }
 
     /// Opens the tunnel if the app changed protocols; its bytes then go to the client as they come.
@@ -70,11 +69,11 @@ enum Reading {
     Open(ReadHalf<Io>),
 }
 
-async fn read(mut client: ReadHalf<Io>) -> Option<(Result<Frame<Bytes>, Cut>, Reading)> {
+async fn read(mut client: ReadHalf<Io>) -> Option<(Result<Chunk, Cut>, Reading)> {
     let mut buffer = BytesMut::with_capacity(CHUNK);
     match client.read_buf(&mut buffer).await {
         Ok(0) => None,
-        Ok(_) => Some((Ok(Frame::data(buffer.freeze())), Reading::Open(client))),
+        Ok(_) => Some((Ok(Chunk::Data(buffer.freeze())), Reading::Open(client))),
         Err(error) => Some((Err(Cut(error.to_string())), Reading::Open(client))),
     }
 }

@@ -305,6 +305,17 @@ mod tests {
         }
 
         #[test]
+        fn l07_only_the_order_of_different_names_is_lost(
+            (a, b) in proptest::collection::vec("(a|b|%61)(=0|=|=1)?", 0..5)
+                .prop_flat_map(|pieces| (Just(pieces.join("&")), Just(pieces).prop_shuffle()))
+                .prop_map(|(a, b)| (a, b.join("&"))),
+        ) {
+            let sorted = fields(QueryMode::All, true, &[], &[]);
+            let same = seen(Some(&a)) == seen(Some(&b));
+            prop_assert_eq!(sorted.keyed(Some(&a)) == sorted.keyed(Some(&b)), same);
+        }
+
+        #[test]
         fn l07_only_equal_named_parameters_share_a_key(
             a in "(a|b|%61|=|&|0){0,8}",
             b in "(a|b|%61|=|&|0){0,8}",

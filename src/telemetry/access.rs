@@ -35,7 +35,6 @@ impl Seen {
         })) = self
         {
             tracing::info!(
-                target: "tagalong::access",
                 %method,
                 host = ?host,
                 path = ?target, // escaped: it comes from outside

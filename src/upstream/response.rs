@@ -1,21 +1,16 @@
 //! The response's body on its way from the app, pulled chunk by chunk: who pulls slowly is sent slowly, because
 //! nothing is read ahead.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::Stream;
 use futures_util::stream::unfold;
 use http::{HeaderMap, header};
-use http_body::{Frame, SizeHint};
 use pingora::protocols::http::client::HttpSession;
 
 use super::connector::{IDLE, Lease};
 use super::error::UpstreamError;
 use super::upload::Upload;
-use crate::body::{Body, Cut};
+use crate::body::{Body, Chunk, Cut};
 
 /// A response whose head has arrived. Dropped before its end, it closes its connection.
 pub(super) struct Incoming {
@@ -37,27 +32,24 @@ impl Incoming {
             return Ok(Body::empty());
         }
         self.upload.detach();
-        Ok(Body::stream(Frames {
-            frames: Box::pin(unfold(Some(self), |state| async move {
-                match state {
-                    Some(incoming) => incoming.next().await,
-                    None => None,
-                }
-            })),
-            left: length,
-            ended: false,
-        }))
+        let chunks = unfold(Some(self), |state| async move {
+            match state {
+                Some(incoming) => incoming.next().await,
+                None => None,
+            }
+        });
+        Ok(Body::chunks(chunks, length))
     }
 
     /// The next piece, and the response itself if there may be more.
-    async fn next(mut self) -> Option<(Result<Frame<Bytes>, Cut>, Option<Incoming>)> {
+    async fn next(mut self) -> Option<(Result<Chunk, Cut>, Option<Incoming>)> {
         match self.piece().await {
             Err(error) => Some((Err(error.into()), None)),
-            Ok(Some((frame, true))) => {
+            Ok(Some((chunk, true))) => {
                 self.finish().await;
-                Some((Ok(frame), None))
+                Some((Ok(chunk), None))
             }
-            Ok(Some((frame, false))) => Some((Ok(frame), Some(self))),
+            Ok(Some((chunk, false))) => Some((Ok(chunk), Some(self))),
             Ok(None) => {
                 self.finish().await;
                 None
@@ -66,13 +58,13 @@ impl Incoming {
     }
 
     /// The next piece and whether it is known to be the last; `None` at the whole end.
-    async fn piece(&mut self) -> Result<Option<(Frame<Bytes>, bool)>, UpstreamError> {
+    async fn piece(&mut self) -> Result<Option<(Chunk, bool)>, UpstreamError> {
         loop {
             let read = self.lease.session().read_response_body();
             match self.upload.alongside(self.limit, read).await? {
                 Some(data) if !data.is_empty() => {
                     let last = self.has_ended()?;
-                    return Ok(Some((Frame::data(data), last)));
+                    return Ok(Some((Chunk::Data(data), last)));
                 }
                 // Only framing came.
                 Some(_) => {}
@@ -82,7 +74,7 @@ impl Incoming {
                     };
                     let trailers = session.read_trailers();
                     let trailers = self.upload.alongside(self.limit, trailers).await?;
-                    return Ok(trailers.map(|fields| (Frame::trailers(fields), true)));
+                    return Ok(trailers.map(|fields| (Chunk::Trailers(fields), true)));
                 }
             }
         }
@@ -130,45 +122,6 @@ pub(super) fn declared_length(headers: &mut HeaderMap) -> Option<u64> {
     let length: u64 = field.split(',').next()?.trim().parse().ok()?;
     headers.insert(header::CONTENT_LENGTH, length.into());
     Some(length)
-}
-
-struct Frames {
-    frames: Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Cut>> + Send>>,
-    left: Option<u64>,
-    ended: bool,
-}
-
-impl http_body::Body for Frames {
-    type Data = Bytes;
-    type Error = Cut;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        let frame = std::task::ready!(self.frames.as_mut().poll_next(cx));
-        match &frame {
-            Some(Ok(frame)) => {
-                if let (Some(left), Some(data)) = (self.left, frame.data_ref()) {
-                    self.left = Some(left.saturating_sub(data.len() as u64));
-                }
-            }
-            Some(Err(_)) | None => self.ended = true,
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.ended
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.left
-            .map_or_else(SizeHint::default, SizeHint::with_exact)
-    }
 }
 
 #[cfg(test)]

@@ -3,13 +3,11 @@
 use std::collections::HashSet;
 
 use serde::de::value::StrDeserializer;
-use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess,
-    Visitor,
-};
+use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use crate::model::mistake::Place;
+use crate::yaml::access::{Entries, Items, Placed};
 use crate::yaml::error::{Error, Problem, one_of};
 use crate::yaml::tree::{Content, Node};
 use crate::yaml::{SPANNED, shown};
@@ -40,13 +38,14 @@ pub(super) fn decode<T: DeserializeOwned>(
     })
 }
 
-struct Reader<'t> {
-    pruned: &'t HashSet<usize>,
+/// What holds for the whole tree.
+pub(super) struct Reader<'t> {
+    pub(super) pruned: &'t HashSet<usize>,
     is_later: &'t dyn Fn(&str) -> bool,
 }
 
 /// How a node is reached from the root.
-enum Path<'p> {
+pub(super) enum Path<'p> {
     Root,
     Field(&'p Path<'p>, &'p str),
     Item(&'p Path<'p>),
@@ -63,11 +62,12 @@ impl Path<'_> {
     }
 }
 
+/// A node about to be decoded.
 #[derive(Clone, Copy)]
-struct Cursor<'t, 'p> {
-    node: &'t Node,
-    reader: &'p Reader<'p>,
-    path: &'p Path<'p>,
+pub(super) struct Cursor<'t, 'p> {
+    pub(super) node: &'t Node,
+    pub(super) reader: &'p Reader<'p>,
+    pub(super) path: &'p Path<'p>,
 }
 
 impl<'t, 'p> Cursor<'t, 'p> {
@@ -147,7 +147,7 @@ impl<'t, 'p> Cursor<'t, 'p> {
 }
 
 impl Reader<'_> {
-    fn is_pruned(&self, name: &Node, value: &Node) -> bool {
+    pub(super) fn is_pruned(&self, name: &Node, value: &Node) -> bool {
         self.pruned.contains(&name.id) || self.pruned.contains(&value.id)
     }
 }
@@ -274,100 +274,5 @@ impl<'de> Deserializer<'de> for Cursor<'_, '_> {
 
     forward_to_deserialize_any! {
         i8 i16 i32 i128 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct
-    }
-}
-
-struct Items<'t, 'p> {
-    items: std::slice::Iter<'t, Node>,
-    reader: &'p Reader<'p>,
-    path: &'p Path<'p>,
-}
-
-impl<'de> SeqAccess<'de> for Items<'_, '_> {
-    type Error = Error;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Error> {
-        let reader = self.reader;
-        let next = self.items.find(|item| !reader.pruned.contains(&item.id));
-        next.map(|node| {
-            seed.deserialize(Cursor {
-                node,
-                reader,
-                path: self.path,
-            })
-        })
-        .transpose()
-    }
-}
-
-struct Entries<'t, 'p> {
-    entries: std::slice::Iter<'t, (Node, Node)>,
-    current: Option<&'t (Node, Node)>,
-    reader: &'p Reader<'p>,
-    path: &'p Path<'p>,
-}
-
-impl<'de> MapAccess<'de> for Entries<'_, '_> {
-    type Error = Error;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Error> {
-        let reader = self.reader;
-        self.current = self
-            .entries
-            .find(|(name, value)| !reader.is_pruned(name, value));
-        self.current
-            .map(|(name, _)| {
-                seed.deserialize(Cursor {
-                    node: name,
-                    reader,
-                    path: self.path,
-                })
-            })
-            .transpose()
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
-        let Some((name, value)) = self.current.take() else {
-            return Err(Error::message("expected a value"));
-        };
-        let text = match &name.content {
-            Content::Scalar { text, .. } => text,
-            Content::List(_) | Content::Map(_) => "",
-        };
-        seed.deserialize(Cursor {
-            node: value,
-            reader: self.reader,
-            path: &Path::Field(self.path, text),
-        })
-    }
-}
-
-/// What a [`Spanned`](crate::yaml::Spanned) asks for: line, column, value.
-struct Placed<'t, 'p> {
-    cursor: Cursor<'t, 'p>,
-    part: u8,
-}
-
-impl<'de> SeqAccess<'de> for Placed<'_, '_> {
-    type Error = Error;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Error> {
-        let Place { line, column } = self.cursor.node.place;
-        self.part += 1;
-        match self.part {
-            1 => seed.deserialize(line.into_deserializer()).map(Some),
-            2 => seed.deserialize(column.into_deserializer()).map(Some),
-            3 => seed.deserialize(self.cursor).map(Some),
-            _ => Ok(None),
-        }
     }
 }

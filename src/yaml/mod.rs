@@ -4,6 +4,7 @@
 //! they stand; the tree is decoded, the node at fault is noted and left out, and it is decoded again, until what is
 //! left is right. So the user repairs a file once. Knows nothing of what the files mean.
 
+mod access;
 mod decode;
 mod error;
 mod later;

@@ -52,10 +52,12 @@ const TABLE: &[Row] = &[
     row("tags", &["model", "clock", "metrics", "shared"], &["std::sync::atomic", "loom"]),
     row("store", &["model", "clock", "metrics", "shared"], &["std::sync::atomic", "zstd"]),
     row("audit", &["model", "clock", "shared"], &[]),
-    row("upstream", &["model", "clock", "metrics", "body"], &["pingora*"]),
+    // It makes the sockets that Pingora reads and writes, so that an upload and its response share one.
+    row("upstream", &["model", "clock", "metrics", "body"], &["pingora*", "tokio::net"]),
     row("hooks", &["model", "body", "metrics", "upstream"], &[]),
     row("cache", &["model", "clock", "metrics", "body", "rules", "policy", "shared", "tags", "store"], &[]),
-    row("fetch", &["model", "clock", "metrics", "body", "rules", "policy", "upstream", "cache"], &[]),
+    // Trailers speak the dialects too, after the head has been judged.
+    row("fetch", &["model", "clock", "metrics", "body", "dialects", "rules", "policy", "upstream", "cache"], &[]),
     row("proxy",
         &["model", "clock", "metrics", "body", "dialects", "rules", "policy", "cache", "fetch", "hooks", "telemetry"],
         &["hyper*", "http_body", "tokio_rustls", "tokio::net"]),

@@ -1,17 +1,15 @@
 //! Rule files as written to a [`RuleSet`]: regexes, globs and templates built, every mistake of every file at once.
 
+mod sections;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::{HeaderName, Method, header};
+use http::{HeaderName, header};
 
-use crate::model::glob::Glob;
 use crate::model::mistake::{Mistake, Place};
-use crate::rules::fields::{Fields, Named};
-use crate::rules::increments::{Increments, StatusSet};
-use crate::rules::pattern::{HostGlob, PathPattern, Pattern};
-use crate::rules::query::{Param, QueryFields};
-use crate::rules::source::{self, QueryMode, TagItem};
+use crate::rules::pattern::{PathPattern, Pattern};
+use crate::rules::source;
 use crate::rules::template::{Known, Template};
 use crate::rules::{Rule, RuleSet};
 use crate::yaml::{self, Spanned, shown};
@@ -165,7 +163,7 @@ impl Compiler {
     }
 
     fn name(&mut self, what: &str, text: &Spanned<String>) -> Arc<str> {
-        const MOST: usize = 200;
+        const MOST: usize = 1_000;
         if text.is_empty() || text.len() > MOST || text.contains(char::is_control) {
             let found = shown(text);
             self.wrong(
@@ -219,165 +217,6 @@ impl Compiler {
                 .collect(),
             group,
             fields,
-        }
-    }
-
-    fn methods(&mut self, written: &Spanned<Vec<Spanned<String>>>) -> Vec<Method> {
-        self.some("a method", written);
-        let mut methods = Vec::new();
-        for text in &written.value {
-            match Method::from_bytes(text.as_bytes()) {
-                Ok(method) if !text.contains(|c: char| c.is_ascii_lowercase()) => {
-                    methods.push(method)
-                }
-                Ok(_) | Err(_) => {
-                    let found = shown(text);
-                    self.wrong(
-                        text.place,
-                        format!("expected a method such as `GET`, found {found}"),
-                    );
-                }
-            }
-        }
-        methods
-    }
-
-    fn hosts(&mut self, written: &Spanned<Vec<Spanned<String>>>) -> Vec<HostGlob> {
-        self.some("a host", written);
-        let mut hosts = Vec::new();
-        for text in &written.value {
-            let host = HostGlob::parse(text).ok_or_else(|| {
-                let found = shown(text);
-                format!("expected a host such as `shop.example` or `*.shop.example`, found {found}")
-            });
-            hosts.extend(self.checked(text.place, host));
-        }
-        hosts
-    }
-
-    fn some<T>(&mut self, what: &str, list: &Spanned<Vec<T>>) {
-        if list.is_empty() {
-            self.wrong(
-                list.place,
-                format!("expected {what} at least, found an empty list"),
-            );
-        }
-    }
-
-    fn captures(
-        &mut self,
-        written: &Spanned<Vec<Spanned<String>>>,
-        known: Known<'_>,
-    ) -> Vec<Named<Box<str>>> {
-        self.some("a capture", written);
-        if let Known::Captures(known) = known {
-            for text in &written.value {
-                if !known.iter().any(|name| **name == **text) {
-                    let found = shown(text);
-                    let names = known.join("`, `");
-                    let expected = match known {
-                        [] => "the path has no named capture".to_owned(),
-                        _ => format!("expected a capture of the path: `{names}`"),
-                    };
-                    self.wrong(text.place, format!("{expected}, found {found}"));
-                }
-            }
-        }
-        written.iter().map(|name| Named::capture(name)).collect()
-    }
-
-    fn fields(&mut self, written: &source::VaryOn, base: &Fields) -> Fields {
-        Fields {
-            host: written.host.unwrap_or(base.host),
-            captures: None,
-            query: self.query(&written.query, &base.query),
-            headers: match &written.headers {
-                None => base.headers.clone(),
-                Some(headers) => headers
-                    .iter()
-                    .filter_map(|header| {
-                        let name = header.0.parse().map_err(|_| {
-                            format!("expected the name of a header, found {}", shown(&header.0))
-                        });
-                        self.checked(header.place, name).map(Named::header)
-                    })
-                    .collect(),
-            },
-            cookies: match &written.cookies {
-                None => base.cookies.clone(),
-                Some(cookies) => cookies
-                    .iter()
-                    .filter_map(|cookie| self.cookie(cookie))
-                    .collect(),
-            },
-        }
-    }
-
-    fn cookie(&mut self, name: &Spanned<String>) -> Option<Named<Box<str>>> {
-        let odd = |c: char| c.is_whitespace() || c.is_control() || "=;,\"".contains(c);
-        if name.is_empty() || name.contains(odd) {
-            let found = shown(name);
-            self.wrong(
-                name.place,
-                format!("expected the name of a cookie, found {found}"),
-            );
-            return None;
-        }
-        Some(Named::cookie(name))
-    }
-
-    fn query(&mut self, written: &source::QueryOn, base: &QueryFields) -> QueryFields {
-        let mode = written.mode.unwrap_or(base.mode);
-        for param in written.params.iter().flatten() {
-            if param.default.is_some() && matches!(mode, QueryMode::Ignore | QueryMode::None) {
-                let message = "a `default` means nothing where the key does not hold the parameter";
-                self.wrong(param.place, message);
-            }
-        }
-        let param =
-            |param: &Spanned<source::Param>| Param::new(&param.name, param.default.as_deref());
-        QueryFields {
-            mode,
-            sort: written.sort.unwrap_or(base.sort),
-            params: match &written.params {
-                Some(params) => params.iter().map(param).collect(),
-                None => base.params.clone(),
-            },
-            drop: match &written.drop {
-                Some(globs) => globs.iter().map(|glob| Glob::new(glob)).collect(),
-                None => base.drop.clone(),
-            },
-        }
-    }
-
-    fn tags(&mut self, written: &[Spanned<TagItem>], known: Known<'_>) -> Vec<Template> {
-        written
-            .iter()
-            .filter_map(|tag| self.checked(tag.place, Template::parse_tag(&tag.0, known)))
-            .collect()
-    }
-
-    fn increments(&mut self, written: &source::Increments, known: Known<'_>) -> Increments {
-        self.some("a tag", &written.tags);
-        let on_status = match &written.on_status {
-            None => StatusSet::success(),
-            Some(statuses) => {
-                self.some("a status", statuses);
-                let mut set = StatusSet::default();
-                for text in &statuses.value {
-                    if !set.add(text) {
-                        let found = shown(text);
-                        let message =
-                            format!("expected a status such as `2xx` or `404`, found {found}");
-                        self.wrong(text.place, message);
-                    }
-                }
-                set
-            }
-        };
-        Increments {
-            tags: self.tags(&written.tags, known),
-            on_status,
         }
     }
 }

@@ -1,20 +1,16 @@
 //! `tagalong.yaml` as written to [`Config`], every mistake at once, those of the rule files among them.
 
+mod headers;
+
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
-
-use crate::config::source::{self, HeaderItem};
+use crate::config::source;
 use crate::config::{Config, Limits, Listen, Log, Store, Target};
-use crate::dialects;
-use crate::dialects::{Field, Groups, Separator};
 use crate::model::mistake::{Mistake, Place};
-use crate::model::secret::Secret;
 use crate::model::tag::TagLimits;
-use crate::proxy::DebugConfig;
 use crate::rules::{Defaults, RuleSet};
 use crate::upstream;
 use crate::yaml::units::{Size, Span};
@@ -244,103 +240,6 @@ impl Compiler<'_> {
             client_body_timeout: self.wait(&written.client_body_timeout, base.client_body_timeout),
             client_idle_timeout: self.wait(&written.client_idle_timeout, base.client_idle_timeout),
         }
-    }
-
-    fn debug(&mut self, written: &source::Debug) -> DebugConfig {
-        let found = match (&written.secret_env, &written.secret_file) {
-            (None, None) => None,
-            (Some(_), Some(file)) => {
-                self.wrong(
-                    file.place,
-                    "expected `secret_env` or `secret_file`, found both",
-                );
-                None
-            }
-            (Some(name), None) => Some((name.place, self.outside.variable(name))),
-            (None, Some(path)) => Some((path.place, self.outside.file(path))),
-        };
-        let secret = found.and_then(|(place, text)| {
-            let secret = text.and_then(|text| {
-                let secret = Secret::new(text.trim_end().as_bytes());
-                secret.ok_or_else(|| "expected a secret, found an empty text".to_owned())
-            });
-            secret.map_err(|message| self.wrong(place, message)).ok()
-        });
-        DebugConfig {
-            enabled: written.enabled.unwrap_or(false),
-            secret,
-        }
-    }
-
-    fn headers(&mut self, written: source::Headers) -> dialects::Config {
-        let base = dialects::Config::default();
-        dialects::Config {
-            tags: self.tag_fields(written.tags, base.tags),
-            increments: self.tag_fields(written.increments, base.increments),
-            changes: self.names(written.changes, base.changes),
-            vary: self.names(written.vary, base.vary),
-            targeted: self.names(written.targeted, base.targeted),
-            groups: match written.groups {
-                Some(source::Groups::Shared) => Groups::Shared,
-                Some(source::Groups::Origin) | None => Groups::Origin,
-            },
-            expose: written.expose.unwrap_or(base.expose),
-        }
-    }
-
-    fn tag_fields(
-        &mut self,
-        written: Option<Vec<Spanned<HeaderItem>>>,
-        base: Vec<Field>,
-    ) -> Vec<Field> {
-        let Some(items) = written else { return base };
-        let mut fields = Vec::new();
-        for item in items {
-            let (name, separator) = match item.value {
-                HeaderItem::Name(name) => (name, None),
-                HeaderItem::Separated(it) => (it.name, self.separator(item.place, &it.separator)),
-            };
-            let name = self.header(item.place, &name);
-            fields.extend(name.map(|name| Field { name, separator }));
-        }
-        fields
-    }
-
-    fn separator(&mut self, place: Place, text: &str) -> Option<Separator> {
-        let mut chars = text.chars();
-        let only = chars.next().filter(|_| chars.next().is_none());
-        let separator = only.and_then(|c| Separator::try_from(c).ok());
-        if separator.is_none() {
-            let found = shown(text);
-            let message =
-                format!("expected one punctuation mark or a space as separator, found {found}");
-            self.wrong(place, message);
-        }
-        separator
-    }
-
-    fn names(
-        &mut self,
-        written: Option<Vec<Spanned<String>>>,
-        base: Vec<HeaderName>,
-    ) -> Vec<HeaderName> {
-        let Some(names) = written else { return base };
-        names
-            .iter()
-            .filter_map(|name| self.header(name.place, name))
-            .collect()
-    }
-
-    fn header(&mut self, place: Place, name: &str) -> Option<HeaderName> {
-        let header = name.parse();
-        if header.is_err() {
-            let found = shown(name);
-            self.wrong(
-                place,
-                format!("expected the name of a header, found {found}"),
-            );
-        }
-        header.ok()
     }
 
     fn rules(
