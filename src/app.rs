@@ -11,6 +11,7 @@ use crate::cache;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::Log;
 use crate::dialects::Dialects;
 use crate::fetch;
 use crate::fetch::Fetch;
@@ -19,6 +20,7 @@ use crate::proxy::BindError;
 use crate::proxy::Listen;
 use crate::proxy::Listeners;
 use crate::proxy::Proxy;
+use crate::telemetry;
 use crate::upstream::Upstream;
 
 /// A running sidecar.
@@ -37,6 +39,11 @@ pub enum StartError {
     /// A place where it cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),
+}
+
+/// Begins to write the log of this process; `App::start` does not, because one process may run several sidecars (L15).
+pub fn start_log(log: &Log) {
+    telemetry::log::start(log.format);
 }
 
 /// How often entries that nobody can be answered with are dropped.

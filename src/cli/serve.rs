@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 
+use crate::app;
 use crate::app::App;
 use crate::cli::Failure;
 use crate::cli::files::Files;
@@ -34,6 +35,7 @@ impl Serve {
             listen: self.listen,
             ..Instead::default()
         })?;
+        app::start_log(&config.log);
         let behind = config.upstream.target.to_string();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()

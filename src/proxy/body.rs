@@ -77,12 +77,18 @@ impl http_body::Body for FromClient {
 /// A response's body as hyper takes it; while it lives, the connection is busy.
 pub(super) struct ToClient {
     body: Body,
+    /// The body was cut; said once what came before is on its way, as hyper drops what it has not sent then.
+    cut: Option<Cut>,
     _busy: Busy,
 }
 
 impl ToClient {
     pub(super) fn new(body: Body, busy: Busy) -> ToClient {
-        ToClient { body, _busy: busy }
+        ToClient {
+            body,
+            cut: None,
+            _busy: busy,
+        }
     }
 }
 
@@ -94,11 +100,20 @@ impl http_body::Body for ToClient {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        if let Some(cut) = self.cut.take() {
+            return Poll::Ready(Some(Err(cut)));
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Err(cut)) = frame {
+            self.cut = Some(cut);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.cut.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 /// How long a client may keep us waiting.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,8 @@ pub(super) struct Wire<S> {
     stream: S,
     patience: Patience,
     line: Line,
-    reading: Option<(Waiting, Pin<Box<Sleep>>)>,
+    /// Looks after the client; set once and moved only when it fires, or when less patience is due.
+    reading: Option<Pin<Box<Sleep>>>,
     writing: Option<Pin<Box<Sleep>>>,
 }
 
@@ -38,13 +39,13 @@ pub(super) struct Wire<S> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line(Arc<Mutex<State>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// Requests not yet answered to the end.
     busy: usize,
-    /// Requests begun so far.
-    begun: u64,
     phase: Phase,
+    /// Since when we wait for what `phase` says.
+    since: Instant,
 }
 
 /// What the next bytes from the client are.
@@ -58,17 +59,14 @@ enum Phase {
     Opaque,
 }
 
-impl Default for Phase {
-    fn default() -> Phase {
-        Phase::Head(Vec::new())
+impl Default for State {
+    fn default() -> State {
+        State {
+            busy: 0,
+            phase: Phase::Head(Vec::new()),
+            since: Instant::now(),
+        }
     }
-}
-
-/// What we wait for; the number tells one wait from the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waiting {
-    Request(u64),
-    Head(u64),
 }
 
 /// As long as it or a clone lives, its request is under way.
@@ -86,7 +84,6 @@ impl Line {
     pub(super) fn begin(&self, has_body: bool) -> (Busy, bool) {
         let mut state = self.lock();
         state.busy += 1;
-        state.begun += 1;
         let had_length = match &mut state.phase {
             Phase::Head(bytes) => {
                 let had_length = has_content_length(bytes);
@@ -112,7 +109,8 @@ impl Busy {
     pub(super) fn request_read(&self) {
         let mut state = self.0.0.lock();
         if let Phase::Body = state.phase {
-            state.phase = Phase::default();
+            state.phase = Phase::Head(Vec::new());
+            state.since = Instant::now();
         }
     }
 
@@ -124,7 +122,9 @@ impl Busy {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.lock().busy -= 1;
+        let mut state = self.0.lock();
+        state.busy -= 1;
+        state.since = Instant::now();
     }
 }
 
@@ -160,7 +160,11 @@ impl<S> Wire<S> {
     /// Notes what came from the client.
     fn came(&self, bytes: &[u8]) {
         let mut state = self.line.lock();
+        let state = &mut *state;
         if let Phase::Head(head) = &mut state.phase {
+            if head.is_empty() {
+                state.since = Instant::now();
+            }
             let room = self.patience.max_head.saturating_sub(head.len());
             head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
             if head.starts_with(HTTP_2) {
@@ -169,36 +173,36 @@ impl<S> Wire<S> {
         }
     }
 
-    /// What we wait for, if it is the client's turn.
-    fn waiting(&self) -> Option<(Waiting, Duration)> {
+    /// Until when the client may keep us waiting, if it is its turn.
+    fn deadline(&self) -> Option<Instant> {
         let state = self.line.lock();
-        match &state.phase {
-            _ if state.busy > 0 => None,
-            Phase::Head(bytes) if bytes.is_empty() => {
-                Some((Waiting::Request(state.begun), self.patience.idle))
-            }
-            Phase::Head(_) | Phase::Body => Some((Waiting::Head(state.begun), self.patience.head)),
-            Phase::Opaque => None,
-        }
+        let patience = match &state.phase {
+            _ if state.busy > 0 => return None,
+            Phase::Head(bytes) if bytes.is_empty() => self.patience.idle,
+            Phase::Head(_) | Phase::Body => self.patience.head,
+            Phase::Opaque => return None,
+        };
+        Some(state.since + patience)
     }
 
-    /// Ready when the client has kept us waiting for too long.
+    /// Ready when the client has kept us waiting for too long. On a connection at work the timer fires once in a while
+    /// and is set again; no request pays for it.
     fn poll_too_late(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let Some((waiting, patience)) = self.waiting() else {
-            self.reading = None;
-            return Poll::Pending;
-        };
-        if self
-            .reading
-            .as_ref()
-            .is_none_or(|(known, _)| *known != waiting)
-        {
-            self.reading = Some((waiting, Box::pin(tokio::time::sleep(patience))));
-        }
-        if let Some((_, timer)) = &mut self.reading {
+        loop {
+            let deadline = self.deadline();
+            let next = deadline.unwrap_or_else(|| Instant::now() + self.patience.idle);
+            let timer = self
+                .reading
+                .get_or_insert_with(|| Box::pin(sleep_until(next)));
+            if deadline.is_some_and(|deadline| deadline < timer.deadline()) {
+                timer.as_mut().reset(next);
+            }
             ready!(timer.as_mut().poll(cx));
+            if deadline.is_some_and(|deadline| deadline <= timer.deadline()) {
+                return Poll::Ready(too_late());
+            }
+            timer.as_mut().reset(next);
         }
-        Poll::Ready(too_late())
     }
 
     /// A write that waits for the client may not wait forever.
@@ -212,9 +216,7 @@ impl<S> Wire<S> {
             return written;
         }
         let idle = self.patience.idle;
-        let timer = self
-            .writing
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+        let timer = self.writing.get_or_insert_with(|| Box::pin(sleep(idle)));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(too_late()))
     }

@@ -359,9 +359,9 @@ fn an_engine_is_its_parts_alone() {
         ),
         ("upstream/mod.rs", "use pingora::connectors;", None),
         (
-            "upstream/mod.rs",
+            "cache/mod.rs",
             "use tokio::net::TcpStream;",
-            Some("`upstream` may not name `tokio::net`"),
+            Some("`cache` may not name `tokio::net`"),
         ),
         ("upstream/mod.rs", "use tokio::time::sleep;", None),
         (

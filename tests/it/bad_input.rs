@@ -22,11 +22,11 @@ async fn every_mistake_in_the_files_is_reported_at_once() {
         .rules(
             r#"  - id: a
     match: { path: '/a(' }
-    tags: ["Role:{nope}"]
     soft_ttl: 3s
   - id: a
     match: { path: /b }
     ttl: -1
+    tags: ["Role:{nope}"]
 "#,
         )
         .mistakes();
@@ -34,9 +34,9 @@ async fn every_mistake_in_the_files_is_reported_at_once() {
         "tagalong.yaml:3:1: ",
         "tagalong.yaml:4:8: ",
         "rules.yaml:3:",
-        "rules.yaml:4:",
-        "rules.yaml:5:5: ",
-        "rules.yaml:6:",
+        "rules.yaml:4:5: ",
+        "rules.yaml:5:",
+        "rules.yaml:7:",
         "rules.yaml:8:",
     ] {
         assert!(
