@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn l07_what_looks_alike_when_glued_differs() {
-        let lists: &[(&str, &[(&str, Option<&str>)])] = &[
+        type List<'a> = &'a [(&'a str, Option<&'a str>)];
+        let lists: &[(&str, List<'_>)] = &[
             ("a and b_c", &[("x", Some("a")), ("y", Some("b_c"))]),
             ("a_b and c", &[("x", Some("a_b")), ("y", Some("c"))]),
             ("absent", &[("x", None)]),

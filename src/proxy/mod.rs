@@ -145,7 +145,7 @@ impl Proxy {
                 rule,
                 why: Forward::Bypass(Bypass::RequestBody),
             }),
-            plan => plan,
+            plan @ (Plan::Lookup(_) | Plan::Pass(_)) => plan,
         }
     }
 
