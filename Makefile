@@ -17,7 +17,8 @@ bench: setup ## the benches of this package (criterion)
 	$(CARGO) bench --locked
 
 bench-peers: setup ## server CPU per hit beside nginx and a bare hyper server
-	python3 benches/peers/run.py
+	$(CARGO) build --locked --release
+	python3 benches/peers/run.py --tagalong target/release/tagalong
 
 # The steps of `make test`, each on its own if you like.
 
@@ -32,6 +33,7 @@ clippy: setup-test ## lints, warnings denied
 unit: setup-test ## all tests
 	@echo "== tests"
 	$(CARGO) test --locked
+	$(CARGO) test --locked --features loom --lib tags::cell
 
 doc: setup-test ## documentation, warnings denied
 	@echo "== docs"

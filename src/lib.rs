@@ -1,4 +1,55 @@
 //! Tagalong: a sidecar HTTP cache that forgets exactly the right responses.
+//!
+//! It stands in front of a web app. The app tags what it answers (`Cache-Tag: User:42`) and reports what has changed
+//! (`Cache-Tag-Increment: User:42`). Every tag has a version; a stored response is valid as long as each of its tags has
+//! the version it was stored under, so one increment makes all of them unreachable at once, at constant cost.
+//!
+//! The way of a request:
+//!
+//! ```text
+//! client -> proxy::listen -> Proxy::handle
+//!                        | RuleSet::plan ---- Pass -----------------> Fetch::pass --+
+//!                        | Lookup(query)                                            |
+//!                      Cache::lookup   base key, variant, entry; a load per tag     |
+//!                        |- Hit ----> respond                                       |
+//!                        |- Miss(Fill) -------------------------> Fetch::fill --+   |
+//!                        '- Join(Follower) <--+                                 v   v
+//!                                             |   a task of its own, detached from every client:
+//! client <- respond::stamp <---- Follower <---+   1 Snapshot of the tags (L1), taken with the Fill
+//!                                             |   2 Upstream::send -> app
+//!                                             |   3 policy::signals -> Cache::increment (L4)
+//!                                             |   4 policy::judge
+//!                                             '-- 5 head to the followers, body into the spool
+//!                                                 6 body whole? L1 once more, then store
+//! ```
+//!
+//! The parts, each of which imports only parts above it (`tests/it/architecture.rs` holds the table):
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`model`] | plain data: tags, stamps, keys, entries, outcomes |
+//! | [`clock`], [`body`] | the only reader of time; bodies in motion |
+//! | [`yaml`] | text to typed values, every mistake with its place |
+//! | [`dialects`] | how header fields spell tags, increments, and `Cache-Status` |
+//! | [`rules`] | what a request means: rule, key, tags; `plan` is also what `explain` prints |
+//! | [`policy`] | what a response means: RFC 9111, privacy, signals |
+//! | [`telemetry`] | the log |
+//! | [`tags`] | tag versions: snapshot, seal, increment |
+//! | [`store`] | entries in memory, bounded by bytes |
+//! | [`upstream`] | the exchange with the app, through Pingora |
+//! | [`cache`] | the engine, without sockets: lookup, fills and their followers |
+//! | [`fetch`] | exchanges and what must happen to each, in tasks of their own |
+//! | [`proxy`] | the side that faces the clients, on hyper |
+//! | [`config`] | files and environment to a validated value per part |
+//! | [`app`] | configuration to running parts; drain and stop |
+//! | [`demo`], [`cli`] | the shop of `tagalong demo`; the command line |
+//!
+//! The laws L1 to L15 that comments name are those of the design: L1 nothing computed before an increment is stored
+//! after it; L2 a version is never given twice; L3 lost versions mean misses; L4 an increment is committed before the
+//! reply that carried it; L5 a failed refill makes nothing fresh; L6 no increment is lost silently; L7 keys are injective;
+//! L8 empty is a value; L9 coalescing neither hangs nor stampedes; L10 everything stored has a finite life; L11 a purge
+//! keeps to its namespace; L12 private by default; L13 the cache may fail, the request may not; L14 looking changes
+//! nothing; L15 no hidden sharing.
 
 pub mod app;
 pub mod body;
