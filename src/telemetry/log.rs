@@ -1,5 +1,7 @@
 //! Where log events go: standard error, as text or JSON.
 
+use std::io::IsTerminal;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
@@ -15,11 +17,15 @@ pub enum Format {
     Json,
 }
 
-/// Sends events of level `info` and above, and the access log, to standard error. The first call of a process counts.
+/// What is logged: our own events of level `info` and above. The upstream engine's are left out: it calls things errors
+/// that it mends itself, and what it cannot mend is reported by us.
+const SHOWN: &str = "info,pingora_core=off,pingora_pool=off";
+
+/// Sends events to standard error. The first call of a process counts.
 pub fn start(format: Format) {
-    let filter = EnvFilter::new("info");
     let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(EnvFilter::new(SHOWN))
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let set = match format {
         Format::Text => subscriber.with_target(false).try_init(),
