@@ -10,6 +10,8 @@ mod lists;
 mod litespeed;
 mod structured;
 
+use std::collections::HashSet;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 
@@ -33,6 +35,8 @@ pub struct Dialects {
     /// Ours, though what they say is not read here.
     unread: Vec<HeaderName>,
     targeted: Vec<HeaderName>,
+    /// All of the above: what no client may send.
+    ours: HashSet<HeaderName>,
     groups: Groups,
     expose: bool,
 }
@@ -90,6 +94,17 @@ const FOR_US_ALONE: [&str; 3] = [
 impl Dialects {
     /// Works out which grammar each configured name has.
     pub fn new(config: Config) -> Dialects {
+        let unread = [config.changes, config.vary].concat();
+        let read = config
+            .tags
+            .iter()
+            .chain(&config.increments)
+            .map(|field| &field.name);
+        let ours = read
+            .chain(&unread)
+            .chain(&config.targeted)
+            .cloned()
+            .collect();
         let read = |fields: Vec<Field>| {
             let grammar = |field: Field| {
                 let grammar = Grammar::of(&field);
@@ -100,8 +115,9 @@ impl Dialects {
         Dialects {
             tags: read(config.tags),
             increments: read(config.increments),
-            unread: [config.changes, config.vary].concat(),
+            unread,
             targeted: config.targeted,
+            ours,
             groups: config.groups,
             expose: config.expose,
         }
@@ -157,9 +173,15 @@ impl Dialects {
     }
 
     /// Removes what only the app may say from a client's request: our tag, increment, change, vary and targeted fields.
+    ///
+    /// Every request comes through here and hardly any has such a field: the fields it has are looked up among ours.
     pub fn drop_from_client(&self, headers: &mut HeaderMap) {
-        self.remove_ours(headers);
-        for name in &self.targeted {
+        let forged: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| self.ours.contains(*name))
+            .cloned()
+            .collect();
+        for name in forged {
             headers.remove(name);
         }
     }

@@ -18,12 +18,13 @@ pub fn not_modified(request: &HeaderMap, status: StatusCode, entry: &HeaderMap) 
         let etag = entry.get(ETAG).map(|etag| opaque(etag.as_bytes()));
         return lines.any(|line| names(line.as_bytes(), etag));
     }
-    let since = request.get(IF_MODIFIED_SINCE).and_then(http_date);
+    let Some(since) = request.get(IF_MODIFIED_SINCE).and_then(http_date) else {
+        return false; // the usual case, before any date is read
+    };
     let modified = entry.get(LAST_MODIFIED).or_else(|| entry.get(DATE));
-    let modified = modified.and_then(http_date);
     modified
-        .zip(since)
-        .is_some_and(|(modified, since)| modified <= since)
+        .and_then(http_date)
+        .is_some_and(|modified| modified <= since)
 }
 
 /// Whether a line of `If-None-Match` is `*` or names the entity tag.
