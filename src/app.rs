@@ -6,6 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 use crate::cache;
 use crate::cache::Cache;
@@ -26,7 +27,7 @@ use crate::upstream::Upstream;
 /// A running sidecar.
 pub struct App {
     listening: Vec<Listen>,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Option<Instant>>,
     serving: JoinHandle<()>,
     sweeping: JoinHandle<()>,
     fetch: Fetch,
@@ -96,8 +97,8 @@ impl App {
             faced,
         );
 
-        let (stop, stopped) = watch::channel(false);
-        let serving = tokio::spawn(listeners.serve(proxy, stopped, drain));
+        let (stop, stopped) = watch::channel(None);
+        let serving = tokio::spawn(listeners.serve(proxy, stopped));
         let sweeping = tokio::spawn(async move {
             let mut tick = tokio::time::interval(SWEEP);
             loop {
@@ -122,16 +123,14 @@ impl App {
 
     /// Stops accepting, lets what runs finish for at most the configured `drain`, and returns; at once when idle.
     pub async fn shutdown(self) {
+        let end = Instant::now() + self.drain;
         self.sweeping.abort();
-        self.stop.send_replace(true);
+        self.stop.send_replace(Some(end));
         if let Err(error) = self.serving.await {
             tracing::error!(%error, "the listeners ended badly");
         }
         // Exchanges whose clients have left, and fills: their increments and entries count (L4).
-        if tokio::time::timeout(self.drain, self.fetch.finished())
-            .await
-            .is_err()
-        {
+        if timeout_at(end, self.fetch.finished()).await.is_err() {
             tracing::warn!(
                 "some exchanges with the app were still running when the drain time was over"
             );

@@ -41,11 +41,16 @@ use crate::policy::request::Wishes;
 use crate::policy::vary;
 use crate::rules::Matched;
 use crate::rules::Query;
+use crate::tags::Seals;
 use crate::tags::Snapshot;
 
 /// Fills under way, by the variant they will be stored under.
 #[derive(Debug, Default)]
-pub(super) struct Fills(Mutex<HashMap<Variant, Flight>>);
+pub(super) struct Fills {
+    flights: Mutex<HashMap<Variant, Flight>>,
+    /// Bytes that fills hold for the store and for late readers.
+    held: Mutex<usize>,
+}
 
 /// A fill as those see it who may join it.
 #[derive(Clone, Debug)]
@@ -62,8 +67,8 @@ enum Stage {
     Asked,
     /// The app's head is here, and its body is arriving.
     Shared(Arc<Shared>),
-    /// The response is for its first client alone.
-    Alone,
+    /// The response is for its first client alone, for this reason.
+    Alone(NoStore),
     Failed(Failure),
 }
 
@@ -91,7 +96,10 @@ pub struct Fill {
     variants: Vec<Variant>,
     matched: Matched,
     head: Arc<Head>,
-    before: Snapshot,
+    /// What it compares with (L1); given up with the right to store, as tags are remembered for it.
+    before: Option<Snapshot>,
+    /// Its part of the bytes that all fills hold.
+    held: usize,
     stage: watch::Sender<Stage>,
     first: Option<oneshot::Sender<(Response<Body>, End)>>,
 }
@@ -112,7 +120,7 @@ pub enum Followed {
     /// The response, and what to say of it.
     Response(Response<Body>, Outcome),
     /// The response is older than an increment this client came after: look up again, for a fill begun since.
-    Again(Stamp),
+    Again(Option<Stamp>),
     /// The response is for another client alone: ask the app for this one.
     Alone(Forward),
     /// The app gave no answer.
@@ -178,7 +186,8 @@ impl Cache {
             variants: vec![variant],
             matched,
             head: Arc::new(head.clone()),
-            before,
+            before: Some(before),
+            held: 0,
             stage,
             first: Some(first),
         };
@@ -198,7 +207,11 @@ impl Cache {
 
 impl Fills {
     fn lock(&self) -> MutexGuard<'_, HashMap<Variant, Flight>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn held(&self) -> MutexGuard<'_, usize> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -218,7 +231,7 @@ impl Fill {
     pub async fn store(mut self, response: Response<Body>, tags: Vec<Tagged>, meta: EntryMeta) {
         self.register_variant(&meta);
         // Now for the word in the head; what counts is the same question when the body has ended.
-        let end = match self.cache.0.tags.seal(&tags, &self.before) {
+        let end = match self.seal(&tags) {
             Ok(_) => End::Stored,
             Err(reason) => End::NotStored(reason),
         };
@@ -226,13 +239,8 @@ impl Fill {
     }
 
     /// Shares a response that is not stored: an error of the app that every follower would only get again (L9).
-    pub async fn share_unstored(
-        self,
-        response: Response<Body>,
-        tags: Vec<Tagged>,
-        reason: NoStore,
-    ) {
-        self.share(response, tags, None, End::NotStored(reason))
+    pub async fn share_unstored(self, response: Response<Body>, reason: NoStore) {
+        self.share(response, Vec::new(), None, End::NotStored(reason))
             .await;
     }
 
@@ -252,36 +260,37 @@ impl Fill {
             head,
             spool: Spool::new(exact),
             end,
-            before: self.before.stamp(),
+            before: self.began(),
             tags,
             meta,
             selected: vary.unwrap_or_default(),
         });
         if exact != Some(0) {
-            self.stage.send_replace(Stage::Shared(Arc::clone(&shared)));
+            self.announce(&shared);
         }
         let mut size = 0;
-        let mut kept = true;
-        loop {
-            if !shared.spool.room().await {
-                return; // nobody reads it and nobody will: dropping the body ends the exchange
-            }
+        while shared.spool.room().await {
             let chunk = match body.next().await {
                 Some(Ok(Chunk::Data(chunk))) => chunk,
                 Some(Ok(Chunk::Trailers(_))) => continue, // may be discarded (RFC 9110 §6.5.1)
                 Some(Err(cut)) => return shared.spool.end(Err(cut)),
-                None => return self.finish(&shared, kept, Bytes::new()),
+                None if exact.is_none_or(|exact| exact == size) => {
+                    return self.finish(&shared, Bytes::new());
+                }
+                None => {
+                    return shared
+                        .spool
+                        .end(Err(Cut("less content than declared".into())));
+                }
             };
             size += chunk.len() as u64;
-            if kept && size > self.cache.0.max_object as u64 {
-                kept = false;
-                self.unregister();
-                shared.spool.keep_no_longer();
+            if self.before.is_some() && !self.hold(chunk.len()) {
+                self.keep_no_longer(&shared.spool);
             }
             if exact == Some(size) {
                 // The last byte waits until the entry is stored: who has read all finds a hit when coming back.
                 return match body.next().await {
-                    None | Some(Ok(Chunk::Trailers(_))) => self.finish(&shared, kept, chunk),
+                    None | Some(Ok(Chunk::Trailers(_))) => self.finish(&shared, chunk),
                     Some(Ok(Chunk::Data(_))) => shared
                         .spool
                         .end(Err(Cut("more content than declared".into()))),
@@ -290,12 +299,46 @@ impl Fill {
             }
             shared.spool.push(chunk);
         }
+        // Nobody reads it and nobody will: dropping the body ends the exchange.
+    }
+
+    /// Takes room for more of the body; `false` if it has outgrown what one entry, or all fills together, may take.
+    fn hold(&mut self, bytes: usize) -> bool {
+        let inner = &self.cache.0;
+        let mut all = inner.fills.held();
+        let fits = self.held + bytes <= inner.max_object && *all + bytes <= inner.max_held;
+        if fits {
+            self.held += bytes;
+            *all += bytes;
+        }
+        fits
+    }
+
+    /// From here on the body only passes through: nobody joins, nothing is stored, nothing is remembered for it.
+    fn keep_no_longer(&mut self, spool: &Spool) {
+        self.unregister();
+        self.before = None;
+        self.release();
+        spool.keep_no_longer();
+    }
+
+    fn release(&mut self) {
+        *self.cache.0.fills.held() -= std::mem::take(&mut self.held);
+    }
+
+    /// The head is for everyone to see. The first client's body is read from here on, so that it misses nothing.
+    fn announce(&mut self, shared: &Arc<Shared>) {
+        if let (Some(first), Some(body)) = (self.first.take(), shared.spool.read()) {
+            let response = Response::from_parts(shared.head.clone(), body);
+            first.send((response, shared.end)).ok(); // an error means that this client has left
+        }
+        self.stage.send_replace(Stage::Shared(Arc::clone(shared)));
     }
 
     /// The body has ended whole: L1 once more, then put; then everyone may know that it has ended.
-    fn finish(mut self, shared: &Arc<Shared>, kept: bool, last: Bytes) {
-        if kept
-            && shared.end == End::Stored
+    fn finish(mut self, shared: &Arc<Shared>, last: Bytes) {
+        if shared.end == End::Stored
+            && self.before.is_some()
             && let Some(meta) = &shared.meta
         {
             self.admit(shared, meta, shared.spool.whole(&last));
@@ -305,7 +348,7 @@ impl Fill {
             shared.spool.push(last);
         }
         shared.spool.end(Ok(()));
-        self.stage.send_replace(Stage::Shared(Arc::clone(shared)));
+        self.announce(shared);
     }
 
     fn admit(&self, shared: &Shared, meta: &EntryMeta, body: Bytes) {
@@ -313,29 +356,44 @@ impl Fill {
             .variants
             .last()
             .expect("a fill is registered under one variant at least");
-        match self.cache.0.tags.seal(&shared.tags, &self.before) {
+        match self.seal(&shared.tags) {
             Ok(seals) => {
+                let headers = policy::storable_headers(&shared.head.headers);
                 let entry = Entry {
                     status: shared.head.status,
-                    headers: policy::storable_headers(&shared.head.headers),
+                    headers,
                     body,
                     meta: meta.clone(),
                 };
-                self.cache.0.store.put(
+                let stored = Stored {
+                    entry,
                     variant,
-                    Slot::Entry(Arc::new(Stored {
-                        entry,
-                        variant,
-                        seals,
-                    })),
+                    seals,
+                };
+                self.cache
+                    .0
+                    .store
+                    .put(variant, Slot::Entry(Arc::new(stored)));
+            }
+            Err(reason) => {
+                tracing::debug!(
+                    uri = self.matched.uri,
+                    reason = reason.word(),
+                    "not stored after all"
                 );
             }
-            Err(reason) => tracing::debug!(
-                uri = self.matched.uri,
-                reason = reason.word(),
-                "not stored after all"
-            ),
         }
+    }
+
+    /// L1: the tags as they are, if none of them has changed since the app was asked.
+    fn seal(&self, tags: &[Tagged]) -> Result<Seals, NoStore> {
+        let before = self.before.as_ref().ok_or(NoStore::TooLarge)?;
+        self.cache.0.tags.seal(tags, before)
+    }
+
+    /// The last stamp applied when the app was asked.
+    fn began(&self) -> Stamp {
+        self.before.as_ref().map_or(Stamp::NEVER, Snapshot::stamp)
     }
 
     /// Gives the response to the first client alone; the others ask for themselves.
@@ -344,7 +402,7 @@ impl Fill {
             // An error means that this client has left: its response is dropped, which ends the exchange.
             first.send((response, End::NotStored(reason))).ok();
         }
-        self.stage.send_replace(Stage::Alone);
+        self.stage.send_replace(Stage::Alone(reason));
     }
 
     /// Tells every follower that the app gave no answer.
@@ -361,22 +419,33 @@ impl Fill {
         let variant = self
             .base
             .variant(&vary::selecting(&meta.vary, self.head.headers()));
-        self.cache
-            .0
-            .store
-            .put(only, Slot::Varies(Arc::clone(&meta.vary)));
+        let until = match self.cache.0.store.get(&only) {
+            Some(Slot::Varies { until, .. }) => until.max(meta.expires()),
+            Some(Slot::Entry(_)) | None => meta.expires(),
+        };
+        self.cache.0.store.put(
+            only,
+            Slot::Varies {
+                fields: Arc::clone(&meta.vary),
+                until,
+            },
+        );
         if !self.variants.contains(&variant) {
             let flight = Flight {
                 stage: self.stage.subscribe(),
-                before: self.before.stamp(),
+                before: self.began(),
             };
-            self.cache.0.fills.lock().insert(variant, flight);
+            let mut flights = self.cache.0.fills.lock();
+            if flights
+                .get(&variant)
+                .is_none_or(|other| other.before <= flight.before)
+            {
+                flights.insert(variant, flight);
+            }
             self.variants.push(variant);
         }
     }
-}
 
-impl Fill {
     /// From here on nobody joins.
     fn unregister(&mut self) {
         let mut flights = self.cache.0.fills.lock();
@@ -396,6 +465,7 @@ impl Drop for Fill {
     /// However it ends, nobody waits for it any longer.
     fn drop(&mut self) {
         self.unregister();
+        self.release();
         self.stage.send_if_modified(|stage| match stage {
             Stage::Asked => {
                 *stage = Stage::Failed(Failure::Abandoned);
@@ -405,7 +475,7 @@ impl Drop for Fill {
                 shared.spool.end(Err(Cut("the fill was given up".into()))); // unless it has ended
                 false
             }
-            Stage::Alone | Stage::Failed(_) => false,
+            Stage::Alone(_) | Stage::Failed(_) => false,
         });
     }
 }
@@ -413,65 +483,58 @@ impl Drop for Fill {
 impl Follower {
     /// Waits for the app's head, and says what this client is to get.
     pub async fn outcome(mut self, cache: &Cache, head: &Head) -> Followed {
-        loop {
-            let stage = self.stage.borrow_and_update().clone();
-            match stage {
-                Stage::Asked => {
-                    // The sender says how it ended before it goes, so an error only means: look once more.
-                    if self.stage.changed().await.is_err()
-                        && matches!(*self.stage.borrow(), Stage::Asked)
-                    {
-                        return self.failed(Failure::Abandoned);
-                    }
+        if let Some(own) = self.own.take() {
+            return match own.await {
+                Ok((response, end)) => {
+                    Followed::Response(response, Outcome::Forwarded { why: self.why, end })
                 }
-                Stage::Shared(shared) => return self.share(&shared, cache, head),
-                Stage::Alone => {
-                    let Some(own) = self.own.take() else {
-                        return Followed::Alone(self.why);
-                    };
-                    return match own.await {
-                        Ok((response, end)) => {
-                            Followed::Response(response, Outcome::Forwarded { why: self.why, end })
-                        }
-                        Err(_) => self.failed(Failure::Abandoned),
-                    };
-                }
-                Stage::Failed(failure) => return self.failed(failure),
-            }
+                Err(_) => self.failed(),
+            };
+        }
+        let asked = |stage: &Stage| !matches!(stage, Stage::Asked);
+        let stage = self.stage.wait_for(asked).await.map(|stage| stage.clone());
+        match stage.unwrap_or(Stage::Asked) {
+            Stage::Shared(shared) => self.share(&shared, cache, head),
+            // The first client's cookie kept it from being shared: without one it may be.
+            Stage::Alone(NoStore::Cookie) if !has_cookie(head) => Followed::Again(None),
+            Stage::Alone(_) => Followed::Alone(self.why),
+            Stage::Failed(_) | Stage::Asked => self.failed(),
         }
     }
 
     fn share(&self, shared: &Shared, cache: &Cache, head: &Head) -> Followed {
-        let outcome = if self.own.is_some() {
-            Outcome::Forwarded {
-                why: self.why,
-                end: shared.end,
-            }
-        } else {
-            if let Some(meta) = &shared.meta {
-                if !meta.shareable && head.headers().contains_key(header::COOKIE) {
-                    return Followed::Alone(self.why); // L12
-                }
-                if vary::selecting(&meta.vary, head.headers()) != shared.selected {
-                    return Followed::Again(Stamp::NEVER); // now that it is known what varies
-                }
-            }
-            let tags = shared.tags.iter().map(|tagged| &tagged.tag);
-            if self.arrived > shared.before && cache.0.tags.changed_since(tags, shared.before) {
-                return Followed::Again(self.arrived); // L1: it may be older than an increment this client came after
-            }
-            Outcome::Collapsed { why: self.why }
-        };
+        let shareable = shared.meta.as_ref().is_some_and(|meta| meta.shareable);
+        if !shareable && has_cookie(head) {
+            return Followed::Alone(self.why); // L12
+        }
+        if let Some(meta) = &shared.meta
+            && vary::selecting(&meta.vary, head.headers()) != shared.selected
+        {
+            return Followed::Again(None); // now that it is known what varies
+        }
+        let tags = shared.tags.iter().map(|tagged| &tagged.tag);
+        if self.arrived > shared.before && cache.0.tags.changed_since(tags, shared.before) {
+            return Followed::Again(Some(self.arrived)); // L1: it may be older than an increment this client came after
+        }
         match shared.spool.read() {
             Some(body) => {
-                Followed::Response(Response::from_parts(shared.head.clone(), body), outcome)
+                let response = Response::from_parts(shared.head.clone(), body);
+                Followed::Response(response, Outcome::Collapsed { why: self.why })
             }
             None => Followed::Alone(self.why), // its beginning has left
         }
     }
 
-    fn failed(&self, failure: Failure) -> Followed {
+    fn failed(&self) -> Followed {
+        let failure = match *self.stage.borrow() {
+            Stage::Failed(failure) => failure,
+            Stage::Asked | Stage::Shared(_) | Stage::Alone(_) => Failure::Abandoned,
+        };
         let end = End::NotStored(NoStore::UpstreamFailed);
         Followed::Failed(failure, Outcome::Forwarded { why: self.why, end })
     }
+}
+
+fn has_cookie(head: &Head) -> bool {
+    head.headers().contains_key(header::COOKIE)
 }

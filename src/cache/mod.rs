@@ -61,14 +61,19 @@ struct Inner {
     fills: Fills,
     clock: Clock,
     max_object: usize,
+    /// Bytes of all fills together, beside those of the entries.
+    max_held: usize,
 }
 
 /// What is stored under a variant.
 #[derive(Clone, Debug)]
 enum Slot {
     Entry(Arc<Stored>),
-    /// Under a base key: which request fields select the variant (RFC 9111 §4.1).
-    Varies(Arc<[HeaderName]>),
+    /// Under a base key: which request fields select the variant (RFC 9111 §4.1), as long as there can be one.
+    Varies {
+        fields: Arc<[HeaderName]>,
+        until: Timestamp,
+    },
 }
 
 /// An entry with its identity and its tags as they were when it was stored.
@@ -83,11 +88,8 @@ pub struct Stored {
 impl Stored {
     /// The full identity: variant, tags, versions.
     pub fn composed_key(&self) -> ComposedKey {
-        self.variant.composed(
-            self.seals
-                .iter()
-                .map(|(tag, stamp)| (tag.as_str(), stamp, None)),
-        )
+        self.variant
+            .composed(self.seals.iter().map(|(tag, stamp)| (tag.as_str(), stamp)))
     }
 
     /// Its tags with the versions it was stored under.
@@ -106,7 +108,7 @@ const SEAL_OVERHEAD: usize = 96;
 impl Weigh for Slot {
     fn weight(&self) -> u64 {
         let bytes = match self {
-            Slot::Varies(fields) => fields.len() * size_of::<HeaderName>(),
+            Slot::Varies { fields, .. } => fields.len() * size_of::<HeaderName>(),
             Slot::Entry(stored) => {
                 let headers = stored.entry.headers.iter();
                 let head: usize = headers
@@ -138,6 +140,8 @@ pub enum Lookup {
     OnlyIfCached,
 }
 
+/// Fills may hold this part of what entries may: a quarter keeps the process within 1.25 times `max_bytes`.
+const HELD_SHARE: usize = 4;
 /// How long an entry that can no longer be used is kept, so that the next request is told `expired` or `invalidated`
 /// instead of a plain miss.
 const REMEMBERED: Duration = Duration::from_secs(300);
@@ -151,6 +155,7 @@ impl Cache {
             fills: Fills::default(),
             clock,
             max_object: config.max_object,
+            max_held: (config.max_bytes / HELD_SHARE).max(config.max_object),
         }))
     }
 
@@ -174,6 +179,9 @@ impl Cache {
         }
         if head.method() != Method::GET {
             return Lookup::Pass(why); // a HEAD brings no body to store
+        }
+        if wishes.no_store {
+            return Lookup::Pass(why); // nobody else is to have it, so nobody waits for it
         }
         if head.headers().contains_key(header::RANGE) {
             return Lookup::Pass(Forward::Bypass(Bypass::Range)); // nor does a part
@@ -210,11 +218,11 @@ impl Cache {
         match self.0.store.get(&only) {
             None => Found::Nothing(only),
             Some(Slot::Entry(stored)) => Found::Stored(only, stored),
-            Some(Slot::Varies(fields)) => {
+            Some(Slot::Varies { fields, .. }) => {
                 let variant = base.variant(&vary::selecting(&fields, head.headers()));
                 match self.0.store.get(&variant) {
                     Some(Slot::Entry(stored)) => Found::Stored(variant, stored),
-                    Some(Slot::Varies(_)) | None => Found::OtherVariants(variant),
+                    Some(Slot::Varies { .. }) | None => Found::OtherVariants(variant),
                 }
             }
         }
@@ -264,7 +272,7 @@ impl Cache {
     pub fn sweep(&self) {
         let now = self.0.clock.now();
         self.0.store.retain(|slot| match slot {
-            Slot::Varies(_) => true, // small, and evicted like anything else
+            Slot::Varies { until, .. } => *until + REMEMBERED > now,
             Slot::Entry(stored) => {
                 stored.entry.meta.expires() + REMEMBERED > now
                     && stored

@@ -21,8 +21,8 @@ pub struct Debug<'a> {
     pub key: Option<ComposedKey>,
     /// The rule: `rule="…"`.
     pub rule: Option<&'a str>,
-    /// Each tag with its stamp and the app's own version: `tags="User:42@17 Dashboard@3;v=7"`.
-    pub tags: &'a [(&'a Tag, Stamp, Option<i64>)],
+    /// Each tag with its stamp: `tags="User:42@17 Dashboard@3"`.
+    pub tags: &'a [(&'a Tag, Stamp)],
     /// What happened, in words, in place of the usual detail: `detail="User:42 incremented 3s ago by POST /users/42"`.
     pub detail: Option<&'a str>,
 }
@@ -91,12 +91,9 @@ impl Line<'_> {
             return Ok(());
         }
         let mut tags = String::new();
-        for (n, (tag, stamp, version)) in self.debug.tags.iter().enumerate() {
+        for (n, (tag, stamp)) in self.debug.tags.iter().enumerate() {
             let space = if n > 0 { " " } else { "" };
             write!(tags, "{space}{tag}@{stamp}")?;
-            if let Some(version) = version {
-                write!(tags, ";v={version}")?;
-            }
         }
         write!(f, "; tags={}", Quoted(&tags))
     }
@@ -219,10 +216,7 @@ mod tests {
         let debug = Debug {
             key: Some(key),
             rule: Some("a \"rule\""),
-            tags: &[
-                (&tag, Stamp::from_raw(17), Some(7)),
-                (&Tag::all(), Stamp::NEVER, None),
-            ],
+            tags: &[(&tag, Stamp::from_raw(17)), (&Tag::all(), Stamp::NEVER)],
             detail: Some("User:42 incremented 3s ago by POST /users/42"),
         };
         let outcome = Outcome::Forwarded {
@@ -233,7 +227,7 @@ mod tests {
             render_with(outcome, &debug),
             format!(
                 "tagalong; fwd=stale; stored; detail=\"User:42 incremented 3s ago by POST /users/42\"; \
-                 key=\"{key}\"; rule=\"a \\\"rule\\\"\"; tags=\"Caf%C3%A9:1@17;v=7 ~all@0\""
+                 key=\"{key}\"; rule=\"a \\\"rule\\\"\"; tags=\"Caf%C3%A9:1@17 ~all@0\""
             )
         );
     }

@@ -88,6 +88,13 @@ fn annotated<'a>(
     })
 }
 
+/// A number of at most fifteen digits (RFC 9651 §3.3.1).
 fn number<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let fits = digits.len() <= 15;
+    std::str::from_utf8(text)
+        .ok()
+        .filter(|_| fits)?
+        .parse()
+        .ok()
 }

@@ -32,8 +32,9 @@ use crate::model::tag::Tagged;
 pub struct Dialects {
     tags: Vec<(HeaderName, Grammar)>,
     increments: Vec<(HeaderName, Grammar)>,
-    /// Ours, though what they say is not read here.
-    unread: Vec<HeaderName>,
+    /// Ours, though what they say is not understood yet.
+    changes: Vec<HeaderName>,
+    vary: Vec<HeaderName>,
     targeted: Vec<HeaderName>,
     /// All of the above: what no client may send.
     ours: HashSet<HeaderName>,
@@ -48,6 +49,8 @@ pub struct Said {
     pub tags: Vec<Tagged>,
     /// These have changed; in the order written, repeated where the app repeats itself.
     pub increments: Vec<Increment>,
+    /// The response varies by what is not understood here (`X-LiteSpeed-Vary`): it must not be shared.
+    pub varies: bool,
     /// What was passed over, for the log; the first [`Said::MAX_IGNORED`] of it.
     pub ignored: Vec<Ignored>,
 }
@@ -81,6 +84,9 @@ pub enum Why {
     /// LiteSpeed's `private, *` forgets what one client sees; here is no cache per client.
     #[error("there is no private cache to purge")]
     Private,
+    /// What this field says comes with a later version.
+    #[error("this field is not supported yet")]
+    NotYet,
 }
 
 /// Targeted fields that address this cache alone; any other, such as `CDN-Cache-Control`, also speaks to caches between
@@ -94,14 +100,14 @@ const FOR_US_ALONE: [&str; 3] = [
 impl Dialects {
     /// Works out which grammar each configured name has.
     pub fn new(config: Config) -> Dialects {
-        let unread = [config.changes, config.vary].concat();
         let read = config
             .tags
             .iter()
             .chain(&config.increments)
             .map(|field| &field.name);
         let ours = read
-            .chain(&unread)
+            .chain(&config.changes)
+            .chain(&config.vary)
             .chain(&config.targeted)
             .cloned()
             .collect();
@@ -115,7 +121,8 @@ impl Dialects {
         Dialects {
             tags: read(config.tags),
             increments: read(config.increments),
-            unread,
+            changes: config.changes,
+            vary: config.vary,
             targeted: config.targeted,
             ours,
             groups: config.groups,
@@ -166,6 +173,12 @@ impl Dialects {
                 Grammar::LiteSpeedPurge => litespeed::purge(lines, origin, &mut said),
             }
         }
+        for name in self.changes.iter().chain(&self.vary) {
+            for line in headers.get_all(name) {
+                said.ignore(name, line.as_bytes(), Why::NotYet);
+            }
+        }
+        said.varies = self.vary.iter().any(|name| headers.contains_key(name));
         if !self.expose {
             self.remove_ours(headers);
         }
@@ -199,7 +212,11 @@ impl Dialects {
 
     fn remove_ours(&self, headers: &mut HeaderMap) {
         let read = self.tags.iter().chain(&self.increments);
-        for name in read.map(|(name, _)| name).chain(&self.unread) {
+        for name in read
+            .map(|(name, _)| name)
+            .chain(&self.changes)
+            .chain(&self.vary)
+        {
             headers.remove(name);
         }
     }

@@ -35,6 +35,7 @@ fn shown(said: &Said) -> String {
             Why::Parameter => "parameter",
             Why::Structured => "structured",
             Why::SafeMethod => "safe",
+            Why::NotYet => "not yet",
             Why::Private => "private",
         };
         format!("?{word}")

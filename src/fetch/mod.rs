@@ -7,6 +7,7 @@ mod trailers;
 
 use std::sync::Arc;
 
+use http::HeaderValue;
 use http::header;
 use http::{Request, Response, StatusCode, Version};
 use tokio::sync::oneshot;
@@ -123,8 +124,8 @@ impl Fetch {
                     fill.hand_over(response, NoStore::TooLarge);
                 }
                 Verdict::Store(meta) => fill.store(response, tags, meta).await,
-                Verdict::Pass(reason) if shared_error(&head, &response) => {
-                    fill.share_unstored(response, tags, reason).await;
+                Verdict::Pass(reason) if shared_error(reason, &head, &response) => {
+                    fill.share_unstored(response, reason).await;
                 }
                 Verdict::Pass(reason) => fill.hand_over(response, reason),
             }
@@ -161,6 +162,7 @@ impl Fetch {
             );
             if let Err(Ok(unwanted)) = answer.send(exchanged)
                 && !head.method().is_safe()
+                && unwanted.response.version() == Version::HTTP_2
             {
                 trailers::drain(unwanted.response.into_body()).await;
             }
@@ -212,6 +214,11 @@ impl Fetch {
             inner.dialects.targeted(),
         );
 
+        if !parts.headers.contains_key(header::DATE)
+            && let Ok(date) = HeaderValue::try_from(times.received.to_string())
+        {
+            parts.headers.insert(header::DATE, date); // RFC 9110 §6.6.1: when it arrived, for its age later on
+        }
         inner.dialects.drop_targeted(&mut parts.headers);
         if parts.status != StatusCode::SWITCHING_PROTOCOLS {
             policy::drop_hop_by_hop(&mut parts.headers);
@@ -220,7 +227,7 @@ impl Fetch {
             Version::HTTP_2 => trailers::watched(body, self.clone(), Arc::clone(head)),
             _ => body, // over HTTP/1 no trailers come (design.md §5)
         };
-        let tags = signals.tags.unwrap_or_default(); // a response whose tags are in doubt is not stored
+        let tags = signals.tags.unwrap_or_default(); // a response whose tags are in doubt is not shared
         Ok(Exchange {
             response: Response::from_parts(parts, body),
             tags,
@@ -230,16 +237,33 @@ impl Fetch {
 }
 
 /// An error of the app that is nobody's own: everyone who waits would only get it again, one call after another (L9).
-fn shared_error(head: &Head, response: &Response<Body>) -> bool {
-    let personal = head.headers().contains_key(header::COOKIE)
-        || head.headers().contains_key(header::AUTHORIZATION)
-        || response.headers().contains_key(header::SET_COOKIE);
-    response.status().is_server_error() && !personal
+fn shared_error(reason: NoStore, head: &Head, response: &Response<Body>) -> bool {
+    let impersonal = matches!(
+        reason,
+        NoStore::Status | NoStore::NoFreshness | NoStore::AlreadyExpired
+    );
+    let from_client = [header::COOKIE, header::AUTHORIZATION];
+    let from_app = [header::SET_COOKIE, header::VARY];
+    response.status().is_server_error()
+        && impersonal
+        && !from_client
+            .iter()
+            .any(|name| head.headers().contains_key(name))
+        && !from_app
+            .iter()
+            .any(|name| response.headers().contains_key(name))
 }
+
+/// More of a path is not remembered, in bytes: clients choose it.
+const LONG_PATH: usize = 200;
 
 /// Who asked for a change, as explanations name it.
 fn asked_by(head: &Head) -> Arc<str> {
-    format!("{} {}", head.method(), head.path()).into()
+    let path = head.path();
+    let shown = path
+        .get(..path.floor_char_boundary(LONG_PATH))
+        .unwrap_or(path);
+    format!("{} {shown}", head.method()).into()
 }
 
 fn failure(error: &UpstreamError, head: &Head) -> Failure {

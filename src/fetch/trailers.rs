@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::stream;
+use http::HeaderMap;
 use tokio::runtime::Handle;
 
 use crate::body::Body;
@@ -18,6 +19,8 @@ pub(super) fn watched(body: Body, fetch: Fetch, head: Arc<Head>) -> Body {
     let exact = body.exact_len();
     let state = Watched {
         body: Some(body),
+        left: exact,
+        after: None,
         fetch,
         head,
     };
@@ -35,15 +38,48 @@ pub(super) async fn drain(mut body: Body) {
 struct Watched {
     /// `None` when it has ended.
     body: Option<Body>,
+    /// Bytes still to come, where the length is known.
+    left: Option<u64>,
+    /// What follows the last byte, read before it was passed on.
+    after: Option<HeaderMap>,
     fetch: Fetch,
     head: Arc<Head>,
 }
 
 impl Watched {
     async fn next(&mut self) -> Option<Result<Chunk, Cut>> {
-        let chunk = self.body.as_mut()?.next().await;
-        match chunk {
-            Some(Ok(Chunk::Data(bytes))) => Some(Ok(Chunk::Data(bytes))),
+        if let Some(trailers) = self.after.take() {
+            return Some(Ok(Chunk::Trailers(trailers)));
+        }
+        match self.read().await? {
+            Ok(Chunk::Data(bytes)) => {
+                let left = self
+                    .left
+                    .map(|left| left.saturating_sub(bytes.len() as u64));
+                self.left = left;
+                // Who knows the length stops reading at the last byte: what follows it is read first.
+                match if left == Some(0) {
+                    self.read().await
+                } else {
+                    None
+                } {
+                    Some(Ok(Chunk::Trailers(trailers))) => self.after = Some(trailers),
+                    Some(Ok(Chunk::Data(_))) => {
+                        return Some(Err(Cut("more content than declared".into())));
+                    }
+                    Some(Err(cut)) => return Some(Err(cut)),
+                    None => {}
+                }
+                Some(Ok(Chunk::Data(bytes)))
+            }
+            other => Some(other),
+        }
+    }
+
+    /// The next piece, its increments applied and taken off. Trailers of which nothing is left are the end.
+    async fn read(&mut self) -> Option<Result<Chunk, Cut>> {
+        match self.body.as_mut()?.next().await {
+            Some(Ok(Chunk::Data(bytes))) => return Some(Ok(Chunk::Data(bytes))),
             Some(Ok(Chunk::Trailers(mut trailers))) => {
                 self.body = None;
                 let inner = &self.fetch.0;
@@ -52,18 +88,17 @@ impl Watched {
                     self.head.method().is_safe(),
                     &mut trailers,
                 );
+                if !said.tags.is_empty() {
+                    tracing::warn!(path = ?self.head.path(), "tags in trailers come too late: they are ignored");
+                }
                 inner
                     .cache
                     .increment(&said.increments, &asked_by(&self.head));
-                (!trailers.is_empty()).then(|| Ok(Chunk::Trailers(trailers)))
+                (!trailers.is_empty()).then_some(Ok(Chunk::Trailers(trailers)))
             }
-            Some(Err(cut)) => {
+            end @ (Some(Err(_)) | None) => {
                 self.body = None;
-                Some(Err(cut))
-            }
-            None => {
-                self.body = None;
-                None
+                end
             }
         }
     }

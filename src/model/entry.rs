@@ -35,8 +35,6 @@ pub struct EntryMeta {
     pub shareable: bool,
     /// The request fields that its `Vary` names, lower case, sorted, each once; empty without `Vary`.
     pub vary: Arc<[HeaderName]>,
-    /// The rule it was stored under; `None` if no rule matched.
-    pub rule: Option<Arc<str>>,
 }
 
 impl EntryMeta {

@@ -137,14 +137,10 @@ impl BaseKey {
 
 impl Variant {
     /// The identity under these tags and versions, in the order given.
-    pub fn composed<'a>(
-        self,
-        tags: impl Iterator<Item = (&'a str, Stamp, Option<i64>)>,
-    ) -> ComposedKey {
+    pub fn composed<'a>(self, tags: impl Iterator<Item = (&'a str, Stamp)>) -> ComposedKey {
         let mut fields = KeyFields::new();
-        for (tag, stamp, version) in tags {
+        for (tag, stamp) in tags {
             fields.field(tag, stamp.get().to_le_bytes());
-            fields.optional("v", version.map(i64::to_le_bytes));
         }
         let mut bytes = Vec::with_capacity(16 + fields.0.len());
         bytes.extend_from_slice(&self.0.to_le_bytes());

@@ -58,8 +58,6 @@ pub enum Bypass {
     Upgrade,
     /// It asks for a part of the response, and the whole is not stored.
     Range,
-    /// Its head has more than the key may hold.
-    KeyTooLong,
 }
 
 /// What became of the app's response.
@@ -94,6 +92,8 @@ pub enum NoStore {
     Method,
     /// `Vary: *`.
     VaryAny,
+    /// It varies by something that is not understood (`X-LiteSpeed-Vary`).
+    VaryUnknown,
     /// It is a part of the whole.
     Partial,
     /// One of its tags was incremented after the app was asked (L1).
@@ -106,8 +106,6 @@ pub enum NoStore {
     MissingTagValue,
     /// It is larger than `limits.max_object`.
     TooLarge,
-    /// Its body did not arrive whole.
-    Cut,
     /// The app could not be reached or did not answer properly.
     UpstreamFailed,
     /// It was fetched for one client, because what others waited for could not be shared.
@@ -161,7 +159,6 @@ impl Bypass {
             Bypass::RequestBody => "request-body",
             Bypass::Upgrade => "upgrade",
             Bypass::Range => "range",
-            Bypass::KeyTooLong => "key-too-long",
         }
     }
 }
@@ -179,13 +176,13 @@ impl NoStore {
             NoStore::Status => "status",
             NoStore::Method => "method",
             NoStore::VaryAny => "vary-any",
+            NoStore::VaryUnknown => "vary-unknown",
             NoStore::Partial => "partial",
             NoStore::Raced => "raced",
             NoStore::TooManyTags => "too-many-tags",
             NoStore::OldVersion => "old-version",
             NoStore::MissingTagValue => "missing-tag-value",
             NoStore::TooLarge => "too-large",
-            NoStore::Cut => "cut",
             NoStore::UpstreamFailed => "upstream-failed",
             NoStore::Alone => "alone",
         }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::model::key::BaseKey;
+
 /// The name of what a response depends on: `Name` (global) or `Name:instance`.
 ///
 /// The text is opaque: two tags are the same when their bytes are. A leading `~` marks the implicit tags of the cache
@@ -30,6 +32,9 @@ pub enum TagError {
     #[error("a tag must be UTF-8")]
     NotUtf8,
 }
+
+/// A URI longer than this is shortened in its tag, in bytes.
+const LONG_URI: usize = 256;
 
 impl Tag {
     /// Reads a tag as an app or a file writes it.
@@ -61,9 +66,20 @@ impl Tag {
         Tag(format!("~rule:{id}").into())
     }
 
-    /// The tag of every entry of one absolute URI, whatever its variant.
+    /// The tag of every entry that was fetched from one absolute URI, whatever its variant. Of a long one the hash stands
+    /// for what follows its beginning, so that clients do not choose how large the table of tags becomes.
     pub fn uri(uri: &str) -> Tag {
-        Tag(format!("~uri:{uri}").into())
+        match uri.split_at_checked(uri.floor_char_boundary(LONG_URI)) {
+            Some((beginning, rest)) if !rest.is_empty() => {
+                Tag(format!("~uri:{beginning}…{}", blake3::hash(uri.as_bytes()).to_hex()).into())
+            }
+            _ => Tag(format!("~uri:{uri}").into()),
+        }
+    }
+
+    /// The tag of every entry under one base key.
+    pub fn base(key: BaseKey) -> Tag {
+        Tag(format!("~base:{key}").into())
     }
 
     /// The tag of a group of one origin (RFC 9875 §2.1: groups do not cross origins).
@@ -187,6 +203,14 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn long_uris_have_short_tags_that_differ() {
+        let uri = |end: &str| Tag::uri(&format!("http://a/{}{end}", "é".repeat(60_000)));
+        assert_ne!(uri("1"), uri("2"));
+        assert!(uri("1").as_str().len() < 400);
+        assert_eq!(Tag::uri("http://a/b").as_str(), "~uri:http://a/b");
     }
 
     #[test]

@@ -40,7 +40,9 @@ pub(super) fn lifetime(
 
 /// The age of a response on arrival: RFC 9111 §4.2.3, `corrected_initial_age`.
 pub(super) fn initial_age(headers: &HeaderMap, times: Times) -> Duration {
+    // A date has whole seconds, so what is less than one says nothing.
     let apparent = times.received.since(date(headers, times.received));
+    let apparent = Duration::from_secs(apparent.as_secs());
     let delay = times.received.since(times.sent);
     apparent.max(age(headers).saturating_add(delay))
 }

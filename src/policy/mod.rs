@@ -14,7 +14,6 @@ mod uris;
 pub mod validators;
 pub mod vary;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::response::Parts;
@@ -36,8 +35,6 @@ use crate::policy::request::Wishes;
 /// What the rule of a request says of storing its response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// The rule; `None` if no rule matched.
-    pub rule: Option<Arc<str>>,
     /// How long a response is fresh that does not say so itself; zero: not at all.
     pub ttl: Option<Duration>,
     /// The cap on whatever is said.
@@ -52,7 +49,6 @@ impl Default for Terms {
     /// What holds where no rule matched (rules.md §2).
     fn default() -> Terms {
         Terms {
-            rule: None,
             ttl: None,
             max_ttl: Duration::from_secs(7 * 86_400),
             keys_on_cookie: false,
@@ -130,7 +126,6 @@ fn meta(
         lifetime,
         shareable: control.shares() || terms.keys_on_cookie,
         vary,
-        rule: terms.rule.clone(),
     })
 }
 

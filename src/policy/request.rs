@@ -185,7 +185,6 @@ mod tests {
             lifetime: Duration::from_secs(60),
             shareable: false,
             vary: [].into(),
-            rule: None,
         };
         for (name, wish, now, expected) in [
             ("fresh", "", 1_000, Use::Fresh),

@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use crate::model::outcome::NoStore;
+use crate::model::tag::Tag;
 use crate::policy::Declared;
 use crate::policy::Terms;
 use crate::rules::Matched;
@@ -11,7 +12,6 @@ use crate::rules::Rule;
 impl From<&Rule> for Terms {
     fn from(rule: &Rule) -> Terms {
         Terms {
-            rule: rule.id.clone(),
             ttl: rule.ttl,
             max_ttl: rule.max_ttl,
             keys_on_cookie: rule.keys_on_cookie,
@@ -31,6 +31,7 @@ impl Declared {
         Declared {
             tags: matched.tags.clone().map_err(|_| NoStore::MissingTagValue),
             implicit: matched.implicit_tags(),
+            key: matched.key.map(Tag::base),
             increments: increments.flatten().cloned().collect(),
         }
     }

@@ -22,6 +22,8 @@ pub struct Declared {
     pub tags: Result<Vec<Tag>, NoStore>,
     /// The tags of the cache itself: everything, the rule, the URI.
     pub implicit: Vec<Tag>,
+    /// The tag of the key under which a GET of the request's URL is stored.
+    pub key: Option<Tag>,
     /// The increments that apply to the response's status.
     pub increments: Vec<Increment>,
 }
@@ -54,13 +56,23 @@ pub fn signals(
 
     let observed = said.tags.iter().filter(|tagged| tagged.version.is_some());
     let observed = tags_once(observed.cloned());
-    let tags = declared.tags.and_then(|rule| {
+    let known = if said.varies {
+        Err(NoStore::VaryUnknown)
+    } else {
+        declared.tags
+    };
+    let tags = known.and_then(|rule| {
         let named = rule.into_iter().map(Tagged::from).chain(said.tags);
         let implicit = declared.implicit.into_iter().map(Tagged::from);
         within(limits, tags_once(named.chain(implicit)))
     });
-    let uris = uris::changed(head, response).into_iter();
-    let uris = uris.map(|uri| Tag::uri(&uri).into());
+    let uris = uris::changed(head, response);
+    let key = declared.key.filter(|_| !uris.is_empty()); // the request's own URI is among them
+    let uris = uris
+        .iter()
+        .map(|uri| Tag::uri(uri))
+        .chain(key)
+        .map(Increment::from);
     Signals {
         tags,
         increments: increments_once(

@@ -47,6 +47,7 @@ fn response(status: u16, fields: Fields) -> Parts {
 fn declared(tags: &[&str]) -> Declared {
     let tag = |text: &&str| Tag::parse(text).unwrap();
     Declared {
+        key: None,
         tags: Ok(tags.iter().map(tag).collect()),
         implicit: vec![Tag::all(), Tag::uri("http://shop.example/a")],
         increments: Vec::new(),
@@ -348,10 +349,7 @@ fn l12_a_rule_that_keys_on_what_makes_a_response_private_stores_it() {
 
 #[test]
 fn what_is_stored_knows_its_life_its_variants_and_its_rule() {
-    let terms = Terms {
-        rule: Some("page".into()),
-        ..Terms::default()
-    };
+    let terms = Terms { ..Terms::default() };
     let fields: Fields = &[
         ("cache-control", "s-maxage=60"),
         ("age", "10"),
@@ -363,7 +361,6 @@ fn what_is_stored_knows_its_life_its_variants_and_its_rule() {
         lifetime: Duration::from_secs(60),
         shareable: true,
         vary: ["a", "b"].map(HeaderName::from_static).into(),
-        rule: Some("page".into()),
     };
     assert_eq!(
         verdict(&terms, &head("GET", &[]), response(200, fields)),

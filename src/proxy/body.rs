@@ -46,7 +46,7 @@ impl http_body::Body for FromClient {
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(frame) => {
                 this.timer = None;
-                if frame.is_none() {
+                if frame.is_none() || this.body.is_end_stream() {
                     this.busy.request_read();
                 }
                 Poll::Ready(frame.map(|frame| frame.map_err(|error| Cut(error.to_string()))))
@@ -79,7 +79,7 @@ pub(super) struct ToClient {
     body: Body,
     /// The body was cut; said once what came before is on its way, as hyper drops what it has not sent then.
     cut: Option<Cut>,
-    _busy: Busy,
+    busy: Busy,
 }
 
 impl ToClient {
@@ -87,7 +87,7 @@ impl ToClient {
         ToClient {
             body,
             cut: None,
-            _busy: busy,
+            busy,
         }
     }
 }
@@ -103,7 +103,9 @@ impl http_body::Body for ToClient {
         if let Some(cut) = self.cut.take() {
             return Poll::Ready(Some(Err(cut)));
         }
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.busy.wait_for(polled.is_pending());
+        let frame = ready!(polled);
         if let Some(Err(cut)) = frame {
             self.cut = Some(cut);
             cx.waker().wake_by_ref();

@@ -72,7 +72,7 @@ impl Debugged {
         let tags: Vec<_> = stored
             .iter()
             .flat_map(|stored| &stored.tags)
-            .map(|(tag, stamp)| (tag, *stamp, None))
+            .map(|(tag, stamp)| (tag, *stamp))
             .collect();
         let debug = cache_status::Debug {
             key: stored.map(|stored| stored.key),

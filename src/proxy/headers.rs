@@ -12,7 +12,6 @@ use crate::model::request::Head;
 use crate::model::request::origin_form;
 use crate::policy;
 use crate::rules::Rule;
-use crate::rules::asks_to_upgrade;
 
 /// Fields that apps commonly build pages from and that no key holds unless a rule says so.
 const UNKEYED: &[&str] = &[
@@ -57,6 +56,18 @@ pub(super) fn scheme(headers: &HeaderMap, own: &'static str) -> &'static str {
     }
 }
 
+/// Leaves what is meant for more than the client's connection (RFC 9110 §7.6.1). It comes before anything is decided
+/// from the fields: else what `Connection` lists would count here and be missing at the app. `upgrades`: the request asks
+/// for another protocol, and those two fields say so.
+pub(super) fn keep_end_to_end(headers: &mut HeaderMap, upgrades: bool) {
+    let protocol = headers.get(header::UPGRADE).filter(|_| upgrades).cloned();
+    policy::drop_hop_by_hop(headers);
+    if let Some(protocol) = protocol {
+        headers.insert(header::UPGRADE, protocol);
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+}
+
 /// The request as it goes to the app.
 pub(super) fn for_upstream(
     head: &Head,
@@ -65,16 +76,24 @@ pub(super) fn for_upstream(
     body: Body,
 ) -> http::Request<Body> {
     let mut headers = head.headers().clone();
-    let upgrade = asks_to_upgrade(&headers)
-        .then(|| headers.get(header::UPGRADE).cloned())
-        .flatten();
-    policy::drop_hop_by_hop(&mut headers);
-    if let Some(protocol) = upgrade {
-        headers.insert(header::UPGRADE, protocol);
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    }
     let lookup = matches!(*head.method(), Method::GET | Method::HEAD);
     let overrides = if lookup { METHOD_OVERRIDES } else { &[] };
+    // Servers that fold `_` into `-`, as CGI does, read `X_Forwarded_Host` as `X-Forwarded-Host`.
+    let misleading = |name: &str| {
+        let name = name.replace('_', "-");
+        UNKEYED.contains(&&*name)
+            || overrides.contains(&&*name)
+            || X_FORWARDED_FOR == *name
+            || X_FORWARDED_PROTO == *name
+    };
+    let folded: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().contains('_') && misleading(name.as_str()))
+        .cloned()
+        .collect();
+    for name in folded {
+        headers.remove(name);
+    }
     for name in UNKEYED.iter().chain(overrides) {
         if !rule.keys_on_header(name) {
             headers.remove(*name);

@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use crate::proxy::Connection;
 use crate::proxy::Proxy;
@@ -76,7 +77,7 @@ enum Bound {
 }
 
 /// Streams one client may have open at once over HTTP/2.
-const MAX_STREAMS: u32 = 256;
+const MAX_STREAMS: u32 = 128;
 /// Pause after a failed accept, so that running out of descriptors does not also burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -120,8 +121,8 @@ impl Listeners {
         self.0.iter().map(address).collect()
     }
 
-    /// Accepts until `stop` says so, then lets running requests finish for at most `drain`.
-    pub async fn serve(self, proxy: Proxy, stop: watch::Receiver<bool>, drain: Duration) {
+    /// Accepts until `stop` says by when to end, then lets running requests finish until then.
+    pub async fn serve(self, proxy: Proxy, stop: watch::Receiver<Option<Instant>>) {
         let graceful = Arc::new(GracefulShutdown::new());
         let mut accepting = JoinSet::new();
         let mut sockets = Vec::new();
@@ -145,13 +146,14 @@ impl Listeners {
                 tracing::debug!(%error, path = %path.display(), "could not remove the socket");
             }
         }
+        let end = stop.borrow().unwrap_or_else(Instant::now);
         // Nobody accepts any more, so nobody else holds it.
         let finished = async {
             if let Some(graceful) = Arc::into_inner(graceful) {
                 graceful.shutdown().await;
             }
         };
-        if tokio::time::timeout(drain, finished).await.is_err() {
+        if timeout_at(end, finished).await.is_err() {
             tracing::warn!("some requests were still running when the drain time was over");
         }
         drop(connections); // what still runs ends here
@@ -175,7 +177,7 @@ async fn bind_unix(path: &std::path::Path) -> io::Result<UnixListener> {
 struct Server {
     proxy: Proxy,
     graceful: Arc<GracefulShutdown>,
-    stop: watch::Receiver<bool>,
+    stop: watch::Receiver<Option<Instant>>,
 }
 
 impl Server {
@@ -214,7 +216,7 @@ impl Server {
     async fn or_stop<T>(&mut self, accepted: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             accepted = accepted => Some(accepted),
-            _ = self.stop.wait_for(|&stop| stop) => None, // a stopper that is gone says stop, too
+            _ = self.stop.wait_for(Option::is_some) => None, // a stopper that is gone says stop, too
         }
     }
 
@@ -234,6 +236,7 @@ impl Server {
             max_head: config.max_head,
         };
         let wire = Wire::new(stream, patience);
+        let line = wire.line();
         let connection = Arc::new(Connection {
             line: wire.line(),
             scheme: "http",
@@ -253,17 +256,21 @@ impl Server {
         builder
             .http2()
             .timer(TokioTimer::new())
-            .keep_alive_interval(config.idle_timeout)
-            .keep_alive_timeout(config.header_timeout)
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(u32::try_from(config.max_head).unwrap_or(u32::MAX));
         let serving = builder
             .serve_connection_with_upgrades(TokioIo::new(wire), service)
             .into_owned();
         let serving = self.graceful.watcher().watch(serving);
+        let idle = config.idle_timeout;
         async move {
-            if let Err(error) = serving.await {
-                tracing::debug!(error, "a client's connection ended early");
+            tokio::select! {
+                served = serving => {
+                    if let Err(error) = served {
+                        tracing::debug!(error, "a client's connection ended early");
+                    }
+                }
+                () = line.gone_quiet(idle) => tracing::debug!("closed a connection that had gone quiet"),
             }
         }
     }

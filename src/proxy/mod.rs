@@ -35,6 +35,7 @@ use crate::model::outcome::Forward;
 use crate::model::outcome::NoStore;
 use crate::model::outcome::Outcome;
 use crate::model::request::Head;
+use crate::policy::request::Wishes;
 use crate::proxy::body::ToClient;
 use crate::proxy::debug::Debugged;
 use crate::proxy::respond::BadRequest;
@@ -144,6 +145,7 @@ impl Proxy {
             Plan::Lookup(Query { rule, .. }) if !asked.body.is_empty() => Plan::Pass(Pass {
                 rule,
                 why: Forward::Bypass(Bypass::RequestBody),
+                changes: None,
             }),
             plan @ (Plan::Lookup(_) | Plan::Pass(_)) => plan,
         }
@@ -176,7 +178,7 @@ impl Proxy {
                 Followed::Response(response, outcome) => {
                     return (respond::fetched(head, response), outcome);
                 }
-                Followed::Again(newer) => since = since.max(Some(newer)),
+                Followed::Again(newer) => since = since.max(newer),
                 Followed::Alone(why) => return self.alone(asked, &query, why).await,
                 Followed::Failed(failure, outcome) => return (respond::failure(failure), outcome),
             }
@@ -185,6 +187,10 @@ impl Proxy {
     }
 
     async fn passed(&self, mut asked: Asked, pass: Pass) -> Answer {
+        if matches!(pass.why, Forward::Bypass(_)) && Wishes::of(asked.head.headers()).only_if_cached
+        {
+            return (respond::only_if_cached(), Outcome::OnlyIfCached);
+        }
         let matched = pass.matched(&asked.head);
         let Some(client) = asked.upgrade.take() else {
             return self.pass(asked, matched, pass.why, false).await;
@@ -282,11 +288,19 @@ impl Proxy {
         if *request.method() == Method::CONNECT {
             return Err(BadRequest::Connect);
         }
-        if had_length && request.headers().contains_key(header::TRANSFER_ENCODING) {
-            return Err(BadRequest::Framing);
+        if let Some(coding) = request.headers().get(header::TRANSFER_ENCODING) {
+            if had_length {
+                return Err(BadRequest::Framing);
+            }
+            if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+                return Err(BadRequest::Coding);
+            }
         }
-        let upgrade = asks_to_upgrade(request.headers()).then(|| hyper::upgrade::on(&mut request));
+        let bodyless = http_body::Body::is_end_stream(request.body());
+        let upgrades = bodyless && asks_to_upgrade(request.headers());
+        let upgrade = upgrades.then(|| hyper::upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
+        headers::keep_end_to_end(&mut parts.headers, upgrades);
         let debug = self.0.config.debug.asked_by(&mut parts.headers);
         self.0.dialects.drop_from_client(&mut parts.headers);
         let scheme = headers::scheme(&parts.headers, connection.scheme);

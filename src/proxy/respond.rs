@@ -18,6 +18,8 @@ pub(super) enum BadRequest {
     Host(crate::model::request::HostError),
     /// Its length is said in two ways (RFC 9112 §6.3): one of them may be for somebody behind us.
     Framing,
+    /// Its body comes in a coding besides `chunked` (RFC 9112 §6.1).
+    Coding,
     /// CONNECT asks for a tunnel, and this is no forward proxy.
     Connect,
 }
@@ -41,7 +43,7 @@ pub(super) fn hit(head: &Head, stored: &Stored, now: Timestamp) -> Response<Body
         let mut response = Response::new(Body::empty());
         *response.status_mut() = entry.status;
         *response.headers_mut() = entry.headers.clone();
-        if *head.method() == Method::HEAD {
+        if *head.method() == Method::HEAD && entry.status != StatusCode::NO_CONTENT {
             response
                 .headers_mut()
                 .insert(header::CONTENT_LENGTH, entry.body.len().into());
@@ -101,8 +103,12 @@ pub(super) fn bad_request(why: BadRequest) -> Response<Body> {
             StatusCode::BAD_REQUEST,
             "the request has Content-Length and Transfer-Encoding",
         ),
+        BadRequest::Coding => problem(
+            StatusCode::NOT_IMPLEMENTED,
+            "no transfer coding but chunked is understood",
+        ),
         BadRequest::Connect => problem(
-            StatusCode::METHOD_NOT_ALLOWED,
+            StatusCode::NOT_IMPLEMENTED,
             "CONNECT is for forward proxies",
         ),
     };

@@ -2,8 +2,9 @@
 //!
 //! hyper has one limit for the time a head may take, which runs on idle connections too; here a waiting connection and
 //! a head that dribbles in have limits of their own (design.md §7). And hyper forgets a `Content-Length` that comes with
-//! a `Transfer-Encoding`; we must refuse such a request (RFC 9112 §6.3), so the bytes of a head are kept until its
-//! request has begun.
+//! a `Transfer-Encoding` and closes the connection after the answer, which is safe; but such a request is refused here
+//! (RFC 9112 §6.3), so the bytes of a head are kept until its request has begun. A head that came together with the body
+//! before it is not seen; then hyper's way holds.
 
 use std::io;
 use std::pin::Pin;
@@ -43,8 +44,10 @@ pub(super) struct Line(Arc<Mutex<State>>);
 struct State {
     /// Requests not yet answered to the end.
     busy: usize,
+    /// Those of them that wait for the app, not for the client.
+    for_app: usize,
     phase: Phase,
-    /// Since when we wait for what `phase` says.
+    /// When the client was last served or heard of.
     since: Instant,
 }
 
@@ -55,14 +58,17 @@ enum Phase {
     Head(Vec<u8>),
     /// The body of the request under way.
     Body,
-    /// Not ours to read: HTTP/2 frames, or an upgraded protocol.
-    Opaque,
+    /// HTTP/2 frames.
+    Http2,
+    /// An upgraded protocol.
+    Tunnel,
 }
 
 impl Default for State {
     fn default() -> State {
         State {
             busy: 0,
+            for_app: 0,
             phase: Phase::Head(Vec::new()),
             since: Instant::now(),
         }
@@ -74,29 +80,59 @@ impl Default for State {
 pub(super) struct Busy(Arc<Guard>);
 
 #[derive(Debug)]
-struct Guard(Line);
+struct Guard {
+    line: Line,
+    /// Whether the request waits for the app, rather than for its client.
+    for_app: Mutex<bool>,
+}
 
 /// How an HTTP/2 connection begins (RFC 9113 §3.4).
-const HTTP_2: &[u8] = b"PRI * HTTP/2";
+const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 impl Line {
     /// A head is complete: its request begins. Returns whether the head had a `Content-Length` line.
     pub(super) fn begin(&self, has_body: bool) -> (Busy, bool) {
         let mut state = self.lock();
         state.busy += 1;
+        state.for_app += 1;
         let had_length = match &mut state.phase {
             Phase::Head(bytes) => {
-                let had_length = has_content_length(bytes);
-                bytes.clear();
+                let head = first_head(bytes);
+                let had_length = has_content_length(bytes.get(..head).unwrap_or_default());
+                bytes.drain(..head); // what follows belongs to the next
                 had_length
             }
-            Phase::Body | Phase::Opaque => false,
+            Phase::Body | Phase::Http2 | Phase::Tunnel => false,
         };
         if has_body && let Phase::Head(_) = state.phase {
             state.phase = Phase::Body;
         }
         drop(state);
-        (Busy(Arc::new(Guard(self.clone()))), had_length)
+        let guard = Guard {
+            line: self.clone(),
+            for_app: Mutex::new(true),
+        };
+        (Busy(Arc::new(guard)), had_length)
+    }
+
+    /// Comes back when an HTTP/2 client has kept us waiting for `idle`: no request under way, or none that it takes
+    /// anything of. Over HTTP/1 the stream itself keeps watch, as there a write that waits is the client's doing.
+    pub(super) async fn gone_quiet(&self, idle: Duration) {
+        let mut check = Instant::now() + idle;
+        loop {
+            sleep_until(check).await;
+            let state = self.lock();
+            let quiet = matches!(state.phase, Phase::Http2) && state.for_app == 0;
+            let now = Instant::now();
+            if quiet && state.since + idle <= now {
+                return;
+            }
+            check = if quiet {
+                state.since + idle
+            } else {
+                now + idle
+            };
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -107,7 +143,7 @@ impl Line {
 impl Busy {
     /// The request's body has been read: the next head follows.
     pub(super) fn request_read(&self) {
-        let mut state = self.0.0.lock();
+        let mut state = self.0.line.lock();
         if let Phase::Body = state.phase {
             state.phase = Phase::Head(Vec::new());
             state.since = Instant::now();
@@ -116,28 +152,61 @@ impl Busy {
 
     /// The connection changes protocols.
     pub(super) fn upgraded(&self) {
-        self.0.0.lock().phase = Phase::Opaque;
+        self.0.line.lock().phase = Phase::Tunnel;
+    }
+
+    /// Whose turn it is: the app's, or the client's to take what there is.
+    pub(super) fn wait_for(&self, app: bool) {
+        self.0.wait_for(app);
+    }
+}
+
+impl Guard {
+    fn wait_for(&self, app: bool) {
+        let mut for_app = self.for_app.lock().unwrap_or_else(PoisonError::into_inner);
+        if *for_app != app {
+            *for_app = app;
+            let mut state = self.line.lock();
+            state.for_app = if app {
+                state.for_app + 1
+            } else {
+                state.for_app - 1
+            };
+            state.since = Instant::now();
+        }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        self.wait_for(false);
+        let mut state = self.line.lock();
         state.busy -= 1;
         state.since = Instant::now();
     }
 }
 
-/// Whether the first head in these bytes, or what is left of it, has a `Content-Length` field.
-fn has_content_length(bytes: &[u8]) -> bool {
-    let lines = bytes
-        .split(|&byte| byte == b'\n')
-        .map(<[u8]>::trim_ascii_end);
-    let is_length = |line: &[u8]| {
+/// Where the first head in these bytes ends, its blank line and those before it included; all of them if it does not.
+fn first_head(bytes: &[u8]) -> usize {
+    let mut end = 0;
+    let mut begun = false;
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        end += line.len();
+        let blank = line.trim_ascii_end().is_empty();
+        if blank && begun {
+            break;
+        }
+        begun |= !blank;
+    }
+    end
+}
+
+/// Whether a head has a `Content-Length` field.
+fn has_content_length(head: &[u8]) -> bool {
+    head.split(|&byte| byte == b'\n').any(|line| {
         let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
         name.eq_ignore_ascii_case(b"content-length")
-    };
-    lines.take_while(|line| !line.is_empty()).any(is_length)
+    })
 }
 
 impl<S> Wire<S> {
@@ -168,7 +237,7 @@ impl<S> Wire<S> {
             let room = self.patience.max_head.saturating_sub(head.len());
             head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
             if head.starts_with(HTTP_2) {
-                state.phase = Phase::Opaque;
+                state.phase = Phase::Http2;
             }
         }
     }
@@ -180,7 +249,7 @@ impl<S> Wire<S> {
             _ if state.busy > 0 => return None,
             Phase::Head(bytes) if bytes.is_empty() => self.patience.idle,
             Phase::Head(_) | Phase::Body => self.patience.head,
-            Phase::Opaque => return None,
+            Phase::Http2 | Phase::Tunnel => return None, // see `Line::gone_quiet`
         };
         Some(state.since + patience)
     }
@@ -202,6 +271,13 @@ impl<S> Wire<S> {
                 return Poll::Ready(too_late());
             }
             timer.as_mut().reset(next);
+        }
+    }
+
+    /// Notes that the client took bytes: it still reads a response that is complete on our side.
+    fn took(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(1..)) = written {
+            self.line.lock().since = Instant::now();
         }
     }
 
@@ -253,6 +329,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.took(&written);
         self.patiently(cx, written)
     }
 
@@ -262,6 +339,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.took(&written);
         self.patiently(cx, written)
     }
 
@@ -285,36 +363,60 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_content_length_in_the_head_is_seen_and_one_in_the_body_is_not() {
-        for (name, bytes, expected) in [
+    fn a_content_length_in_the_head_is_seen_and_one_after_it_is_not() {
+        for (name, bytes, expected, rest) in [
             (
                 "in the head",
-                "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n",
+                "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc",
                 true,
+                "abc",
             ),
             (
                 "any case",
                 "POST / HTTP/1.1\r\ncontent-LENGTH: 3\r\n\r\n",
                 true,
+                "",
             ),
             (
                 "bare line feeds",
                 "POST / HTTP/1.1\ncontent-length: 3\n\n",
                 true,
+                "",
+            ),
+            (
+                "blank lines first",
+                "\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n",
+                true,
+                "",
             ),
             (
                 "in the body",
                 "POST / HTTP/1.1\r\nHost: a\r\n\r\nContent-Length: 3\r\n",
                 false,
+                "Content-Length: 3\r\n",
+            ),
+            (
+                "in the next head",
+                "GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 3",
+                false,
+                "POST / HTTP/1.1\r\nContent-Length: 3",
             ),
             (
                 "another field's value",
                 "POST / HTTP/1.1\r\nX: content-length: 3\r\n\r\n",
                 false,
+                "",
             ),
-            ("nothing", "", false),
+            ("nothing", "", false, ""),
         ] {
-            assert_eq!(has_content_length(bytes.as_bytes()), expected, "{name}");
+            let line = Line::default();
+            line.lock().phase = Phase::Head(bytes.into());
+            let (_busy, had_length) = line.begin(false);
+            assert_eq!(had_length, expected, "{name}");
+            assert!(
+                matches!(&line.lock().phase, Phase::Head(left) if left == rest.as_bytes()),
+                "{name}"
+            );
         }
     }
 }

@@ -125,7 +125,7 @@ fn because(why: Forward) -> &'static str {
         }
         Forward::Bypass(Bypass::RequestBody) => "it has a body, which the key does not hold",
         Forward::Bypass(Bypass::Upgrade) => "it asks for another protocol",
-        Forward::Bypass(Bypass::Cookie | Bypass::Range | Bypass::KeyTooLong)
+        Forward::Bypass(Bypass::Cookie | Bypass::Range)
         | Forward::UriMiss
         | Forward::VaryMiss
         | Forward::Expired

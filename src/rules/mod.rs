@@ -20,6 +20,8 @@ mod template;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
+
 use crate::model::request::Head;
 use crate::rules::fields::Fields;
 use crate::rules::increments::Increments;
@@ -107,12 +109,12 @@ impl RuleSet {
         &self.rules
     }
 
-    /// The first rule that matches, or the one of unmatched requests.
-    fn rule_of(&self, head: &Head) -> &Arc<Rule> {
+    /// The first rule that matches the request, made with this method, or the one of unmatched requests.
+    fn rule_of(&self, method: &Method, head: &Head) -> &Arc<Rule> {
         let path = path::normalised(head.path());
         self.rules
             .iter()
-            .find(|rule| rule.pattern.matches(head, &path))
+            .find(|rule| rule.pattern.matches(method, head, &path))
             .unwrap_or(&self.unmatched)
     }
 }

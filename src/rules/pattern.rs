@@ -26,9 +26,9 @@ impl Default for Pattern {
 }
 
 impl Pattern {
-    /// Whether the request is one of these. `path` is normalised.
-    pub(super) fn matches(&self, head: &Head, path: &str) -> bool {
-        self.methods.contains(head.method())
+    /// Whether the request, made with this method, is one of these. `path` is normalised.
+    pub(super) fn matches(&self, method: &Method, head: &Head, path: &str) -> bool {
+        self.methods.contains(method)
             && self
                 .hosts
                 .as_ref()

@@ -37,6 +37,8 @@ pub struct Pass {
     pub rule: Arc<Rule>,
     /// Why: [`Forward::Method`] or [`Forward::Bypass`].
     pub why: Forward,
+    /// Where a GET of the same URL is looked up, for a request that may change what is there.
+    pub changes: Option<BaseKey>,
 }
 
 /// What the rule says of one exchange. Made when there is one: it costs a hit nothing.
@@ -50,18 +52,27 @@ pub struct Matched {
     pub tags: Result<Vec<Tag>, MissingTagValue>,
     /// The increments the rule declares.
     pub increments: Vec<RuleIncrement>,
+    /// Where a GET of the URL is looked up; of a request that is not, only if it may change what is there.
+    pub key: Option<BaseKey>,
 }
 
 impl RuleSet {
     /// What is to be done about a request with this head.
     pub fn plan(&self, head: &Head) -> Plan {
-        let rule = Arc::clone(self.rule_of(head));
+        let rule = Arc::clone(self.rule_of(head.method(), head));
         if let Some(why) = passes(&rule, head) {
-            return Plan::Pass(Pass { rule, why });
+            let changes = (!head.method().is_safe()).then(|| self.key_of_get(head));
+            return Plan::Pass(Pass { rule, why, changes });
         }
         let key = rule.key_fields(&self.namespace, head);
         let base = key.base_key();
         Plan::Lookup(Query { rule, key, base })
+    }
+
+    /// Where a GET of the request's URL with its fields is looked up.
+    fn key_of_get(&self, head: &Head) -> BaseKey {
+        let rule = self.rule_of(&Method::GET, head);
+        rule.key_fields(&self.namespace, head).base_key()
     }
 }
 
@@ -123,26 +134,29 @@ impl Plan {
 
     /// What the rule says of the exchange, should there be one.
     pub fn matched(&self, head: &Head) -> Matched {
-        Matched::of(self.rule(), head)
+        match self {
+            Plan::Lookup(query) => query.matched(head),
+            Plan::Pass(pass) => pass.matched(head),
+        }
     }
 }
 
 impl Query {
     /// What the rule says of the exchange that fills this key.
     pub fn matched(&self, head: &Head) -> Matched {
-        Matched::of(&self.rule, head)
+        Matched::of(&self.rule, head, Some(self.base))
     }
 }
 
 impl Pass {
     /// What the rule says of the exchange.
     pub fn matched(&self, head: &Head) -> Matched {
-        Matched::of(&self.rule, head)
+        Matched::of(&self.rule, head, self.changes)
     }
 }
 
 impl Matched {
-    fn of(rule: &Arc<Rule>, head: &Head) -> Matched {
+    fn of(rule: &Arc<Rule>, head: &Head, key: Option<BaseKey>) -> Matched {
         let path = path::normalised(head.path());
         let values = Values {
             head,
@@ -157,16 +171,20 @@ impl Matched {
                 .iter()
                 .flat_map(|increments| increments.rendered(&values))
                 .collect(),
+            key,
         }
     }
 
-    /// The tags of the cache itself: everything, the rule if one matched, the URI (design.md §4).
+    /// The tags of the cache itself (design.md §4): everything, the rule if one matched, the URI; and the key, as
+    /// requests for other spellings of the URI may share it.
     pub fn implicit_tags(&self) -> Vec<Tag> {
         let rule = self.rule.id.as_deref().map(Tag::rule);
+        let key = self.key.map(Tag::base);
         [Tag::all()]
             .into_iter()
             .chain(rule)
             .chain([Tag::uri(&self.uri)])
+            .chain(key)
             .collect()
     }
 }

@@ -29,7 +29,7 @@ use crate::tags::sequence::Sequence;
 use crate::tags::table::Forgettable;
 use crate::tags::table::Table;
 
-/// No entry lives longer, unless its rule has a longer `max_ttl`.
+/// How long a version that the app counts itself is remembered after nobody holds the tag: the default of `max_ttl`.
 const LONGEST_LIFE: Duration = Duration::from_secs(7 * 86_400);
 
 /// The versions of all tags.
@@ -224,16 +224,6 @@ impl Seals {
     /// The tags and the versions the entry was stored under.
     pub fn iter(&self) -> impl Iterator<Item = (&Tag, Stamp)> {
         self.0.iter().map(|seal| (seal.cell.tag(), seal.stamp))
-    }
-
-    /// How many tags there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is no tag.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 

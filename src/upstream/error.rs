@@ -63,25 +63,12 @@ impl UpstreamError {
         }
     }
 
-    /// Whether the app was too slow: the answer is 504, not 502 (RFC 9110 §15.6.5).
-    pub fn is_timeout(&self) -> bool {
-        matches!(
-            self.kind,
-            UpstreamErrorKind::Timeout | UpstreamErrorKind::ConnectTimeout
-        )
-    }
-
     /// Whether no connection was made, so that the app saw nothing of the request.
     pub fn is_connect(&self) -> bool {
         matches!(
             self.kind,
             UpstreamErrorKind::Connect | UpstreamErrorKind::ConnectTimeout
         )
-    }
-
-    /// Whether the client is to blame, not the app.
-    pub fn is_request_body(&self) -> bool {
-        self.kind == UpstreamErrorKind::RequestBody
     }
 
     /// Whether the connection ended with no answer on it.

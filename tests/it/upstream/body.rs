@@ -126,7 +126,7 @@ async fn the_app_never_takes_a_cut_request_for_a_whole_one() {
                 .send(request(Method::POST, "/", body))
                 .await
                 .unwrap_err();
-            assert!(error.is_request_body());
+            assert_eq!(error.kind, UpstreamErrorKind::RequestBody);
         };
         tokio::join!(app, client);
 

@@ -203,7 +203,7 @@ async fn a_cut_request_resets_its_stream() {
             let request = request(Method::POST, "/", streamed(stream::iter(frames)));
             match upstream.send(request).await {
                 Ok(_) => assert!(whole),
-                Err(error) => assert!(error.is_request_body()),
+                Err(error) => assert_eq!(error.kind, UpstreamErrorKind::RequestBody),
             }
             assert_eq!(reports.recv().await, Some(whole));
         }
