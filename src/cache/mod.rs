@@ -324,3 +324,6 @@ enum Found {
     OtherVariants(Variant),
     Stored(Variant, Arc<Stored>),
 }
+
+#[cfg(test)]
+mod tests;

@@ -289,9 +289,14 @@ mod tests {
             .map(|_| {
                 let tags = Arc::clone(&tags);
                 thread::spawn(move || {
-                    (0..500)
-                        .map(|_| tags.increment([&tag("A")], &me()))
-                        .collect::<Vec<_>>()
+                    let increment = |_| {
+                        let stamp = tags.increment([&tag("A")], &me());
+                        // Whoever is done has the change behind them, and no other change takes it back.
+                        assert!(tags.version("A") >= Some(stamp));
+                        assert!(tags.applied() >= stamp);
+                        stamp
+                    };
+                    (0..2_000).map(increment).collect::<Vec<_>>()
                 })
             })
             .collect();
@@ -302,7 +307,7 @@ mod tests {
         let greatest = stamps.iter().copied().max();
         stamps.sort_unstable();
         stamps.dedup();
-        assert_eq!(stamps.len(), 2_000);
+        assert_eq!(stamps.len(), 8_000);
         assert_eq!(tags.version("A"), greatest);
     }
 
@@ -387,6 +392,19 @@ mod tests {
             tags.seal(&[at("counted", Some(2))], &running).unwrap_err(),
             NoStore::OldVersion
         );
+        // L3: the cell that an entry holds is the one that later increments find.
+        tags.increment([&tag("held")], &me());
+        assert!(!seals.intact());
+    }
+
+    #[test]
+    fn l10_increments_that_no_exchange_looks_back_to_are_forgotten() {
+        let (tags, _) = tags();
+        drop(tags.snapshot());
+        for n in 0..100_000 {
+            tags.increment([&tag(&format!("gone:{n}"))], &me());
+        }
+        assert!(tags.len() < 40_000, "{} tags left", tags.len());
     }
 
     #[test]

@@ -123,6 +123,19 @@ async fn malformed_and_ambiguous_requests_are_refused_and_closed() {
 }
 
 #[tokio::test]
+async fn no_tunnel_is_opened() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let mut connection = sidecar.client().connect().await;
+    connection
+        .write("CONNECT shop.example:443 HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+        .await;
+    let said = String::from_utf8_lossy(&connection.closed().await).into_owned();
+    assert!(said.starts_with("HTTP/1.1 405 "), "{said:?}");
+    assert_eq!(app.connections(), 0);
+}
+
+#[tokio::test]
 async fn a_head_over_the_limit_is_refused() {
     // X6.
     let app = Origin::start().await;
@@ -185,6 +198,28 @@ async fn a_client_that_does_not_go_on_is_dropped() {
     half_a_body.closed().await;
 
     client.get("/a").await.has_status(200);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_dropped_and_its_exchange_with_it() {
+    // X7.
+    let app = Origin::start().await;
+    let sidecar = Setup::new(&app)
+        .config("limits: { client_idle_timeout: 100ms }")
+        .start()
+        .await;
+    let hold = app.hold("/big");
+    let pending = sidecar.client().begin(get("/big")).await;
+    let endless = reply("")
+        .header("Content-Length", (1_u64 << 40).to_string())
+        .header("Cache-Control", "no-store");
+    let mut body = hold.arrived().await.begin(endless).await;
+    let open = pending.head().await;
+
+    let piece = vec![b'x'; 64 << 10];
+    let given_up = async { while body.wire.write(&piece).await.is_ok() {} };
+    crate::support::soon("the sidecar to give the client up", given_up).await;
+    open.leave();
 }
 
 #[tokio::test]
@@ -266,6 +301,25 @@ async fn an_app_that_is_slow_is_a_504() {
     for answer in [client.get("/a").await, client.post("/a").await] {
         answer.is_problem(504).is_not_stored();
     }
+}
+
+#[tokio::test]
+async fn an_app_that_stops_in_its_body_is_given_up() {
+    // P9, P10.
+    let app = Origin::start().await;
+    let sidecar = Setup::new(&app)
+        .rules("  - { id: a, match: { path: '/.*' }, ttl: 60s }\n")
+        .upstream("read_timeout: 200ms")
+        .start()
+        .await;
+    let client = sidecar.client();
+    app.answer("/a", reply("whole"));
+    let hold = app.hold("/a");
+    let pending = client.begin(get("/a")).await;
+    let body = hold.arrived().await.begin(reply("half")).await;
+    pending.answer().await.is_cut();
+    body.closed().await;
+    client.get("/a").await.is_miss().has_body("whole");
 }
 
 #[tokio::test]

@@ -79,6 +79,37 @@ async fn a_leader_cut_off_by_the_app_gives_every_follower_an_answer() {
 }
 
 #[tokio::test]
+async fn a_follower_that_another_variant_is_for_gets_its_own() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    let page = |language: &str| {
+        reply(language)
+            .header("Cache-Control", "max-age=60")
+            .header("Vary", "Accept-Language")
+    };
+    app.on("/a", move |call| {
+        page(&call.field("accept-language").unwrap_or_default())
+    });
+    let hold = app.hold("/a");
+    let ask = |language: &str| get("/a").with("Accept-Language", language);
+
+    let english = client.begin(ask("en")).await;
+    let held = hold.arrived().await;
+    let german = client.begin(ask("de")).await;
+    let also_english = client.begin(ask("en")).await;
+    sidecar.settle().await;
+    held.release(page("en")).await;
+
+    english.answer().await.is_miss().has_body("en");
+    german.answer().await.is_not_hit().has_body("de");
+    also_english.answer().await.is_shared().has_body("en");
+    client.ask(ask("de")).await.is_hit().has_body("de");
+    client.ask(ask("en")).await.is_hit().has_body("en");
+    assert_eq!(app.calls("/a"), 2);
+}
+
+#[tokio::test]
 async fn a_fill_outlives_its_first_client() {
     let app = Origin::start().await;
     let sidecar = Sidecar::with_rules(&app, "  - { id: f, match: { path: /f }, ttl: 60s }\n").await;

@@ -382,3 +382,21 @@ async fn a_forwarded_host_named_by_the_rule_has_its_own_entry() {
     let clean = client.ask(get("/a")).await;
     assert!(!clean.is_miss().text().contains("evil"), "{clean}");
 }
+
+#[tokio::test]
+async fn pages_over_http_and_https_are_two_entries() {
+    // design.md §8: the key holds the scheme.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.on("/a", |call| {
+        reply(call.field("x-forwarded-proto").unwrap_or_default())
+            .header("Cache-Control", "max-age=60")
+    });
+    for scheme in ["https", "http"] {
+        let ask = || client.get_with("/a", "X-Forwarded-Proto", scheme);
+        ask().await.is_miss().has_body(scheme);
+        ask().await.is_hit().has_body(scheme);
+    }
+    client.get("/a").await.is_hit().has_body("http");
+}

@@ -117,6 +117,41 @@ async fn l01_a_follower_after_the_writers_answer_is_not_answered_from_before_it_
 }
 
 #[tokio::test]
+async fn l01_a_client_after_the_increment_does_not_wait_for_a_fetch_from_before_it() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, ROWS).await;
+    let client = sidecar.client();
+    app.answer("/row/1", reply("new"));
+    let hold = app.hold("/row/1");
+    let leader = client.begin(get("/row/1")).await;
+    let held = hold.arrived().await;
+    sidecar.inc("Row:1").await;
+    client.get("/row/1").await.is_miss().has_body("new");
+    held.release(reply("old")).await;
+    leader.answer().await.is_unstored("raced").has_body("old");
+    client.get("/row/1").await.is_hit().has_body("new");
+}
+
+#[tokio::test]
+async fn l01_a_client_after_the_increment_gets_a_fill_of_its_own_while_an_older_body_still_comes() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.answer("/row/1", row("new"));
+    let hold = app.hold("/row/1");
+    let leader = client.begin(get("/row/1")).await;
+    let mut body = hold.arrived().await.begin(row("ol")).await;
+    let mut open = leader.head().await;
+    assert_eq!(open.some().await.as_deref(), Some(&b"ol"[..]));
+    sidecar.inc("Row:1").await;
+    client.get("/row/1").await.is_miss().has_body("new");
+    body.send(b"d").await;
+    body.end().await;
+    open.rest().await.has_body("d");
+    client.get("/row/1").await.is_hit().has_body("new");
+}
+
+#[tokio::test]
 async fn l01_an_increment_of_another_tag_forbids_nothing() {
     let app = Origin::start().await;
     let sidecar = Sidecar::with_rules(&app, ROWS).await;

@@ -3,6 +3,7 @@
 use crate::support::Client;
 use crate::support::Origin;
 use crate::support::Sidecar;
+use crate::support::get;
 use crate::support::reply;
 
 const ME: &str = "  - { id: me, match: { path: '/me' }, ttl: 60s }\n";
@@ -166,17 +167,71 @@ async fn followers_with_cookies_get_answers_of_their_own() {
     });
     let hold = app.hold("/me");
 
-    let ask = |sid: &str| crate::support::get("/me").with("Cookie", sid);
+    let ask = |sid: &str| get("/me").with("Cookie", sid);
     let first = client.begin(ask("sid=1")).await;
     let held = hold.arrived().await;
     let second = client.begin(ask("sid=2")).await;
-    let without = client.begin(crate::support::get("/me")).await;
+    let without = client.begin(get("/me")).await;
     sidecar.settle().await;
     held.release(reply("sid=1")).await;
 
     first.answer().await.is_not_stored().has_body("sid=1");
     second.answer().await.is_not_stored().has_body("sid=2");
     without.answer().await.has_body("");
+}
+
+#[tokio::test]
+async fn a_follower_with_a_cookie_does_not_share_an_answer_to_a_client_without() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, ME).await;
+    let client = sidecar.client();
+    app.on("/me", |call| {
+        reply(call.field("cookie").unwrap_or_default())
+    });
+    let hold = app.hold("/me");
+
+    let without = client.begin(get("/me")).await;
+    let held = hold.arrived().await;
+    let with = client.begin(get("/me").with("Cookie", "sid=1")).await;
+    sidecar.settle().await;
+    held.release(reply("")).await;
+
+    without.answer().await.is_miss().has_body("");
+    with.answer().await.is_not_stored().has_body("sid=1");
+    client.get("/me").await.is_hit().has_body("");
+}
+
+#[tokio::test]
+async fn an_error_told_to_one_client_is_not_told_to_another() {
+    for (name, request, error) in [
+        (
+            "cookie",
+            get("/me").with("Cookie", "sid=1"),
+            reply("sid=1, go away"),
+        ),
+        (
+            "set-cookie",
+            get("/me"),
+            reply("go away").header("Set-Cookie", "sid=1"),
+        ),
+    ] {
+        let app = Origin::start().await;
+        let sidecar = Sidecar::with_rules(&app, ME).await;
+        let client = sidecar.client();
+        app.answer("/me", reply("for all"));
+        let hold = app.hold("/me");
+
+        let first = client.begin(request).await;
+        let held = hold.arrived().await;
+        let second = client.begin(get("/me")).await;
+        sidecar.settle().await;
+        held.release(error.status(500)).await;
+
+        first.answer().await.has_status(500).is_not_stored();
+        let second = second.answer().await;
+        assert_eq!(second.status, 200, "{name}:\n{second}");
+        second.has_body("for all").has_no_field("set-cookie");
+    }
 }
 
 #[tokio::test]

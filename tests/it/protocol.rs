@@ -6,6 +6,7 @@ use crate::support::Origin;
 use crate::support::Sidecar;
 use crate::support::ask;
 use crate::support::get;
+use crate::support::post;
 use crate::support::reply;
 
 #[tokio::test]
@@ -328,6 +329,25 @@ async fn the_app_is_told_who_asks_by_us_and_not_by_the_client() {
     let call = app.last("/a");
     assert!(!call.raw.contains("evil"), "{}", call.raw);
     assert_eq!(call.field("host").as_deref(), Some("shop.example"));
+}
+
+#[tokio::test]
+async fn a_get_cannot_be_turned_into_another_method() {
+    // X3: the key holds no such field, so its answer must not depend on one.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    app.answer("/a", reply("a"));
+    for name in [
+        "X-HTTP-Method",
+        "X-HTTP-Method-Override",
+        "X-Method-Override",
+    ] {
+        sidecar.client().get_with("/a", name, "DELETE").await;
+        assert_eq!(app.last("/a").field(name), None);
+        let form = post("/a").with(name, "DELETE");
+        sidecar.client().ask(form).await;
+        assert_eq!(app.last("/a").field(name).as_deref(), Some("DELETE"));
+    }
 }
 
 #[tokio::test]

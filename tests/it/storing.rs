@@ -259,6 +259,27 @@ async fn conditional_requests_and_head_are_answered_from_a_hit() {
 }
 
 #[tokio::test]
+async fn a_conditional_miss_is_fetched_whole() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.answer(
+        "/a",
+        reply("body")
+            .header("Cache-Control", "max-age=60")
+            .header("ETag", "\"v1\""),
+    );
+    client
+        .get_with("/a", "If-None-Match", "\"v1\"")
+        .await
+        .is_miss()
+        .has_status(304)
+        .has_body("");
+    assert_eq!(app.last("/a").field("if-none-match"), None);
+    client.get("/a").await.is_hit().has_body("body");
+}
+
+#[tokio::test]
 async fn a_head_is_never_the_answer_to_a_get() {
     let app = Origin::start().await;
     let sidecar = Sidecar::plain(&app).await;

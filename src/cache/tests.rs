@@ -1,0 +1,226 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
+use http::Response;
+
+use super::*;
+use crate::body::Body;
+use crate::body::Chunk;
+use crate::body::Cut;
+use crate::model::entry::EntryMeta;
+use crate::model::outcome::Failure;
+use crate::rules::Plan;
+use crate::rules::RuleSet;
+
+/// An empty cache, and the clock it goes by.
+fn cache() -> (Cache, Clock) {
+    let clock = Clock::manual(Timestamp::from_secs(1_000_000));
+    let config = Config {
+        max_bytes: 1 << 20,
+        max_object: 1 << 10,
+    };
+    (Cache::new(config, clock.clone()), clock)
+}
+
+fn head(path: &str) -> Head {
+    let request = http::Request::get(path).header("host", "shop.example");
+    Head::new(request.body(()).unwrap().into_parts().0, "http").unwrap()
+}
+
+fn query(head: &Head) -> Query {
+    match RuleSet::none("test").plan(head) {
+        Plan::Lookup(query) => query,
+        Plan::Pass(pass) => panic!("passed: {:?}", pass.why),
+    }
+}
+
+fn lookup(cache: &Cache, path: &str) -> Lookup {
+    let head = head(path);
+    cache.lookup(&query(&head), &head, None)
+}
+
+/// The fill of a path, and the share of the client that asked for it.
+fn miss(cache: &Cache, path: &str) -> (Fill, Follower) {
+    let found = lookup(cache, path);
+    let Lookup::Miss(fill, follower) = found else {
+        panic!("{found:?}");
+    };
+    (fill, follower)
+}
+
+/// The share of a client that came while the fill ran.
+fn join(cache: &Cache, path: &str) -> Follower {
+    let found = lookup(cache, path);
+    let Lookup::Join(follower) = found else {
+        panic!("{found:?}");
+    };
+    follower
+}
+
+/// What a follower reads.
+async fn body_of(cache: &Cache, follower: Follower) -> Body {
+    let followed = soon(follower.outcome(cache, &head("/a"))).await;
+    let Followed::Response(response, _) = followed else {
+        panic!("{followed:?}");
+    };
+    response.into_body()
+}
+
+fn is_hit(cache: &Cache, path: &str) -> bool {
+    matches!(lookup(cache, path), Lookup::Hit(..))
+}
+
+fn meta(cache: &Cache, lifetime: u64) -> EntryMeta {
+    EntryMeta {
+        received: cache.now(),
+        born: cache.now(),
+        lifetime: Duration::from_secs(lifetime),
+        shareable: true,
+        vary: [].into(),
+        rule: None,
+    }
+}
+
+/// Stores a response under a path and a tag.
+async fn store(cache: &Cache, path: &str, lifetime: u64, tag: &str) {
+    let (fill, _follower) = miss(cache, path);
+    let tags = vec![Tag::parse(tag).unwrap().into()];
+    let meta = meta(cache, lifetime);
+    fill.store(Response::new(Body::from("x")), tags, meta).await;
+    assert!(is_hit(cache, path), "{path}");
+}
+
+/// A failure instead of a test that hangs.
+async fn soon<T>(event: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), event)
+        .await
+        .expect("it happens at once")
+}
+
+#[tokio::test]
+async fn l10_a_sweep_drops_what_answers_nobody_and_nothing_else() {
+    let (cache, clock) = cache();
+    store(&cache, "/lasting", 86_400, "Lasting").await;
+    store(&cache, "/brief", 60, "Brief").await;
+    store(&cache, "/changed", 86_400, "Changed").await;
+    cache.sweep();
+    assert_eq!(cache.0.store.len(), 3, "all can answer");
+
+    let changed = Tag::parse("Changed").unwrap();
+    cache.increment(&[changed.into()], &"POST /x".into());
+    clock.advance(REMEMBERED - Duration::from_secs(1));
+    cache.sweep();
+    assert_eq!(cache.0.store.len(), 3, "why they cannot is still told");
+
+    clock.advance(Duration::from_secs(2));
+    cache.sweep();
+    assert_eq!(cache.0.store.len(), 2, "the invalidated one is forgotten");
+    assert!(is_hit(&cache, "/lasting"));
+
+    clock.advance(Duration::from_secs(60));
+    cache.sweep();
+    assert_eq!(cache.0.store.len(), 1, "the expired one is forgotten");
+    assert!(is_hit(&cache, "/lasting"));
+}
+
+#[tokio::test]
+async fn l09_a_fill_that_ends_while_a_miss_looks_for_it_is_not_run_again() {
+    let (cache, _) = cache();
+    let head = head("/a");
+    let query = query(&head);
+    let Found::Nothing(variant) = cache.find(query.base, &head) else {
+        panic!("nothing is stored");
+    };
+    store(&cache, "/a", 60, "A").await;
+    let miss = |anew| Miss {
+        why: Forward::UriMiss,
+        since: None,
+        anew,
+    };
+    let late = cache.begin_or_join(&query, &head, variant, miss(false));
+    assert!(matches!(late, Lookup::Hit(..)), "{late:?}");
+    let late = cache.begin_or_join(&query, &head, variant, miss(true));
+    assert!(matches!(late, Lookup::Miss(..)), "{late:?}");
+}
+
+#[tokio::test]
+async fn l09_a_fill_that_dies_before_the_head_tells_everyone_at_once() {
+    let (cache, _) = cache();
+    let (fill, first) = miss(&cache, "/a");
+    let second = join(&cache, "/a");
+    drop(fill);
+    for follower in [first, second] {
+        let outcome = soon(follower.outcome(&cache, &head("/a"))).await;
+        assert!(
+            matches!(outcome, Followed::Failed(Failure::Abandoned, _)),
+            "{outcome:?}"
+        );
+    }
+    miss(&cache, "/a"); // nobody joins the dead one
+}
+
+#[tokio::test]
+async fn l09_a_fill_that_dies_in_the_body_cuts_it_for_everyone() {
+    let (cache, _) = cache();
+    let (fill, first) = miss(&cache, "/a");
+    let second = join(&cache, "/a");
+    let half = Ok(Chunk::Data(Bytes::from("half")));
+    let body = Body::chunks(stream::iter([half]).chain(stream::pending()), None);
+    let meta = meta(&cache, 60);
+    let running = tokio::spawn(fill.store(Response::new(body), Vec::new(), meta));
+
+    let mut bodies = Vec::new();
+    for follower in [first, second] {
+        bodies.push(body_of(&cache, follower).await);
+    }
+    for body in &mut bodies {
+        assert!(matches!(soon(body.next()).await, Some(Ok(Chunk::Data(_)))));
+    }
+    running.abort();
+    for body in &mut bodies {
+        assert!(matches!(soon(body.next()).await, Some(Err(_))));
+    }
+    assert!(running.await.is_err());
+    miss(&cache, "/a");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_end_as_it_should_is_neither_stored_nor_whole() {
+    let data = |text: &'static str| Ok(Chunk::Data(Bytes::from(text)));
+    let cut = || Err(Cut("reset".into()));
+    for (name, chunks, exact) in [
+        ("cut before anything", vec![cut()], None),
+        ("cut on the way", vec![data("ha"), cut()], None),
+        ("short of its length", vec![data("ha"), cut()], Some(4)),
+        (
+            "cut after its last byte",
+            vec![data("ha"), data("lf"), cut()],
+            Some(4),
+        ),
+        (
+            "longer than its length",
+            vec![data("half"), data("more")],
+            Some(4),
+        ),
+    ] {
+        let (cache, _) = cache();
+        let (fill, follower) = miss(&cache, "/a");
+        let body = Body::chunks(stream::iter(chunks), exact);
+        fill.store(Response::new(body), Vec::new(), meta(&cache, 60))
+            .await;
+        let mut body = body_of(&cache, follower).await;
+        let end = soon(async {
+            loop {
+                match body.next().await {
+                    Some(Ok(_)) => {}
+                    end => return end,
+                }
+            }
+        });
+        assert!(matches!(end.await, Some(Err(_))), "{name}");
+        assert_eq!(cache.0.store.len(), 0, "{name}");
+        miss(&cache, "/a");
+    }
+}
