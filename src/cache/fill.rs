@@ -191,7 +191,7 @@ impl Cache {
             stage,
             first: Some(first),
         };
-        Lookup::Miss(fill, follower)
+        Lookup::Miss(Box::new(fill), follower)
     }
 
     /// Whether a client that comes now may wait for a fill begun before: not if one of the tags known already has
@@ -512,9 +512,11 @@ impl Follower {
         {
             return Followed::Again(None); // now that it is known what varies
         }
+        // L1: it may be older than an increment this client came after. An error's tags are not known.
         let tags = shared.tags.iter().map(|tagged| &tagged.tag);
-        if self.arrived > shared.before && cache.0.tags.changed_since(tags, shared.before) {
-            return Followed::Again(Some(self.arrived)); // L1: it may be older than an increment this client came after
+        let changed = || shared.meta.is_none() || cache.0.tags.changed_since(tags, shared.before);
+        if self.arrived > shared.before && changed() {
+            return Followed::Again(Some(self.arrived));
         }
         match shared.spool.read() {
             Some(body) => {

@@ -131,7 +131,7 @@ pub enum Lookup {
     /// Answer with this, as it was found at this moment.
     Hit(Arc<Stored>, Timestamp),
     /// Run the fill; the follower is its first.
-    Miss(Fill, Follower),
+    Miss(Box<Fill>, Follower),
     /// Somebody runs the fill.
     Join(Follower),
     /// Ask the app for this client alone; nothing will be stored.

@@ -47,7 +47,7 @@ fn miss(cache: &Cache, path: &str) -> (Fill, Follower) {
     let Lookup::Miss(fill, follower) = found else {
         panic!("{found:?}");
     };
-    (fill, follower)
+    (*fill, follower)
 }
 
 /// The share of a client that came while the fill ran.
@@ -79,7 +79,6 @@ fn meta(cache: &Cache, lifetime: u64) -> EntryMeta {
         lifetime: Duration::from_secs(lifetime),
         shareable: true,
         vary: [].into(),
-        rule: None,
     }
 }
 

@@ -162,7 +162,6 @@ impl Fetch {
             );
             if let Err(Ok(unwanted)) = answer.send(exchanged)
                 && !head.method().is_safe()
-                && unwanted.response.version() == Version::HTTP_2
             {
                 trailers::drain(unwanted.response.into_body()).await;
             }
@@ -223,9 +222,12 @@ impl Fetch {
         if parts.status != StatusCode::SWITCHING_PROTOCOLS {
             policy::drop_hop_by_hop(&mut parts.headers);
         }
-        let body = match parts.version {
-            Version::HTTP_2 => trailers::watched(body, self.clone(), Arc::clone(head)),
-            _ => body, // over HTTP/1 no trailers come (design.md §5)
+        // Over HTTP/1 no trailers come (design.md §5), but an unsafe exchange goes on to its end all the same.
+        let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+        let watch = parts.version == Version::HTTP_2 || !head.method().is_safe();
+        let body = match watch && !upgraded && !body.is_empty() {
+            true => trailers::watched(body, self.clone(), Arc::clone(head)),
+            false => body,
         };
         let tags = signals.tags.unwrap_or_default(); // a response whose tags are in doubt is not shared
         Ok(Exchange {

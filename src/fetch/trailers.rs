@@ -1,4 +1,5 @@
-//! Increments that come after the body: committed before its end is passed on (L4).
+//! Increments that come after the body: committed before its end is passed on (L4). And exchanges that go on to their
+//! end though their client has left.
 
 use std::sync::Arc;
 
@@ -14,23 +15,30 @@ use crate::fetch::asked_by;
 use crate::model::request::Head;
 
 /// A body whose trailers are read for increments as they pass. When its reader leaves an unsafe exchange before the
-/// end, the rest is read all the same: the increments in its trailers count.
+/// end, the rest is read all the same.
 pub(super) fn watched(body: Body, fetch: Fetch, head: Arc<Head>) -> Body {
-    let exact = body.exact_len();
-    let state = Watched {
+    let insists = !head.method().is_safe();
+    chunks(Watched {
+        left: body.exact_len(),
         body: Some(body),
-        left: exact,
         after: None,
+        insists,
         fetch,
         head,
-    };
+    })
+}
+
+fn chunks(watched: Watched) -> Body {
+    let exact = watched.left;
     Body::chunks(
-        stream::unfold(state, async |mut state| Some((state.next().await?, state))),
+        stream::unfold(watched, async |mut watched| {
+            Some((watched.next().await?, watched))
+        }),
         exact,
     )
 }
 
-/// Reads a body to its end for the sake of its trailers.
+/// Reads a body to its end for the sake of the app, and of its trailers.
 pub(super) async fn drain(mut body: Body) {
     while let Some(Ok(_)) = body.next().await {}
 }
@@ -42,6 +50,8 @@ struct Watched {
     left: Option<u64>,
     /// What follows the last byte, read before it was passed on.
     after: Option<HeaderMap>,
+    /// Whether the rest is read when the reader leaves.
+    insists: bool,
     fetch: Fetch,
     head: Arc<Head>,
 }
@@ -51,35 +61,28 @@ impl Watched {
         if let Some(trailers) = self.after.take() {
             return Some(Ok(Chunk::Trailers(trailers)));
         }
-        match self.read().await? {
-            Ok(Chunk::Data(bytes)) => {
-                let left = self
-                    .left
-                    .map(|left| left.saturating_sub(bytes.len() as u64));
-                self.left = left;
+        let chunk = self.read().await?;
+        if let (Ok(Chunk::Data(bytes)), Some(left)) = (&chunk, &mut self.left) {
+            *left = left.saturating_sub(bytes.len() as u64);
+            if *left == 0 {
                 // Who knows the length stops reading at the last byte: what follows it is read first.
-                match if left == Some(0) {
-                    self.read().await
-                } else {
-                    None
-                } {
+                match self.read().await {
+                    None => {}
                     Some(Ok(Chunk::Trailers(trailers))) => self.after = Some(trailers),
                     Some(Ok(Chunk::Data(_))) => {
                         return Some(Err(Cut("more content than declared".into())));
                     }
                     Some(Err(cut)) => return Some(Err(cut)),
-                    None => {}
                 }
-                Some(Ok(Chunk::Data(bytes)))
             }
-            other => Some(other),
         }
+        Some(chunk)
     }
 
     /// The next piece, its increments applied and taken off. Trailers of which nothing is left are the end.
     async fn read(&mut self) -> Option<Result<Chunk, Cut>> {
         match self.body.as_mut()?.next().await {
-            Some(Ok(Chunk::Data(bytes))) => return Some(Ok(Chunk::Data(bytes))),
+            Some(Ok(Chunk::Data(bytes))) => Some(Ok(Chunk::Data(bytes))),
             Some(Ok(Chunk::Trailers(mut trailers))) => {
                 self.body = None;
                 let inner = &self.fetch.0;
@@ -107,11 +110,18 @@ impl Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         if let Some(body) = self.body.take()
-            && !self.head.method().is_safe()
+            && self.insists
             && let Ok(runtime) = Handle::try_current()
         {
-            let rest = watched(body, self.fetch.clone(), Arc::clone(&self.head));
-            self.fetch.0.tasks.spawn_on(drain(rest), &runtime);
+            let rest = Watched {
+                body: Some(body),
+                left: self.left,
+                after: None,
+                insists: false, // nobody else is left to leave
+                fetch: self.fetch.clone(),
+                head: Arc::clone(&self.head),
+            };
+            self.fetch.0.tasks.spawn_on(drain(chunks(rest)), &runtime);
         }
     }
 }

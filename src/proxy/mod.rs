@@ -163,7 +163,7 @@ impl Proxy {
                 Lookup::Miss(fill, follower) => {
                     self.0
                         .fetch
-                        .fill(fill, headers::for_fill(head, &query.rule, asked.peer));
+                        .fill(*fill, headers::for_fill(head, &query.rule, asked.peer));
                     follower
                 }
                 Lookup::Join(follower) => follower,

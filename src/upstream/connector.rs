@@ -275,11 +275,12 @@ impl L4Connect for Dial {
             Endpoint::Tcp(host, port) => self.dial(host, port).await.map(Connection::from),
         }
         .map_err(|error| {
-            EngineError::because(
-                ErrorType::ConnectError,
-                format!("connecting to {}", self.target),
-                error,
-            )
+            let kind = if error.kind() == io::ErrorKind::TimedOut {
+                ErrorType::ConnectTimedout
+            } else {
+                ErrorType::ConnectError
+            };
+            EngineError::because(kind, format!("connecting to {}", self.target), error)
         })
     }
 }

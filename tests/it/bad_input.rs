@@ -4,6 +4,8 @@
 use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
+use tokio::net::TcpStream;
 
 use crate::support::Origin;
 use crate::support::Reply;
@@ -131,7 +133,7 @@ async fn no_tunnel_is_opened() {
         .write("CONNECT shop.example:443 HTTP/1.1\r\nHost: shop.example\r\n\r\n")
         .await;
     let said = String::from_utf8_lossy(&connection.closed().await).into_owned();
-    assert!(said.starts_with("HTTP/1.1 405 "), "{said:?}");
+    assert!(said.starts_with("HTTP/1.1 501 "), "{said:?}");
     assert_eq!(app.connections(), 0);
 }
 
@@ -301,6 +303,29 @@ async fn an_app_that_is_slow_is_a_504() {
     for answer in [client.get("/a").await, client.post("/a").await] {
         answer.is_problem(504).is_not_stored();
     }
+}
+
+#[tokio::test]
+async fn an_app_that_accepts_no_connection_is_a_504() {
+    // P9. A queue of one takes two connections; to a third the kernel does not answer.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let _queued = [
+        TcpStream::connect(address).await.unwrap(),
+        TcpStream::connect(address).await.unwrap(),
+    ];
+    let sidecar = Setup::in_front_of(&format!("http://{address}"))
+        .upstream("connect_timeout: 200ms")
+        .start()
+        .await;
+    sidecar
+        .client()
+        .get("/a")
+        .await
+        .is_problem(504)
+        .is_not_stored();
 }
 
 #[tokio::test]
