@@ -68,7 +68,7 @@ pub struct Limits {
     pub tags: TagLimits,
     /// The largest head of a request or response, in bytes.
     pub max_head: usize,
-    /// How long a client may take for a request's head.
+    /// How long a client may take for a request's head, and for a TLS handshake.
     pub client_header_timeout: Duration,
     /// How long a client may pause within a request's body.
     pub client_body_timeout: Duration,

@@ -10,7 +10,6 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use crate::rules::source::Defaults;
 use crate::telemetry::log::Format as LogFormat;
 use crate::yaml::Spanned;
-use crate::yaml::one_value_for_now;
 use crate::yaml::units::{Size, Span};
 
 /// The configuration of a sidecar. Every field has a default.
@@ -20,7 +19,7 @@ pub(super) struct Config {
     /// Prefix of everything in a shared store, and part of every key. Default: `tagalong`.
     #[serde(default)]
     pub(super) namespace: Option<Spanned<String>>,
-    /// Where clients reach us: `127.0.0.1:8080`, `unix:/run/tagalong.sock`. HTTP/1.1 and h2c.
+    /// Where clients reach us. HTTP/1.1 and HTTP/2 on each. Default: `127.0.0.1:8080`.
     #[serde(default)]
     pub(super) listen: Option<Spanned<Vec<Spanned<ListenItem>>>>,
     /// The app.
@@ -49,11 +48,57 @@ pub(super) struct Config {
     pub(super) defaults: Defaults,
 }
 
-one_value_for_now!(
-    /// Where clients reach us.
-    pub(super) struct ListenItem(String),
-    "{ addr: …, tls: … }"
-);
+/// Where clients reach us: a place, or one with TLS.
+#[derive(Clone, Debug, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum ListenItem {
+    /// `127.0.0.1:8080` or `unix:/run/tagalong.sock`, without TLS.
+    Plain(String),
+    /// An address for clients that speak TLS.
+    Tls(TlsListen),
+}
+
+/// An address for clients that speak TLS.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsListen {
+    /// Such as `0.0.0.0:8443`.
+    pub(super) addr: Spanned<String>,
+    /// What it shows them.
+    pub(super) tls: Tls,
+}
+
+/// The certificate of a listener; read at start, so that a new one needs a restart.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    /// The certificate, then those that vouch for it, as PEM; relative to this file.
+    pub(super) cert_file: Spanned<String>,
+    /// Its private key, as PEM, without a passphrase; relative to this file.
+    pub(super) key_file: Spanned<String>,
+}
+
+impl<'de> Deserialize<'de> for ListenItem {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ListenItem, D::Error> {
+        struct Item;
+        impl<'de> Visitor<'de> for Item {
+            type Value = ListenItem;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address, or `{ addr: …, tls: { cert_file: …, key_file: … } }`")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<ListenItem, E> {
+                Ok(ListenItem::Plain(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ListenItem, A::Error> {
+                TlsListen::deserialize(MapAccessDeserializer::new(map)).map(ListenItem::Tls)
+            }
+        }
+        deserializer.deserialize_any(Item)
+    }
+}
 
 /// The app.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -208,7 +253,7 @@ pub(super) struct Limits {
     /// The largest head of a request or response, at least `8KiB`. Default: `64KiB`.
     #[serde(default)]
     pub(super) max_head: Option<Spanned<Size>>,
-    /// How long a client may take for a request's head. Default: `10s`.
+    /// How long a client may take for a request's head, and for a TLS handshake. Default: `10s`.
     #[serde(default)]
     pub(super) client_header_timeout: Option<Spanned<Span>>,
     /// How long a client may pause within a request's body. Default: `60s`.

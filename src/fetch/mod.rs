@@ -229,6 +229,7 @@ impl Fetch {
             true => trailers::watched(body, self.clone(), Arc::clone(head)),
             false => body,
         };
+        parts.version = Version::HTTP_11; // the app's own is its connection's (RFC 9110 §6.2)
         let tags = signals.tags.unwrap_or_default(); // a response whose tags are in doubt is not shared
         Ok(Exchange {
             response: Response::from_parts(parts, body),

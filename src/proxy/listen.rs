@@ -1,4 +1,4 @@
-//! Listeners: accept, speak HTTP/1.1 or h2c, stop when told to.
+//! Listeners: accept, speak HTTP/1.1 or HTTP/2, with TLS or without, stop when told to.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -12,24 +12,27 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::proxy::Connection;
 use crate::proxy::Proxy;
+use crate::proxy::tls::Tls;
 use crate::proxy::wire::Patience;
 use crate::proxy::wire::Wire;
 
 /// Where to listen, or where a listener listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Listen {
     /// An address and port; port 0 takes a free one.
     Tcp(SocketAddr),
+    /// The same, for clients that speak TLS.
+    Tls(SocketAddr, Tls),
     /// The path of a unix socket.
     Unix(PathBuf),
 }
@@ -53,6 +56,7 @@ impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Listen::Tcp(address) => address.fmt(f),
+            Listen::Tls(address, _) => write!(f, "https://{address}"),
             Listen::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -72,7 +76,7 @@ pub struct Listeners(Vec<Bound>);
 
 #[derive(Debug)]
 enum Bound {
-    Tcp(TcpListener, SocketAddr),
+    Tcp(TcpListener, SocketAddr, Option<Tls>),
     Unix(UnixListener, PathBuf),
 }
 
@@ -91,15 +95,8 @@ impl Listeners {
         let mut bound = Vec::with_capacity(places.len());
         for place in places {
             bound.push(match place {
-                Listen::Tcp(address) => {
-                    let failed = |source| BindError {
-                        place: address.to_string(),
-                        source,
-                    };
-                    let listener = TcpListener::bind(address).await.map_err(failed)?;
-                    let local = listener.local_addr().map_err(failed)?;
-                    Bound::Tcp(listener, local)
-                }
+                Listen::Tcp(address) => bind_tcp(*address, None).await?,
+                Listen::Tls(address, tls) => bind_tcp(*address, Some(tls.clone())).await?,
                 Listen::Unix(path) => {
                     let failed = |source| BindError {
                         place: format!("unix:{}", path.display()),
@@ -115,7 +112,8 @@ impl Listeners {
     /// Where they listen, in the order given.
     pub fn addresses(&self) -> Vec<Listen> {
         let address = |bound: &Bound| match bound {
-            Bound::Tcp(_, address) => Listen::Tcp(*address),
+            Bound::Tcp(_, address, None) => Listen::Tcp(*address),
+            Bound::Tcp(_, address, Some(tls)) => Listen::Tls(*address, tls.clone()),
             Bound::Unix(_, path) => Listen::Unix(path.clone()),
         };
         self.0.iter().map(address).collect()
@@ -133,7 +131,7 @@ impl Listeners {
                 stop: stop.clone(),
             };
             match bound {
-                Bound::Tcp(listener, _) => accepting.spawn(server.accept_tcp(listener)),
+                Bound::Tcp(listener, _, tls) => accepting.spawn(server.accept_tcp(listener, tls)),
                 Bound::Unix(listener, path) => {
                     sockets.push(path);
                     accepting.spawn(server.accept_unix(listener))
@@ -160,6 +158,16 @@ impl Listeners {
     }
 }
 
+async fn bind_tcp(address: SocketAddr, tls: Option<Tls>) -> Result<Bound, BindError> {
+    let failed = |source| BindError {
+        place: address.to_string(),
+        source,
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    Ok(Bound::Tcp(listener, local, tls))
+}
+
 async fn bind_unix(path: &std::path::Path) -> io::Result<UnixListener> {
     match UnixListener::bind(path) {
         Err(error)
@@ -181,7 +189,7 @@ struct Server {
 }
 
 impl Server {
-    async fn accept_tcp(mut self, listener: TcpListener) -> JoinSet<()> {
+    async fn accept_tcp(mut self, listener: TcpListener, tls: Option<Tls>) -> JoinSet<()> {
         let mut connections = JoinSet::new();
         while let Some(accepted) = self.or_stop(listener.accept()).await {
             match accepted {
@@ -189,7 +197,11 @@ impl Server {
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "no TCP_NODELAY");
                     }
-                    connections.spawn(self.connection(stream, Some(peer.ip())));
+                    let peer = peer.ip();
+                    match &tls {
+                        Some(tls) => connections.spawn(self.secured(stream, tls.clone(), peer)),
+                        None => connections.spawn(self.plain(stream, Some(peer))),
+                    };
                 }
                 Err(error) => not_accepted(error).await,
             }
@@ -203,7 +215,7 @@ impl Server {
         while let Some(accepted) = self.or_stop(listener.accept()).await {
             match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(self.connection(stream, None));
+                    connections.spawn(self.plain(stream, None));
                 }
                 Err(error) => not_accepted(error).await,
             }
@@ -220,59 +232,87 @@ impl Server {
         }
     }
 
-    /// Serves one connection until its client leaves or we stop.
-    fn connection<S>(
-        &self,
-        stream: S,
-        peer: Option<IpAddr>,
-    ) -> impl Future<Output = ()> + Send + use<S>
+    /// A connection without TLS.
+    fn plain<S>(&self, stream: S, peer: Option<IpAddr>) -> impl Future<Output = ()> + Send + use<S>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let config = &self.proxy.0.config;
-        let patience = Patience {
-            head: config.header_timeout,
-            idle: config.idle_timeout,
-            max_head: config.max_head,
-        };
-        let wire = Wire::new(stream, patience);
-        let line = wire.line();
-        let connection = Arc::new(Connection {
-            line: wire.line(),
-            scheme: "http",
-            peer,
-        });
-        let proxy = self.proxy.clone();
-        let service = service_fn(move |request| {
-            let (proxy, connection) = (proxy.clone(), Arc::clone(&connection));
-            async move { Ok::<_, Infallible>(proxy.serve(request, &connection).await) }
-        });
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(None) // `Wire` tells idling from dribbling
-            .max_buf_size(config.max_head);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_STREAMS)
-            .max_header_list_size(u32::try_from(config.max_head).unwrap_or(u32::MAX));
-        let serving = builder
-            .serve_connection_with_upgrades(TokioIo::new(wire), service)
-            .into_owned();
-        let serving = self.graceful.watcher().watch(serving);
-        let idle = config.idle_timeout;
+        let (proxy, watcher) = (self.proxy.clone(), self.graceful.watcher());
+        serve_one(proxy, watcher, stream, "http", peer)
+    }
+
+    /// A connection that begins with a handshake: in its own task, because it waits for the client; one that is not
+    /// over when we stop has brought no request yet.
+    fn secured(
+        &self,
+        stream: TcpStream,
+        tls: Tls,
+        peer: IpAddr,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (proxy, watcher) = (self.proxy.clone(), self.graceful.watcher());
+        let mut stop = self.stop.clone();
         async move {
-            tokio::select! {
-                served = serving => {
-                    if let Err(error) = served {
-                        tracing::debug!(error, "a client's connection ended early");
-                    }
-                }
-                () = line.gone_quiet(idle) => tracing::debug!("closed a connection that had gone quiet"),
+            let limit = proxy.0.config.header_timeout;
+            let shaken = tokio::select! {
+                shaken = tls.handshake(stream, limit) => shaken,
+                _ = stop.wait_for(Option::is_some) => return,
+            };
+            match shaken {
+                Ok(stream) => serve_one(proxy, watcher, stream, "https", Some(peer)).await,
+                Err(error) => tracing::debug!(%error, "no TLS handshake"),
             }
         }
+    }
+}
+
+/// Serves one connection until its client leaves or we stop.
+async fn serve_one<S>(
+    proxy: Proxy,
+    watcher: Watcher,
+    stream: S,
+    scheme: &'static str,
+    peer: Option<IpAddr>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let config = &proxy.0.config;
+    let patience = Patience {
+        head: config.header_timeout,
+        idle: config.idle_timeout,
+        max_head: config.max_head,
+    };
+    let wire = Wire::new(stream, patience);
+    let line = wire.line();
+    let connection = Arc::new(Connection {
+        line: line.clone(),
+        scheme,
+        peer,
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None) // `Wire` tells idling from dribbling
+        .max_buf_size(config.max_head);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(u32::try_from(config.max_head).unwrap_or(u32::MAX));
+    let service = service_fn(move |request| {
+        let (proxy, connection) = (proxy.clone(), Arc::clone(&connection));
+        async move { Ok::<_, Infallible>(proxy.serve(request, &connection).await) }
+    });
+    let serving = builder
+        .serve_connection_with_upgrades(TokioIo::new(wire), service)
+        .into_owned();
+    tokio::select! {
+        served = watcher.watch(serving) => {
+            if let Err(error) = served {
+                tracing::debug!(error, "a client's connection ended early");
+            }
+        }
+        () = line.gone_quiet(patience.idle) => tracing::debug!("closed a connection that had gone quiet"),
     }
 }
 

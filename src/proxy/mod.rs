@@ -5,6 +5,7 @@ mod debug;
 mod headers;
 mod listen;
 mod respond;
+mod tls;
 mod upgrade;
 mod wire;
 
@@ -20,6 +21,10 @@ pub use debug::DebugConfig;
 pub use listen::BindError;
 pub use listen::Listen;
 pub use listen::Listeners;
+pub use tls::Certificates;
+pub use tls::PrivateKey;
+pub use tls::Tls;
+pub use tls::TlsError;
 
 use crate::body::Body;
 use crate::cache::Cache;
@@ -61,7 +66,7 @@ pub struct Config {
     pub debug: DebugConfig,
     /// The longest head of a request, in bytes.
     pub max_head: usize,
-    /// How long a head may take once it has begun.
+    /// How long a head may take once it has begun, and a TLS handshake.
     pub header_timeout: Duration,
     /// How long a client may pause in its body.
     pub body_timeout: Duration,

@@ -32,7 +32,7 @@ fn mistakes_are_told_as_promised() {
     each("mistakes", |sections| {
         let mistakes = match sections.first() {
             Some((name, text)) if name == "tagalong.yaml" => {
-                config::compile(name, text, &NoOutside).map(|_| ())
+                config::compile(name, text, &Outside(sections)).map(|_| ())
             }
             _ => {
                 let files: Vec<_> = sections
@@ -51,16 +51,18 @@ fn mistakes_are_told_as_promised() {
     });
 }
 
-/// An environment without anything.
-struct NoOutside;
+/// An environment without anything but the other sections, as files.
+struct Outside<'s>(&'s Sections);
 
-impl config::Outside for NoOutside {
+impl config::Outside for Outside<'_> {
     fn variable(&self, name: &str) -> Result<String, String> {
         Err(format!("the environment variable `{name}` is not set"))
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
-        Err(format!("`{path}` cannot be read"))
+        let found = self.0.iter().find(|(name, _)| name == path);
+        let text = found.map(|(_, text)| text.clone());
+        text.ok_or_else(|| format!("`{path}` cannot be read"))
     }
 
     fn rules(&self, _: &str) -> Result<Option<Vec<(String, String)>>, Vec<Mistake>> {

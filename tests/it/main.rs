@@ -35,6 +35,8 @@ mod streaming;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod upstream;
 #[cfg(test)]
 mod writers;

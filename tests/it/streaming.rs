@@ -13,6 +13,7 @@ use crate::support::Held;
 use crate::support::Origin;
 use crate::support::Setup;
 use crate::support::Sidecar;
+use crate::support::content;
 use crate::support::get;
 use crate::support::reply;
 use crate::support::soon;
@@ -271,14 +272,10 @@ async fn a_hit_over_h2c() {
         let response = soon("an answer", sender.send_request(request))
             .await
             .unwrap();
-        let (head, mut body) = response.into_parts();
+        let (head, body) = response.into_parts();
         assert_eq!(head.status, 200);
         assert_eq!(head.headers["cache-status"], "tagalong; hit; ttl=60");
-        let mut content = Vec::new();
-        while let Some(frame) = soon("the body", next_frame(&mut body)).await {
-            content.extend_from_slice(&frame.unwrap().into_data().unwrap());
-        }
-        assert_eq!(content, b"a");
+        assert_eq!(soon("the body", content(body)).await, b"a");
     }
     assert_eq!(app.calls("/a"), 1);
     drop(sender);
@@ -286,12 +283,6 @@ async fn a_hit_over_h2c() {
         .await
         .unwrap()
         .unwrap();
-}
-
-async fn next_frame(
-    body: &mut hyper::body::Incoming,
-) -> Option<hyper::Result<http_body::Frame<bytes::Bytes>>> {
-    std::future::poll_fn(|cx| http_body::Body::poll_frame(std::pin::Pin::new(&mut *body), cx)).await
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! `tagalong.yaml` as written to [`Config`], every mistake at once, those of the rule files among them.
 
 mod headers;
+mod listen;
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::source;
-use crate::config::{Config, Limits, Listen, Log, Store, Target};
+use crate::config::{Config, Limits, Log, Store, Target};
 use crate::model::mistake::{Mistake, Place};
 use crate::model::tag::TagLimits;
 use crate::rules::{Defaults, RuleSet};
@@ -154,31 +155,6 @@ impl Compiler<'_> {
             );
         }
         text.value
-    }
-
-    fn listen(&mut self, written: &Spanned<Vec<Spanned<source::ListenItem>>>) -> Vec<Listen> {
-        if written.is_empty() {
-            self.wrong(
-                written.place,
-                "expected an address at least, found an empty list",
-            );
-        }
-        let mut listen: Vec<Listen> = Vec::new();
-        for item in &written.value {
-            let text = Spanned {
-                value: item.0.clone(),
-                place: item.place,
-            };
-            let Some(address) = self.parsed::<Listen>(&text) else {
-                continue;
-            };
-            let any_port = matches!(&address, Listen::Tcp(address) if address.port() == 0);
-            if !any_port && listen.contains(&address) {
-                self.wrong(item.place, format!("{} is given twice", shown(&text)));
-            }
-            listen.push(address);
-        }
-        listen
     }
 
     fn upstream(

@@ -1,12 +1,17 @@
-//! A client that sends exactly what it is told and sees exactly what comes back, over TCP or a unix socket.
+//! A client that sends exactly what it is told and sees exactly what comes back, over TCP, TLS or a unix socket.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 
+use http_body::Body;
+use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 
 use super::answer::Answer;
+use super::certificate::Trust;
 use super::soon;
 use super::wire::End;
 use super::wire::Fields;
@@ -23,6 +28,7 @@ pub(crate) struct Client {
 #[derive(Clone, Debug)]
 enum Address {
     Tcp(SocketAddr),
+    Tls(SocketAddr, Trust),
     Unix(PathBuf),
 }
 
@@ -110,6 +116,12 @@ impl Client {
         }
     }
 
+    pub(crate) fn tls(address: SocketAddr, trust: Trust) -> Client {
+        Client {
+            to: Address::Tls(address, trust),
+        }
+    }
+
     pub(crate) fn unix(path: impl Into<PathBuf>) -> Client {
         Client {
             to: Address::Unix(path.into()),
@@ -129,6 +141,7 @@ impl Client {
                 socket.set_nodelay(true)?;
                 Wire::new(socket)
             }
+            Address::Tls(address, trust) => Wire::new(trust.connect(*address).await?),
             Address::Unix(path) => Wire::new(UnixStream::connect(path).await?),
         };
         Ok(Connection { wire })
@@ -286,4 +299,14 @@ fn finish(mut answer: Answer, reading: Reading) -> Answer {
     answer.end = reading.end.unwrap_or(End::Whole);
     answer.trailers = reading.trailers;
     answer
+}
+
+/// All that a body of hyper's client holds; over HTTP/2 that is the client there is.
+pub(crate) async fn content(mut body: Incoming) -> Vec<u8> {
+    let mut content = Vec::new();
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let data = frame.expect("the body does not break").into_data();
+        content.extend_from_slice(&data.unwrap_or_default());
+    }
+    content
 }

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 mod answer;
+mod certificate;
 mod client;
 mod origin;
 mod reply;
@@ -12,9 +13,11 @@ mod sidecar;
 mod wire;
 
 pub(crate) use answer::Answer;
+pub(crate) use certificate::Certificate;
 pub(crate) use client::Client;
 pub(crate) use client::Connection;
 pub(crate) use client::ask;
+pub(crate) use client::content;
 pub(crate) use client::get;
 pub(crate) use client::post;
 pub(crate) use origin::Held;

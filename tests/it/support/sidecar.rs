@@ -13,6 +13,7 @@ use tagalong::model::mistake::Mistake;
 use tagalong::model::time::Timestamp;
 use tempfile::TempDir;
 
+use super::Certificate;
 use super::Client;
 use super::Origin;
 use super::client::post;
@@ -37,6 +38,7 @@ pub(crate) struct Sidecar {
 /// What differs from the default setting of the stories.
 pub(crate) struct Setup {
     upstream: String,
+    /// Items of the list, as YAML.
     listen: Vec<String>,
     config: String,
     rules: Option<String>,
@@ -64,17 +66,27 @@ impl Sidecar {
     pub(crate) fn address(&self) -> SocketAddr {
         let tcp = |listening: &Listen| match listening {
             Listen::Tcp(address) => Some(*address),
-            Listen::Unix(_) => None,
+            Listen::Tls(..) | Listen::Unix(_) => None,
         };
         let addresses = self.app.addresses();
         addresses.iter().find_map(tcp).expect("it listens on TCP")
+    }
+
+    /// Its first TLS listener.
+    pub(crate) fn tls_address(&self) -> SocketAddr {
+        let tls = |listening: &Listen| match listening {
+            Listen::Tls(address, _) => Some(*address),
+            Listen::Tcp(_) | Listen::Unix(_) => None,
+        };
+        let addresses = self.app.addresses();
+        addresses.iter().find_map(tls).expect("it listens with TLS")
     }
 
     /// A client of its first unix socket.
     pub(crate) fn unix_client(&self) -> Client {
         let unix = |listening: &Listen| match listening {
             Listen::Unix(path) => Some(path.clone()),
-            Listen::Tcp(_) => None,
+            Listen::Tcp(_) | Listen::Tls(..) => None,
         };
         let addresses = self.app.addresses();
         Client::unix(
@@ -127,7 +139,7 @@ impl Setup {
     pub(crate) fn in_front_of(url: &str) -> Setup {
         Setup {
             upstream: format!("url: \"{url}\""),
-            listen: vec!["127.0.0.1:0".into()],
+            listen: vec!["'127.0.0.1:0'".into()],
             config: String::new(),
             rules: None,
             clock: Clock::manual(START),
@@ -158,7 +170,22 @@ impl Setup {
     /// Listens on a unix socket as well.
     pub(crate) fn on_unix_socket(mut self) -> Setup {
         let path = self.folder.path().join("sidecar.sock");
-        self.listen.push(format!("unix:{}", path.display()));
+        self.listen.push(format!("'unix:{}'", path.display()));
+        self
+    }
+
+    /// Listens with TLS as well.
+    pub(crate) fn on_tls(self, certificate: &Certificate) -> Setup {
+        self.on_tls_with(&certificate.pem, &certificate.key)
+    }
+
+    /// As [`Setup::on_tls`], with files of these contents.
+    pub(crate) fn on_tls_with(mut self, certificate: &str, key: &str) -> Setup {
+        put(&self.folder.path().join("certificate.pem"), certificate);
+        put(&self.folder.path().join("key.pem"), key);
+        let files = "{ cert_file: certificate.pem, key_file: key.pem }";
+        self.listen
+            .push(format!("{{ addr: '127.0.0.1:0', tls: {files} }}"));
         self
     }
 
@@ -199,7 +226,8 @@ impl Setup {
         let rules = self.folder.path().join("rules");
         let config = self.folder.path().join("tagalong.yaml");
         let mut text = format!("upstream: {{ {} }}\n", self.upstream);
-        text.push_str(&format!("listen: {:?}\n{}", self.listen, self.config));
+        let listen = self.listen.join(", ");
+        text.push_str(&format!("listen: [{listen}]\n{}", self.config));
         if let Some(items) = &self.rules {
             std::fs::create_dir_all(&rules).expect("room for a folder");
             put(&rules.join("rules.yaml"), &format!("rules:\n{items}"));

@@ -11,8 +11,9 @@ use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::UnixStream;
+use tokio_rustls::client::TlsStream;
 
-/// A socket of either kind.
+/// A socket of any kind.
 pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {
     /// Makes the coming close an abrupt one (RST), where the kind of socket knows that.
     fn abort_on_close(&self) {}
@@ -25,6 +26,8 @@ impl Socket for TcpStream {
 }
 
 impl Socket for UnixStream {}
+
+impl Socket for TlsStream<TcpStream> {}
 
 /// A socket with the bytes that have been read from it and not yet used.
 pub(crate) struct Wire {
