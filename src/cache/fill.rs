@@ -1,91 +1,43 @@
-//! One fetch per key, and everyone who waits for it.
+//! One fetch for the store, whoever waits for it.
 //!
 //! A fill belongs to nobody: it runs in its own task, and its first client follows it like the rest. It ends in one of
-//! four ways, and being dropped (a panic, a cancelled task) is the fourth: [`Fill::store`], [`Fill::hand_over`],
-//! [`Fill::fail`]. In each, every follower learns the outcome at once (L9).
+//! four ways: [`Fill::store`], [`Fill::share_unstored`], [`Fill::hand_over`], [`Fill::fail`]; being dropped (a panic, a
+//! cancelled task) is the fifth. In each, every follower learns the outcome at once (L9).
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Response;
-use http::header;
-use http::response::Parts;
 use tokio::sync::{oneshot, watch};
 
 use crate::body::Body;
 use crate::body::Chunk;
 use crate::body::Cut;
 use crate::cache::Cache;
-use crate::cache::Found;
-use crate::cache::Lookup;
-use crate::cache::Miss;
 use crate::cache::Slot;
 use crate::cache::Stored;
+use crate::cache::flights::Flight;
+use crate::cache::follower::Follower;
+use crate::cache::follower::Shared;
+use crate::cache::follower::Stage;
 use crate::cache::spool::Spool;
 use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
 use crate::model::key::BaseKey;
-use crate::model::key::KeyFields;
 use crate::model::key::Variant;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
 use crate::model::outcome::Forward;
 use crate::model::outcome::NoStore;
-use crate::model::outcome::Outcome;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tagged;
 use crate::policy;
-use crate::policy::request::Wishes;
 use crate::policy::vary;
 use crate::rules::Matched;
 use crate::rules::Query;
 use crate::tags::Seals;
 use crate::tags::Snapshot;
-
-/// Fills under way, by the variant they will be stored under.
-#[derive(Debug, Default)]
-pub(super) struct Fills {
-    flights: Mutex<HashMap<Variant, Flight>>,
-    /// Bytes that fills hold for the store and for late readers.
-    held: Mutex<usize>,
-}
-
-/// A fill as those see it who may join it.
-#[derive(Clone, Debug)]
-struct Flight {
-    /// Tells one flight under a variant from the next.
-    stage: watch::Receiver<Stage>,
-    before: Stamp,
-}
-
-/// How far a fill is.
-#[derive(Clone, Debug)]
-enum Stage {
-    /// The app was asked.
-    Asked,
-    /// The app's head is here, and its body is arriving.
-    Shared(Arc<Shared>),
-    /// The response is for its first client alone, for this reason.
-    Alone(NoStore),
-    Failed(Failure),
-}
-
-/// A response that every follower may read, if it is theirs to read.
-#[derive(Debug)]
-struct Shared {
-    head: Parts,
-    spool: Spool,
-    end: End,
-    /// The last stamp applied when the app was asked.
-    before: Stamp,
-    tags: Vec<Tagged>,
-    /// `None` if it is not for the store.
-    meta: Option<EntryMeta>,
-    /// The values of the request fields that its `Vary` names.
-    selected: KeyFields,
-}
 
 /// The right and the duty to fetch a response for the store. Only a lookup gives one out, and it is used up by how it ends.
 #[derive(Debug)]
@@ -104,76 +56,24 @@ pub struct Fill {
     first: Option<oneshot::Sender<(Response<Body>, End)>>,
 }
 
-/// A share in a fill.
-#[derive(Debug)]
-pub struct Follower {
-    stage: watch::Receiver<Stage>,
-    why: Forward,
-    arrived: Stamp,
-    /// The first client's follower alone has one.
-    own: Option<oneshot::Receiver<(Response<Body>, End)>>,
-}
-
-/// What became of a follower's wait.
-#[derive(Debug)]
-pub enum Followed {
-    /// The response, and what to say of it.
-    Response(Response<Body>, Outcome),
-    /// The response is older than an increment this client came after: look up again, for a fill begun since.
-    Again(Option<Stamp>),
-    /// The response is for another client alone: ask the app for this one.
-    Alone(Forward),
-    /// The app gave no answer.
-    Failed(Failure, Outcome),
-}
-
-impl Cache {
-    /// Starts the fill of a variant, or joins the one under way.
-    pub(super) fn begin_or_join(
-        &self,
+impl Fill {
+    /// A fill, its first client's share in it, and what others see of it.
+    pub(super) fn begin(
+        cache: &Cache,
         query: &Query,
         head: &Head,
         variant: Variant,
-        miss: Miss,
-    ) -> Lookup {
-        let why = miss.why;
-        let matched = query.matched(head);
-        let mut flights = self.0.fills.lock();
-        let arrived = self.0.tags.applied();
-        if let Some(flight) = flights
-            .get(&variant)
-            .filter(|flight| self.may_join(flight, &matched, miss))
-        {
-            return Lookup::Join(Follower {
-                stage: flight.stage.clone(),
-                why,
-                arrived,
-                own: None,
-            });
-        }
-        // A fill that ended between our look into the store and this lock has left its response there.
-        if !miss.anew
-            && let Found::Stored(_, stored) = self.find(query.base, head)
-        {
-            let now = self.0.clock.now();
-            if self
-                .why_not(&stored, head, &Wishes::of(head.headers()), now)
-                .is_none()
-            {
-                return Lookup::Hit(stored, now);
-            }
-        }
-        let before = self.0.tags.snapshot();
+        matched: Matched,
+        why: Forward,
+    ) -> (Fill, Follower, Flight) {
+        let before = cache.0.tags.snapshot();
+        let arrived = before.stamp();
         let (stage, watched) = watch::channel(Stage::Asked);
         let (first, own) = oneshot::channel();
-        flights.insert(
-            variant,
-            Flight {
-                stage: watched.clone(),
-                before: before.stamp(),
-            },
-        );
-        drop(flights);
+        let flight = Flight {
+            stage: watched.clone(),
+            before: arrived,
+        };
         let follower = Follower {
             stage: watched,
             why,
@@ -181,7 +81,7 @@ impl Cache {
             own: Some(own),
         };
         let fill = Fill {
-            cache: self.clone(),
+            cache: cache.clone(),
             base: query.base,
             variants: vec![variant],
             matched,
@@ -191,31 +91,9 @@ impl Cache {
             stage,
             first: Some(first),
         };
-        Lookup::Miss(Box::new(fill), follower)
+        (fill, follower, flight)
     }
 
-    /// Whether a client that comes now may wait for a fill begun before: not if one of the tags known already has
-    /// changed since the app was asked (L1), and not if the client wants a response of its own time.
-    fn may_join(&self, flight: &Flight, matched: &Matched, miss: Miss) -> bool {
-        let implicit = matched.implicit_tags();
-        let known = matched.tags.iter().flatten().chain(&implicit);
-        !miss.anew
-            && miss.since.is_none_or(|since| flight.before >= since)
-            && !self.0.tags.changed_since(known, flight.before)
-    }
-}
-
-impl Fills {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Variant, Flight>> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn held(&self) -> MutexGuard<'_, usize> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Fill {
     /// The request to be sent, as its first client sent it.
     pub fn head(&self) -> &Arc<Head> {
         &self.head
@@ -478,65 +356,4 @@ impl Drop for Fill {
             Stage::Alone(_) | Stage::Failed(_) => false,
         });
     }
-}
-
-impl Follower {
-    /// Waits for the app's head, and says what this client is to get.
-    pub async fn outcome(mut self, cache: &Cache, head: &Head) -> Followed {
-        if let Some(own) = self.own.take() {
-            return match own.await {
-                Ok((response, end)) => {
-                    Followed::Response(response, Outcome::Forwarded { why: self.why, end })
-                }
-                Err(_) => self.failed(),
-            };
-        }
-        let asked = |stage: &Stage| !matches!(stage, Stage::Asked);
-        let stage = self.stage.wait_for(asked).await.map(|stage| stage.clone());
-        match stage.unwrap_or(Stage::Asked) {
-            Stage::Shared(shared) => self.share(&shared, cache, head),
-            // The first client's cookie kept it from being shared: without one it may be.
-            Stage::Alone(NoStore::Cookie) if !has_cookie(head) => Followed::Again(None),
-            Stage::Alone(_) => Followed::Alone(self.why),
-            Stage::Failed(_) | Stage::Asked => self.failed(),
-        }
-    }
-
-    fn share(&self, shared: &Shared, cache: &Cache, head: &Head) -> Followed {
-        let shareable = shared.meta.as_ref().is_some_and(|meta| meta.shareable);
-        if !shareable && has_cookie(head) {
-            return Followed::Alone(self.why); // L12
-        }
-        if let Some(meta) = &shared.meta
-            && vary::selecting(&meta.vary, head.headers()) != shared.selected
-        {
-            return Followed::Again(None); // now that it is known what varies
-        }
-        // L1: it may be older than an increment this client came after. An error's tags are not known.
-        let tags = shared.tags.iter().map(|tagged| &tagged.tag);
-        let changed = || shared.meta.is_none() || cache.0.tags.changed_since(tags, shared.before);
-        if self.arrived > shared.before && changed() {
-            return Followed::Again(Some(self.arrived));
-        }
-        match shared.spool.read() {
-            Some(body) => {
-                let response = Response::from_parts(shared.head.clone(), body);
-                Followed::Response(response, Outcome::Collapsed { why: self.why })
-            }
-            None => Followed::Alone(self.why), // its beginning has left
-        }
-    }
-
-    fn failed(&self) -> Followed {
-        let failure = match *self.stage.borrow() {
-            Stage::Failed(failure) => failure,
-            Stage::Asked | Stage::Shared(_) | Stage::Alone(_) => Failure::Abandoned,
-        };
-        let end = End::NotStored(NoStore::UpstreamFailed);
-        Followed::Failed(failure, Outcome::Forwarded { why: self.why, end })
-    }
-}
-
-fn has_cookie(head: &Head) -> bool {
-    head.headers().contains_key(header::COOKIE)
 }

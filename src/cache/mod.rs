@@ -5,6 +5,8 @@
 //! the snapshot taken before the app was asked (L1).
 
 mod fill;
+mod flights;
+mod follower;
 mod spool;
 
 use std::sync::Arc;
@@ -13,10 +15,10 @@ use std::time::Duration;
 use http::{HeaderName, Method, header};
 
 pub use fill::Fill;
-pub use fill::Followed;
-pub use fill::Follower;
+pub use follower::Followed;
+pub use follower::Follower;
 
-use crate::cache::fill::Fills;
+use crate::cache::flights::Fills;
 use crate::clock::Clock;
 use crate::model::entry::Entry;
 use crate::model::key::BaseKey;

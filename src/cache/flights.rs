@@ -1,0 +1,100 @@
+//! Which fills are under way, and who may join them: one per variant, so that nobody asks the app what is being asked.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::cache::Cache;
+use crate::cache::Found;
+use crate::cache::Lookup;
+use crate::cache::Miss;
+use crate::cache::fill::Fill;
+use crate::cache::follower::Follower;
+use crate::cache::follower::Stage;
+use crate::model::key::Variant;
+use crate::model::request::Head;
+use crate::model::stamp::Stamp;
+use crate::policy::request::Wishes;
+use crate::rules::Matched;
+use crate::rules::Query;
+
+/// Fills under way, by the variant they will be stored under.
+#[derive(Debug, Default)]
+pub(super) struct Fills {
+    flights: Mutex<HashMap<Variant, Flight>>,
+    /// Bytes that fills hold for the store and for late readers.
+    held: Mutex<usize>,
+}
+
+/// A fill as those see it who may join it.
+#[derive(Clone, Debug)]
+pub(super) struct Flight {
+    /// Tells one flight under a variant from the next.
+    pub(super) stage: watch::Receiver<Stage>,
+    /// The last stamp applied when it began.
+    pub(super) before: Stamp,
+}
+
+impl Cache {
+    /// Starts the fill of a variant, or joins the one under way.
+    pub(super) fn begin_or_join(
+        &self,
+        query: &Query,
+        head: &Head,
+        variant: Variant,
+        miss: Miss,
+    ) -> Lookup {
+        let why = miss.why;
+        let matched = query.matched(head);
+        let mut flights = self.0.fills.lock();
+        let arrived = self.0.tags.applied();
+        if let Some(flight) = flights
+            .get(&variant)
+            .filter(|flight| self.may_join(flight, &matched, miss))
+        {
+            return Lookup::Join(Follower {
+                stage: flight.stage.clone(),
+                why,
+                arrived,
+                own: None,
+            });
+        }
+        // A fill that ended between our look into the store and this lock has left its response there.
+        if !miss.anew
+            && let Found::Stored(_, stored) = self.find(query.base, head)
+        {
+            let now = self.0.clock.now();
+            if self
+                .why_not(&stored, head, &Wishes::of(head.headers()), now)
+                .is_none()
+            {
+                return Lookup::Hit(stored, now);
+            }
+        }
+        let (fill, follower, flight) = Fill::begin(self, query, head, variant, matched, why);
+        flights.insert(variant, flight);
+        drop(flights);
+        Lookup::Miss(Box::new(fill), follower)
+    }
+
+    /// Whether a client that comes now may wait for a fill begun before: not if one of the tags known already has
+    /// changed since the app was asked (L1), and not if the client wants a response of its own time.
+    fn may_join(&self, flight: &Flight, matched: &Matched, miss: Miss) -> bool {
+        let implicit = matched.implicit_tags();
+        let known = matched.tags.iter().flatten().chain(&implicit);
+        !miss.anew
+            && miss.since.is_none_or(|since| flight.before >= since)
+            && !self.0.tags.changed_since(known, flight.before)
+    }
+}
+
+impl Fills {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<Variant, Flight>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn held(&self) -> MutexGuard<'_, usize> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
