@@ -98,7 +98,7 @@ impl Report {
             process: Some(ProcessView {
                 namespace: config.namespace.clone(),
                 listen: config.listen.iter().map(ToString::to_string).collect(),
-                upstream: config.upstream.target.to_string(),
+                upstream: config.upstream.targets.to_string(),
             }),
             ..Report::of_rules(&config.rules)
         }

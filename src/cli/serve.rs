@@ -36,7 +36,7 @@ impl Serve {
             ..Instead::default()
         })?;
         app::start_log(&config.log);
-        let behind = config.upstream.target.to_string();
+        let behind = config.upstream.targets.to_string();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;

@@ -49,7 +49,7 @@ pub fn read(path: Option<&Path>, instead: Instead) -> Result<Config, Vec<Mistake
     };
     let mut config = compile(&name, &text, &files)?;
     if let Some(target) = instead.upstream {
-        config.upstream.target = target;
+        config.upstream.targets = target.into();
     }
     if !instead.listen.is_empty() {
         config.listen = instead.listen;

@@ -107,6 +107,12 @@ pub(super) struct Upstream {
     /// `http://host:port`, `https://…`, `h2c://…` or `unix:/run/app.sock`. Default: `http://127.0.0.1:8000`.
     #[serde(default)]
     pub(super) url: Option<Spanned<String>>,
+    /// In place of `url`: several addresses of the same app, asked by turns. All of one scheme.
+    #[serde(default)]
+    pub(super) urls: Option<Spanned<Vec<Spanned<String>>>>,
+    /// How the addresses are checked. Default: several by a connection every `5s`, a single one not at all.
+    #[serde(default)]
+    pub(super) health: Option<Health>,
     /// The longest wait for a connection. Default: `1s`.
     #[serde(default)]
     pub(super) connect_timeout: Option<Spanned<Span>>,
@@ -116,6 +122,18 @@ pub(super) struct Upstream {
     /// Further tries of idempotent requests after a failed connection, at most 10. Default: 1.
     #[serde(default)]
     pub(super) retries: Option<Spanned<u32>>,
+}
+
+/// How the addresses of the app are checked.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Health {
+    /// What is asked for: 2xx and 3xx are healthy answers. Default: nothing, a connection is enough.
+    #[serde(default)]
+    pub(super) path: Option<Spanned<String>>,
+    /// How often. Default: `5s`.
+    #[serde(default)]
+    pub(super) interval: Option<Spanned<Span>>,
 }
 
 /// Which header fields are read, and what is told to clients.
@@ -283,8 +301,6 @@ pub(super) fn is_later(path: &str) -> bool {
 }
 
 const LATER: &[&str] = &[
-    "upstream.urls",
-    "upstream.health",
     "upstream.max_concurrent",
     "upstream.queue",
     "upstream.queue_timeout",

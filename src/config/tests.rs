@@ -70,12 +70,12 @@ fn the_reference_file_is_the_defaults_with_every_field() {
         ..Given::default()
     };
     assert_eq!(shown(&given(text, &outside).unwrap()), shown(&defaults));
-    // Each name of the schema, but for the three that have no default, stands in the file.
+    // Each name of the schema stands in the file, in a comment where it has no default.
     let schema = schema::config();
     let mut names: Vec<&str> = Vec::new();
     let types = schema["$defs"].as_object().unwrap();
     let sections = [
-        "Upstream", "Headers", "Debug", "Store", "Memory", "Limits", "Log",
+        "Upstream", "Health", "Headers", "Debug", "Store", "Memory", "Limits", "Log",
     ];
     let own = sections.iter().map(|name| &types[*name]).chain([&schema]);
     for section in own {
@@ -153,10 +153,7 @@ defaults: { ttl: 60s }
     let listen: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["0.0.0.0:80", "[::1]:0", "unix:/run/t.sock"]);
     assert_eq!(config.namespace, "shop");
-    assert_eq!(
-        config.upstream.target,
-        "unix:/run/app.sock".parse().unwrap()
-    );
+    assert_eq!(config.upstream.targets.to_string(), "unix:/run/app.sock");
     assert_eq!(config.upstream.connect_timeout, Duration::from_millis(250));
     assert_eq!(
         (config.upstream.retries, config.upstream.max_head),
@@ -190,6 +187,77 @@ defaults: { ttl: 60s }
         (Duration::ZERO, LogFormat::Json)
     );
     assert_eq!(config.rules.rules()[0].ttl, Some(Duration::from_secs(60)));
+}
+
+#[test]
+fn the_app_has_one_address_or_several() {
+    let upstream = |text: &str| given(&format!("upstream: {{ {text} }}"), &Given::default());
+    let health = |path: Option<&str>, seconds| {
+        let path = path.map(|path| path.parse().unwrap());
+        let interval = Duration::from_secs(seconds);
+        Some(upstream::Health { path, interval })
+    };
+    for (text, targets, checks) in [
+        ("", "http://127.0.0.1:8000", None),
+        ("url: 'http://a'", "http://a", None),
+        ("urls: ['http://a']", "http://a", None),
+        (
+            "urls: ['h2c://a', 'h2c://b:81']",
+            "h2c://a, h2c://b:81",
+            None,
+        ),
+        ("urls: ['unix:/a', 'unix:/b']", "unix:/a, unix:/b", None),
+        ("url: 'http://a', health: {}", "http://a", health(None, 5)),
+        (
+            "urls: ['https://a', 'https://b'], health: { path: '/up?x=1', interval: 2 }",
+            "https://a, https://b",
+            health(Some("/up?x=1"), 2),
+        ),
+    ] {
+        let config = upstream(text).unwrap().upstream;
+        assert_eq!(config.targets.to_string(), targets, "{text}");
+        assert_eq!(config.health, checks, "{text}");
+    }
+    for (text, expected) in [
+        (
+            "url: 'http://a', urls: ['http://b']",
+            "t.yaml:1:36: expected `url` or `urls`, found both",
+        ),
+        (
+            "urls: []",
+            "t.yaml:1:19: expected an address at least, found an empty list",
+        ),
+        (
+            "urls: ['http://a', 'https://b']",
+            "t.yaml:1:32: expected the scheme of the first address, `http`, found `https://b`",
+        ),
+        (
+            "urls: ['http://a', 'unix:/b']",
+            "t.yaml:1:32: expected the scheme of the first address, `http`, found `unix:/b`",
+        ),
+        (
+            "urls: ['http://a', 'http://a:80']",
+            "t.yaml:1:32: expected an address that is not given before, found `http://a:80`",
+        ),
+        (
+            "health: { path: health }",
+            "t.yaml:1:29: expected a path such as `/health`, found `health`",
+        ),
+        (
+            "health: { path: '/a#b' }",
+            "t.yaml:1:29: expected a path such as `/health`, found `/a#b`",
+        ),
+        (
+            "health: { path: '/a b' }",
+            "t.yaml:1:29: expected a path such as `/health`, found `/a b`",
+        ),
+        (
+            "health: { interval: 0 }",
+            "t.yaml:1:33: expected a time longer than 0",
+        ),
+    ] {
+        assert_eq!(upstream(text).unwrap_err(), [expected], "{text}");
+    }
 }
 
 #[test]
@@ -312,7 +380,7 @@ fn the_command_line_holds_in_place_of_the_files() {
     let said = |config: Config| {
         let rules = config.rules.rules();
         let ids: Vec<_> = rules.iter().filter_map(|rule| rule.id.as_deref()).collect();
-        format!("{} {} {ids:?}", config.listen[0], config.upstream.target)
+        format!("{} {} {ids:?}", config.listen[0], config.upstream.targets)
     };
     let instead = Instead {
         upstream: "h2c://127.0.0.1:92".parse().ok(),

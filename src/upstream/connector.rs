@@ -47,7 +47,7 @@ const H2_CONNECTION_WINDOW: u32 = H2_STREAM_WINDOW * H2_STREAMS as u32;
 /// Finds HTTP/2 connections whose other end has vanished without a word.
 const H2_PING: Duration = Duration::from_secs(15);
 
-/// The connections to one app.
+/// The connections to one address of the app.
 pub(super) struct Pool {
     connector: Connector,
     peer: AppPeer,
@@ -87,6 +87,11 @@ impl Pool {
         }
     }
 
+    /// Where they lead.
+    pub(super) fn target(&self) -> &Target {
+        &self.peer.target
+    }
+
     /// A connection, and whether it was used before.
     pub(super) async fn take(self: &Arc<Self>, need: Need) -> Result<(Lease, bool), UpstreamError> {
         let peer = self.peer.for_need(need);
@@ -105,6 +110,13 @@ impl Pool {
             pool: Arc::clone(self),
         };
         Ok((lease, reused))
+    }
+}
+
+/// Addresses differ, and each has one pool.
+impl PartialEq for Pool {
+    fn eq(&self, other: &Pool) -> bool {
+        self.target() == other.target()
     }
 }
 
@@ -255,7 +267,7 @@ impl Peer for AppPeer {
     }
 
     fn matches_fd<V: AsRawFd>(&self, _fd: V) -> bool {
-        // One pool, one app.
+        // One pool, one address.
         true
     }
 }

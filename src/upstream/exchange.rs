@@ -12,6 +12,7 @@ use super::connector::{Lease, Need, Pool};
 use super::error::{UpstreamError, UpstreamErrorKind};
 use super::request::{Framing, Outgoing, is_empty};
 use super::response::{Incoming, declared_length, idle_time};
+use super::target::Target;
 use super::upload::{Coding, Upload};
 use crate::body::Body;
 
@@ -31,12 +32,13 @@ pub(super) struct Failed {
     pub(super) answered: bool,
 }
 
-/// Sends a request over a connection and waits for the response's head.
+/// Sends a request over a connection and waits for the response's head. The body is taken once there is a connection: where
+/// none was made, nothing was sent.
 pub(super) async fn run(
     pool: &Arc<Pool>,
     config: &Config,
     outgoing: &Outgoing,
-    body: Body,
+    body: &mut Body,
     need: Need,
 ) -> Result<Response<Body>, Failed> {
     let (lease, reused) = pool.take(need).await.map_err(|error| Failed {
@@ -45,7 +47,9 @@ pub(super) async fn run(
         answered: false,
     })?;
     let mut answered = false;
-    exchange(lease, config, outgoing, body, &mut answered)
+    let app = pool.target();
+    let body = std::mem::take(body);
+    exchange(lease, app, config, outgoing, body, &mut answered)
         .await
         .map_err(|error| Failed {
             error,
@@ -56,6 +60,7 @@ pub(super) async fn run(
 
 async fn exchange(
     mut lease: Lease,
+    app: &Target,
     config: &Config,
     outgoing: &Outgoing,
     body: Body,
@@ -86,7 +91,7 @@ async fn exchange(
         }
         HttpSession::H2(session) => {
             let empty = is_empty(&body);
-            session.write_request_header(outgoing.http2(&config.target)?, empty)?;
+            session.write_request_header(outgoing.http2(app)?, empty)?;
             if !empty {
                 upload = Upload::http2(session, body, outgoing.framing().length(), limit);
             }

@@ -1,30 +1,37 @@
 //! The exchange with the app, through Pingora's HTTP connector: the only part that names Pingora.
 //!
-//! It knows connections, not caching. It decides which connection a request takes, when it is safe to try again, and
+//! It knows connections, not caching. It decides which address and which connection a request takes, when it is safe to try again, and
 //! whether a body that ended is whole; it refuses to know rules, tags and what a response means.
 
+mod balance;
 mod connector;
 mod duplex;
 mod error;
 mod exchange;
+mod health;
 mod request;
 mod response;
 mod target;
+mod targets;
 mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
+use tokio::task::JoinSet;
 
 use crate::body::Body;
 
+use balance::Balance;
 use connector::{Need, Pool};
 use exchange::Failed;
 use request::{Outgoing, is_empty};
 
 pub use error::{UpstreamError, UpstreamErrorKind};
+pub use health::Health;
 pub use target::{NotATarget, Target};
+pub use targets::{NotTogether, Targets};
 
 /// A pause before an app that refused a connection is asked again: it may be about to listen.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
@@ -33,13 +40,16 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where it is.
-    pub target: Target,
+    pub targets: Targets,
+    /// How its addresses are checked. `None`: several by a connection now and then, a single one not at all.
+    pub health: Option<Health>,
     /// The longest wait for a connection, TLS handshake included.
     pub connect_timeout: Duration,
     /// The longest wait for the response's head, between two reads of its body, and for the app to take the next
     /// piece of the request's body.
     pub read_timeout: Duration,
-    /// Further tries of idempotent requests without a body after a failed connection.
+    /// Further tries of idempotent requests without a body after a failed connection. Asking another address because no
+    /// connection could be made is none.
     pub retries: u32,
     /// The largest head of a response, in bytes.
     pub max_head: usize,
@@ -49,7 +59,8 @@ impl Config {
     /// The defaults, for an app that is there.
     pub fn new(target: Target) -> Config {
         Config {
-            target,
+            targets: target.into(),
+            health: None,
             connect_timeout: Duration::from_secs(1),
             read_timeout: Duration::from_secs(30),
             retries: 1,
@@ -58,20 +69,27 @@ impl Config {
     }
 }
 
-/// The app. Clones share one pool of connections.
+/// The app. Clones share the connections, and what is known of the addresses.
 #[derive(Clone)]
 pub struct Upstream {
     config: Arc<Config>,
-    pool: Arc<Pool>,
+    balance: Arc<Balance>,
+    /// They end with the last clone.
+    checks: Option<Arc<JoinSet<()>>>,
 }
 
 impl Upstream {
-    /// Connects to nothing yet.
+    /// Connects to nothing yet, but begins to check the addresses if they are to be checked; that needs a runtime.
     pub fn new(config: Config) -> Upstream {
-        let pool = Pool::new(config.target.clone(), config.connect_timeout);
+        let config = Arc::new(config);
+        let balance = Arc::new(Balance::new(&config.targets, config.connect_timeout));
+        let default = config.targets.are_several().then(Health::default);
+        let checks = config.health.clone().or(default);
+        let checks = checks.map(|health| Arc::new(health::watch(&balance, &config, &health)));
         Upstream {
-            config: Arc::new(config),
-            pool: Arc::new(pool),
+            config,
+            balance,
+            checks,
         }
     }
 
@@ -86,11 +104,12 @@ impl Upstream {
     ///
     /// # Errors
     ///
-    /// See [`UpstreamErrorKind`]. Idempotent requests without a body are tried again on a failed connection, others
-    /// are sent at most once.
+    /// See [`UpstreamErrorKind`]. Where no connection could be made, nothing was sent, and whatever it is goes to the
+    /// next address at once. Idempotent requests without a body are tried again on a failed connection, others are sent
+    /// at most once.
     pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
         let (parts, body) = request.into_parts();
-        let protocol = self.config.target.protocol();
+        let protocol = self.config.targets.protocol();
         let (outgoing, mut body) = Outgoing::new(parts, body, protocol);
         let repeatable = outgoing.is_idempotent() && is_empty(&body);
         let mut need = if outgoing.is_upgrade() {
@@ -98,34 +117,56 @@ impl Upstream {
         } else {
             Need::Any
         };
-        // A connection that died in the pool says nothing about the app, so it costs no retry.
-        let mut spare = u32::from(repeatable);
         let mut retries = if repeatable { self.config.retries } else { 0 };
+        let mut tried = Vec::new();
         loop {
-            let body = std::mem::take(&mut body);
-            match exchange::run(&self.pool, &self.config, &outgoing, body, need).await {
+            let address = self.balance.turn(&tried);
+            let sent = self.send_to(&address, &outgoing, &mut body, need).await;
+            let Failed {
+                error, answered, ..
+            } = match sent {
                 Ok(response) => return Ok(response),
-                Err(Failed {
-                    error,
-                    reused: true,
-                    answered: false,
-                }) if spare > 0 && error.is_reset() => {
-                    spare -= 1;
-                    need = Need::Fresh;
-                }
-                Err(Failed {
-                    error,
-                    answered: false,
-                    ..
-                }) if retries > 0 && (error.is_reset() || error.is_connect()) => {
-                    retries -= 1;
-                    if error.kind == UpstreamErrorKind::Connect {
-                        tokio::time::sleep(REFUSED_PAUSE).await;
-                    }
-                    need = Need::Fresh;
-                }
-                Err(Failed { error, .. }) => return Err(error),
+                Err(failed) => failed,
+            };
+            if error.is_connect() && self.checks.is_some() {
+                // The next check tells when it is back.
+                self.balance.failed(&address, &error);
             }
+            tried.push(address);
+            if error.is_connect() && tried.len() < self.balance.count() {
+                continue;
+            }
+            let again = error.is_connect() || (error.is_reset() && !answered);
+            if !again || retries == 0 {
+                return Err(error);
+            }
+            retries -= 1;
+            if error.kind == UpstreamErrorKind::Connect {
+                tokio::time::sleep(REFUSED_PAUSE).await;
+            }
+            need = Need::Fresh;
+        }
+    }
+
+    /// Sends a request to one address. A connection that died in the pool says nothing about the app, so where that is
+    /// safe another one takes its place at once.
+    async fn send_to(
+        &self,
+        address: &Arc<Pool>,
+        outgoing: &Outgoing,
+        body: &mut Body,
+        need: Need,
+    ) -> Result<Response<Body>, Failed> {
+        let repeatable = need == Need::Any && outgoing.is_idempotent() && is_empty(body);
+        match exchange::run(address, &self.config, outgoing, body, need).await {
+            Err(Failed {
+                error,
+                reused: true,
+                answered: false,
+            }) if repeatable && error.is_reset() => {
+                exchange::run(address, &self.config, outgoing, body, Need::Fresh).await
+            }
+            sent => sent,
         }
     }
 }

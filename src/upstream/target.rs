@@ -73,6 +73,13 @@ impl Target {
         }
     }
 
+    pub(super) fn scheme(&self) -> &'static str {
+        match &self.0 {
+            Place::Tcp { protocol, .. } => protocol.scheme(),
+            Place::Unix(_) => "unix",
+        }
+    }
+
     pub(super) fn endpoint(&self) -> Endpoint<'_> {
         match &self.0 {
             Place::Tcp { host, port, .. } => Endpoint::Tcp(unbracketed(host), *port),

@@ -2,6 +2,7 @@
 
 mod headers;
 mod listen;
+mod upstream;
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -9,11 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::source;
-use crate::config::{Config, Limits, Log, Store, Target};
+use crate::config::{Config, Limits, Log, Store};
 use crate::model::mistake::{Mistake, Place};
 use crate::model::tag::TagLimits;
 use crate::rules::{Defaults, RuleSet};
-use crate::upstream;
 use crate::yaml::units::{Size, Span};
 use crate::yaml::{self, Spanned, shown};
 
@@ -47,7 +47,6 @@ const RULES: &str = "./rules";
 const APP: &str = "http://127.0.0.1:8000";
 /// hyper's parser takes no smaller buffer.
 const SMALLEST_HEAD: usize = 8 << 10;
-const MOST_RETRIES: u32 = 10;
 
 /// Builds the configuration in `text`, called `file` in messages.
 ///
@@ -92,12 +91,7 @@ impl Compiler<'_> {
 
     /// The configuration; `None` only where a mistake leaves nothing to put in a field's place.
     fn config(&mut self, written: source::Config) -> Option<Config> {
-        let url = written.upstream.url.as_ref();
-        let target = match url {
-            Some(url) => self.parsed::<Target>(url),
-            None => APP.parse().ok(),
-        };
-        let base = Config::default_for(target.or_else(|| APP.parse().ok())?);
+        let base = Config::default_for(APP.parse().ok()?);
         let namespace = self.namespace(written.namespace, base.namespace);
         let limits = self.limits(&written.limits);
         let upstream = self.upstream(&written.upstream, base.upstream, limits.max_head);
@@ -157,35 +151,11 @@ impl Compiler<'_> {
         text.value
     }
 
-    fn upstream(
-        &mut self,
-        written: &source::Upstream,
-        base: upstream::Config,
-        max_head: usize,
-    ) -> upstream::Config {
-        if let Some(retries) = &written.retries
-            && retries.value > MOST_RETRIES
-        {
-            let found = retries.value;
-            self.wrong(
-                retries.place,
-                format!("expected at most {MOST_RETRIES} retries, found {found}"),
-            );
-        }
-        upstream::Config {
-            connect_timeout: self.wait(&written.connect_timeout, base.connect_timeout),
-            read_timeout: self.wait(&written.read_timeout, base.read_timeout),
-            retries: written.retries.as_ref().map_or(base.retries, |it| it.value),
-            max_head,
-            ..base
-        }
-    }
-
     /// A time-out: zero would refuse everything.
     fn wait(&mut self, written: &Option<Spanned<Span>>, default: Duration) -> Duration {
         let Some(span) = written else { return default };
         if span.0.is_zero() {
-            self.wrong(span.place, "expected a time-out longer than 0");
+            self.wrong(span.place, "expected a time longer than 0");
         }
         span.0
     }

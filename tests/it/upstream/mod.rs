@@ -3,6 +3,7 @@
 //! Tests that count on a connection being used again run on one thread: with several, Pingora's pool now and then
 //! throws a good connection away (the watcher of an idle connection may still hold it when it is asked for).
 
+mod addresses;
 mod body;
 mod head;
 mod http2;
