@@ -15,6 +15,8 @@ mod demo;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod explained;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod harness;
