@@ -1,6 +1,6 @@
 //! Exchanges, and what must happen to each: the only part that asks the app.
 //!
-//! Every exchange runs in a task of its own and goes through [`Fetch::exchange`], so no path can forget an increment,
+//! Every exchange runs in a task of its own and goes through `Fetch::exchange`, so no path can forget an increment,
 //! and none is lost when a client leaves.
 
 mod trailers;
