@@ -212,32 +212,30 @@ async fn an_http_2_stream_that_waits_for_a_slow_app_is_kept() {
 
 #[tokio::test]
 async fn a_stop_takes_one_drain_for_clients_and_exchanges_together() {
-    // The second sidecar has almost twice the time of the first, and is done only after it.
+    // The second sidecar has almost twice the time of the first, and only a client that is stuck.
     let app = Origin::start().await;
-    let stuck = async |drain: &str| {
-        let sidecar = Setup::new(&app)
-            .config(&format!("drain: {drain}"))
-            .start()
-            .await;
-        let client = sidecar.client();
-        let download = app.hold("/dl");
-        let reading = client.begin(get("/dl")).await;
-        let endless = reply("x").header("Cache-Control", "no-store");
-        let endless = download.arrived().await.begin(endless).await;
-        let write = app.hold("/touch");
-        let writer = client.begin(post("/touch")).await;
-        let held = write.arrived().await;
-        writer.leave();
-        sidecar.settle().await;
-        (sidecar, (reading, endless, held))
+    let start = async |drain: &str| {
+        let setup = Setup::new(&app).config(&format!("drain: {drain}"));
+        let sidecar = setup.start().await;
+        let hold = app.hold("/dl");
+        let stuck = sidecar.client().begin(get("/dl")).await;
+        let head = reply("x").header("Cache-Control", "no-store");
+        let endless = hold.arrived().await.begin(head).await;
+        (sidecar, stuck, endless)
     };
-    let (short, _short_peers) = stuck("1s").await;
-    let (long, _long_peers) = stuck("1900ms").await;
-    let short = tokio::spawn(short.shutdown());
-    let long = tokio::spawn(long.shutdown());
+    let (both, _stuck, _endless) = start("1s").await;
+    let (one, _other, _other_endless) = start("1900ms").await;
+    let hold = app.hold("/touch");
+    let writer = both.client().begin(post("/touch")).await;
+    let _held = hold.arrived().await;
+    writer.leave();
+    both.settle().await;
+
+    let both = tokio::spawn(both.shutdown());
+    let one = tokio::spawn(one.shutdown());
     tokio::select! {
         biased;
-        stopped = short => stopped.unwrap(),
-        stopped = long => panic!("two drains took longer than one of almost twice the time: {stopped:?}"),
+        stopped = both => stopped.unwrap(),
+        stopped = one => panic!("it took longer than one drain of almost twice the time: {stopped:?}"),
     }
 }
