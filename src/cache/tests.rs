@@ -223,3 +223,81 @@ async fn a_body_that_does_not_end_as_it_should_is_neither_stored_nor_whole() {
         miss(&cache, "/a");
     }
 }
+
+#[tokio::test]
+async fn l10_a_body_that_outgrows_the_store_reaches_everyone_and_holds_nothing() {
+    let (cache, _) = cache();
+    let (fill, first) = miss(&cache, "/a");
+    let second = join(&cache, "/a");
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
+    let chunks = stream::unfold(receiver, async |mut receiver| {
+        let chunk = receiver.recv().await?;
+        Some((Ok(Chunk::Data(chunk)), receiver))
+    });
+    let response = Response::new(Body::chunks(chunks, None));
+    let running = tokio::spawn(fill.store(response, Vec::new(), meta(&cache, 60)));
+    let send = async |n: u8| {
+        let piece = Bytes::from(vec![n; 512]);
+        assert!(soon(sender.send(piece)).await.is_ok());
+    };
+    send(0).await;
+    let mut bodies = [body_of(&cache, first).await, body_of(&cache, second).await];
+    for n in 1..4 {
+        send(n).await;
+    }
+    for body in &mut bodies {
+        for expected in 0..4 {
+            let Some(Ok(Chunk::Data(chunk))) = soon(body.next()).await else {
+                panic!("piece {expected} is missing");
+            };
+            assert_eq!(chunk, vec![expected; 512]);
+        }
+    }
+
+    // It goes on, and what changes meanwhile is none of its business.
+    for n in 0..100_000 {
+        let tag = Tag::parse(&format!("gone:{n}")).unwrap();
+        cache.increment(&[tag.into()], &"POST /x".into());
+    }
+    let tags = cache.0.tags.len();
+    assert!(tags < 40_000, "{tags} tags are remembered");
+    miss(&cache, "/a"); // nobody joins it any more
+
+    drop(sender);
+    for body in &mut bodies {
+        assert!(soon(body.next()).await.is_none(), "whole");
+    }
+    soon(running).await.unwrap();
+    assert_eq!(cache.0.store.len(), 0);
+}
+
+#[tokio::test]
+async fn l10_all_fills_together_hold_no_more_than_their_share() {
+    const SIZE: usize = 1_000;
+    let (cache, _) = cache();
+    let share = cache.0.max_held / SIZE;
+    let mut running = Vec::new();
+    let mut held = 0;
+    for n in 0..2 * share {
+        let path = format!("/{n}");
+        let (fill, follower) = miss(&cache, &path);
+        let piece = Ok(Chunk::Data(Bytes::from(vec![0; SIZE])));
+        let body = Body::chunks(stream::iter([piece]).chain(stream::pending()), None);
+        let meta = meta(&cache, 60);
+        running.push(tokio::spawn(fill.store(
+            Response::new(body),
+            Vec::new(),
+            meta,
+        )));
+        let mut body = body_of(&cache, follower).await;
+        assert!(matches!(soon(body.next()).await, Some(Ok(Chunk::Data(_)))));
+        // What is held can be joined.
+        held += usize::from(matches!(lookup(&cache, &path), Lookup::Join(_)));
+    }
+    assert_eq!(held, share);
+    for fill in running {
+        fill.abort();
+        drop(fill.await);
+    }
+    store(&cache, "/a", 60, "A").await; // what they held is free again
+}

@@ -75,6 +75,18 @@ fn each_tag_dialect_has_its_grammar() {
             "A ?parameter",
         ),
         (
+            "version of fifteen digits",
+            "cache-tag",
+            &["A;v=999999999999999, B;v=-999999999999999"],
+            "A;v=999999999999999 B;v=-999999999999999",
+        ),
+        (
+            "version of sixteen digits: the tag counts",
+            "cache-tag",
+            &["A;v=1000000000000000, B;v=0000000000000001"],
+            "A B ?parameter ?parameter",
+        ),
+        (
             "unknown parameter: the tag counts",
             "cache-tag",
             &["A;soft"],
@@ -501,6 +513,25 @@ fn our_fields_are_taken_off_unless_exposed() {
         assert_eq!(headers.len(), left);
         assert!(headers.contains_key("etag"));
     }
+}
+
+#[test]
+fn what_is_ours_and_not_understood_is_told() {
+    let fields: [(&str, &[u8]); 3] = [
+        ("cache-tag-change", b"\"A\";v=1"),
+        ("cache-tag-change", b"\"B\";v=1"),
+        ("x-litespeed-vary", b"cookie=a"),
+    ];
+    let said = take(Config::default(), false, &fields);
+    assert_eq!(
+        (shown(&said).as_str(), said.varies),
+        ("?not yet ?not yet ?not yet", true)
+    );
+    let said = take(Config::default(), false, &fields[..2]);
+    assert_eq!(
+        (shown(&said).as_str(), said.varies),
+        ("?not yet ?not yet", false)
+    );
 }
 
 #[test]

@@ -302,3 +302,25 @@ fn warn_of(signals: &Signals, matched: &Matched) {
         tracing::warn!(uri = ?matched.uri, %missing, "an increment of the rule is skipped");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_path_only_the_beginning_is_remembered() {
+        for (name, path, expected) in [
+            ("short", "/a?x=1".to_owned(), "POST /a".to_owned()),
+            (
+                "long",
+                format!("/{}", "a".repeat(8_000)),
+                format!("POST /{}", "a".repeat(199)),
+            ),
+        ] {
+            let request = Request::post(path).header("host", "shop.example");
+            let parts = request.body(()).unwrap().into_parts().0;
+            let head = Head::new(parts, "http").unwrap();
+            assert_eq!(&*asked_by(&head), expected, "{name}");
+        }
+    }
+}

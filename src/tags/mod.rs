@@ -408,6 +408,18 @@ mod tests {
     }
 
     #[test]
+    fn l10_long_uris_that_clients_choose_are_not_what_is_remembered() {
+        let (tags, _) = tags();
+        let long = "x".repeat(8_000);
+        for n in 0..20_000 {
+            let uri = Tag::uri(&format!("http://a/{long}/{n}"));
+            assert!(uri.as_str().len() < 400, "{uri}");
+            tags.increment([&uri], &me());
+        }
+        assert!(tags.len() < 10_000, "{} tags left", tags.len());
+    }
+
+    #[test]
     fn the_cause_of_a_change_is_remembered() {
         let (tags, clock) = tags();
         tags.increment([&tag("A")], &me());

@@ -461,3 +461,65 @@ async fn a_pooled_connection_that_has_died_is_replaced() {
     client.ask(post("/p").body("x")).await.is_problem(502);
     assert_eq!(app.calls("/p"), 1);
 }
+
+#[tokio::test]
+async fn a_coding_that_is_not_understood_is_a_501() {
+    // RFC 9112 §6.1.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    for coding in [
+        "gzip, chunked",
+        "chunked, chunked",
+        "gzip,chunked",
+        "x;y, chunked",
+    ] {
+        let mut connection = sidecar.client().connect().await;
+        let head = format!("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {coding}\r\n\r\n");
+        connection.write(format!("{head}1\r\na\r\n0\r\n\r\n")).await;
+        let said = String::from_utf8_lossy(&connection.closed().await).into_owned();
+        assert!(said.starts_with("HTTP/1.1 501 "), "{coding}: {said:?}");
+        assert_eq!(said.matches("HTTP/1.1 ").count(), 1, "{coding}: {said:?}");
+    }
+    assert_eq!(app.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_length_said_twice_is_refused_wherever_on_the_connection() {
+    // RFC 9112 §6.3: after other requests, and together with them.
+    const TWICE: &str = "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\
+                         Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.answer("/a", reply("a"));
+    for (name, first) in [
+        ("get", "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"),
+        (
+            "post",
+            "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+        ),
+        (
+            "empty",
+            "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+        ),
+        (
+            "chunked",
+            "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        ),
+    ] {
+        let mut connection = client.connect().await;
+        connection.write(first).await;
+        connection.answer().await.has_body("a");
+        connection.write(TWICE).await;
+        let said = String::from_utf8_lossy(&connection.closed().await).into_owned();
+        assert!(said.starts_with("HTTP/1.1 400 "), "after {name}: {said:?}");
+    }
+    let mut connection = client.connect().await;
+    let get = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+    connection.write(format!("{get}{get}{TWICE}")).await;
+    connection.answer().await.has_body("a");
+    connection.answer().await.has_body("a");
+    let said = String::from_utf8_lossy(&connection.closed().await).into_owned();
+    assert!(said.starts_with("HTTP/1.1 400 "), "{said:?}");
+    assert_eq!(app.calls("/b"), 0);
+}

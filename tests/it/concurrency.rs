@@ -1,5 +1,7 @@
 //! Many requests at once: coalescing, and an increment during a slow fetch.
 
+use std::time::Duration;
+
 use crate::support::Origin;
 use crate::support::Sidecar;
 use crate::support::get;
@@ -177,4 +179,94 @@ async fn an_increment_during_a_slow_fetch_of_a_tag_of_the_rule() {
   - { id: rows, match: { path: '/row/(?P<id>\d+)' }, tags: ["Row:{id}"] }
 "#;
     an_increment_during_a_slow_fetch(rules, None).await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_an_answer_that_its_client_wants_unstored() {
+    // RFC 9111 §5.2.1.5.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, "  - { id: f, match: { path: /f }, ttl: 60s }\n").await;
+    let client = sidecar.client();
+    app.on("/f", |call| reply(call.n.to_string()));
+    let unstored = get("/f").with("Cache-Control", "no-store");
+    client
+        .ask(unstored.clone())
+        .await
+        .is_unstored("no-store")
+        .has_body("1");
+    client
+        .ask(unstored.clone())
+        .await
+        .is_unstored("no-store")
+        .has_body("2");
+
+    let hold = app.hold("/f");
+    let first = client.begin(unstored.clone()).await;
+    let held = hold.arrived().await;
+    client.get("/f").await.is_miss().has_body("4");
+    held.release(reply("3")).await;
+    first.answer().await.is_unstored("no-store").has_body("3");
+    client.get("/f").await.is_hit().has_body("4");
+
+    // Nor does it wait for another's.
+    sidecar.clock.advance(Duration::from_secs(60));
+    let hold = app.hold("/f");
+    let filling = client.begin(get("/f")).await;
+    let held = hold.arrived().await;
+    client.ask(unstored).await.is_not_stored().has_body("6");
+    held.release(reply("5")).await;
+    filling.answer().await.is_expired().has_body("5");
+    client.get("/f").await.is_hit().has_body("5");
+}
+
+#[tokio::test]
+async fn followers_without_a_cookie_of_a_fill_with_one_become_one_call() {
+    // L9, L12.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, "  - { id: f, match: { path: /f }, ttl: 60s }\n").await;
+    let client = sidecar.client();
+    app.answer("/f", reply("for all"));
+    let hold = app.hold("/f");
+    let first = client.begin(get("/f").with("Cookie", "sid=1")).await;
+    let held = hold.arrived().await;
+    let followers = client.begin_many(8, &get("/f")).await;
+    sidecar.settle().await;
+
+    let hold = app.hold("/f");
+    held.release(reply("for sid=1")).await;
+    first
+        .answer()
+        .await
+        .is_unstored("cookie")
+        .has_body("for sid=1");
+    let held = hold.arrived().await;
+    sidecar.settle().await;
+    held.release(reply("for all")).await;
+    for follower in followers {
+        follower.answer().await.has_status(200).has_body("for all");
+    }
+    assert_eq!(app.calls("/f"), 2);
+    client.get("/f").await.is_hit();
+}
+
+#[tokio::test]
+async fn an_error_is_not_told_to_who_came_after_any_increment() {
+    // L1: its tags are not known, so any of them may be among them.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, "  - { id: f, match: { path: /f }, ttl: 60s }\n").await;
+    let client = sidecar.client();
+    app.answer("/f", reply("well again"));
+    let hold = app.hold("/f");
+    let first = client.begin(get("/f")).await;
+    let held = hold.arrived().await;
+    let before = client.begin(get("/f")).await;
+    sidecar.inc("Other").await;
+    let after = client.begin(get("/f")).await;
+    sidecar.settle().await;
+    held.release(reply("no").status(500)).await;
+
+    first.answer().await.has_status(500).is_not_stored();
+    before.answer().await.has_status(500).is_shared();
+    after.answer().await.has_status(200).has_body("well again");
+    assert_eq!(app.calls("/f"), 2);
 }

@@ -535,3 +535,46 @@ async fn names_the_cache_keeps_for_itself_are_ignored_from_the_app() {
     sidecar.inc("~all, ~uri:http://shop.example/a").await;
     client.get("/a").await.is_hit();
 }
+
+#[tokio::test]
+async fn a_write_forgets_every_spelling_of_its_uri() {
+    // I15: whatever the query's order, and whatever of it the key drops.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        r#"
+  - { id: drops, match: { path: /drops }, vary_on: { query: { drop: ["utm_*"] } } }
+  - { id: captures, match: { path: '/(en|de)/users/(?P<id>\d+)' }, vary_on: { captures: [id] } }
+  - { id: gets, match: { path: /gets, methods: [GET] }, vary_on: { query: { mode: none } } }
+"#,
+    )
+    .await;
+    let client = sidecar.client();
+    for (filled, written, other) in [
+        ("/plain?y=1&x=1", "/plain?x=1&y=1", "/plain?x=1"),
+        ("/drops?id=1&utm_a=1", "/drops?id=1", "/drops?id=2"),
+        ("/drops?id=1", "/drops?utm_b=2&id=1", "/drops?id=2"),
+        ("/en/users/42", "/de/users/42", "/en/users/43"),
+        ("/gets?x=1", "/gets", "/plain?x=1"),
+    ] {
+        app.otherwise(|call| match call.method.as_str() {
+            "GET" => reply(call.target.clone()).header("Cache-Control", "max-age=60"),
+            _ => reply("no").status(409),
+        });
+        client.get(filled).await.has_status(200);
+        client.get(other).await.has_status(200);
+        for method in ["PUT", "POST", "DELETE"] {
+            let refused = client.ask(ask(method, written).body("x")).await;
+            refused.has_status(409);
+            client.get(filled).await.is_hit();
+        }
+        app.otherwise(|call| reply(call.target.clone()).header("Cache-Control", "max-age=60"));
+        for method in ["PUT", "POST", "DELETE"] {
+            let done = client.ask(ask(method, written).body("x")).await;
+            done.has_status(200).is_method();
+            client.get(filled).await.is_invalidated();
+            client.get(filled).await.is_hit();
+        }
+        client.get(other).await.is_hit();
+    }
+}

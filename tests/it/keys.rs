@@ -400,3 +400,56 @@ async fn pages_over_http_and_https_are_two_entries() {
     }
     client.get("/a").await.is_hit().has_body("http");
 }
+
+#[tokio::test]
+async fn what_the_connection_field_lists_is_in_no_key() {
+    // X1: it does not reach the app, so an answer must not pass for one that it has chosen.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        r"
+  - { id: vary, match: { path: /vary } }
+  - { id: header, match: { path: /header }, vary_on: { headers: [X-Tenant] } }
+  - { id: cookie, match: { path: /cookie }, vary_on: { cookies: [sid] } }
+",
+    )
+    .await;
+    let client = sidecar.client();
+    for (path, field, vary) in [
+        ("/vary", "Accept-Language", "Accept-Language"),
+        ("/header", "X-Tenant", "Accept"),
+        ("/cookie", "Cookie", "Accept"),
+    ] {
+        app.on(path, move |call| {
+            reply(call.field(field).unwrap_or("none".into()))
+                .header("Cache-Control", "max-age=60")
+                .header("Vary", vary)
+        });
+        let listed = get(path)
+            .with("Connection", &format!("keep-alive, {field}"))
+            .with(field, "sid=1");
+        client.ask(listed.clone()).await.is_miss().has_body("none");
+        client.get(path).await.is_hit().has_body("none");
+        let own = client.get_with(path, field, "sid=1").await;
+        own.is_not_hit().has_body("sid=1");
+        let own = client.get_with(path, field, "sid=1").await;
+        own.is_hit().has_body("sid=1");
+        client.ask(listed).await.is_hit().has_body("none");
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_that_the_connection_field_lists_is_none() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.on("/a", |call| {
+        reply(call.field("cookie").unwrap_or_default()).header("Cache-Control", "max-age=60")
+    });
+    let listed = get("/a")
+        .with("Connection", "Cookie")
+        .with("Cookie", "sid=1");
+    client.ask(listed.clone()).await.is_miss().has_body("");
+    client.ask(listed).await.is_hit().has_body("");
+    client.get("/a").await.is_hit().has_body("");
+}

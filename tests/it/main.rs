@@ -27,6 +27,8 @@ mod keys;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod patience;
+#[cfg(test)]
 mod private;
 #[cfg(test)]
 mod protocol;

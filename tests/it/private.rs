@@ -248,3 +248,59 @@ async fn a_static_suffix_makes_nothing_public() {
     client.get("/account/x.css").await.is_unstored("private");
     client.get("/account/x.css").await.is_not_stored();
 }
+
+#[tokio::test]
+async fn an_error_is_told_to_those_alone_whom_it_may_concern() {
+    let cookie = || get("/me").with("Cookie", "sid=1");
+    for (name, follower, error, shared) in [
+        ("of nobody", get("/me"), reply("go away"), true),
+        (
+            "private",
+            get("/me"),
+            reply("go away").header("Cache-Control", "private"),
+            false,
+        ),
+        (
+            "private, and for a while",
+            get("/me"),
+            reply("go away").header("Cache-Control", "private, max-age=60"),
+            false,
+        ),
+        (
+            "varies",
+            get("/me"),
+            reply("go away").header("Vary", "Accept-Language"),
+            false,
+        ),
+        (
+            "varies by anything",
+            get("/me"),
+            reply("go away").header("Vary", "*"),
+            false,
+        ),
+        (
+            "varies by what is not understood",
+            get("/me"),
+            reply("go away").header("X-LiteSpeed-Vary", "cookie=a"),
+            false,
+        ),
+        ("a cookie", cookie(), reply("go away"), false),
+    ] {
+        let app = Origin::start().await;
+        let sidecar = Sidecar::with_rules(&app, ME).await;
+        let client = sidecar.client();
+        app.answer("/me", reply("own"));
+        let hold = app.hold("/me");
+        let first = client.begin(get("/me")).await;
+        let held = hold.arrived().await;
+        let second = client.begin(follower).await;
+        sidecar.settle().await;
+        held.release(error.status(500)).await;
+
+        first.answer().await.has_status(500).is_not_stored();
+        let second = second.answer().await;
+        let expected = if shared { 500 } else { 200 };
+        assert_eq!(second.status, expected, "{name}:\n{second}");
+        assert_eq!(app.calls("/me"), if shared { 1 } else { 2 }, "{name}");
+    }
+}

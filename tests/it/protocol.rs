@@ -8,6 +8,8 @@ use crate::support::ask;
 use crate::support::get;
 use crate::support::post;
 use crate::support::reply;
+use crate::support::soon;
+use crate::support::verbatim;
 
 #[tokio::test]
 async fn every_outcome_has_its_words() {
@@ -320,6 +322,12 @@ async fn the_app_is_told_who_asks_by_us_and_not_by_the_client() {
         "X-Rewrite-URL",
         "Forwarded",
         "X-Forwarded-Proto",
+        // As CGI spells them, and with it every server behind it.
+        "X_Forwarded_Host",
+        "X_Forwarded-Host",
+        "x_original_url",
+        "X_Forwarded_For",
+        "X_Forwarded_Proto",
     ];
     let request = names
         .iter()
@@ -379,4 +387,68 @@ async fn a_range_gets_no_part_that_is_later_taken_for_the_whole() {
         .is_hit()
         .has_status(200)
         .has_body("0123456789abcdef");
+}
+
+#[tokio::test]
+async fn a_request_with_a_body_goes_on_whole_and_without_its_upgrade() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    app.on("/up", |call| reply(call.body.clone()));
+    let upgrade = "Connection: upgrade\r\nUpgrade: x\r\n";
+    let whole = "all of it";
+    for framed in [
+        format!("Content-Length: 9\r\n\r\n{whole}"),
+        "Transfer-Encoding: chunked\r\n\r\n4\r\nall \r\n5\r\nof it\r\n0\r\n\r\n".to_owned(),
+    ] {
+        let mut connection = sidecar.client().connect().await;
+        let head = format!("POST /up HTTP/1.1\r\nHost: a\r\n{upgrade}");
+        connection.write(format!("{head}{framed}")).await;
+        connection.answer().await.is_method().has_body(whole);
+        let call = app.last("/up");
+        assert_eq!(call.field("upgrade"), None, "{}", call.raw);
+        let options = call.field("connection").unwrap_or_default();
+        assert!(!options.contains("upgrade"), "{}", call.raw);
+    }
+}
+
+#[tokio::test]
+async fn a_post_without_a_body_may_upgrade() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let hold = app.hold("/up");
+    let request = post("/up")
+        .with("Connection", "upgrade")
+        .with("Upgrade", "x");
+    let pending = sidecar.client().begin(request).await;
+    let mut wire = hold.arrived().await.switch("x").await;
+    let mut open = pending.head().await;
+    open.answer.has_status(101).has_field("upgrade", "x");
+    open.connection.write("ping").await;
+    let ping = soon("the ping", wire.exactly(4)).await;
+    assert_eq!(ping.unwrap(), b"ping");
+}
+
+#[tokio::test]
+async fn the_answer_of_an_http_1_0_app_is_told_as_http_1_1() {
+    // RFC 9110 §6.2: the version is the connection's.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    for (path, framing) in [("/sized", "Content-Length: 1\r\n"), ("/until-close", "")] {
+        let head = format!("HTTP/1.0 200 OK\r\nCache-Control: max-age=60\r\n{framing}\r\n");
+        app.answer(path, verbatim(format!("{head}a")));
+        for outcome in ["stored", "hit", "method"] {
+            let answer = match outcome {
+                "method" => client.post(path).await,
+                _ => client.get(path).await,
+            };
+            assert_eq!(answer.first, "HTTP/1.1 200 OK", "{path}:\n{answer}");
+            let said = answer.cache_status().unwrap();
+            assert!(
+                said.contains_key(outcome) || said.get("fwd").map(String::as_str) == Some(outcome),
+                "{answer}"
+            );
+            answer.has_body("a");
+        }
+    }
 }

@@ -402,3 +402,98 @@ async fn a_full_store_evicts_and_goes_on() {
     }
     assert!(hits < 40, "{hits} entries of 40 KB and more fit into 1 MiB");
 }
+
+#[tokio::test]
+async fn what_varies_by_something_not_understood_is_not_stored() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, "  - { id: a, match: { path: /a }, ttl: 60s }\n").await;
+    let client = sidecar.client();
+    for said in ["cookie=group", "value=mobile", ""] {
+        app.answer("/a", reply("a").header("X-LiteSpeed-Vary", said));
+        let answer = client.get("/a").await;
+        answer
+            .is_unstored("vary-unknown")
+            .has_body("a")
+            .has_no_field("x-litespeed-vary");
+    }
+    app.answer("/a", reply("a").header("Cache-Tag-Change", "\"A\";v=1"));
+    client
+        .get("/a")
+        .await
+        .is_miss()
+        .has_no_field("cache-tag-change");
+    client
+        .get("/a")
+        .await
+        .is_hit()
+        .has_no_field("cache-tag-change");
+}
+
+#[tokio::test]
+async fn what_comes_without_a_date_has_that_of_its_arrival_ever_after() {
+    // RFC 9110 §6.6.1. The sidecar's clock stands elsewhere than the machine's.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    let date = "Wed, 18 May 2033 03:33:20 GMT";
+    app.answer("/a", reply("a").header("Cache-Control", "max-age=60"));
+    app.answer("/pass", reply("a"));
+    client.get("/a").await.is_miss().has_field("date", date);
+    client
+        .post("/pass")
+        .await
+        .is_method()
+        .has_field("date", date);
+    sidecar.clock.advance(Duration::from_secs(10));
+    client
+        .get("/a")
+        .await
+        .is_hit()
+        .has_field("date", date)
+        .has_field("age", "10");
+
+    let own = "Wed, 18 May 2033 03:33:00 GMT";
+    let dated = reply("a")
+        .header("Cache-Control", "max-age=60")
+        .header("Date", own);
+    app.answer("/own", dated);
+    client.get("/own").await.is_miss().has_field("date", own);
+    client.get("/own").await.is_hit().has_field("date", own);
+}
+
+#[tokio::test]
+async fn who_wants_a_stored_answer_only_never_asks_the_app() {
+    // RFC 9111 §5.2.1.7: also where the store is not asked.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        r"
+  - { id: never, match: { path: /never }, cache: false }
+  - { id: page, match: { path: /page }, ttl: 60s }
+",
+    )
+    .await;
+    let client = sidecar.client();
+    app.otherwise(|_| reply("a"));
+    client.get("/page").await.is_miss();
+    let only = |path: &str| get(path).with("Cache-Control", "only-if-cached");
+    for (name, request) in [
+        ("rule", only("/never")),
+        ("credentials", only("/page").with("Authorization", "t1")),
+        ("range", only("/other").with("Range", "bytes=0-0")),
+        (
+            "upgrade",
+            only("/other")
+                .with("Connection", "upgrade")
+                .with("Upgrade", "x"),
+        ),
+        ("body", only("/other").body("x")),
+    ] {
+        let answer = client.ask(request).await;
+        assert_eq!(answer.status, 504, "{name}:\n{answer}");
+    }
+    assert_eq!(
+        (app.calls("/never"), app.calls("/page"), app.calls("/other")),
+        (0, 1, 0)
+    );
+}

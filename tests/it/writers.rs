@@ -21,6 +21,7 @@ use crate::support::Client;
 use crate::support::Origin;
 use crate::support::Setup;
 use crate::support::Sidecar;
+use crate::support::get;
 use crate::support::post;
 use crate::support::reply;
 use crate::support::soon;
@@ -118,7 +119,7 @@ async fn a_stop_waits_for_a_write_whose_client_has_left() {
 /// What the test and the app with trailers wait for.
 #[derive(Default)]
 struct Steps {
-    /// A POST has arrived.
+    /// A request for anything but a row has arrived.
     arrived: Notify,
     /// Its head may go out, and `done`.
     head: Notify,
@@ -149,11 +150,12 @@ async fn app_with_trailers(steps: &Arc<Steps>) -> String {
 }
 
 async fn answered(request: &Request<Incoming>, steps: Arc<Steps>) -> Response<Body> {
-    if request.method() == http::Method::GET {
+    if request.uri().path().starts_with("/users/") {
         return Response::new("row".into());
     }
     steps.arrived.notify_one();
     steps.head.notified().await;
+    let sized = request.uri().path().starts_with("/sized");
     let done = Ok(Chunk::Data(Bytes::from("done")));
     let increment = async move {
         steps.trailers.notified().await;
@@ -162,7 +164,13 @@ async fn answered(request: &Request<Incoming>, steps: Arc<Steps>) -> Response<Bo
         Ok(Chunk::Trailers(fields))
     };
     let chunks = stream::iter([done]).chain(stream::once(increment));
-    Response::new(Body::chunks(chunks, None))
+    let mut response = Response::new(Body::chunks(chunks, None));
+    if sized {
+        let fields = response.headers_mut();
+        fields.insert("content-length", "4".parse().unwrap());
+        fields.insert("cache-control", "no-store".parse().unwrap());
+    }
+    response
 }
 
 /// Reads until the entry is no longer used.
@@ -228,4 +236,35 @@ async fn an_increment_in_a_trailer_counts_though_its_client_has_left_in_the_body
     client.get("/users/42").await.is_hit();
     steps.trailers.notify_one();
     invalidated(&client).await;
+}
+
+#[tokio::test]
+async fn an_increment_in_a_trailer_counts_before_the_last_byte_of_a_declared_length() {
+    // L4: who knows the length does not wait for what follows the last byte.
+    let rules =
+        format!("{USERS}  - {{ id: passed, match: {{ path: /sized/passed }}, cache: false }}\n");
+    for request in [post("/sized"), get("/sized/passed"), get("/sized/unstored")] {
+        let steps = Arc::new(Steps::default());
+        let url = app_with_trailers(&steps).await;
+        let sidecar = Setup::in_front_of(&url).rules(&rules).start().await;
+        let client = sidecar.client();
+        client.get("/users/42").await.is_miss();
+
+        steps.head.notify_one();
+        let mut open = client.begin(request).await.head().await;
+        open.answer.has_field("content-length", "4");
+        let row = async {
+            for _ in 0..10 {
+                client.get("/users/42").await.is_hit();
+            }
+        };
+        tokio::select! {
+            biased;
+            early = open.some() => panic!("all of the body before its trailers: {early:?}"),
+            () = row => {}
+        }
+        steps.trailers.notify_one();
+        open.rest().await.has_body("done");
+        client.get("/users/42").await.is_invalidated();
+    }
 }

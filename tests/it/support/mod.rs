@@ -23,6 +23,7 @@ pub(crate) use client::post;
 pub(crate) use origin::Held;
 pub(crate) use origin::Origin;
 pub(crate) use reply::Reply;
+pub(crate) use reply::chunk;
 pub(crate) use reply::reply;
 pub(crate) use reply::verbatim;
 pub(crate) use sidecar::Setup;
