@@ -193,6 +193,24 @@ async fn l01_a_write_to_the_same_uri_during_the_fetch_forbids_storing() {
 }
 
 #[tokio::test]
+async fn l01_a_write_to_another_spelling_of_the_uri_during_the_fetch_forbids_storing() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.answer("/a", reply("new").header("Cache-Control", "max-age=60"));
+    let hold = app.hold("/a");
+    let first = client.begin(get("/a?y=1&x=1")).await;
+    let held = hold.arrived().await;
+    client.post("/a?x=1&y=1").await.is_method();
+    let after = client.begin(get("/a?y=1&x=1")).await;
+    after.answer().await.is_miss().has_body("new");
+    held.release(reply("old").header("Cache-Control", "max-age=60"))
+        .await;
+    first.answer().await.is_unstored("raced").has_body("old");
+    client.get("/a?x=1&y=1").await.is_hit().has_body("new");
+}
+
+#[tokio::test]
 async fn l02_increments_at_one_instant_all_count() {
     let app = Origin::start().await;
     let sidecar = Sidecar::with_rules(&app, ROWS).await;
