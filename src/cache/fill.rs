@@ -32,6 +32,7 @@ use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tagged;
+use crate::model::time::Timestamp;
 use crate::policy;
 use crate::policy::vary;
 use crate::rules::Matched;
@@ -50,8 +51,8 @@ pub struct Fill {
     head: Arc<Head>,
     /// What it compares with (L1); given up with the right to store, as tags are remembered for it.
     before: Option<Snapshot>,
-    /// Its part of the bytes that all fills hold.
-    held: usize,
+    /// When it began.
+    asked: Timestamp,
     stage: watch::Sender<Stage>,
     first: Option<oneshot::Sender<(Response<Body>, End)>>,
 }
@@ -87,7 +88,7 @@ impl Fill {
             matched,
             head: Arc::new(head.clone()),
             before: Some(before),
-            held: 0,
+            asked: cache.0.clock.now(),
             stage,
             first: Some(first),
         };
@@ -136,7 +137,7 @@ impl Fill {
             .map(|meta| vary::selecting(&meta.vary, self.head.headers()));
         let shared = Arc::new(Shared {
             head,
-            spool: Spool::new(exact),
+            spool: Spool::new(exact, self.cache.0.fills.held.clone()),
             end,
             before: self.began(),
             tags,
@@ -151,28 +152,26 @@ impl Fill {
             let chunk = match body.next().await {
                 Some(Ok(Chunk::Data(chunk))) => chunk,
                 Some(Ok(Chunk::Trailers(_))) => continue, // may be discarded (RFC 9110 §6.5.1)
-                Some(Err(cut)) => return shared.spool.end(Err(cut)),
+                Some(Err(cut)) => return self.cut(&shared, cut),
                 None if exact.is_none_or(|exact| exact == size) => {
                     return self.finish(&shared, Bytes::new());
                 }
                 None => {
-                    return shared
-                        .spool
-                        .end(Err(Cut("less content than declared".into())));
+                    return self.cut(&shared, Cut("less content than declared".into()));
                 }
             };
             size += chunk.len() as u64;
-            if self.before.is_some() && !self.hold(chunk.len()) {
+            if self.before.is_some() && !shared.spool.hold(chunk.len(), self.cache.0.max_object) {
                 self.keep_no_longer(&shared.spool);
             }
             if exact == Some(size) {
                 // The last byte waits until the entry is stored: who has read all finds a hit when coming back.
                 return match body.next().await {
                     None | Some(Ok(Chunk::Trailers(_))) => self.finish(&shared, chunk),
-                    Some(Ok(Chunk::Data(_))) => shared
-                        .spool
-                        .end(Err(Cut("more content than declared".into()))),
-                    Some(Err(cut)) => shared.spool.end(Err(cut)),
+                    Some(Ok(Chunk::Data(_))) => {
+                        self.cut(&shared, Cut("more content than declared".into()))
+                    }
+                    Some(Err(cut)) => self.cut(&shared, cut),
                 };
             }
             shared.spool.push(chunk);
@@ -180,28 +179,17 @@ impl Fill {
         // Nobody reads it and nobody will: dropping the body ends the exchange.
     }
 
-    /// Takes room for more of the body; `false` if it has outgrown what one entry, or all fills together, may take.
-    fn hold(&mut self, bytes: usize) -> bool {
-        let inner = &self.cache.0;
-        let mut all = inner.fills.held();
-        let fits = self.held + bytes <= inner.max_object && *all + bytes <= inner.max_held;
-        if fits {
-            self.held += bytes;
-            *all += bytes;
-        }
-        fits
-    }
-
     /// From here on the body only passes through: nobody joins, nothing is stored, nothing is remembered for it.
     fn keep_no_longer(&mut self, spool: &Spool) {
         self.unregister();
         self.before = None;
-        self.release();
         spool.keep_no_longer();
     }
 
-    fn release(&mut self) {
-        *self.cache.0.fills.held() -= std::mem::take(&mut self.held);
+    /// The body ended before it was whole.
+    fn cut(mut self, shared: &Shared, cut: Cut) {
+        self.unregister();
+        shared.spool.end(Err(cut));
     }
 
     /// The head is for everyone to see. The first client's body is read from here on, so that it misses nothing.
@@ -235,6 +223,7 @@ impl Fill {
             .last()
             .expect("a fill is registered under one variant at least");
         match self.seal(&shared.tags) {
+            Ok(_) if self.is_overtaken(variant) => {}
             Ok(seals) => {
                 let headers = policy::storable_headers(&shared.head.headers);
                 let entry = Entry {
@@ -245,6 +234,7 @@ impl Fill {
                 };
                 let stored = Stored {
                     entry,
+                    asked: self.asked,
                     variant,
                     seals,
                 };
@@ -263,6 +253,14 @@ impl Fill {
         }
     }
 
+    /// Whether what is stored was asked for after this fill began, as a client did that wanted it anew.
+    fn is_overtaken(&self, variant: Variant) -> bool {
+        match self.cache.0.store.get(&variant) {
+            Some(Slot::Entry(stored)) => stored.asked > self.asked && stored.seals.intact(),
+            Some(Slot::Varies { .. }) | None => false,
+        }
+    }
+
     /// L1: the tags as they are, if none of them has changed since the app was asked.
     fn seal(&self, tags: &[Tagged]) -> Result<Seals, NoStore> {
         let before = self.before.as_ref().ok_or(NoStore::TooLarge)?;
@@ -276,6 +274,7 @@ impl Fill {
 
     /// Gives the response to the first client alone; the others ask for themselves.
     pub fn hand_over(mut self, response: Response<Body>, reason: NoStore) {
+        self.unregister(); // before anyone looks again
         if let Some(first) = self.first.take() {
             // An error means that this client has left: its response is dropped, which ends the exchange.
             first.send((response, End::NotStored(reason))).ok();
@@ -284,7 +283,8 @@ impl Fill {
     }
 
     /// Tells every follower that the app gave no answer.
-    pub fn fail(self, failure: Failure) {
+    pub fn fail(mut self, failure: Failure) {
+        self.unregister();
         self.stage.send_replace(Stage::Failed(failure));
     }
 
@@ -343,7 +343,6 @@ impl Drop for Fill {
     /// However it ends, nobody waits for it any longer.
     fn drop(&mut self) {
         self.unregister();
-        self.release();
         self.stage.send_if_modified(|stage| match stage {
             Stage::Asked => {
                 *stage = Stage::Failed(Failure::Abandoned);

@@ -12,19 +12,22 @@ use crate::cache::Miss;
 use crate::cache::fill::Fill;
 use crate::cache::follower::Follower;
 use crate::cache::follower::Stage;
+use crate::cache::spool::Budget;
 use crate::model::key::Variant;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
+use crate::policy::request::Use;
 use crate::policy::request::Wishes;
+use crate::policy::request::usable;
 use crate::rules::Matched;
 use crate::rules::Query;
 
 /// Fills under way, by the variant they will be stored under.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Fills {
     flights: Mutex<HashMap<Variant, Flight>>,
-    /// Bytes that fills hold for the store and for late readers.
-    held: Mutex<usize>,
+    /// What bodies under way hold in memory, for the store and for their readers.
+    pub(super) held: Budget,
 }
 
 /// A fill as those see it who may join it.
@@ -61,14 +64,11 @@ impl Cache {
             });
         }
         // A fill that ended between our look into the store and this lock has left its response there.
-        if !miss.anew
+        if !miss.anew()
             && let Found::Stored(_, stored) = self.find(query.base, head)
         {
             let now = self.0.clock.now();
-            if self
-                .why_not(&stored, head, &Wishes::of(head.headers()), now)
-                .is_none()
-            {
+            if self.why_not(&stored, head, &miss.wishes, now).is_none() {
                 return Lookup::Hit(stored, now);
             }
         }
@@ -83,18 +83,35 @@ impl Cache {
     fn may_join(&self, flight: &Flight, matched: &Matched, miss: Miss) -> bool {
         let implicit = matched.implicit_tags();
         let known = matched.tags.iter().flatten().chain(&implicit);
-        !miss.anew
+        !miss.anew()
             && miss.since.is_none_or(|since| flight.before >= since)
             && !self.0.tags.changed_since(known, flight.before)
+            && self.is_fresh_enough(flight, &miss.wishes)
+    }
+
+    /// What has arrived of it already may have become too old for this client, or for any (RFC 9111 §4.2).
+    fn is_fresh_enough(&self, flight: &Flight, wishes: &Wishes) -> bool {
+        let Stage::Shared(shared) = &*flight.stage.borrow() else {
+            return true;
+        };
+        let now = self.0.clock.now();
+        shared
+            .meta
+            .as_ref()
+            .is_none_or(|meta| usable(meta, wishes, now) == Use::Fresh)
     }
 }
 
 impl Fills {
-    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<Variant, Flight>> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    /// No fill, and this budget for those to come.
+    pub(super) fn new(held: Budget) -> Fills {
+        Fills {
+            flights: Mutex::default(),
+            held,
+        }
     }
 
-    pub(super) fn held(&self) -> MutexGuard<'_, usize> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<Variant, Flight>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -112,7 +112,12 @@ impl Follower {
         }
         match shared.spool.read() {
             Some(body) => {
-                let response = Response::from_parts(shared.head.clone(), body);
+                let mut response = Response::from_parts(shared.head.clone(), body);
+                if let Some(meta) = &shared.meta {
+                    // It is as old as for whoever asked first (RFC 9111 §4.2.3).
+                    let age = meta.age(cache.0.clock.now()).as_secs();
+                    response.headers_mut().insert(header::AGE, age.into());
+                }
                 Followed::Response(response, Outcome::Collapsed { why: self.why })
             }
             None => Followed::Alone(self.why), // its beginning has left

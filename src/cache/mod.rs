@@ -19,6 +19,7 @@ pub use follower::Followed;
 pub use follower::Follower;
 
 use crate::cache::flights::Fills;
+use crate::cache::spool::Budget;
 use crate::clock::Clock;
 use crate::model::entry::Entry;
 use crate::model::key::BaseKey;
@@ -63,8 +64,6 @@ struct Inner {
     fills: Fills,
     clock: Clock,
     max_object: usize,
-    /// Bytes of all fills together, beside those of the entries.
-    max_held: usize,
 }
 
 /// What is stored under a variant.
@@ -83,6 +82,8 @@ enum Slot {
 pub struct Stored {
     /// The response.
     pub entry: Entry,
+    /// When the fill that brought it began.
+    asked: Timestamp,
     variant: Variant,
     seals: Seals,
 }
@@ -142,7 +143,8 @@ pub enum Lookup {
     OnlyIfCached,
 }
 
-/// Fills may hold this part of what entries may: a quarter keeps the process within 1.25 times `max_bytes`.
+/// Bodies under way, whose readers may be slow, hold this part of what entries may: a quarter keeps the process within
+/// 1.25 times `max_bytes`. Beyond it they pass through without being kept.
 const HELD_SHARE: usize = 4;
 /// How long an entry that can no longer be used is kept, so that the next request is told `expired` or `invalidated`
 /// instead of a plain miss.
@@ -151,13 +153,13 @@ const REMEMBERED: Duration = Duration::from_secs(300);
 impl Cache {
     /// An empty cache.
     pub fn new(config: Config, clock: Clock) -> Cache {
+        let max_held = (config.max_bytes / HELD_SHARE).max(config.max_object);
         Cache(Arc::new(Inner {
             store: Memory::new(config.max_bytes, config.max_object),
             tags: Tags::new(clock.clone()),
-            fills: Fills::default(),
+            fills: Fills::new(Budget::new(max_held)),
             clock,
             max_object: config.max_object,
-            max_held: (config.max_bytes / HELD_SHARE).max(config.max_object),
         }))
     }
 
@@ -172,7 +174,9 @@ impl Cache {
             Found::OtherVariants(variant) => (variant, Forward::VaryMiss),
             Found::Stored(variant, stored) => match self.why_not(&stored, head, &wishes, now) {
                 None => return Lookup::Hit(stored, now),
-                Some(why @ Forward::Bypass(_)) => return Lookup::Pass(why),
+                Some(why @ Forward::Bypass(_)) if !wishes.only_if_cached => {
+                    return Lookup::Pass(why);
+                }
                 Some(why) => (variant, why),
             },
         };
@@ -188,8 +192,7 @@ impl Cache {
         if head.headers().contains_key(header::RANGE) {
             return Lookup::Pass(Forward::Bypass(Bypass::Range)); // nor does a part
         }
-        let anew = wishes.no_cache || wishes.max_age == Some(Duration::ZERO);
-        self.begin_or_join(query, head, variant, Miss { why, since, anew })
+        self.begin_or_join(query, head, variant, Miss { why, since, wishes })
     }
 
     /// Why a stored response cannot answer this request; `None` if it can.
@@ -317,8 +320,15 @@ struct Miss {
     why: Forward,
     /// It must have begun at or after this stamp.
     since: Option<Stamp>,
-    /// It must be one of the client's own time (RFC 9111 §5.2.1.4).
-    anew: bool,
+    /// What else the client asks of it.
+    wishes: Wishes,
+}
+
+impl Miss {
+    /// Whether it must be one of the client's own time (RFC 9111 §5.2.1.4).
+    fn anew(&self) -> bool {
+        self.wishes.no_cache || self.wishes.max_age == Some(Duration::ZERO)
+    }
 }
 
 enum Found {

@@ -19,6 +19,35 @@ use crate::body::Cut;
 /// How far the writer of a body that is no longer kept may be ahead of its slowest reader, in bytes.
 const WINDOW: usize = 256 << 10;
 
+/// Bytes that all spools together may keep.
+#[derive(Clone, Debug)]
+pub(super) struct Budget {
+    used: Arc<Mutex<usize>>,
+    pub(super) most: usize,
+}
+
+impl Budget {
+    pub(super) fn new(most: usize) -> Budget {
+        Budget {
+            used: Arc::default(),
+            most,
+        }
+    }
+
+    pub(super) fn take(&self, bytes: usize) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = *used + bytes <= self.most;
+        if fits {
+            *used += bytes;
+        }
+        fits
+    }
+
+    fn give_back(&self, bytes: usize) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) -= bytes;
+    }
+}
+
 /// The writer's end, and the source of readers.
 #[derive(Debug)]
 pub(super) struct Spool(Arc<Shared>);
@@ -29,6 +58,7 @@ struct Shared {
     /// A reader moved on or left.
     moved: Notify,
     exact: Option<u64>,
+    budget: Budget,
 }
 
 #[derive(Debug)]
@@ -39,6 +69,8 @@ struct State {
     /// Bytes in `chunks`.
     bytes: usize,
     kept: bool,
+    /// Its part of the budget, given back when the last reader has left.
+    held: usize,
     end: Option<Result<(), Cut>>,
     readers: HashMap<u64, Place>,
     next_reader: u64,
@@ -53,12 +85,13 @@ struct Place {
 
 impl Spool {
     /// An empty body; `exact` is its length if that is known.
-    pub(super) fn new(exact: Option<u64>) -> Spool {
+    pub(super) fn new(exact: Option<u64>, budget: Budget) -> Spool {
         let state = State {
             chunks: VecDeque::new(),
             left: 0,
             bytes: 0,
             kept: true,
+            held: 0,
             end: None,
             readers: HashMap::new(),
             next_reader: 0,
@@ -67,6 +100,7 @@ impl Spool {
             state: Mutex::new(state),
             moved: Notify::new(),
             exact,
+            budget,
         }))
     }
 
@@ -103,10 +137,21 @@ impl Spool {
         state.wake();
     }
 
+    /// Takes room for more of a body that is kept; `false` if there is none, or it would be more than `most`.
+    pub(super) fn hold(&self, bytes: usize, most: usize) -> bool {
+        let mut state = self.0.lock();
+        let fits = state.held + bytes <= most && self.0.budget.take(bytes);
+        if fits {
+            state.held += bytes;
+        }
+        fits
+    }
+
     /// From here on the body only passes through.
     pub(super) fn keep_no_longer(&self) {
         let mut state = self.0.lock();
         state.kept = false;
+        self.0.budget.give_back(std::mem::take(&mut state.held));
         state.drop_read();
     }
 
@@ -147,6 +192,13 @@ impl Spool {
         let mut state = self.0.lock();
         state.end.get_or_insert(end);
         state.wake();
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let held = self.lock().held;
+        self.budget.give_back(held);
     }
 }
 
@@ -251,7 +303,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_reader_gets_all_of_it_whenever_it_came() {
-        let spool = Spool::new(Some(4));
+        let spool = Spool::new(Some(4), Budget::new(usize::MAX));
         let early = spool.read().unwrap();
         spool.push(Bytes::from_static(b"ab"));
         let late = spool.read().unwrap();
@@ -266,7 +318,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cut_body_never_looks_whole() {
-        let spool = Spool::new(None);
+        let spool = Spool::new(None, Budget::new(usize::MAX));
         let reader = spool.read().unwrap();
         spool.push(Bytes::from_static(b"ab"));
         spool.end(Err(Cut("reset".into())));
@@ -276,7 +328,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_kept_waits_for_its_slowest_reader_and_leaves() {
-        let spool = Spool::new(None);
+        let spool = Spool::new(None, Budget::new(usize::MAX));
         let mut slow = spool.read().unwrap();
         let mut fast = spool.read().unwrap();
         spool.push(Bytes::from(vec![0; WINDOW]));

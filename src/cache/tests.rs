@@ -133,10 +133,13 @@ async fn l09_a_fill_that_ends_while_a_miss_looks_for_it_is_not_run_again() {
         panic!("nothing is stored");
     };
     store(&cache, "/a", 60, "A").await;
-    let miss = |anew| Miss {
+    let miss = |no_cache| Miss {
         why: Forward::UriMiss,
         since: None,
-        anew,
+        wishes: Wishes {
+            no_cache,
+            ..Wishes::default()
+        },
     };
     let late = cache.begin_or_join(&query, &head, variant, miss(false));
     assert!(matches!(late, Lookup::Hit(..)), "{late:?}");
@@ -275,7 +278,7 @@ async fn l10_a_body_that_outgrows_the_store_reaches_everyone_and_holds_nothing()
 async fn l10_all_fills_together_hold_no_more_than_their_share() {
     const SIZE: usize = 1_000;
     let (cache, _) = cache();
-    let share = cache.0.max_held / SIZE;
+    let share = cache.0.fills.held.most / SIZE;
     let mut running = Vec::new();
     let mut held = 0;
     for n in 0..2 * share {
@@ -300,4 +303,21 @@ async fn l10_all_fills_together_hold_no_more_than_their_share() {
         drop(fill.await);
     }
     store(&cache, "/a", 60, "A").await; // what they held is free again
+}
+
+#[tokio::test]
+async fn l10_a_body_that_somebody_still_reads_counts_after_its_fill_has_ended() {
+    let (cache, _) = cache();
+    let free = |bytes| cache.0.fills.held.take(bytes);
+    let (fill, follower) = miss(&cache, "/a");
+    let body = Body::from(Bytes::from(vec![0; 1_000]));
+    fill.store(Response::new(body), Vec::new(), meta(&cache, 60))
+        .await;
+    let reader = body_of(&cache, follower).await;
+    assert!(
+        !free(cache.0.fills.held.most),
+        "the reader has taken nothing yet"
+    );
+    drop(reader);
+    assert!(free(cache.0.fills.held.most));
 }

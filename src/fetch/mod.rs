@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use http::header;
-use http::{Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode, Version};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
@@ -219,15 +219,23 @@ impl Fetch {
             parts.headers.insert(header::DATE, date); // RFC 9110 §6.6.1: when it arrived, for its age later on
         }
         inner.dialects.drop_targeted(&mut parts.headers);
-        if parts.status != StatusCode::SWITCHING_PROTOCOLS {
+        let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+        if !upgraded {
             policy::drop_hop_by_hop(&mut parts.headers);
         }
         // Over HTTP/1 no trailers come (design.md §5), but an unsafe exchange goes on to its end all the same.
-        let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-        let watch = parts.version == Version::HTTP_2 || !head.method().is_safe();
-        let body = match watch && !upgraded && !body.is_empty() {
-            true => trailers::watched(body, self.clone(), Arc::clone(head)),
-            false => body,
+        let watch = !upgraded && (parts.version == Version::HTTP_2 || !head.method().is_safe());
+        let body = if watch && !body.is_empty() {
+            let body = trailers::watched(body, self.clone(), Arc::clone(head));
+            match contentless(head, &parts, &body) {
+                true => {
+                    trailers::drain(body).await; // nobody downstream looks for what follows no content
+                    Body::empty()
+                }
+                false => body,
+            }
+        } else {
+            body
         };
         parts.version = Version::HTTP_11; // the app's own is its connection's (RFC 9110 §6.2)
         let tags = signals.tags.unwrap_or_default(); // a response whose tags are in doubt is not shared
@@ -241,10 +249,8 @@ impl Fetch {
 
 /// An error of the app that is nobody's own: everyone who waits would only get it again, one call after another (L9).
 fn shared_error(reason: NoStore, head: &Head, response: &Response<Body>) -> bool {
-    let impersonal = matches!(
-        reason,
-        NoStore::Status | NoStore::NoFreshness | NoStore::AlreadyExpired
-    );
+    // These are found after privacy has been looked at.
+    let impersonal = matches!(reason, NoStore::NoFreshness | NoStore::AlreadyExpired);
     let from_client = [header::COOKIE, header::AUTHORIZATION];
     let from_app = [header::SET_COOKIE, header::VARY];
     response.status().is_server_error()
@@ -259,6 +265,16 @@ fn shared_error(reason: NoStore, head: &Head, response: &Response<Body>) -> bool
 
 /// More of a path is not remembered, in bytes: clients choose it.
 const LONG_PATH: usize = 200;
+
+/// Whether the response has no content, whatever its fields say (RFC 9110 §6.4.1).
+fn contentless(head: &Head, parts: &http::response::Parts, body: &Body) -> bool {
+    *head.method() == Method::HEAD
+        || matches!(
+            parts.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        )
+        || body.exact_len() == Some(0)
+}
 
 /// Who asked for a change, as explanations name it.
 fn asked_by(head: &Head) -> Arc<str> {

@@ -2,10 +2,12 @@
 //! end though their client has left.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream;
 use http::HeaderMap;
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use crate::body::Body;
 use crate::body::Chunk;
@@ -39,9 +41,16 @@ fn chunks(watched: Watched) -> Body {
 }
 
 /// Reads a body to its end for the sake of the app, and of its trailers.
+/// What has not ended by then never may: a stream of events that nobody follows any more.
 pub(super) async fn drain(mut body: Body) {
-    while let Some(Ok(_)) = body.next().await {}
+    let rest = async { while let Some(Ok(_)) = body.next().await {} };
+    if timeout(ABANDONED, rest).await.is_err() {
+        tracing::debug!("broke off an exchange that nobody waits for");
+    }
 }
+
+/// How long an exchange may go on that nobody waits for.
+const ABANDONED: Duration = Duration::from_secs(30);
 
 struct Watched {
     /// `None` when it has ended.

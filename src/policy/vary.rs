@@ -20,6 +20,10 @@ pub(super) fn names(headers: &HeaderMap) -> Result<Arc<[HeaderName]>, NoStore> {
             match name.trim_ascii() {
                 b"" => {}
                 b"*" => return Err(NoStore::VaryAny),
+                // On its way to the app it gets the client's address: no two clients say the same.
+                name if name.eq_ignore_ascii_case(b"x-forwarded-for") => {
+                    return Err(NoStore::VaryAny);
+                }
                 name => names.push(HeaderName::from_bytes(name).map_err(|_| NoStore::VaryAny)?),
             }
         }

@@ -46,6 +46,9 @@ impl http_body::Body for FromClient {
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(frame) => {
                 this.timer = None;
+                // A client's trailers end here: nothing they say may reach the app past the checks of its head.
+                let frame =
+                    frame.filter(|frame| !matches!(frame, Ok(frame) if frame.is_trailers()));
                 if frame.is_none() || this.body.is_end_stream() {
                     this.busy.request_read();
                 }

@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use socket2::{SockRef, TcpKeepalive};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -82,6 +83,9 @@ enum Bound {
 
 /// Streams one client may have open at once over HTTP/2.
 const MAX_STREAMS: u32 = 128;
+/// After this silence a client's machine is asked whether it is still there: tunnels have no other end to a peer that is
+/// gone without a word.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 /// Pause after a failed accept, so that running out of descriptors does not also burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -191,11 +195,14 @@ struct Server {
 impl Server {
     async fn accept_tcp(mut self, listener: TcpListener, tls: Option<Tls>) -> JoinSet<()> {
         let mut connections = JoinSet::new();
+        let alive = TcpKeepalive::new().with_time(KEEPALIVE);
         while let Some(accepted) = self.or_stop(listener.accept()).await {
             match accepted {
                 Ok((stream, peer)) => {
-                    if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(%error, "no TCP_NODELAY");
+                    let set = stream.set_nodelay(true);
+                    let set = set.and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&alive));
+                    if let Err(error) = set {
+                        tracing::debug!(%error, "could not set the options of a socket");
                     }
                     let peer = peer.ip();
                     match &tls {

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
@@ -302,7 +302,9 @@ impl Proxy {
             }
         }
         let bodyless = http_body::Body::is_end_stream(request.body());
-        let upgrades = bodyless && asks_to_upgrade(request.headers());
+        // HTTP/1.0 has no upgrade (RFC 9110 §7.8).
+        let upgrades =
+            bodyless && request.version() == Version::HTTP_11 && asks_to_upgrade(request.headers());
         let upgrade = upgrades.then(|| hyper::upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
         headers::keep_end_to_end(&mut parts.headers, upgrades);

@@ -60,8 +60,10 @@ pub(super) fn hit(head: &Head, stored: &Stored, now: Timestamp) -> Response<Body
 
 /// A response fresh from the app, or 304 if the client has it already.
 pub(super) fn fetched(head: &Head, response: Response<Body>) -> Response<Body> {
-    if validators::not_modified(head.headers(), response.status(), response.headers()) {
-        return not_modified(response.headers());
+    let headers = response.headers();
+    let known = validators::not_modified(head.headers(), response.status(), headers);
+    if known && !headers.contains_key(header::SET_COOKIE) {
+        return not_modified(headers);
     }
     response
 }

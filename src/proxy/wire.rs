@@ -86,6 +86,8 @@ struct Guard {
     for_app: Mutex<bool>,
 }
 
+/// The longest write that holds no more than a few HTTP/2 control frames, in bytes.
+const ACKNOWLEDGEMENTS: usize = 64;
 /// How an HTTP/2 connection begins (RFC 9113 §3.4).
 const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -183,6 +185,11 @@ impl Drop for Guard {
         let mut state = self.line.lock();
         state.busy -= 1;
         state.since = Instant::now();
+        if state.busy == 0
+            && let Phase::Body = state.phase
+        {
+            state.phase = Phase::Head(Vec::new()); // what the app did not want of the body, hyper has dealt with
+        }
     }
 }
 
@@ -232,6 +239,9 @@ impl<S> Wire<S> {
         let state = &mut *state;
         if let Phase::Head(head) = &mut state.phase {
             if head.is_empty() {
+                if bytes.trim_ascii().is_empty() {
+                    return; // blank lines between requests begin nothing (RFC 9112 §2.2)
+                }
                 state.since = Instant::now();
             }
             let room = self.patience.max_head.saturating_sub(head.len());
@@ -274,10 +284,14 @@ impl<S> Wire<S> {
         }
     }
 
-    /// Notes that the client took bytes: it still reads a response that is complete on our side.
+    /// Notes that the client took bytes: it still reads a response that is complete on our side. Over HTTP/2, short
+    /// writes only acknowledge.
     fn took(&self, written: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(1..)) = written {
-            self.line.lock().since = Instant::now();
+        if let Poll::Ready(Ok(bytes)) = written {
+            let mut state = self.line.lock();
+            if *bytes > ACKNOWLEDGEMENTS || !matches!(state.phase, Phase::Http2) {
+                state.since = Instant::now();
+            }
         }
     }
 

@@ -153,13 +153,10 @@ impl Outgoing {
         for name in &HTTP1_ONLY {
             parts.headers.remove(name);
         }
-        if parts
+        // Increments may come in trailers, and an app may keep them from who does not ask (RFC 9110 §6.5.1).
+        parts
             .headers
-            .get(header::TE)
-            .is_some_and(|te| te != "trailers")
-        {
-            parts.headers.remove(header::TE);
-        }
+            .insert(header::TE, HeaderValue::from_static("trailers"));
         Ok(Box::new(parts.into()))
     }
 

@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
@@ -238,4 +239,26 @@ async fn a_stop_takes_one_drain_for_clients_and_exchanges_together() {
         stopped = both => stopped.unwrap(),
         stopped = one => panic!("it took longer than one drain of almost twice the time: {stopped:?}"),
     }
+}
+
+#[tokio::test]
+async fn pings_do_not_keep_an_http_2_client_that_takes_nothing() {
+    let app = Origin::start().await;
+    let sidecar = start(&app, "client_idle_timeout: 200ms").await;
+    let page = reply(vec![b'x'; 256 << 10]).header("Cache-Control", "max-age=60");
+    app.answer("/page", page);
+    sidecar.client().get("/page").await.is_miss();
+    let socket = TcpStream::connect(sidecar.address()).await.unwrap();
+    let handshake = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_millis(50))
+        .initial_stream_window_size(0)
+        .handshake(TokioIo::new(socket));
+    let (sender, connection) = soon("the handshake", handshake).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut client = Http2 { sender, connection };
+    let response = client.get("/page");
+    let unread = soon("the head", response).await.unwrap();
+    client.closed().await;
+    drop(unread);
 }

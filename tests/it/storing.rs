@@ -480,6 +480,10 @@ async fn who_wants_a_stored_answer_only_never_asks_the_app() {
     for (name, request) in [
         ("rule", only("/never")),
         ("credentials", only("/page").with("Authorization", "t1")),
+        (
+            "cookie, and what is stored is not for it",
+            only("/page").with("Cookie", "sid=1"),
+        ),
         ("range", only("/other").with("Range", "bytes=0-0")),
         (
             "upgrade",

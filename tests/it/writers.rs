@@ -156,15 +156,24 @@ async fn answered(request: &Request<Incoming>, steps: Arc<Steps>) -> Response<Bo
     steps.arrived.notify_one();
     steps.head.notified().await;
     let sized = request.uri().path().starts_with("/sized");
-    let done = Ok(Chunk::Data(Bytes::from("done")));
+    let empty = request.uri().path().starts_with("/empty");
+    let done = (!empty).then(|| Ok(Chunk::Data(Bytes::from("done"))));
     let increment = async move {
         steps.trailers.notified().await;
         let mut fields = http::HeaderMap::new();
         fields.insert("cache-tag-increment", "User:42".parse().unwrap());
         Ok(Chunk::Trailers(fields))
     };
-    let chunks = stream::iter([done]).chain(stream::once(increment));
+    let chunks = stream::iter(done).chain(stream::once(increment));
     let mut response = Response::new(Body::chunks(chunks, None));
+    if empty {
+        let fields = response.headers_mut();
+        fields.insert("content-length", "0".parse().unwrap());
+    }
+    if request.uri().path() == "/empty/204" {
+        response.headers_mut().remove("content-length");
+        *response.status_mut() = http::StatusCode::NO_CONTENT;
+    }
     if sized {
         let fields = response.headers_mut();
         fields.insert("content-length", "4".parse().unwrap());
@@ -265,6 +274,27 @@ async fn an_increment_in_a_trailer_counts_before_the_last_byte_of_a_declared_len
         }
         steps.trailers.notify_one();
         open.rest().await.has_body("done");
+        client.get("/users/42").await.is_invalidated();
+    }
+}
+
+#[tokio::test]
+async fn an_increment_in_a_trailer_counts_though_nothing_comes_before_it() {
+    // L4: `Content-Length: 0` is no end where trailers may follow.
+    for (request, status) in [
+        (post("/empty"), 200),
+        (get("/empty"), 200),
+        (post("/empty/204"), 204),
+        (get("/empty/204"), 204),
+    ] {
+        let steps = Arc::new(Steps::default());
+        let url = app_with_trailers(&steps).await;
+        let sidecar = Setup::in_front_of(&url).rules(USERS).start().await;
+        let client = sidecar.client();
+        client.get("/users/42").await.is_miss();
+        steps.head.notify_one();
+        steps.trailers.notify_one();
+        client.ask(request).await.has_status(status).has_body("");
         client.get("/users/42").await.is_invalidated();
     }
 }
