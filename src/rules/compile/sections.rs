@@ -1,6 +1,6 @@
 //! The sections of a rule, each by itself: what it matches, what its key holds, its tags and increments.
 
-use http::Method;
+use http::{HeaderName, Method};
 
 use crate::model::glob::Glob;
 use crate::rules::compile::Compiler;
@@ -87,9 +87,14 @@ impl Compiler {
                 Some(headers) => headers
                     .iter()
                     .filter_map(|header| {
-                        let name = header.0.parse().map_err(|_| {
-                            format!("expected the name of a header, found {}", shown(&header.0))
-                        });
+                        let name = match header.0.parse::<HeaderName>() {
+                            // On its way to the app it gets the client's address, which no key holds.
+                            Ok(name) if name == "x-forwarded-for" => {
+                                Err("`X-Forwarded-For` differs for every client: nothing could be shared".to_owned())
+                            }
+                            Ok(name) => Ok(name),
+                            Err(_) => Err(format!("expected the name of a header, found {}", shown(&header.0))),
+                        };
                         self.checked(header.place, name).map(Named::header)
                     })
                     .collect(),
