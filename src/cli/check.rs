@@ -63,6 +63,11 @@ struct Seconds(Duration);
 
 impl Check {
     pub(super) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
+        if !self.files.has_any() {
+            return Err(Failure::Usage(
+                "nothing to check: name files by --config FILE, --rules FOLDER, or both".into(),
+            ));
+        }
         let whole = self.files.has_config();
         match self.files.read() {
             Ok(config) => {

@@ -26,6 +26,11 @@ impl Files {
         self.config.is_some()
     }
 
+    /// Whether any file is named.
+    pub(super) fn has_any(&self) -> bool {
+        self.config.is_some() || self.rules.is_some()
+    }
+
     /// What they say.
     pub(super) fn read(self) -> Result<Config, Failure> {
         self.read_with(Instead::default())

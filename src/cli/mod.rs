@@ -41,6 +41,8 @@ enum Command {
 enum Failure {
     /// What is wrong with the files: exit code 2.
     Mistakes(Vec<Mistake>),
+    /// What is missing among the arguments: exit code 2.
+    Usage(String),
     /// Anything else: exit code 1.
     Could(anyhow::Error),
 }
@@ -78,6 +80,12 @@ impl Failure {
                 }
                 ExitCode::from(2)
             }
+            Failure::Usage(message) => {
+                writeln!(err, "tagalong: {message}").ok();
+                ExitCode::from(2)
+            }
+            // Who reads the output has seen enough, as `head` does.
+            Failure::Could(error) if is_broken_pipe(error) => ExitCode::from(1),
             Failure::Could(error) => {
                 let mut causes = error.chain();
                 if let Some(cause) = causes.next() {
@@ -90,6 +98,11 @@ impl Failure {
             }
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let pipe = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    error.downcast_ref::<io::Error>().is_some_and(pipe)
 }
 
 #[cfg(test)]

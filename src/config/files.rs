@@ -101,18 +101,23 @@ impl Outside for Files {
             .map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
     }
 
-    fn rules(&self, folder: &str) -> Result<Option<Vec<(String, String)>>, Vec<Mistake>> {
+    fn rules(&self, folder: &str) -> (Option<Vec<(String, String)>>, Vec<Mistake>) {
         let folder = match (&self.rules, &self.base) {
             (Some(instead), _) => instead.clone(),
             (None, Some(_)) => self.at(folder),
-            (None, None) => return Ok(None),
+            (None, None) => return (None, Vec::new()),
         };
         let paths = match rule_files(&folder) {
             Ok(paths) => paths,
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.rules.is_none() => {
-                return Ok(None);
+                return (None, Vec::new());
             }
-            Err(error) => return Err(vec![unreadable(&folder.display().to_string(), &error)]),
+            Err(error) => {
+                return (
+                    None,
+                    vec![unreadable(&folder.display().to_string(), &error)],
+                );
+            }
         };
         let (mut files, mut mistakes) = (Vec::new(), Vec::new());
         for path in paths {
@@ -130,11 +135,7 @@ impl Outside for Files {
                 Err(error) => mistakes.push(unreadable(&name, &error)),
             }
         }
-        if mistakes.is_empty() {
-            Ok(Some(files))
-        } else {
-            Err(mistakes)
-        }
+        (Some(files), mistakes)
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Said {
     pub increments: Vec<Increment>,
     /// The response varies by what is not understood here (`X-LiteSpeed-Vary`): it must not be shared.
     pub varies: bool,
+    /// A tag of the response could not be read: what it depends on is not known.
+    pub unreadable: bool,
     /// What was passed over, for the log; the first [`Said::MAX_IGNORED`] of it.
     pub ignored: Vec<Ignored>,
 }
@@ -155,6 +157,7 @@ impl Dialects {
                 Grammar::LiteSpeedPurge => lists::plain_tags(lines, Separator::COMMA, &mut said),
             }
         }
+        said.unreadable = said.ignored.iter().any(|ignored| ignored.why.hides_a_tag());
         for (name, grammar) in &self.increments {
             let lines = Lines::of(headers, name);
             match grammar {
@@ -227,6 +230,17 @@ impl Dialects {
         match self.groups {
             Groups::Origin => scoped(),
             Groups::Shared => Tag::parse(name).unwrap_or_else(|_| scoped()),
+        }
+    }
+}
+
+impl Why {
+    /// Whether there was a tag that is not known now. One of the cache's own names is none that an app could mean.
+    fn hides_a_tag(self) -> bool {
+        match self {
+            Why::Tag(error) => error != TagError::Reserved,
+            Why::Structured => true,
+            Why::Parameter | Why::SafeMethod | Why::Private | Why::NotYet => false,
         }
     }
 }

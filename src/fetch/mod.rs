@@ -298,24 +298,30 @@ fn failure(error: &UpstreamError, head: &Head) -> Failure {
 /// What nobody can see from outside, and the app's authors want to know.
 fn warn_of(signals: &Signals, matched: &Matched) {
     for Ignored { field, text, why } in &signals.ignored {
-        tracing::warn!(uri = ?matched.uri, %field, text, %why, "ignored in the app's response");
+        tracing::warn!(uri = matched.uri, %field, text, %why, "ignored in the app's response");
     }
     if signals
         .increments
         .iter()
         .any(|increment| increment.again.is_some())
     {
-        tracing::warn!(uri = ?matched.uri, "`again` is not supported yet: the increment is not repeated");
+        tracing::warn!(
+            uri = matched.uri,
+            "`again` is not supported yet: the increment is not repeated"
+        );
     }
     if signals.tags == Err(NoStore::TooManyTags) {
-        tracing::warn!(uri = ?matched.uri, "more tags than the limits allow: the response is not stored");
+        tracing::warn!(
+            uri = matched.uri,
+            "more tags than the limits allow: the response is not stored"
+        );
     }
     for missing in matched
         .increments
         .iter()
         .filter_map(|declared| declared.increments.as_ref().err())
     {
-        tracing::warn!(uri = ?matched.uri, %missing, "an increment of the rule is skipped");
+        tracing::warn!(uri = matched.uri, %missing, "an increment of the rule is skipped");
     }
 }
 

@@ -101,7 +101,10 @@ impl Watched {
                     &mut trailers,
                 );
                 if !said.tags.is_empty() {
-                    tracing::warn!(path = ?self.head.path(), "tags in trailers come too late: they are ignored");
+                    tracing::warn!(
+                        path = self.head.path(),
+                        "tags in trailers come too late: they are ignored"
+                    );
                 }
                 inner
                     .cache

@@ -100,6 +100,8 @@ pub enum NoStore {
     Raced,
     /// It carries more tags than `limits` allow.
     TooManyTags,
+    /// One of its tags could not be read.
+    BadTag,
     /// The app's own version of one of its tags is not the newest.
     OldVersion,
     /// A placeholder of one of its rule's tags has no value.
@@ -180,6 +182,7 @@ impl NoStore {
             NoStore::Partial => "partial",
             NoStore::Raced => "raced",
             NoStore::TooManyTags => "too-many-tags",
+            NoStore::BadTag => "bad-tag",
             NoStore::OldVersion => "old-version",
             NoStore::MissingTagValue => "missing-tag-value",
             NoStore::TooLarge => "too-large",

@@ -110,6 +110,7 @@ impl http_body::Body for ToClient {
         self.busy.wait_for(polled.is_pending());
         let frame = ready!(polled);
         if let Some(Err(cut)) = frame {
+            tracing::warn!(%cut, "a response ended before it was whole");
             self.cut = Some(cut);
             cx.waker().wake_by_ref();
             return Poll::Pending;

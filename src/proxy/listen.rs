@@ -65,7 +65,7 @@ impl fmt::Display for Listen {
 
 /// A place where we could not listen.
 #[derive(Debug, Error)]
-#[error("cannot listen on {place}: {source}")]
+#[error("cannot listen on {place}")]
 pub struct BindError {
     place: String,
     source: io::Error,

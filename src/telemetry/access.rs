@@ -36,8 +36,8 @@ impl Seen {
         {
             tracing::info!(
                 %method,
-                host = ?host,
-                path = ?target, // escaped: it comes from outside
+                host = &*host, // as text it is quoted and escaped: it comes from outside
+                path = target,
                 status = status.as_u16(),
                 outcome = outcome.word(),
                 detail = outcome.detail(),

@@ -70,6 +70,7 @@ fn exit_codes_tell_usage_from_failure() {
             &["check", "--config", "/nowhere/tagalong.yaml"],
             2,
         ),
+        ("nothing to check", &["check"], 2),
         ("no such folder", &["check", "--rules", "/nowhere"], 2),
         (
             "bad rules",
@@ -222,4 +223,19 @@ fn serve_says_where_and_ends_well_when_asked() {
         .status();
     assert!(asked.expect("there is a shell").success());
     assert_eq!(process.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_hides_no_mistake_of_another() {
+    let files = folder(&[
+        ("a.yaml", "rules: [{ id: a, colour: red }]"),
+        ("c.yaml", "rules: [{ id: c, ttl: soon }]"),
+    ]);
+    std::fs::write(files.path().join("b.yaml"), b"rules: [] # caf\xe9").expect("a file");
+    let checked = tagalong(&["check", "--rules", text(files.path())]);
+    assert_eq!(checked.status.code(), Some(2));
+    let said = format!("{}{}", out(&checked), err(&checked));
+    for file in ["a.yaml:1:", "b.yaml: ", "c.yaml:1:"] {
+        assert!(said.contains(file), "{file} is missing in:\n{said}");
+    }
 }

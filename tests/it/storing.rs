@@ -316,6 +316,30 @@ async fn clients_may_ask_for_fresher_or_for_stored_only() {
 }
 
 #[tokio::test]
+async fn a_tag_that_cannot_be_read_fails_safe() {
+    // Stored without it, the page would miss its increments.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    for (name, value) in [
+        ("Cache-Tag", "product 1"),
+        ("Cache-Tag", "a, \"b\""),
+        ("Cache-Groups", "not a list of strings"),
+    ] {
+        let tagged = reply("x")
+            .header("Cache-Control", "max-age=60")
+            .header(name, value);
+        app.answer("/a", tagged);
+        client.get("/a").await.is_unstored("bad-tag").has_body("x");
+    }
+    let reserved = reply("x")
+        .header("Cache-Control", "max-age=60")
+        .header("Cache-Tag", "~all, b,");
+    app.answer("/a", reserved);
+    client.get("/a").await.is_miss(); // one of the cache's own names means nothing
+}
+
+#[tokio::test]
 async fn too_many_tags_fail_safe() {
     // N9.
     let app = Origin::start().await;

@@ -33,12 +33,9 @@ pub trait Outside {
     /// Says why it cannot be read.
     fn file(&self, path: &str) -> Result<String, String>;
 
-    /// The rule files of a folder, name and text, in name order; `None` if there is no such folder.
-    ///
-    /// # Errors
-    ///
-    /// A mistake for each file that cannot be read.
-    fn rules(&self, folder: &str) -> Result<Option<Vec<(String, String)>>, Vec<Mistake>>;
+    /// The rule files of a folder that can be read, name and text, in name order, `None` if there is no such folder; and a
+    /// mistake for each that cannot.
+    fn rules(&self, folder: &str) -> (Option<Vec<(String, String)>>, Vec<Mistake>);
 }
 
 /// The folder of rules where none is named.
@@ -195,22 +192,20 @@ impl Compiler<'_> {
         defaults: &Defaults,
     ) -> Option<RuleSet> {
         let folder = written.as_ref().map_or(RULES, |folder| folder);
-        let files = match self.outside.rules(folder) {
-            Ok(Some(files)) => files,
-            Ok(None) => {
-                if let Some(folder) = &written {
-                    let found = shown(folder);
-                    self.wrong(
-                        folder.place,
-                        format!("expected a folder, found nothing at {found}"),
-                    );
-                }
-                return None;
+        let (files, unread) = self.outside.rules(folder);
+        let all_read = unread.is_empty();
+        self.mistakes.extend(unread);
+        let Some(files) = files else {
+            if let Some(folder) = &written
+                && all_read
+            {
+                let found = shown(folder);
+                self.wrong(
+                    folder.place,
+                    format!("expected a folder, found nothing at {found}"),
+                );
             }
-            Err(mistakes) => {
-                self.mistakes.extend(mistakes);
-                return None;
-            }
+            return None;
         };
         RuleSet::compile(namespace, &files, defaults)
             .map_err(|mistakes| self.mistakes.extend(mistakes))
