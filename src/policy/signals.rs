@@ -56,10 +56,10 @@ pub fn signals(
 
     let observed = said.tags.iter().filter(|tagged| tagged.version.is_some());
     let observed = tags_once(observed.cloned());
-    let known = if said.varies {
-        Err(NoStore::VaryUnknown)
-    } else {
-        declared.tags
+    let known = match declared.tags {
+        _ if said.varies => Err(NoStore::VaryUnknown),
+        _ if said.unreadable => Err(NoStore::BadTag), // it would miss that tag's increments
+        tags => tags,
     };
     let tags = known.and_then(|rule| {
         let named = rule.into_iter().map(Tagged::from).chain(said.tags);
