@@ -4,7 +4,7 @@
 //! four ways: [`Fill::store`], [`Fill::share_unstored`], [`Fill::hand_over`], [`Fill::fail`]; being dropped (a panic, a
 //! cancelled task) is the fifth. In each, every follower learns the outcome at once (L9).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::Response;
@@ -50,7 +50,7 @@ pub struct Fill {
     matched: Matched,
     head: Arc<Head>,
     /// What it compares with (L1); given up with the right to store, as tags are remembered for it.
-    before: Option<Snapshot>,
+    before: Option<Arc<Snapshot>>,
     /// When it began.
     asked: Timestamp,
     stage: watch::Sender<Stage>,
@@ -87,7 +87,7 @@ impl Fill {
             variants: vec![variant],
             matched,
             head: Arc::new(head.clone()),
-            before: Some(before),
+            before: Some(Arc::new(before)),
             asked: cache.0.clock.now(),
             stage,
             first: Some(first),
@@ -140,6 +140,7 @@ impl Fill {
             spool: Spool::new(exact, self.cache.0.fills.held.clone()),
             end,
             before: self.began(),
+            alive: Mutex::new(self.before.clone()),
             tags,
             meta,
             selected: vary.unwrap_or_default(),
@@ -162,7 +163,7 @@ impl Fill {
             };
             size += chunk.len() as u64;
             if self.before.is_some() && !shared.spool.hold(chunk.len(), self.cache.0.max_object) {
-                self.keep_no_longer(&shared.spool);
+                self.keep_no_longer(&shared);
             }
             if exact == Some(size) {
                 // The last byte waits until the entry is stored: who has read all finds a hit when coming back.
@@ -180,10 +181,11 @@ impl Fill {
     }
 
     /// From here on the body only passes through: nobody joins, nothing is stored, nothing is remembered for it.
-    fn keep_no_longer(&mut self, spool: &Spool) {
+    fn keep_no_longer(&mut self, shared: &Shared) {
         self.unregister();
         self.before = None;
-        spool.keep_no_longer();
+        *shared.alive.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        shared.spool.keep_no_longer();
     }
 
     /// The body ended before it was whole.
@@ -269,7 +271,9 @@ impl Fill {
 
     /// The last stamp applied when the app was asked.
     fn began(&self) -> Stamp {
-        self.before.as_ref().map_or(Stamp::NEVER, Snapshot::stamp)
+        self.before
+            .as_ref()
+            .map_or(Stamp::NEVER, |before| before.stamp())
     }
 
     /// Gives the response to the first client alone; the others ask for themselves.

@@ -1,6 +1,6 @@
 //! A share in somebody's fill: waits for the app's head, then reads the body as it arrives, if it is this client's to read.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Response;
 use http::header;
@@ -21,6 +21,7 @@ use crate::model::request::Head;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tagged;
 use crate::policy::vary;
+use crate::tags::Snapshot;
 
 /// How far a fill is.
 #[derive(Clone, Debug)]
@@ -42,6 +43,9 @@ pub(super) struct Shared {
     pub(super) end: End,
     /// The last stamp applied when the app was asked.
     pub(super) before: Stamp,
+    /// Keeps increments since then from being forgotten as long as a follower may compare with them; `None` when the
+    /// body only passes through, and nobody new may read it.
+    pub(super) alive: Mutex<Option<Arc<Snapshot>>>,
     pub(super) tags: Vec<Tagged>,
     /// `None` if it is not for the store.
     pub(super) meta: Option<EntryMeta>,
@@ -103,6 +107,14 @@ impl Follower {
             && vary::selecting(&meta.vary, head.headers()) != shared.selected
         {
             return Followed::Again(None); // now that it is known what varies
+        }
+        if shared
+            .alive
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_none()
+        {
+            return Followed::Alone(self.why);
         }
         // L1: it may be older than an increment this client came after. An error's tags are not known.
         let tags = shared.tags.iter().map(|tagged| &tagged.tag);
