@@ -79,6 +79,11 @@ mod tests {
             ("sorted, each once", &["B, a", "A,c"], Some("a b c")),
             ("empty members", &[",a,, "], Some("a")),
             ("any", &["*"], None),
+            (
+                "what every client differs in",
+                &["accept, X-Forwarded-For"],
+                None,
+            ),
             ("any among others", &["a, *"], None),
             ("any on another line", &["a", "*"], None),
             ("no name", &["a, b c"], None),

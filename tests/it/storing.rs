@@ -280,6 +280,54 @@ async fn a_conditional_miss_is_fetched_whole() {
 }
 
 #[tokio::test]
+async fn a_304_of_our_own_hides_no_cookie() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let login = reply("body")
+        .header("ETag", "\"v1\"")
+        .header("Set-Cookie", "sid=1");
+    app.answer("/a", login.header("Cache-Control", "max-age=60"));
+    let client = sidecar.client();
+    let answer = client.get_with("/a", "If-None-Match", "\"v1\"").await;
+    answer
+        .is_unstored("set-cookie")
+        .has_status(200)
+        .has_body("body");
+    answer.has_field("set-cookie", "sid=1");
+}
+
+#[tokio::test]
+async fn a_fill_is_joined_only_while_its_response_is_fresh_and_tells_its_age() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.answer("/a", reply("new").header("Cache-Control", "max-age=60"));
+    let hold = app.hold("/a");
+    let first = client.begin(get("/a")).await;
+    let old = reply("ol").header("Cache-Control", "max-age=10").chunked();
+    let mut body = hold.arrived().await.begin(old).await;
+    let mut open = first.head().await;
+    assert_eq!(open.some().await.as_deref(), Some(&b"ol"[..]));
+
+    sidecar.clock.advance(Duration::from_secs(5));
+    let joined = client.begin(get("/a")).await.head().await;
+    sidecar.clock.advance(Duration::from_secs(6));
+    client.get("/a").await.is_miss().has_body("new");
+
+    body.send(b"d").await;
+    body.end().await;
+    joined
+        .rest()
+        .await
+        .is_shared()
+        .has_field("age", "5")
+        .has_body("old");
+    open.rest().await.has_body("d");
+    client.get("/a").await.is_hit().has_body("new"); // the older fill did not put its own over it
+    assert_eq!(app.calls("/a"), 2);
+}
+
+#[tokio::test]
 async fn a_head_is_never_the_answer_to_a_get() {
     let app = Origin::start().await;
     let sidecar = Sidecar::plain(&app).await;
