@@ -231,7 +231,9 @@ impl Fill {
                 let entry = Entry {
                     status: shared.head.status,
                     headers,
+                    targeted: http::HeaderMap::new(),
                     body,
+                    part: None,
                     meta: meta.clone(),
                 };
                 let stored = Stored {

@@ -81,9 +81,14 @@ impl Follower {
     pub async fn outcome(mut self, cache: &Cache, head: &Head) -> Followed {
         if let Some(own) = self.own.take() {
             return match own.await {
-                Ok((response, end)) => {
-                    Followed::Response(response, Outcome::Forwarded { why: self.why, end })
-                }
+                Ok((response, end)) => Followed::Response(
+                    response,
+                    Outcome::Forwarded {
+                        why: self.why,
+                        status: None,
+                        end,
+                    },
+                ),
                 Err(_) => self.failed(),
             };
         }
@@ -142,7 +147,14 @@ impl Follower {
             Stage::Asked | Stage::Shared(_) | Stage::Alone(_) => Failure::Abandoned,
         };
         let end = End::NotStored(NoStore::UpstreamFailed);
-        Followed::Failed(failure, Outcome::Forwarded { why: self.why, end })
+        Followed::Failed(
+            failure,
+            Outcome::Forwarded {
+                why: self.why,
+                status: None,
+                end,
+            },
+        )
     }
 }
 

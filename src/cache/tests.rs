@@ -10,6 +10,7 @@ use crate::body::Body;
 use crate::body::Chunk;
 use crate::body::Cut;
 use crate::model::entry::EntryMeta;
+use crate::model::entry::StaleUse;
 use crate::model::outcome::Failure;
 use crate::rules::Plan;
 use crate::rules::RuleSet;
@@ -77,6 +78,7 @@ fn meta(cache: &Cache, lifetime: u64) -> EntryMeta {
         received: cache.now(),
         born: cache.now(),
         lifetime: Duration::from_secs(lifetime),
+        stale: StaleUse::default(),
         shareable: true,
         vary: [].into(),
     }

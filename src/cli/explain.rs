@@ -101,6 +101,7 @@ impl PlanView {
                     Forward::Bypass(reason) => reason.word(),
                     Forward::Method
                     | Forward::UriMiss
+                    | Forward::Partial
                     | Forward::VaryMiss
                     | Forward::Expired
                     | Forward::Invalidated

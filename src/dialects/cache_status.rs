@@ -29,7 +29,7 @@ pub struct Debug<'a> {
 
 /// The value of the field: `tagalong; hit; ttl=57`.
 pub fn render(outcome: Outcome) -> HeaderValue {
-    if let Outcome::Hit { ttl } = outcome {
+    if let Outcome::Hit { ttl, stale: None } = outcome {
         return hit(ttl);
     }
     render_with(outcome, &Debug::default())
@@ -59,9 +59,12 @@ impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("tagalong")?;
         match self.outcome {
-            Outcome::Hit { ttl } => write!(f, "; hit; ttl={ttl}")?,
-            Outcome::Forwarded { why, end } => {
+            Outcome::Hit { ttl, .. } => write!(f, "; hit; ttl={ttl}")?,
+            Outcome::Forwarded { why, status, end } => {
                 write!(f, "; fwd={}", reason(why))?;
+                if let Some(status) = status {
+                    write!(f, "; fwd-status={}", status.as_u16())?;
+                }
                 if end == End::Stored {
                     f.write_str("; stored")?;
                 }
@@ -104,6 +107,7 @@ fn reason(why: Forward) -> &'static str {
     match why {
         Forward::UriMiss => "uri-miss",
         Forward::VaryMiss => "vary-miss",
+        Forward::Partial => "partial",
         Forward::Expired | Forward::Invalidated => "stale",
         Forward::Request => "request",
         Forward::Method => "method",
@@ -134,19 +138,51 @@ mod tests {
     use crate::model::key::KeyFields;
     use crate::model::outcome::Bypass;
     use crate::model::outcome::NoStore;
+    use crate::model::outcome::Stale;
+    use http::StatusCode;
     use proptest::prelude::*;
 
     #[test]
     fn every_outcome_has_its_line() {
-        let forwarded = |why, end| Outcome::Forwarded { why, end };
+        let forwarded = |why, end| Outcome::Forwarded {
+            why,
+            status: None,
+            end,
+        };
+        let hit = |ttl, stale| Outcome::Hit { ttl, stale };
         let not_stored = |why, reason| forwarded(why, End::NotStored(reason));
         let bypass = |reason| forwarded(Forward::Bypass(reason), End::Passed);
         for (outcome, expected) in [
-            (Outcome::Hit { ttl: 57 }, "hit; ttl=57"),
-            (Outcome::Hit { ttl: -3 }, "hit; ttl=-3"),
+            (hit(57, None), "hit; ttl=57"),
+            (hit(-3, None), "hit; ttl=-3"),
+            (hit(i64::MIN, None), "hit; ttl=-9223372036854775808"),
             (
-                Outcome::Hit { ttl: i64::MIN },
-                "hit; ttl=-9223372036854775808",
+                hit(-3, Some(Stale::WhileRevalidate)),
+                "hit; ttl=-3; detail=stale-while-revalidate",
+            ),
+            (
+                hit(-3, Some(Stale::IfError)),
+                "hit; ttl=-3; detail=stale-if-error",
+            ),
+            (
+                hit(-3, Some(Stale::Disconnected)),
+                "hit; ttl=-3; detail=disconnected",
+            ),
+            (
+                hit(-3, Some(Stale::MaxStale)),
+                "hit; ttl=-3; detail=max-stale",
+            ),
+            (
+                Outcome::Forwarded {
+                    why: Forward::Expired,
+                    status: Some(StatusCode::NOT_MODIFIED),
+                    end: End::Revalidated,
+                },
+                "fwd=stale; fwd-status=304; detail=revalidated",
+            ),
+            (
+                forwarded(Forward::Partial, End::Stored),
+                "fwd=partial; stored",
             ),
             (
                 forwarded(Forward::UriMiss, End::Stored),
@@ -221,6 +257,7 @@ mod tests {
         };
         let outcome = Outcome::Forwarded {
             why: Forward::Invalidated,
+            status: None,
             end: End::Stored,
         };
         assert_eq!(
@@ -236,7 +273,7 @@ mod tests {
         #[test]
         fn whatever_is_quoted_the_line_is_a_structured_list(text in any::<String>()) {
             let debug = Debug { rule: Some(&text), detail: Some(&text), ..Debug::default() };
-            let line = render_with(Outcome::Hit { ttl: 1 }, &debug);
+            let line = render_with(Outcome::Hit { ttl: 1, stale: None }, &debug);
             let list = sfv::Parser::new(line.as_bytes()).parse::<sfv::List>();
             prop_assert_eq!(list.unwrap().len(), 1);
         }

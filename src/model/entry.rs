@@ -15,10 +15,39 @@ pub struct Entry {
     pub status: StatusCode,
     /// The fields that go to clients; those that belong to one connection, and those addressed to this cache, are gone.
     pub headers: HeaderMap,
-    /// The whole content.
+    /// The fields addressed to this cache alone, which clients do not get; a 304 that leaves them out leaves them in force.
+    pub targeted: HeaderMap,
+    /// The content: all of it, or the part that `part` says.
     pub body: Bytes,
+    /// Which part of the whole `body` is; `None`: all of it.
+    pub part: Option<Part>,
     /// What the cache knows of it.
     pub meta: EntryMeta,
+}
+
+/// Where a stored part of a response lies in the whole (RFC 9111 §3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Where its first byte is.
+    pub first: u64,
+    /// How long the whole is, where that is known.
+    pub complete: Option<u64>,
+    /// Its last byte is the last of the whole, so ranges counted from the end can be found in it.
+    pub is_tail: bool,
+}
+
+/// How a response may be used that is no longer fresh.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StaleUse {
+    /// Not at all without asking the app (`must-revalidate`, `proxy-revalidate`, `s-maxage`, `no-cache`; RFC 9111
+    /// §4.2.4); then the times below are zero.
+    pub forbidden: bool,
+    /// How long after it expires it may be served while it is fetched again (RFC 5861 §3).
+    pub while_revalidate: Duration,
+    /// How long after it expires it may be served when the app fails (RFC 5861 §4).
+    pub if_error: Duration,
+    /// How long after it expires it may be served when the app cannot be reached (RFC 9111 §4.2.4).
+    pub if_disconnected: Duration,
 }
 
 /// What the cache knows of a stored response besides its head and content.
@@ -28,8 +57,10 @@ pub struct EntryMeta {
     pub received: Timestamp,
     /// When it was of age zero (RFC 9111 §4.2.3): `received` less the age it arrived with.
     pub born: Timestamp,
-    /// How long after `born` it is fresh.
+    /// How long after `born` it is fresh; zero: it is asked for each time, and stored for its validator.
     pub lifetime: Duration,
+    /// How it may be used after that.
+    pub stale: StaleUse,
     /// The response says itself that it may be shared (`public`, `s-maxage`, a targeted field), or its rule does:
     /// requests with a cookie may be answered from it (L12).
     pub shareable: bool,

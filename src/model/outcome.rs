@@ -1,17 +1,23 @@
 //! What became of a request: one word each for the header, the log line and the metric label.
 
+use http::StatusCode;
+
 /// What became of a request (design.md §3, RFC 9211).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Answered from the store; `ttl` is the rest of its life in seconds.
     Hit {
-        /// Seconds until the entry expires.
+        /// Seconds until the entry expires; negative after that.
         ttl: i64,
+        /// Why it may be served though it is stale; `None`: it is fresh.
+        stale: Option<Stale>,
     },
     /// Answered by the app.
     Forwarded {
         /// Why the store could not answer.
         why: Forward,
+        /// The app's status, where it is not the one that is sent (RFC 9211 §2.3).
+        status: Option<StatusCode>,
         /// What became of the app's response.
         end: End,
     },
@@ -24,6 +30,19 @@ pub enum Outcome {
     OnlyIfCached,
 }
 
+/// Why a stale response was served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stale {
+    /// It is fetched again meanwhile (RFC 5861 §3).
+    WhileRevalidate,
+    /// The app failed (RFC 5861 §4).
+    IfError,
+    /// The app could not be reached (RFC 9111 §4.2.4).
+    Disconnected,
+    /// The client accepts it (RFC 9111 §5.2.1.2).
+    MaxStale,
+}
+
 /// Why a request was forwarded to the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forward {
@@ -31,6 +50,8 @@ pub enum Forward {
     UriMiss,
     /// Something is stored under its key, for other values of the fields in `Vary`.
     VaryMiss,
+    /// What is stored is a part, and not the one that is asked for.
+    Partial,
     /// What is stored has expired.
     Expired,
     /// A tag of what is stored has a new version.
@@ -65,6 +86,8 @@ pub enum Bypass {
 pub enum End {
     /// It is meant for the store.
     Stored,
+    /// It says that what is stored is still right (304), and makes it fresh again.
+    Revalidated,
     /// It is not stored, for this reason.
     NotStored(NoStore),
     /// It was never meant for the store.
@@ -118,11 +141,12 @@ impl Outcome {
     /// The word for the log line and the metric label.
     pub fn word(self) -> &'static str {
         match self {
-            Outcome::Hit { .. } => "hit",
+            Outcome::Hit { stale: None, .. } => "hit",
+            Outcome::Hit { .. } => "stale",
             Outcome::Collapsed { .. } => "collapsed",
             Outcome::OnlyIfCached => "only-if-cached",
             Outcome::Forwarded { why, .. } => match why {
-                Forward::UriMiss | Forward::VaryMiss => "miss",
+                Forward::UriMiss | Forward::VaryMiss | Forward::Partial => "miss",
                 Forward::Expired => "expired",
                 Forward::Invalidated => "invalidated",
                 Forward::Request => "request",
@@ -135,8 +159,13 @@ impl Outcome {
     /// The reason behind the word, where there is one: the `detail` of `Cache-Status`.
     pub fn detail(self) -> Option<&'static str> {
         match self {
-            Outcome::Hit { .. } | Outcome::Collapsed { .. } => None,
+            Outcome::Hit { stale, .. } => stale.map(Stale::word),
+            Outcome::Collapsed { .. } => None,
             Outcome::OnlyIfCached => Some("only-if-cached"),
+            Outcome::Forwarded {
+                end: End::Revalidated,
+                ..
+            } => Some("revalidated"),
             Outcome::Forwarded {
                 end: End::NotStored(reason),
                 ..
@@ -145,8 +174,24 @@ impl Outcome {
                 Forward::Expired => Some("expired"),
                 Forward::Invalidated => Some("invalidated"),
                 Forward::Bypass(reason) => Some(reason.word()),
-                Forward::UriMiss | Forward::VaryMiss | Forward::Request | Forward::Method => None,
+                Forward::UriMiss
+                | Forward::VaryMiss
+                | Forward::Partial
+                | Forward::Request
+                | Forward::Method => None,
             },
+        }
+    }
+}
+
+impl Stale {
+    /// The `detail` of `Cache-Status`, and the metric label.
+    pub fn word(self) -> &'static str {
+        match self {
+            Stale::WhileRevalidate => "stale-while-revalidate",
+            Stale::IfError => "stale-if-error",
+            Stale::Disconnected => "disconnected",
+            Stale::MaxStale => "max-stale",
         }
     }
 }
@@ -205,6 +250,8 @@ pub enum Failure {
     RequestCut,
     /// The exchange was given up here: 502.
     Abandoned,
+    /// No answer came, and what is stored must not be served without one (RFC 9111 §5.2.2.2): 504.
+    Unvalidated,
 }
 
 impl Failure {
@@ -216,6 +263,9 @@ impl Failure {
             Failure::TimedOut => "The app did not answer in time.",
             Failure::RequestCut => "The request's body ended early.",
             Failure::Abandoned => "The exchange with the app was given up.",
+            Failure::Unvalidated => {
+                "The app could not be reached, and what is stored must not be served without asking it."
+            }
         }
     }
 }

@@ -26,6 +26,7 @@ pub use crate::policy::signals::Signals;
 pub use crate::policy::signals::signals;
 
 use crate::model::entry::EntryMeta;
+use crate::model::entry::StaleUse;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::model::time::Timestamp;
@@ -124,6 +125,7 @@ fn meta(
         received: times.received,
         born: times.received - age,
         lifetime,
+        stale: StaleUse::default(),
         shareable: control.shares() || terms.keys_on_cookie,
         vary,
     })

@@ -183,6 +183,7 @@ mod tests {
             received: Timestamp::from_secs(1_000),
             born: Timestamp::from_secs(990),
             lifetime: Duration::from_secs(60),
+            stale: crate::model::entry::StaleUse::default(),
             shareable: false,
             vary: [].into(),
         };

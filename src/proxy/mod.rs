@@ -163,7 +163,10 @@ impl Proxy {
             let follower = match self.0.cache.lookup(&query, head, since) {
                 Lookup::Hit(stored, now) => {
                     let ttl = stored.entry.meta.ttl(now);
-                    return (respond::hit(head, &stored, now), Outcome::Hit { ttl });
+                    return (
+                        respond::hit(head, &stored, now),
+                        Outcome::Hit { ttl, stale: None },
+                    );
                 }
                 Lookup::Miss(fill, follower) => {
                     self.0
@@ -232,6 +235,7 @@ impl Proxy {
                 response,
                 Outcome::Forwarded {
                     why,
+                    status: None,
                     end: end(reason),
                 },
             ),
@@ -239,6 +243,7 @@ impl Proxy {
                 respond::failure(failure),
                 Outcome::Forwarded {
                     why,
+                    status: None,
                     end: end(NoStore::UpstreamFailed),
                 },
             ),

@@ -83,7 +83,7 @@ fn not_modified(headers: &HeaderMap) -> Response<Body> {
 pub(super) fn failure(failure: Failure) -> Response<Body> {
     let status = match failure {
         Failure::Unreachable | Failure::Malformed | Failure::Abandoned => StatusCode::BAD_GATEWAY,
-        Failure::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        Failure::TimedOut | Failure::Unvalidated => StatusCode::GATEWAY_TIMEOUT,
         Failure::RequestCut => StatusCode::BAD_REQUEST,
     };
     problem(status, failure.sentence())

@@ -128,6 +128,7 @@ fn because(why: Forward) -> &'static str {
         Forward::Bypass(Bypass::Cookie | Bypass::Range)
         | Forward::UriMiss
         | Forward::VaryMiss
+        | Forward::Partial
         | Forward::Expired
         | Forward::Invalidated
         | Forward::Request => "what is stored cannot answer it",
