@@ -1,10 +1,15 @@
 //! Bodies in motion: chunks, then trailers, then an end that is whole or cut. Knows no engine.
 
+use std::future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Buf;
 use bytes::Bytes;
 use futures_util::Stream;
+use futures_util::StreamExt;
+use futures_util::stream::once;
+use futures_util::stream::unfold;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use thiserror::Error;
@@ -73,6 +78,35 @@ impl Body {
         })
     }
 
+    /// `first`, then `rest` to its end.
+    pub fn joined(first: Bytes, rest: Body) -> Body {
+        let exact = rest.exact_len().map(|len| len + first.len() as u64);
+        let rest = unfold(rest, async |mut rest| Some((rest.next().await?, rest)));
+        Body::chunks(
+            once(future::ready(Ok(Chunk::Data(first)))).chain(rest),
+            exact,
+        )
+    }
+
+    /// `len` bytes of it, from `first` on. It reads no further than that; a body that ends before is cut.
+    pub fn slice(self, first: u64, len: u64) -> Body {
+        if let Inner::Full(bytes) = &self.0
+            && let (Ok(from), Ok(len)) = (usize::try_from(first), usize::try_from(len))
+            && from.checked_add(len).is_some_and(|end| end <= bytes.len())
+        {
+            return bytes.slice(from..from + len).into();
+        }
+        let sliced = Slice {
+            body: self,
+            skip: first,
+            rest: len,
+        };
+        let chunks = unfold(sliced, async |mut sliced| {
+            Some((sliced.next().await?, sliced))
+        });
+        Body::chunks(chunks, Some(len))
+    }
+
     /// The next piece; `None` at the whole end, `Some(Err)` where the body was cut.
     pub async fn next(&mut self) -> Option<Result<Chunk, Cut>> {
         let frame =
@@ -94,6 +128,41 @@ impl Body {
     /// Whether there is certainly no content.
     pub fn is_empty(&self) -> bool {
         http_body::Body::is_end_stream(self)
+    }
+}
+
+/// A run of bytes in the middle of a body.
+struct Slice {
+    body: Body,
+    /// Bytes before it.
+    skip: u64,
+    /// Bytes still to come.
+    rest: u64,
+}
+
+impl Slice {
+    async fn next(&mut self) -> Option<Result<Chunk, Cut>> {
+        while self.rest > 0 {
+            let mut data = match self.body.next().await {
+                Some(Ok(Chunk::Data(data))) => data,
+                Some(Err(cut)) => return Some(Err(cut)),
+                Some(Ok(Chunk::Trailers(_))) | None => {
+                    self.rest = 0;
+                    return Some(Err(Cut(
+                        "it ended before the range that was asked for".into()
+                    )));
+                }
+            };
+            let skipped = self.skip.min(data.len() as u64);
+            self.skip -= skipped;
+            data.advance(usize::try_from(skipped).unwrap_or(usize::MAX));
+            data.truncate(usize::try_from(self.rest).unwrap_or(usize::MAX));
+            if !data.is_empty() {
+                self.rest -= data.len() as u64;
+                return Some(Ok(Chunk::Data(data)));
+            }
+        }
+        None
     }
 }
 
@@ -174,5 +243,72 @@ impl std::fmt::Debug for Body {
             Inner::Full(_) => "Body(full)",
             Inner::Stream(_) | Inner::Chunks { .. } => "Body(stream)",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use http::HeaderValue;
+
+    fn streamed(pieces: &[&'static str]) -> Body {
+        let len = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let pieces: Vec<_> = pieces
+            .iter()
+            .map(|piece| Ok(Chunk::Data(Bytes::from_static(piece.as_bytes()))))
+            .collect();
+        Body::chunks(stream::iter(pieces), Some(len))
+    }
+
+    /// Its text, and whether it ended whole.
+    async fn read(mut body: Body) -> (String, bool) {
+        let mut text = String::new();
+        loop {
+            match body.next().await {
+                Some(Ok(Chunk::Data(data))) => text.push_str(std::str::from_utf8(&data).unwrap()),
+                Some(Ok(Chunk::Trailers(_))) => text.push('|'),
+                Some(Err(_)) => return (text, false),
+                None => return (text, true),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slice_is_a_run_of_bytes_however_they_arrive() {
+        for (name, pieces, first, len, expected) in [
+            ("in one piece", &["0123456789"][..], 2, 3, ("234", true)),
+            (
+                "over pieces",
+                &["01", "23", "45", "67"],
+                1,
+                4,
+                ("1234", true),
+            ),
+            ("to the end", &["01", "23"], 2, 2, ("23", true)),
+            ("all", &["01", "23"], 0, 4, ("0123", true)),
+            ("beyond the end", &["01", "23"], 3, 4, ("3", false)),
+            ("nothing", &["01"], 1, 0, ("", true)),
+        ] {
+            let slice = streamed(pieces).slice(first, len);
+            assert_eq!(slice.exact_len(), Some(len), "{name}");
+            assert_eq!(read(slice).await, (expected.0.into(), expected.1), "{name}");
+            let whole = Body::from(pieces.concat()).slice(first, len);
+            assert_eq!(read(whole).await, (expected.0.into(), expected.1), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn joined_bodies_follow_each_other_with_their_trailers() {
+        let joined = Body::joined("ab".into(), streamed(&["cd", "ef"]));
+        assert_eq!(joined.exact_len(), Some(6));
+        assert_eq!(read(joined).await, ("abcdef".into(), true));
+
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x", HeaderValue::from_static("1"));
+        let rest = stream::iter([Ok(Chunk::Trailers(trailers)), Err(Cut("broken".into()))]);
+        let joined = Body::joined("ab".into(), Body::chunks(rest, None));
+        assert_eq!(joined.exact_len(), None);
+        assert_eq!(read(joined).await, ("ab|".into(), false));
     }
 }

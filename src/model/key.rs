@@ -136,6 +136,11 @@ impl BaseKey {
 }
 
 impl Variant {
+    /// Under which a part of it is fetched: requests for other parts are other fetches.
+    pub fn part(self, fields: &KeyFields) -> Variant {
+        BaseKey(self.0).variant(fields)
+    }
+
     /// The identity under these tags and versions, in the order given.
     pub fn composed<'a>(self, tags: impl Iterator<Item = (&'a str, Stamp)>) -> ComposedKey {
         let mut fields = KeyFields::new();

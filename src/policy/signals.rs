@@ -33,6 +33,8 @@ pub struct Declared {
 pub struct Signals {
     /// What the response depends on: the rule's tags, the app's, the implicit ones; or why it cannot be stored.
     pub tags: Result<Vec<Tagged>, NoStore>,
+    /// The app named tags; a 304 that names none leaves those of the stored response in force.
+    pub named: bool,
     /// What has changed. No limit applies.
     pub increments: Vec<Increment>,
     /// The app's tags with versions of its own; they count whatever becomes of the response.
@@ -54,6 +56,7 @@ pub fn signals(
     let safe = head.method().is_safe();
     let said = dialects.take(&head.origin(), safe, &mut response.headers);
 
+    let named = !said.tags.is_empty();
     let observed = said.tags.iter().filter(|tagged| tagged.version.is_some());
     let observed = tags_once(observed.cloned());
     let known = match declared.tags {
@@ -75,6 +78,7 @@ pub fn signals(
         .map(Increment::from);
     Signals {
         tags,
+        named,
         increments: increments_once(
             said.increments
                 .into_iter()

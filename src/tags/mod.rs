@@ -74,7 +74,28 @@ impl Tags {
     /// Gives each of these tags a version it never had (L2), as one atomic change; `by` says who asked.
     pub fn increment<'a>(&self, tags: impl IntoIterator<Item = &'a Tag>, by: &Arc<str>) -> Stamp {
         let cells: Vec<_> = tags.into_iter().map(|tag| self.cell(tag)).collect();
+        self.apply(&mut self.write(), &cells, by)
+    }
+
+    /// The same for a response that is to be stored itself, though it changes some of its own tags.
+    pub fn increment_own<'a>(
+        &self,
+        tags: impl IntoIterator<Item = &'a Tag>,
+        by: &Arc<str>,
+        before: &Snapshot,
+    ) -> Own {
+        let cells: Vec<_> = tags.into_iter().map(|tag| self.cell(tag)).collect();
         let mut writer = self.write();
+        // Under the lock: nobody's change may come between this look and our own.
+        let first = cells.iter().all(|cell| cell.current() <= before.stamp());
+        let stamp = self.apply(&mut writer, &cells, by);
+        Own {
+            stamp: first.then_some(stamp),
+            cells,
+        }
+    }
+
+    fn apply(&self, writer: &mut Writer, cells: &[Arc<Cell>], by: &Arc<str>) -> Stamp {
         let at = self.clock.now();
         let stamp = writer.sequence.next(at);
         for cell in cells {
@@ -135,8 +156,26 @@ impl Tags {
     /// [`NoStore::Raced`] if a tag changed after `before`; [`NoStore::OldVersion`] if the app rendered the response
     /// from a version of a tag that is not the newest it has told of.
     pub fn seal(&self, tagged: &[Tagged], before: &Snapshot) -> Result<Seals, NoStore> {
+        self.seal_own(tagged, before, None)
+    }
+
+    /// The same for a response that changed some of its own tags.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Tags::seal`]; changes that are the response's own do not count.
+    pub fn seal_own(
+        &self,
+        tagged: &[Tagged],
+        before: &Snapshot,
+        own: Option<&Own>,
+    ) -> Result<Seals, NoStore> {
         let seal = |Tagged { tag, version }: &Tagged| {
             let cell = self.cell(tag);
+            let before = match own.filter(|own| own.changed(&cell)) {
+                Some(own) => own.stamp.ok_or(NoStore::Raced)?,
+                None => before.stamp(),
+            };
             // First what the entry will be compared with: a change after this line breaks the seal.
             let stamp = cell.current();
             match *version {
@@ -144,8 +183,8 @@ impl Tags {
                 Some(version) if cell.app_version().is_some_and(|newest| newest > version) => {
                     Err(NoStore::OldVersion)
                 }
-                Some(_) if cell.incremented() > before.stamp() => Err(NoStore::Raced),
-                None if stamp > before.stamp() => Err(NoStore::Raced),
+                Some(_) if cell.incremented() > before => Err(NoStore::Raced),
+                None if stamp > before => Err(NoStore::Raced),
                 Some(_) | None => Ok(Seal { cell, stamp }),
             }
         };
@@ -188,11 +227,25 @@ impl Tags {
     }
 }
 
-/// The tags of an entry with the versions it was stored under.
+/// What a response changed that is to be stored itself: as to these tags it is as new as its own change.
 #[derive(Debug)]
+pub struct Own {
+    /// `None`: one of them had been changed by others since the app was asked.
+    stamp: Option<Stamp>,
+    cells: Vec<Arc<Cell>>,
+}
+
+impl Own {
+    fn changed(&self, cell: &Arc<Cell>) -> bool {
+        self.cells.iter().any(|own| Arc::ptr_eq(own, cell))
+    }
+}
+
+/// The tags of an entry with the versions it was stored under.
+#[derive(Clone, Debug)]
 pub struct Seals(Box<[Seal]>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Seal {
     cell: Arc<Cell>,
     stamp: Stamp,
@@ -251,6 +304,41 @@ mod tests {
 
     fn me() -> Arc<str> {
         "POST /x".into()
+    }
+
+    #[test]
+    fn l01_a_response_that_changes_its_own_tag_may_carry_it_unless_another_came_first() {
+        let tags = Tags::new(Clock::manual(Timestamp::from_secs(1_000_000)));
+        let by: Arc<str> = "POST /a".into();
+        let (own_tag, other) = (Tag::parse("Own").unwrap(), Tag::parse("Other").unwrap());
+        let carried = [Tagged::from(own_tag.clone()), Tagged::from(other.clone())];
+
+        let before = tags.snapshot();
+        let own = tags.increment_own([&own_tag], &by, &before);
+        assert_eq!(
+            tags.seal(&carried, &before).unwrap_err(),
+            NoStore::Raced,
+            "as to anybody else's response"
+        );
+        let seals = tags.seal_own(&carried, &before, Some(&own)).unwrap();
+        assert!(seals.intact());
+
+        tags.increment([&own_tag], &by);
+        assert!(!seals.intact(), "a later change counts");
+        let late = tags.seal_own(&carried, &before, Some(&own));
+        assert_eq!(late.unwrap_err(), NoStore::Raced);
+
+        let before = tags.snapshot();
+        tags.increment([&own_tag], &by);
+        let own = tags.increment_own([&own_tag], &by, &before);
+        let second = tags.seal_own(&carried, &before, Some(&own));
+        assert_eq!(second.unwrap_err(), NoStore::Raced, "another came first");
+
+        let before = tags.snapshot();
+        let own = tags.increment_own([&own_tag], &by, &before);
+        tags.increment([&other], &by);
+        let elsewhere = tags.seal_own(&carried, &before, Some(&own));
+        assert_eq!(elsewhere.unwrap_err(), NoStore::Raced, "another tag");
     }
 
     #[test]
