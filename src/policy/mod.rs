@@ -7,6 +7,7 @@ mod directives;
 mod fields;
 mod freshness;
 mod privacy;
+pub mod ranges;
 pub mod request;
 mod rule;
 mod signals;
