@@ -5,6 +5,7 @@
 
 mod directives;
 mod fields;
+pub mod freshening;
 mod freshness;
 mod privacy;
 pub mod ranges;

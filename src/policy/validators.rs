@@ -91,6 +91,12 @@ pub(super) fn strong_date(headers: &HeaderMap) -> Option<&HeaderValue> {
     (http_date(modified)? < date).then_some(modified) // dates have whole seconds
 }
 
+/// Whether `If-None-Match` with this value would ask for one response: not for several, not for any.
+pub(super) fn is_one_tag(value: &[u8]) -> bool {
+    let tag = opaque(value);
+    is_quoted(tag) || !(tag.is_empty() || tag == b"*" || value.contains(&b','))
+}
+
 /// RFC 9110 §8.8.3: `opaque-tag`.
 fn is_quoted(tag: &[u8]) -> bool {
     let inner = tag.strip_prefix(b"\"").and_then(|t| t.strip_suffix(b"\""));
