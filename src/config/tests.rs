@@ -189,7 +189,10 @@ defaults: { ttl: 60s }
         (config.drain, config.log.format),
         (Duration::ZERO, LogFormat::Json)
     );
-    assert_eq!(config.rules.rules()[0].ttl, Some(Duration::from_secs(60)));
+    assert_eq!(
+        config.rules.rules()[0].terms.ttl,
+        Some(Duration::from_secs(60))
+    );
 }
 
 #[test]

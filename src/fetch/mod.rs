@@ -27,7 +27,6 @@ use crate::model::tag::Tagged;
 use crate::policy;
 use crate::policy::Declared;
 use crate::policy::Signals;
-use crate::policy::Terms;
 use crate::policy::Times;
 use crate::policy::Verdict;
 use crate::rules::Matched;
@@ -205,7 +204,7 @@ impl Fetch {
             inner.cache.observe(&signals.observed, &by);
         }
         let verdict = policy::judge(
-            &Terms::from(&*matched.rule),
+            &matched.rule.terms,
             head,
             &parts,
             &signals,

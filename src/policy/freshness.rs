@@ -7,9 +7,9 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::model::time::Timestamp;
-use crate::policy::Terms;
 use crate::policy::Times;
 use crate::policy::directives::Control;
+use crate::rules::Terms;
 
 /// How long the response is fresh, counted from when it was of age zero; `None` if nothing says so.
 ///

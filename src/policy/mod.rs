@@ -14,8 +14,6 @@ mod uris;
 pub mod validators;
 pub mod vary;
 
-use std::time::Duration;
-
 use http::response::Parts;
 use http::{HeaderName, Method, StatusCode};
 
@@ -32,31 +30,7 @@ use crate::model::request::Head;
 use crate::model::time::Timestamp;
 use crate::policy::directives::Control;
 use crate::policy::request::Wishes;
-
-/// What the rule of a request says of storing its response.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// How long a response is fresh that does not say so itself; zero: not at all.
-    pub ttl: Option<Duration>,
-    /// The cap on whatever is said.
-    pub max_ttl: Duration,
-    /// The key holds the cookie, so responses to requests with one are not mixed up (L12).
-    pub keys_on_cookie: bool,
-    /// The key holds the credentials (L12).
-    pub keys_on_authorization: bool,
-}
-
-impl Default for Terms {
-    /// What holds where no rule matched (rules.md §2).
-    fn default() -> Terms {
-        Terms {
-            ttl: None,
-            max_ttl: Duration::from_secs(7 * 86_400),
-            keys_on_cookie: false,
-            keys_on_authorization: false,
-        }
-    }
-}
+use crate::rules::Terms;
 
 /// When an exchange began and when its head was there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
-use crate::policy::Terms;
 use crate::policy::directives::Control;
+use crate::rules::Terms;
 
 /// Says why the response is one client's own, if it is.
 pub(super) fn check(

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderValue, Request, Response};
 use proptest::prelude::*;
 

@@ -99,8 +99,8 @@ fn fields(f: &mut fmt::Formatter<'_>, key: &KeyFields) -> fmt::Result {
 }
 
 fn freshness(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
-    let cap = units::Written(rule.max_ttl);
-    match rule.ttl {
+    let cap = units::Written(rule.terms.max_ttl);
+    match rule.terms.ttl {
         Some(ttl) if ttl.is_zero() => {
             writeln!(
                 f,

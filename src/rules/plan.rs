@@ -89,7 +89,7 @@ fn passes(rule: &Rule, head: &Head) -> Option<Forward> {
         Bypass::Upgrade
     } else if has_body(headers) {
         Bypass::RequestBody
-    } else if headers.contains_key(header::AUTHORIZATION) && !rule.keys_on_authorization {
+    } else if headers.contains_key(header::AUTHORIZATION) && !rule.terms.keys_on_authorization {
         Bypass::Authorization
     } else {
         return None;

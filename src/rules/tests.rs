@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use crate::model::outcome::{Bypass, Forward};
 use http::Method;
@@ -364,7 +366,7 @@ fn defaults_hold_where_a_rule_says_nothing() {
         panic!("two rules");
     };
     assert_eq!(
-        (bare.cache, bare.ttl, bare.max_ttl),
+        (bare.cache, bare.terms.ttl, bare.terms.max_ttl),
         (
             false,
             Some(Duration::from_secs(60)),
@@ -372,9 +374,9 @@ fn defaults_hold_where_a_rule_says_nothing() {
         )
     );
     assert_eq!(bare.pattern.methods, [Method::GET, Method::POST]);
-    assert!(bare.keys_on_cookie && !own.keys_on_cookie && own.cache && own.fields.host);
+    assert!(bare.terms.keys_on_cookie && !own.terms.keys_on_cookie && own.cache && own.fields.host);
     assert_eq!((bare.tags.len(), own.tags.len()), (1, 0));
-    assert_eq!(own.ttl, Some(Duration::from_secs(1)));
+    assert_eq!(own.terms.ttl, Some(Duration::from_secs(1)));
     assert_eq!(
         (own.fields.query.mode, own.fields.query.sort),
         (source::QueryMode::None, false)

@@ -11,6 +11,7 @@ use crate::model::mistake::{Mistake, Place};
 use crate::rules::pattern::{PathPattern, Pattern};
 use crate::rules::source;
 use crate::rules::template::{Known, Template};
+use crate::rules::terms::Terms;
 use crate::rules::{Rule, RuleSet};
 use crate::yaml::{self, Spanned, shown};
 
@@ -188,11 +189,13 @@ impl Compiler {
         Rule {
             id: None,
             cache: written.cache.unwrap_or(base.cache),
-            ttl: written.ttl.as_ref().map(|ttl| ttl.0.0).or(base.ttl),
-            max_ttl: written.max_ttl.map_or(base.max_ttl, |span| span.0),
-            keys_on_cookie: fields.key_on_cookie() || keyed_by_group(header::COOKIE),
-            keys_on_authorization: fields.key_on_authorization()
-                || keyed_by_group(header::AUTHORIZATION),
+            terms: Terms {
+                ttl: written.ttl.as_ref().map(|ttl| ttl.0.0).or(base.terms.ttl),
+                max_ttl: written.max_ttl.map_or(base.terms.max_ttl, |span| span.0),
+                keys_on_cookie: fields.key_on_cookie() || keyed_by_group(header::COOKIE),
+                keys_on_authorization: fields.key_on_authorization()
+                    || keyed_by_group(header::AUTHORIZATION),
+            },
             pattern: Pattern {
                 methods: match &written.matches.methods {
                     Some(methods) => self.methods(methods),

@@ -1,0 +1,31 @@
+//! What a rule says of storing responses: the terms on which `policy` judges them. Says nothing of how they are judged.
+
+use std::time::Duration;
+
+/// The cap on whatever is said about freshness, unless a rule has another (L10).
+const MAX_TTL: Duration = Duration::from_secs(7 * 86_400);
+
+/// What the rule of a request says of storing its response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// How long a response is fresh that does not say so itself; zero: it is not stored.
+    pub ttl: Option<Duration>,
+    /// The cap on whatever is said about freshness.
+    pub max_ttl: Duration,
+    /// The key holds a cookie, so that what it stores is not shared across its values (L12).
+    pub keys_on_cookie: bool,
+    /// The key holds `Authorization` (L12).
+    pub keys_on_authorization: bool,
+}
+
+impl Default for Terms {
+    /// What holds where no rule matched (rules.md §2).
+    fn default() -> Terms {
+        Terms {
+            ttl: None,
+            max_ttl: MAX_TTL,
+            keys_on_cookie: false,
+            keys_on_authorization: false,
+        }
+    }
+}
