@@ -122,7 +122,7 @@ impl Fetch {
                 {
                     fill.hand_over(response, NoStore::TooLarge);
                 }
-                Verdict::Store(meta) => fill.store(response, tags, meta).await,
+                Verdict::Store(store) => fill.store(response, tags, store.meta).await,
                 Verdict::Pass(reason) if shared_error(reason, &head, &response) => {
                     fill.share_unstored(response, reason).await;
                 }

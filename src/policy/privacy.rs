@@ -6,6 +6,7 @@ use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::policy::directives::Control;
+use crate::policy::directives::Scope;
 use crate::rules::Terms;
 
 /// Says why the response is one client's own, if it is.
@@ -16,7 +17,7 @@ pub(super) fn check(
     control: &Control,
 ) -> Result<(), NoStore> {
     let request = head.headers();
-    if control.directives.private {
+    if control.directives.private == Scope::Everywhere {
         Err(NoStore::Private)
     } else if response.contains_key(SET_COOKIE) {
         Err(NoStore::SetCookie)

@@ -6,8 +6,9 @@ use http::HeaderMap;
 use http::header::{CACHE_CONTROL, PRAGMA};
 
 use crate::model::entry::EntryMeta;
+use crate::model::outcome::Stale;
 use crate::model::time::Timestamp;
-use crate::policy::directives;
+use crate::policy::members;
 
 /// The directives of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Wishes {
     pub max_stale: Option<Duration>,
     /// `min-fresh`.
     pub min_fresh: Option<Duration>,
+    /// `stale-if-error` (RFC 5861 §4).
+    pub stale_if_error: Option<Duration>,
     /// `only-if-cached`.
     pub only_if_cached: bool,
 }
@@ -29,8 +32,10 @@ pub struct Wishes {
 /// Whether a stored response may answer as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// It may.
+    /// It may, for it is fresh.
     Fresh,
+    /// It may, though its life is over, for this reason.
+    Stale(Stale),
     /// Its life is over.
     Expired,
     /// It is fresh, and the client asked for a fresher one.
@@ -42,11 +47,11 @@ impl Wishes {
     pub fn of(headers: &HeaderMap) -> Wishes {
         let mut wishes = Wishes::default();
         if !headers.contains_key(CACHE_CONTROL) {
-            let mut pragma = directives::members(headers, &PRAGMA);
+            let mut pragma = members::members(headers, &PRAGMA);
             wishes.no_cache = pragma.any(|member| member.is("no-cache"));
             return wishes;
         }
-        for member in directives::members(headers, &CACHE_CONTROL) {
+        for member in members::members(headers, &CACHE_CONTROL) {
             let seconds = member.seconds();
             if member.is("no-cache") {
                 wishes.no_cache = true;
@@ -58,6 +63,8 @@ impl Wishes {
                 wishes.max_age = Some(seconds.unwrap_or_default());
             } else if member.is("min-fresh") {
                 wishes.min_fresh = seconds;
+            } else if member.is("stale-if-error") {
+                wishes.stale_if_error = seconds;
             } else if member.is("max-stale") {
                 let any = (!member.has_argument()).then_some(Duration::MAX);
                 wishes.max_stale = any.or(seconds);
@@ -68,19 +75,71 @@ impl Wishes {
 }
 
 /// Whether the response may answer a client with these wishes at `now` (RFC 9111 §4.2, §5.2.1).
+///
+/// It is stale from the moment its age is its lifetime (§4.2), and a window of `n` seconds includes the `n`th.
 pub fn usable(meta: &EntryMeta, wishes: &Wishes, now: Timestamp) -> Use {
     let age = meta.age(now);
     if age >= meta.lifetime {
-        return Use::Expired;
+        return stale(meta, wishes, age);
     }
-    let too_old = wishes.max_age.is_some_and(|max| age > max);
     let too_short = wishes
         .min_fresh
         .is_some_and(|min| meta.lifetime.saturating_sub(age) < min);
-    if wishes.no_cache || too_old || too_short {
+    if wishes.no_cache || wishes.exclude(age) || too_short {
         Use::Unwanted
     } else {
         Use::Fresh
+    }
+}
+
+fn stale(meta: &EntryMeta, wishes: &Wishes, age: Duration) -> Use {
+    let over = age.saturating_sub(meta.lifetime);
+    let accepts = wishes.max_stale.is_some_and(|max| within(max, over));
+    let fresh_only = wishes.no_cache || wishes.min_fresh.is_some();
+    if within(meta.stale.while_revalidate, over) && !wishes.refuse_stale() {
+        Use::Stale(Stale::WhileRevalidate) // before `max-stale`: it is fetched again, for the next one
+    } else if accepts && !meta.stale.forbidden && !fresh_only && !wishes.exclude(age) {
+        Use::Stale(Stale::MaxStale)
+    } else {
+        Use::Expired
+    }
+}
+
+/// Why the response may answer a client with these wishes, though it cannot be had fresh: the app failed, or could not
+/// be reached at all (`disconnected`). `None`: it may not.
+pub fn on_failure(
+    meta: &EntryMeta,
+    wishes: &Wishes,
+    disconnected: bool,
+    now: Timestamp,
+) -> Option<Stale> {
+    let over = meta.age(now).saturating_sub(meta.lifetime);
+    let asked = wishes.stale_if_error.filter(|_| !meta.stale.forbidden);
+    if wishes.refuse_stale() {
+        None
+    } else if within(meta.stale.if_error, over) || asked.is_some_and(|asked| within(asked, over)) {
+        Some(Stale::IfError)
+    } else if disconnected && within(meta.stale.if_disconnected, over) {
+        Some(Stale::Disconnected)
+    } else {
+        None
+    }
+}
+
+/// Whether what is `over` its lifetime by so much lies in a window; one of zero holds nothing.
+fn within(window: Duration, over: Duration) -> bool {
+    !window.is_zero() && over <= window
+}
+
+impl Wishes {
+    /// Whether the client does not want what is so old (RFC 9111 §5.2.1.1).
+    fn exclude(&self, age: Duration) -> bool {
+        self.max_age.is_some_and(|max| age > max)
+    }
+
+    /// Whether the client asks for what only a fresh response can give (RFC 9111 §5.2.1.1, §5.2.1.3, §5.2.1.4).
+    fn refuse_stale(&self) -> bool {
+        self.no_cache || self.max_age.is_some() || self.min_fresh.is_some()
     }
 }
 

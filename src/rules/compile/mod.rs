@@ -192,6 +192,8 @@ impl Compiler {
             terms: Terms {
                 ttl: written.ttl.as_ref().map(|ttl| ttl.0.0).or(base.terms.ttl),
                 max_ttl: written.max_ttl.map_or(base.terms.max_ttl, |span| span.0),
+                stale_while_revalidate: base.terms.stale_while_revalidate,
+                stale_if_error: base.terms.stale_if_error,
                 keys_on_cookie: fields.key_on_cookie() || keyed_by_group(header::COOKIE),
                 keys_on_authorization: fields.key_on_authorization()
                     || keyed_by_group(header::AUTHORIZATION),
