@@ -49,6 +49,8 @@ pub(super) struct Directives {
     pub(super) stale_while_revalidate: Option<Duration>,
     /// `stale-if-error` (RFC 5861 §4); zero if it is malformed.
     pub(super) stale_if_error: Option<Duration>,
+    /// One of them is not written right.
+    pub(super) malformed: bool,
 }
 
 /// What of a response a directive is about (RFC 9111 §5.2.2.4, §5.2.2.7).
@@ -74,12 +76,22 @@ pub(super) struct Control {
 
 impl Control {
     /// The first of the `targeted` fields that is there, valid and not empty, else `Cache-Control` (RFC 9213 §2.2).
+    ///
+    /// A directive that is not written right (`max-age="60"` in a dictionary) is no parsing error, so its field counts;
+    /// yet RFC 9651 §2 lets a recipient ignore the field. Whichever the app expects: what `Cache-Control` forbids stays
+    /// forbidden, and neither field permits anything.
     pub(super) fn of(headers: &HeaderMap, targeted: &[HeaderName]) -> Control {
         match targeted.iter().find_map(|name| in_field(headers, name)) {
-            Some(directives) => Control {
-                directives,
-                targeted: true,
-            },
+            Some(mut directives) => {
+                if directives.malformed {
+                    directives.restrict_like(in_list(headers, &CACHE_CONTROL));
+                    directives.permit_nothing();
+                }
+                Control {
+                    directives,
+                    targeted: true,
+                }
+            }
             None => Control {
                 directives: in_list(headers, &CACHE_CONTROL),
                 targeted: false,
@@ -113,11 +125,7 @@ fn in_field(headers: &HeaderMap, name: &HeaderName) -> Option<Directives> {
     }
 }
 
-/// A structured dictionary (RFC 9213 §2.1); `None` if it is malformed or empty.
-///
-/// A number of seconds of another type (`max-age="60"`) is no parsing error, so the field counts and the response is
-/// stale (RFC 9111 §4.2.1); yet RFC 9651 §2 lets a recipient ignore the whole field. Whichever holds for the app: what
-/// `Cache-Control` forbids stays forbidden, and neither field permits anything.
+/// A structured dictionary (RFC 9213 §2.1); `None` if it cannot be parsed or is empty.
 fn in_dictionary(headers: &HeaderMap, name: &HeaderName) -> Option<Directives> {
     let lines: Vec<&[u8]> = headers.get_all(name).iter().map(AsRef::as_ref).collect();
     let field = lines.join(&b", "[..]);
@@ -126,7 +134,6 @@ fn in_dictionary(headers: &HeaderMap, name: &HeaderName) -> Option<Directives> {
         return None;
     }
     let mut said = Directives::default();
-    let mut clear = true;
     for (key, member) in &dictionary {
         let value = match member {
             ListEntry::Item(Item { bare_item, .. }) => Some(bare_item),
@@ -134,10 +141,7 @@ fn in_dictionary(headers: &HeaderMap, name: &HeaderName) -> Option<Directives> {
         };
         let key = key.as_str().as_bytes();
         let seconds = value.and_then(seconds);
-        if let Some(slot) = said.seconds(key) {
-            clear &= seconds.is_some();
-            keep_first(slot, seconds);
-        } else {
+        if !said.number(key, seconds) {
             let boolean = value.and_then(BareItem::as_boolean);
             let scope = match value.and_then(BareItem::as_string) {
                 Some(names) => Scope::of(names.as_str().as_bytes()),
@@ -146,10 +150,6 @@ fn in_dictionary(headers: &HeaderMap, name: &HeaderName) -> Option<Directives> {
             };
             said.flag(key, boolean == Some(true), scope);
         }
-    }
-    if !clear {
-        said.restrict_like(in_list(headers, &CACHE_CONTROL));
-        said.permit_nothing();
     }
     Some(said)
 }
@@ -177,10 +177,9 @@ fn in_list(headers: &HeaderMap, name: &HeaderName) -> Directives {
 impl Directives {
     /// Adds a member of a list.
     pub(super) fn add(&mut self, member: &Member) {
+        self.malformed |= member.argument == Argument::Unbalanced;
         let name = member.name.to_ascii_lowercase();
-        if let Some(slot) = self.seconds(&name) {
-            keep_first(slot, member.seconds());
-        } else {
+        if !self.number(&name, member.seconds()) {
             let scope = match member.argument {
                 Argument::Quoted(names) => Scope::of(names),
                 Argument::None
@@ -192,20 +191,26 @@ impl Directives {
         }
     }
 
-    /// The directive of this name, lower case, whose argument is a number of seconds.
-    fn seconds(&mut self, name: &[u8]) -> Option<&mut Option<Duration>> {
-        match name {
-            b"max-age" => Some(&mut self.max_age),
-            b"s-maxage" => Some(&mut self.s_maxage),
-            b"stale-while-revalidate" => Some(&mut self.stale_while_revalidate),
-            b"stale-if-error" => Some(&mut self.stale_if_error),
-            _ => None,
-        }
+    /// Adds a directive whose argument is a number of seconds; `false`: the one of this name, lower case, has none.
+    fn number(&mut self, name: &[u8], seconds: Option<Duration>) -> bool {
+        let slot = match name {
+            b"max-age" => &mut self.max_age,
+            b"s-maxage" => &mut self.s_maxage,
+            b"stale-while-revalidate" => &mut self.stale_while_revalidate,
+            b"stale-if-error" => &mut self.stale_if_error,
+            _ => return false,
+        };
+        keep_first(slot, seconds);
+        self.malformed |= seconds.is_none();
+        true
     }
 
     /// Adds any other directive; `plain`: it has no argument, which all but two of them must not have.
     fn flag(&mut self, name: &[u8], plain: bool, scope: Scope) {
         let on = scope != Scope::Nowhere;
+        let names_fields =
+            matches!(name, b"no-cache" | b"private") && matches!(scope, Scope::Fields(_));
+        let right = plain || !on || names_fields;
         match name {
             b"public" => self.public |= plain,
             b"no-store" => self.no_store |= on,
@@ -217,8 +222,9 @@ impl Directives {
             }
             b"must-revalidate" if plain => self.must_revalidate = true,
             b"must-revalidate" | b"proxy-revalidate" => self.proxy_revalidate |= on,
-            _ => {}
+            _ => return,
         }
+        self.malformed |= !right;
     }
 
     /// Takes over what `other` forbids.
@@ -229,6 +235,7 @@ impl Directives {
         self.must_understand |= other.must_understand;
         self.must_revalidate |= other.must_revalidate;
         self.proxy_revalidate |= other.proxy_revalidate;
+        self.malformed |= other.malformed;
     }
 
     /// Leaves nothing but restrictions, where it cannot be told what is meant.
@@ -292,7 +299,6 @@ pub(super) fn keep_first(slot: &mut Option<Duration>, value: Option<Duration>) {
 mod tests {
     use super::*;
     use http::HeaderValue;
-    use proptest::prelude::*;
 
     fn control(fields: &[(&'static str, &str)]) -> Control {
         let mut headers = HeaderMap::new();
@@ -308,23 +314,37 @@ mod tests {
         Control::of(&headers, &targeted.map(HeaderName::from_static))
     }
 
+    /// What is left where nothing is permitted.
+    const ZEROES: &str = "max-age=0 s-maxage=0 stale-while-revalidate=0 stale-if-error=0";
+
     fn shown(said: &Directives) -> String {
-        let flags = [
-            (said.no_store, "no-store"),
-            (said.no_cache, "no-cache"),
-            (said.private, "private"),
-            (said.public, "public"),
-            (said.must_understand, "must-understand"),
+        let scope = |scope: &Scope, name: &str| match scope {
+            Scope::Nowhere => None,
+            Scope::Everywhere => Some(name.to_owned()),
+            Scope::Fields(names) => {
+                let names: Vec<_> = names.iter().map(HeaderName::as_str).collect();
+                Some(format!("{name}={}", names.join("+")))
+            }
+        };
+        let flag = |on: bool, name: &str| on.then(|| name.to_owned());
+        let seconds = |seconds: Option<Duration>, name: &str| {
+            seconds.map(|seconds| format!("{name}={}", seconds.as_secs()))
+        };
+        let shown = [
+            flag(said.no_store, "no-store"),
+            scope(&said.no_cache, "no-cache"),
+            scope(&said.private, "private"),
+            flag(said.public, "public"),
+            flag(said.must_understand, "must-understand"),
+            flag(said.excuses_no_store, "excused"),
+            flag(said.must_revalidate, "must-revalidate"),
+            flag(said.proxy_revalidate, "proxy-revalidate"),
+            seconds(said.max_age, "max-age"),
+            seconds(said.s_maxage, "s-maxage"),
+            seconds(said.stale_while_revalidate, "stale-while-revalidate"),
+            seconds(said.stale_if_error, "stale-if-error"),
         ];
-        let flags = flags
-            .iter()
-            .filter(|(on, _)| *on)
-            .map(|(_, name)| (*name).to_owned());
-        let seconds = [(said.max_age, "max-age"), (said.s_maxage, "s-maxage")];
-        let seconds = seconds
-            .iter()
-            .filter_map(|(value, name)| Some(format!("{name}={}", (*value)?.as_secs())));
-        flags.chain(seconds).collect::<Vec<_>>().join(" ")
+        shown.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -365,11 +385,75 @@ mod tests {
                 "max-age=1",
             ),
             (
-                "qualified",
-                &["no-cache=\"a, b\", private=\"c\""],
+                "§5.2.2.4, §5.2.2.7 qualified",
+                &["no-cache=\"a, B\", private=\"c\""],
+                "no-cache=a+b private=c",
+            ),
+            (
+                "§5.2.2.7 qualified twice",
+                &["private=\"a\", private=\"b\""],
+                "private=a+b",
+            ),
+            (
+                "§5.2.2.7 qualified and not",
+                &["private=\"a\", private", "no-cache, no-cache=\"a\""],
                 "no-cache private",
             ),
-            ("qualified by a token", &["private=a"], "private"),
+            ("§5.2.2.7 qualified by a token", &["private=a"], "private"),
+            ("§5.2.2.7 by nothing", &["private=\"\""], "private"),
+            ("§5.2.2.7 by commas", &["private=\",,\""], "private"),
+            (
+                "§5.2.2.7 one name is none",
+                &["private=\"a, b c\""],
+                "private",
+            ),
+            (
+                "§5.2.2.4 an escape is no name",
+                &["no-cache=\"a\\b\""],
+                "no-cache",
+            ),
+            (
+                "RFC 9110 §5.6.1.2 empty names",
+                &["no-cache=\" ,a,,\""],
+                "no-cache=a",
+            ),
+            (
+                "§5.2.2.2, §5.2.2.8",
+                &["must-revalidate, Proxy-Revalidate"],
+                "must-revalidate proxy-revalidate",
+            ),
+            (
+                "§5.2.2.2 with an argument: it permits nothing",
+                &["must-revalidate=1"],
+                "proxy-revalidate",
+            ),
+            ("§5.2.2.3", &["must-understand"], "must-understand excused"),
+            (
+                "§5.2.2.3 with an argument: it permits nothing",
+                &["must-understand=1"],
+                "must-understand",
+            ),
+            (
+                "RFC 5861 §3, §4",
+                &["stale-while-revalidate=5, Stale-If-Error=\"6\""],
+                "stale-while-revalidate=5 stale-if-error=6",
+            ),
+            (
+                "RFC 5861 malformed",
+                &["stale-while-revalidate, stale-if-error=x"],
+                "stale-while-revalidate=0 stale-if-error=0",
+            ),
+            (
+                "RFC 5861 an invalid one of two",
+                &["stale-if-error=5, stale-if-error=-1"],
+                "stale-if-error=0",
+            ),
+            (
+                "RFC 5861 the first of two",
+                &["stale-if-error=5, stale-if-error=50"],
+                "stale-if-error=5",
+            ),
+            ("RFC 8246 means nothing here", &["immutable"], ""),
             (
                 "§4.2.1 the first of two counts",
                 &["max-age=1, max-age=100"],
@@ -406,20 +490,26 @@ mod tests {
                 "no-store private",
             ),
             ("permission with an argument", &["public=1"], ""),
-            (
-                "unbalanced quote",
-                &["public, max-age=60, x=\""],
-                "max-age=0 s-maxage=0",
-            ),
+            ("unbalanced quote", &["public, max-age=60, x=\""], ZEROES),
             (
                 "unbalanced quote before a restriction",
                 &["x=\", private"],
-                "private max-age=0 s-maxage=0",
+                &*format!("private {ZEROES}"),
+            ),
+            (
+                "unbalanced quote before what permits",
+                &["x=\", must-revalidate, must-understand"],
+                &*format!("must-understand proxy-revalidate {ZEROES}"),
+            ),
+            (
+                "unbalanced list of fields",
+                &["private=\"a, b"],
+                &*format!("private {ZEROES}"),
             ),
             (
                 "something behind a quoted string",
                 &["x=\"a\"b, max-age=9"],
-                "max-age=0 s-maxage=0",
+                ZEROES,
             ),
         ] {
             let fields: Vec<_> = lines.iter().map(|line| ("cache-control", *line)).collect();
@@ -491,23 +581,93 @@ mod tests {
                 true,
             ),
             (
-                "a string is no number of seconds",
-                &[cdn("max-age=\"60\""), cc],
-                "max-age=0",
+                "RFC 9651 §2 a string is no number of seconds",
+                &[cdn("max-age=\"60\", public"), cc],
+                &*format!("private {ZEROES}"),
                 true,
             ),
-            ("negative", &[cdn("max-age=-1"), cc], "max-age=0", true),
-            ("fraction", &[cdn("max-age=1.5"), cc], "max-age=0", true),
+            (
+                "RFC 9651 §2 restrictions of both",
+                &[
+                    cdn("max-age=\"60\", no-cache"),
+                    ("cache-control", "no-store, max-age=9"),
+                ],
+                &*format!("no-store no-cache {ZEROES}"),
+                true,
+            ),
+            (
+                "negative",
+                &[cdn("max-age=-1"), cc],
+                &*format!("private {ZEROES}"),
+                true,
+            ),
+            (
+                "fraction",
+                &[cdn("max-age=1.5"), cc],
+                &*format!("private {ZEROES}"),
+                true,
+            ),
+            (
+                "a window that is none",
+                &[cdn("max-age=5, stale-if-error"), cc],
+                &*format!("private {ZEROES}"),
+                true,
+            ),
+            (
+                "RFC 5861 windows",
+                &[cdn("stale-while-revalidate=5, stale-if-error=6"), cc],
+                "stale-while-revalidate=5 stale-if-error=6",
+                true,
+            ),
+            (
+                "§2.1 flags",
+                &[
+                    cdn("no-cache, must-revalidate, proxy-revalidate, must-understand"),
+                    cc,
+                ],
+                "no-cache must-understand excused must-revalidate proxy-revalidate",
+                true,
+            ),
+            (
+                "a flag of another type",
+                &[
+                    cdn("must-revalidate=1, public=1, private=1, no-store=x"),
+                    cc,
+                ],
+                &*format!("no-store private proxy-revalidate {ZEROES}"),
+                true,
+            ),
+            (
+                "a string names fields",
+                &[cdn("private=\"a, b\", no-cache=\"c\""), cc],
+                "no-cache=c private=a+b",
+                true,
+            ),
+            (
+                "a string that names none",
+                &[cdn("private=\"\", no-cache=\"a b\""), cc],
+                &*format!("no-cache private {ZEROES}"),
+                true,
+            ),
+            (
+                "a token",
+                &[cdn("private=a"), cc],
+                &*format!("private {ZEROES}"),
+                true,
+            ),
             (
                 "false is off",
-                &[cdn("no-store=?0, public=?0, max-age=9"), cc],
+                &[
+                    cdn("no-store=?0, public=?0, private=?0, no-cache=?0, max-age=9"),
+                    cc,
+                ],
                 "max-age=9",
                 true,
             ),
             (
                 "a list of fields",
                 &[cdn("private=(\"a\" \"b\")"), cc],
-                "private",
+                &*format!("private {ZEROES}"),
                 true,
             ),
             (
@@ -554,6 +714,16 @@ mod tests {
             ),
             ("public", &[("cache-control", "public")], true),
             ("s-maxage", &[("cache-control", "s-maxage=60")], true),
+            (
+                "a malformed s-maxage",
+                &[("cache-control", "max-age=60, s-maxage=x")],
+                false,
+            ),
+            (
+                "a malformed targeted max-age",
+                &[("cdn-cache-control", "max-age=x")],
+                false,
+            ),
             (
                 "targeted max-age",
                 &[("cdn-cache-control", "max-age=60")],

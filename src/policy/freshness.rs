@@ -451,44 +451,51 @@ mod tests {
     #[test]
     fn rfc9111_4_2_3_the_age_on_arrival() {
         for (name, fields, delay, expected) in [
-            ("none", &[][..], 0, 0),
-            ("the delay", &[], 2, 2),
-            ("Age", &[("age", "50")], 0, 50),
-            ("Age and the delay", &[("age", "50")], 2, 52),
+            ("none", &[][..], 0, Some(0)),
+            ("the delay", &[], 2, Some(2)),
+            ("Age", &[("age", "50")], 0, Some(50)),
+            ("Age and the delay", &[("age", "50")], 2, Some(52)),
             (
                 "apparent",
                 &[("date", "Sun, 06 Nov 1994 08:48:37 GMT")],
                 2,
-                60,
+                Some(60),
             ),
             (
                 "the greater of both",
                 &[("date", "Sun, 06 Nov 1994 08:48:37 GMT"), ("age", "70")],
                 2,
-                72,
+                Some(72),
             ),
             (
                 "Date in the future",
                 &[("date", "Sun, 06 Nov 1994 09:48:37 GMT")],
                 2,
-                2,
+                Some(2),
             ),
-            ("Date invalid", &[("date", "now")], 2, 2),
-            ("§5.1 the first of a list", &[("age", "50,90")], 0, 50),
+            ("Date invalid", &[("date", "now")], 2, Some(2)),
+            ("§5.1 the first of a list", &[("age", "50,90")], 0, Some(50)),
+            ("§5.1 and nothing more", &[("age", "0,")], 0, Some(0)),
+            ("§4.2.1 a list with a blank", &[("age", "0, 0")], 0, None),
             (
-                "§5.1 the first of several lines",
-                &[("age", "50"), ("age", "90")],
+                "RFC 9110 §5.3 several lines",
+                &[("age", "0"), ("age", "0")],
                 0,
-                50,
+                None,
             ),
-            ("§5.1 not a number", &[("age", "abc")], 0, 0),
-            ("§5.1 negative", &[("age", "-5")], 0, 0),
-            ("§5.1 fraction", &[("age", "5.5")], 0, 0),
+            ("§4.2.1 an empty first", &[("age", ",50")], 0, None),
+            ("§4.2.1 empty", &[("age", "")], 0, None),
+            ("§4.2.1 not a number", &[("age", "abc")], 0, None),
+            ("§4.2.1 negative", &[("age", "-5")], 0, None),
+            ("§4.2.1 a sign", &[("age", "+5")], 0, None),
+            ("§4.2.1 fraction", &[("age", "5.5")], 0, None),
+            ("§4.2.1 a parameter", &[("age", "5;a=1")], 0, None),
+            ("§4.2.1 a later one is none", &[("age", "5,x")], 0, None),
             (
                 "§1.2.2 too great",
                 &[("age", "99999999999999999999")],
                 0,
-                1 << 31,
+                Some(1 << 31),
             ),
         ] {
             let times = Times {
@@ -496,7 +503,138 @@ mod tests {
                 received: Timestamp::from_secs(NOW),
             };
             let age = initial_age(&response(200, fields).headers, times);
-            assert_eq!(age, Duration::from_secs(expected), "{name}");
+            assert_eq!(age, expected.map(Duration::from_secs), "{name}");
+        }
+    }
+
+    #[test]
+    fn rfc9111_4_2_4_and_rfc5861_how_a_stale_response_may_be_used() {
+        let grace = DISCONNECTED_GRACE.as_secs();
+        let rule = (Some(7), Some(8));
+        let none = (None, None);
+        let cc = |value| ("cache-control", value);
+        let cdn = |value| ("cdn-cache-control", value);
+        // While it is revalidated, if the app fails, if it cannot be reached; `None`: forbidden.
+        for (name, rule, fields, expected) in [
+            (
+                "§4.2.4 nothing said",
+                none,
+                &[cc("max-age=1")][..],
+                Some((0, 0, grace)),
+            ),
+            ("the rule", rule, &[cc("max-age=1")], Some((7, 8, 8))),
+            ("the rule, zero", (None, Some(0)), &[], Some((0, 0, 0))),
+            (
+                "RFC 5861 §3",
+                none,
+                &[cc("stale-while-revalidate=5")],
+                Some((5, 0, grace)),
+            ),
+            (
+                "RFC 5861 §4",
+                none,
+                &[cc("stale-if-error=5")],
+                Some((0, 5, 5)),
+            ),
+            (
+                "the response over the rule",
+                rule,
+                &[cc("stale-while-revalidate=5, stale-if-error=6")],
+                Some((5, 6, 6)),
+            ),
+            (
+                "RFC 5861 malformed: none, whatever the rule says",
+                rule,
+                &[cc("stale-while-revalidate=x, stale-if-error")],
+                Some((0, 0, 0)),
+            ),
+            ("§5.2.2.2", rule, &[cc("must-revalidate")], None),
+            ("§5.2.2.2 malformed", rule, &[cc("must-revalidate=1")], None),
+            ("§5.2.2.8", rule, &[cc("proxy-revalidate")], None),
+            ("§5.2.2.10", rule, &[cc("s-maxage=1")], None),
+            ("§5.2.2.10 malformed", rule, &[cc("s-maxage=x")], None),
+            ("§5.2.2.4", rule, &[cc("no-cache")], None),
+            (
+                "§5.2.2.4 qualified",
+                rule,
+                &[cc("no-cache=\"a\"")],
+                Some((7, 8, 8)),
+            ),
+            (
+                "§5.2.2.10 beside RFC 5861 §3",
+                rule,
+                &[cc("s-maxage=1, stale-while-revalidate=5")],
+                Some((5, 0, 0)),
+            ),
+            (
+                "§5.2.2.10 beside RFC 5861 §4",
+                rule,
+                &[cc("s-maxage=1, stale-if-error=5")],
+                Some((0, 5, 5)),
+            ),
+            (
+                "§5.2.2.10 beside a malformed window",
+                rule,
+                &[cc("s-maxage=1, stale-if-error=x")],
+                None,
+            ),
+            (
+                "§5.2.2.10 beside a window of zero",
+                rule,
+                &[cc("s-maxage=1, stale-while-revalidate=0")],
+                None,
+            ),
+            (
+                "§5.2.2.2 over RFC 5861",
+                none,
+                &[cc("must-revalidate, stale-while-revalidate=5")],
+                None,
+            ),
+            (
+                "§5.2.2.8 over RFC 5861",
+                none,
+                &[cc("proxy-revalidate, s-maxage=1, stale-if-error=5")],
+                None,
+            ),
+            (
+                "§5.2.2.4 over RFC 5861",
+                none,
+                &[cc("no-cache, stale-if-error=5")],
+                None,
+            ),
+            (
+                "RFC 9213 §2.2 in the field that counts",
+                none,
+                &[cdn("max-age=1"), cc("must-revalidate, s-maxage=1")],
+                Some((0, 0, grace)),
+            ),
+            (
+                "RFC 9213 §2.2 and there",
+                rule,
+                &[cdn("must-revalidate"), cc("max-age=1")],
+                None,
+            ),
+        ] {
+            let terms = Terms {
+                stale_while_revalidate: rule.0.map(Duration::from_secs),
+                stale_if_error: rule.1.map(Duration::from_secs),
+                ..Terms::default()
+            };
+            let headers = response(200, fields).headers;
+            let control = Control::of(&headers, &[HeaderName::from_static("cdn-cache-control")]);
+            let expected = match expected {
+                None => StaleUse {
+                    forbidden: true,
+                    ..StaleUse::default()
+                },
+                Some((revalidate, error, disconnected)) => StaleUse {
+                    forbidden: false,
+                    while_revalidate: Duration::from_secs(revalidate),
+                    if_error: Duration::from_secs(error),
+                    if_disconnected: Duration::from_secs(disconnected),
+                },
+            };
+            assert_eq!(stale_use(&control, &terms), expected, "{name}");
         }
     }
 }
