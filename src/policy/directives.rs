@@ -105,6 +105,12 @@ impl Control {
         let said = &self.directives;
         said.public || positive(said.s_maxage) || (self.targeted && positive(said.max_age))
     }
+
+    /// Whether a shared cache may store the response though it was given to credentials (RFC 9111 §3.5).
+    pub(super) fn allows_credentials(&self) -> bool {
+        let said = &self.directives;
+        said.public || said.must_revalidate || positive(said.s_maxage)
+    }
 }
 
 fn positive(lifetime: Option<Duration>) -> bool {

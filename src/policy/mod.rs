@@ -112,7 +112,10 @@ fn store(
         return Err(NoStore::NoStore);
     }
     privacy::check(terms, head, &response.headers, control)?;
-    let vary = vary::names(&response.headers)?;
+    let vary = vary::names(
+        &response.headers,
+        privacy::asked_without_cookies(terms, head),
+    )?;
     signals.tags.as_ref().map_err(|reason| *reason)?;
 
     let mut without = [said.no_cache.fields(), said.private.fields()].concat();
@@ -126,7 +129,7 @@ fn store(
             born: times.received - life.age,
             lifetime: life.lifetime,
             stale: life.stale,
-            shareable: control.shares() || terms.keys_on_cookie,
+            shareable: privacy::shares_with_cookies(terms, head, control),
             vary,
         },
         without,
