@@ -61,6 +61,11 @@ impl Control {
         let said = &self.directives;
         said.public || said.s_maxage.is_some() || (self.targeted && said.max_age.is_some())
     }
+
+    /// Whether a shared cache may store the response though it was given to credentials (RFC 9111 §3.5).
+    pub(super) fn allows_credentials(&self) -> bool {
+        self.directives.public || self.directives.s_maxage.is_some()
+    }
 }
 
 /// A targeted field, if it counts. Those older than RFC 9213 are lists like `Cache-Control`, and count only if they

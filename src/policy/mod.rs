@@ -85,7 +85,7 @@ fn meta(
         return Err(NoStore::NoStore);
     }
     privacy::check(terms, head, &response.headers, control)?;
-    let vary = vary::names(&response.headers)?;
+    let vary = vary::names(&response.headers, terms)?;
     signals.tags.as_ref().map_err(|reason| *reason)?;
 
     let lifetime = freshness::lifetime(control, response, terms, times.received);
@@ -100,7 +100,7 @@ fn meta(
         born: times.received - age,
         lifetime,
         stale: StaleUse::default(),
-        shareable: control.shares() || terms.keys_on_cookie,
+        shareable: privacy::shares_with_cookies(terms, control),
         vary,
     })
 }

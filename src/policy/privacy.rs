@@ -6,6 +6,9 @@ use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::policy::directives::Control;
+use crate::rules::Authorization;
+use crate::rules::Cookies;
+use crate::rules::SetCookie;
 use crate::rules::Terms;
 
 /// Says why the response is one client's own, if it is.
@@ -18,14 +21,28 @@ pub(super) fn check(
     let request = head.headers();
     if control.directives.private {
         Err(NoStore::Private)
-    } else if response.contains_key(SET_COOKIE) {
+    } else if response.contains_key(SET_COOKIE) && terms.set_cookie == SetCookie::NeverStore {
         Err(NoStore::SetCookie)
-    } else if request.contains_key(AUTHORIZATION) && !terms.keys_on_authorization {
-        // Stricter than RFC 9111 §3.5, which lets the response lift this.
+    } else if request.contains_key(AUTHORIZATION) && !stores_of_credentials(terms, control) {
         Err(NoStore::Private)
-    } else if request.contains_key(COOKIE) && !terms.keys_on_cookie && !control.shares() {
+    } else if request.contains_key(COOKIE) && !shares_with_cookies(terms, control) {
         Err(NoStore::Cookie)
     } else {
         Ok(())
     }
+}
+
+/// Whether a response may be stored that the app gave to credentials. `bypass` is stricter than RFC 9111 §3.5, which lets
+/// the response allow it.
+fn stores_of_credentials(terms: &Terms, control: &Control) -> bool {
+    match terms.authorization {
+        Authorization::Bypass => false,
+        Authorization::Key => true,
+        Authorization::Rfc9111 => control.allows_credentials(),
+    }
+}
+
+/// Whether requests with a cookie may be answered with the response: it says so itself, or its rule does.
+pub(super) fn shares_with_cookies(terms: &Terms, control: &Control) -> bool {
+    control.shares() || terms.keys_on_cookie || terms.cookies == Cookies::Ignore
 }

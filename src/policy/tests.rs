@@ -10,6 +10,9 @@ use crate::model::tag::Increment;
 use crate::model::tag::Tag;
 use crate::model::tag::TagLimits;
 use crate::model::tag::Tagged;
+use crate::rules::Authorization;
+use crate::rules::Cookies;
+use crate::rules::SetCookie;
 
 const NOW: u64 = 784_111_777;
 const LIMITS: TagLimits = TagLimits {
@@ -313,11 +316,30 @@ fn l12_a_rule_that_keys_on_what_makes_a_response_private_stores_it() {
         ..Terms::default()
     };
     let on_credentials = Terms {
-        keys_on_authorization: true,
+        authorization: Authorization::Key,
+        ..Terms::default()
+    };
+    let by_rfc9111 = Terms {
+        authorization: Authorization::Rfc9111,
+        ..Terms::default()
+    };
+    let ignoring = Terms {
+        cookies: Cookies::Ignore,
+        ..Terms::default()
+    };
+    let stripping = Terms {
+        set_cookie: SetCookie::Strip,
+        ..Terms::default()
+    };
+    let storing = Terms {
+        set_cookie: SetCookie::Store,
         ..Terms::default()
     };
     let (cookie, credentials) = (("cookie", "a=1"), ("authorization", "x"));
-    let fresh = ("cache-control", "max-age=60");
+    let none = ("accept", "*/*");
+    let cc = |value| ("cache-control", value);
+    let (fresh, public) = (cc("max-age=60"), cc("public, max-age=60"));
+    let (private, new) = (cc("private, max-age=60"), ("set-cookie", "a=2"));
     for (name, terms, request, fields, expected) in [
         ("keyed cookie", &on_cookie, cookie, &[fresh][..], true),
         (
@@ -341,6 +363,110 @@ fn l12_a_rule_that_keys_on_what_makes_a_response_private_stores_it() {
             &on_cookie,
             cookie,
             &[("cache-control", "private, max-age=60")],
+            false,
+        ),
+        ("ignored cookie", &ignoring, cookie, &[fresh], true),
+        ("ignored cookie", &ignoring, credentials, &[fresh], false),
+        (
+            "ignored cookie, a new one",
+            &ignoring,
+            cookie,
+            &[fresh, new],
+            false,
+        ),
+        (
+            "ignored cookie, private",
+            &ignoring,
+            cookie,
+            &[private],
+            false,
+        ),
+        ("stripped cookie", &stripping, none, &[fresh, new], true),
+        (
+            "stripped cookie, private",
+            &stripping,
+            none,
+            &[private, new],
+            false,
+        ),
+        (
+            "stripped cookie to a cookie",
+            &stripping,
+            cookie,
+            &[fresh, new],
+            false,
+        ),
+        ("stored cookie", &storing, none, &[fresh, new], true),
+        (
+            "stored cookie, private",
+            &storing,
+            none,
+            &[private, new],
+            false,
+        ),
+        (
+            "stored cookie to a cookie",
+            &storing,
+            cookie,
+            &[fresh, new],
+            false,
+        ),
+        (
+            "keyed credentials, private",
+            &on_credentials,
+            credentials,
+            &[private],
+            false,
+        ),
+        (
+            "§3.5 says nothing",
+            &by_rfc9111,
+            credentials,
+            &[fresh],
+            false,
+        ),
+        ("§3.5 public", &by_rfc9111, credentials, &[public], true),
+        (
+            "§3.5 public malformed",
+            &by_rfc9111,
+            credentials,
+            &[cc("public=1, max-age=60")],
+            false,
+        ),
+        (
+            "§3.5 s-maxage",
+            &by_rfc9111,
+            credentials,
+            &[cc("s-maxage=60")],
+            true,
+        ),
+        (
+            "§3.5 s-maxage malformed",
+            &by_rfc9111,
+            credentials,
+            &[cc("s-maxage=x, max-age=60")],
+            false,
+        ),
+        (
+            "§3.5 public and private",
+            &by_rfc9111,
+            credentials,
+            &[cc("public, private, max-age=60")],
+            false,
+        ),
+        (
+            "§3.5 a targeted field is not public by itself",
+            &by_rfc9111,
+            credentials,
+            &[("cdn-cache-control", "max-age=60"), public],
+            false,
+        ),
+        ("§3.5 no credentials", &by_rfc9111, none, &[fresh], true),
+        (
+            "not §3.5 but bypass",
+            &ignoring,
+            credentials,
+            &[public],
             false,
         ),
     ] {
@@ -382,6 +508,15 @@ fn what_is_stored_knows_its_life_its_variants_and_its_rule() {
             "keyed cookie",
             Terms {
                 keys_on_cookie: true,
+                ..Terms::default()
+            },
+            "max-age=60",
+            true,
+        ),
+        (
+            "ignored cookie",
+            Terms {
+                cookies: Cookies::Ignore,
                 ..Terms::default()
             },
             "max-age=60",
