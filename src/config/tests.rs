@@ -119,7 +119,11 @@ fn the_reference_file_and_the_examples_load_from_disk() {
             "account",
             "report",
             "user-write",
-            "user-page"
+            "user-page",
+            "articles",
+            "landing",
+            "api-me",
+            "api-catalog"
         ]
     );
 }
