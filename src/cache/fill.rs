@@ -154,8 +154,10 @@ impl Fill {
             before: self.began(),
             alive: Mutex::new(self.before.clone()),
             tags,
-            shareable: self.matched.rule.terms.cookies == Cookies::Ignore
-                || meta.as_ref().is_some_and(|meta| meta.shareable),
+            shareable: match &meta {
+                Some(meta) => meta.shareable,
+                None => self.matched.rule.terms.cookies == Cookies::Ignore,
+            },
             meta,
             selected: vary.unwrap_or_default(),
         });

@@ -85,7 +85,10 @@ fn meta(
         return Err(NoStore::NoStore);
     }
     privacy::check(terms, head, &response.headers, control)?;
-    let vary = vary::names(&response.headers, terms)?;
+    let vary = vary::names(
+        &response.headers,
+        privacy::asked_without_cookies(terms, head),
+    )?;
     signals.tags.as_ref().map_err(|reason| *reason)?;
 
     let lifetime = freshness::lifetime(control, response, terms, times.received);
@@ -100,7 +103,7 @@ fn meta(
         born: times.received - age,
         lifetime,
         stale: StaleUse::default(),
-        shareable: privacy::shares_with_cookies(terms, control),
+        shareable: privacy::shares_with_cookies(terms, head, control),
         vary,
     })
 }

@@ -103,6 +103,10 @@ pub(super) fn for_upstream(
             headers.remove(*name);
         }
     }
+    if *head.method() == Method::HEAD {
+        // It says what a GET would bring (RFC 9110 §9.3.2), and that is asked for without.
+        drop_ignored_cookies(&mut headers, rule);
+    }
     headers.remove(header::EXPECT); // met here: the body is read when the app wants it
     headers.insert(header::HOST, text(&head.host));
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(head.scheme));
@@ -135,12 +139,16 @@ pub(super) fn for_fill(head: &Head, rule: &Rule, peer: Option<IpAddr>) -> http::
     for name in &CONDITIONS {
         request.headers_mut().remove(name);
     }
+    drop_ignored_cookies(request.headers_mut(), rule);
+    request
+}
+
+fn drop_ignored_cookies(headers: &mut HeaderMap, rule: &Rule) {
     if rule.terms.cookies == Cookies::Ignore {
         for name in &COOKIES {
-            request.headers_mut().remove(name);
+            headers.remove(name);
         }
     }
-    request
 }
 
 fn text(value: &str) -> HeaderValue {

@@ -58,7 +58,7 @@ pub enum Cookies {
     KeyOrPublic,
     /// They never matter: what is stored answers every request, whatever its cookies. A response that is meant for the
     /// store is asked for without them, so it can show nobody's own page; a `Vary: Cookie` on it selects nothing. Requests
-    /// that only pass through keep theirs.
+    /// that only pass through keep theirs, HEAD excepted: it says what a GET would bring.
     Ignore,
 }
 

@@ -5,6 +5,7 @@ use crate::support::Origin;
 use crate::support::Sidecar;
 use crate::support::ask;
 use crate::support::get;
+use crate::support::post;
 use crate::support::reply;
 
 const ME: &str = "  - { id: me, match: { path: '/me' }, ttl: 60s }\n";
@@ -354,12 +355,19 @@ async fn cookies_that_are_ignored_go_along_with_what_only_passes() {
     let client = sidecar.client();
     app.answer("/me", reply("x"));
 
-    for method in ["POST", "HEAD"] {
-        let ask = ask(method, "/me").with("Content-Length", "0");
+    for (name, ask, expected) in [
+        ("a write", post("/me"), Some("sid=1")),
+        (
+            "what nobody else may have",
+            get("/me").with("Cache-Control", "no-store"),
+            Some("sid=1"),
+        ),
+        ("what a GET would bring", ask("HEAD", "/me"), None),
+    ] {
         let answer = client.ask(ask.with("Cookie", "sid=1")).await;
         answer.has_status(200).is_not_stored();
         let sent = app.last("/me").field("cookie");
-        assert_eq!(sent.as_deref(), Some("sid=1"), "{method}");
+        assert_eq!(sent.as_deref(), expected, "{name}");
     }
 }
 
