@@ -1,42 +1,51 @@
 //! One fetch for the store, whoever waits for it.
 //!
 //! A fill belongs to nobody: it runs in its own task, and its first client follows it like the rest. It ends in one of
-//! four ways: [`Fill::store`], [`Fill::share_unstored`], [`Fill::hand_over`], [`Fill::fail`]; being dropped (a panic, a
-//! cancelled task) is the fifth. In each, every follower learns the outcome at once (L9).
+//! five ways: [`Fill::store`], [`Fill::share_unstored`], [`Fill::hand_over`], [`Fill::serve_stale`], [`Fill::fail`]; being
+//! dropped (a panic, a cancelled task) is the sixth. In each, every follower learns the outcome at once (L9).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::Response;
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use tokio::sync::{oneshot, watch};
 
 use crate::body::Body;
 use crate::body::Chunk;
 use crate::body::Cut;
+use crate::cache::Aim;
 use crate::cache::Cache;
+use crate::cache::Errand;
 use crate::cache::Slot;
 use crate::cache::Stored;
 use crate::cache::flights::Flight;
+use crate::cache::follower::Answered;
 use crate::cache::follower::Follower;
 use crate::cache::follower::Shared;
 use crate::cache::follower::Stage;
+use crate::cache::parts;
 use crate::cache::spool::Spool;
 use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
+use crate::model::entry::Part;
 use crate::model::key::BaseKey;
 use crate::model::key::Variant;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
-use crate::model::outcome::Forward;
 use crate::model::outcome::NoStore;
+use crate::model::outcome::Stale;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
 use crate::policy;
+use crate::policy::Store;
+use crate::policy::freshening;
 use crate::policy::vary;
+use crate::rules::Cookies;
 use crate::rules::Matched;
-use crate::rules::Query;
+use crate::tags::Own;
 use crate::tags::Seals;
 use crate::tags::Snapshot;
 
@@ -45,54 +54,119 @@ use crate::tags::Snapshot;
 pub struct Fill {
     cache: Cache,
     base: BaseKey,
-    /// The variants it is registered under: what the lookup found, and what the response's own `Vary` says.
-    variants: Vec<Variant>,
+    errand: Errand,
+    /// What it is registered under: what the lookup found, and what the response's own `Vary` says.
+    flights: Vec<Variant>,
     matched: Matched,
     head: Arc<Head>,
     /// What it compares with (L1); given up with the right to store, as tags are remembered for it.
     before: Option<Arc<Snapshot>>,
+    /// What the response changed itself.
+    own: Option<Own>,
     /// When it began.
     asked: Timestamp,
     stage: watch::Sender<Stage>,
-    first: Option<oneshot::Sender<(Response<Body>, End)>>,
+    first: Option<oneshot::Sender<(Response<Body>, Answered)>>,
 }
+
+/// What is kept of a response besides its content.
+#[derive(Clone, Debug)]
+pub struct Keep {
+    /// What policy says of it.
+    pub store: Store,
+    /// The fields addressed to this cache alone.
+    pub targeted: HeaderMap,
+    /// What it depends on.
+    pub tags: Vec<Tagged>,
+}
+
+impl Keep {
+    pub(super) fn meta(&self) -> &EntryMeta {
+        &self.store.meta
+    }
+
+    /// The entry of a response with this head and this content.
+    pub(super) fn entry(&self, head: &Parts, body: Bytes, part: Option<Part>) -> Entry {
+        let mut headers = policy::storable_headers(&head.headers);
+        for name in &self.store.without {
+            headers.remove(name);
+        }
+        let is_partial = head.status == StatusCode::PARTIAL_CONTENT;
+        if is_partial {
+            headers.remove(header::CONTENT_RANGE);
+        }
+        Entry {
+            status: if is_partial {
+                StatusCode::OK
+            } else {
+                head.status
+            },
+            headers,
+            targeted: self.targeted.clone(),
+            body,
+            part,
+            meta: self.store.meta.clone(),
+        }
+    }
+}
+
+/// What is stored and may be served in place of an error, and why.
+#[derive(Debug)]
+pub struct StandIn(Arc<Stored>, Stale);
 
 impl Fill {
     /// A fill, its first client's share in it, and what others see of it.
     pub(super) fn begin(
         cache: &Cache,
-        query: &Query,
+        base: BaseKey,
         head: &Head,
-        variant: Variant,
         matched: Matched,
-        why: Forward,
+        errand: Errand,
     ) -> (Fill, Follower, Flight) {
-        let before = cache.0.tags.snapshot();
-        let arrived = before.stamp();
-        let (stage, watched) = watch::channel(Stage::Asked);
-        let (first, own) = oneshot::channel();
+        let head = Arc::new(head.clone());
+        let start = (cache.0.tags.snapshot(), None);
+        let before = start.0.stamp();
+        let (mut fill, follower) = Fill::alone(cache, base, &head, matched, errand, start);
+        fill.flights.push(fill.errand.flight(&head));
         let flight = Flight {
-            stage: watched.clone(),
-            before: arrived,
+            stage: follower.stage.clone(),
+            before,
         };
+        (fill, follower, flight)
+    }
+
+    /// A fill that nobody joins, and its client's share in it; `start` is from before the app was asked, with what the
+    /// response has changed itself since.
+    pub(super) fn alone(
+        cache: &Cache,
+        base: BaseKey,
+        head: &Arc<Head>,
+        matched: Matched,
+        errand: Errand,
+        (before, own): (Snapshot, Option<Own>),
+    ) -> (Fill, Follower) {
+        let (stage, watched) = watch::channel(Stage::Asked);
+        let (first, mine) = oneshot::channel();
         let follower = Follower {
             stage: watched,
-            why,
-            arrived,
-            own: Some(own),
+            why: errand.why,
+            arrived: before.stamp(),
+            own: Some(mine),
         };
         let fill = Fill {
             cache: cache.clone(),
-            base: query.base,
-            variants: vec![variant],
+            base,
+            errand,
+            flights: Vec::new(),
             matched,
-            head: Arc::new(head.clone()),
+            head: Arc::clone(head),
             before: Some(Arc::new(before)),
+            own,
             asked: cache.0.clock.now(),
             stage,
             first: Some(first),
         };
-        (fill, follower, flight)
+        (fill, follower)
     }
 
     /// The request to be sent, as its first client sent it.
@@ -105,45 +179,90 @@ impl Fill {
         &self.matched
     }
 
+    /// The fields by which the app is asked whether what is stored is still right, for its rest, or for a part.
+    pub fn conditions(&self) -> Vec<(HeaderName, HeaderValue)> {
+        match (self.errand.aim, &self.errand.stored) {
+            (Aim::Part, _) => [header::RANGE, header::IF_RANGE]
+                .into_iter()
+                .filter_map(|name| Some((name.clone(), self.head.headers().get(name)?.clone())))
+                .collect(),
+            (Aim::Validate, Some(stored)) => freshening::conditions(&stored.entry),
+            (Aim::Complete, Some(stored)) => parts::rest(&stored.entry).unwrap_or_default(),
+            (Aim::Whole | Aim::Validate | Aim::Complete, _) => Vec::new(),
+        }
+    }
+
+    /// What is stored, if the app was asked whether it is still right.
+    pub fn validates(&self) -> Option<&Stored> {
+        self.stored_for(Aim::Validate)
+    }
+
+    /// The stored part, if the app was asked for its rest.
+    pub fn completes(&self) -> Option<&Stored> {
+        self.stored_for(Aim::Complete)
+    }
+
+    fn stored_for(&self, aim: Aim) -> Option<&Stored> {
+        let stored = self.errand.stored.as_deref();
+        stored.filter(|_| self.errand.aim == aim)
+    }
+
+    /// The stored beginning and a response that was asked to be its rest, as one; the response itself if it is the whole
+    /// after all, and nothing if they do not fit together.
+    pub fn completed(&self, head: Parts, body: Body) -> Option<(Parts, Body)> {
+        match (self.completes(), head.status) {
+            (None, _) => Some((head, body)),
+            (Some(stored), StatusCode::PARTIAL_CONTENT) => {
+                let (head, first) = parts::completed(&stored.entry, &head, body.exact_len())?;
+                Some((head, Body::joined(first, body)))
+            }
+            (Some(_), StatusCode::RANGE_NOT_SATISFIABLE) => None,
+            (Some(_), _) => Some((head, body)),
+        }
+    }
+
     /// Shares the response with every follower as it arrives, and stores it when it is whole and nothing it depends on
-    /// has changed since the app was asked.
-    pub async fn store(mut self, response: Response<Body>, tags: Vec<Tagged>, meta: EntryMeta) {
-        self.register_variant(&meta);
+    /// has changed since the app was asked. `status` is the app's own.
+    pub async fn store(mut self, response: Response<Body>, status: StatusCode, keep: Keep) {
+        self.register_variant(&keep, response.headers());
         // Now for the word in the head; what counts is the same question when the body has ended.
-        let end = match self.seal(&tags) {
+        let end = match self.seal(&keep.tags) {
+            Ok(_) if status == StatusCode::NOT_MODIFIED => End::Revalidated,
             Ok(_) => End::Stored,
             Err(reason) => End::NotStored(reason),
         };
-        self.share(response, tags, Some(meta), end).await;
+        let answered = Answered { status, end };
+        self.share(response, answered, Some(keep)).await;
     }
 
     /// Shares a response that is not stored: an error of the app that every follower would only get again (L9).
     pub async fn share_unstored(self, response: Response<Body>, reason: NoStore) {
-        self.share(response, Vec::new(), None, End::NotStored(reason))
-            .await;
+        let answered = Answered {
+            status: response.status(),
+            end: End::NotStored(reason),
+        };
+        self.share(response, answered, None).await;
     }
 
-    async fn share(
-        mut self,
-        response: Response<Body>,
-        tags: Vec<Tagged>,
-        meta: Option<EntryMeta>,
-        end: End,
-    ) {
+    async fn share(mut self, response: Response<Body>, answered: Answered, keep: Option<Keep>) {
         let (head, mut body) = response.into_parts();
         let exact = body.exact_len();
-        let vary = meta
+        let selected = keep
             .as_ref()
-            .map(|meta| vary::selecting(&meta.vary, self.head.headers()));
+            .map(|keep| vary::selecting(&keep.meta().vary, self.head.headers()));
+        let shareable = match &keep {
+            Some(keep) => keep.meta().shareable,
+            None => self.matched.rule.terms.cookies == Cookies::Ignore,
+        };
         let shared = Arc::new(Shared {
             head,
             spool: Spool::new(exact, self.cache.0.fills.held.clone()),
-            end,
+            answered,
             before: self.began(),
             alive: Mutex::new(self.before.clone()),
-            tags,
-            meta,
-            selected: vary.unwrap_or_default(),
+            keep,
+            shareable,
+            selected: selected.unwrap_or_default(),
         });
         if exact != Some(0) {
             self.announce(&shared);
@@ -198,18 +317,30 @@ impl Fill {
     fn announce(&mut self, shared: &Arc<Shared>) {
         if let (Some(first), Some(body)) = (self.first.take(), shared.spool.read()) {
             let response = Response::from_parts(shared.head.clone(), body);
-            first.send((response, shared.end)).ok(); // an error means that this client has left
+            first.send((response, shared.answered)).ok(); // an error means that this client has left
         }
         self.stage.send_replace(Stage::Shared(Arc::clone(shared)));
     }
 
     /// The body has ended whole: L1 once more, then put; then everyone may know that it has ended.
     fn finish(mut self, shared: &Arc<Shared>, last: Bytes) {
-        if shared.end == End::Stored
+        if matches!(shared.answered.end, End::Stored | End::Revalidated)
             && self.before.is_some()
-            && let Some(meta) = &shared.meta
+            && let Some(keep) = &shared.keep
         {
-            self.admit(shared, meta, shared.spool.whole(&last));
+            let body = match self.validates() {
+                Some(stored) if shared.answered.status == StatusCode::NOT_MODIFIED => {
+                    stored.entry.body.clone() // the same content: nothing to copy
+                }
+                Some(_) | None => shared.spool.whole(&last),
+            };
+            if let Err(reason) = self.admit(&shared.head, keep, body) {
+                tracing::debug!(
+                    uri = self.matched.uri,
+                    reason = reason.word(),
+                    "not stored after all"
+                );
+            }
         }
         self.unregister();
         if !last.is_empty() {
@@ -219,56 +350,39 @@ impl Fill {
         self.announce(shared);
     }
 
-    fn admit(&self, shared: &Shared, meta: &EntryMeta, body: Bytes) {
-        let variant = *self
-            .variants
-            .last()
-            .expect("a fill is registered under one variant at least");
-        match self.seal(&shared.tags) {
-            Ok(_) if self.is_overtaken(variant) => {}
-            Ok(seals) => {
-                let headers = policy::storable_headers(&shared.head.headers);
-                let entry = Entry {
-                    status: shared.head.status,
-                    headers,
-                    targeted: http::HeaderMap::new(),
-                    body,
-                    part: None,
-                    meta: meta.clone(),
-                };
-                let stored = Stored {
-                    entry,
-                    asked: self.asked,
-                    variant,
-                    seals,
-                };
-                self.cache
-                    .0
-                    .store
-                    .put(variant, Slot::Entry(Arc::new(stored)));
+    /// Puts the response in the store, by itself or joined with the part that is there; what was asked for later, or
+    /// answers for more, stays.
+    fn admit(&self, head: &Parts, keep: &Keep, body: Bytes) -> Result<(), NoStore> {
+        let variant = self.errand.variant;
+        let part = parts::part(head, body.len() as u64).map_err(|_| NoStore::Partial)?;
+        let (mut entry, mut tags) = (keep.entry(head, body, part), keep.tags.clone());
+        if let Some(Slot::Entry(stored)) = self.cache.0.store.get(&variant)
+            && stored.seals.intact()
+        {
+            if stored.asked > self.asked {
+                return Ok(());
             }
-            Err(reason) => {
-                tracing::debug!(
-                    uri = self.matched.uri,
-                    reason = reason.word(),
-                    "not stored after all"
-                );
+            let fresh = stored.entry.meta.expires() > self.cache.0.clock.now();
+            match parts::joined(&stored, fresh, entry, tags, self.cache.0.max_object) {
+                Some(joined) => (entry, tags) = joined,
+                None => return Ok(()),
             }
         }
-    }
-
-    /// Whether what is stored was asked for after this fill began, as a client did that wanted it anew.
-    fn is_overtaken(&self, variant: Variant) -> bool {
-        match self.cache.0.store.get(&variant) {
-            Some(Slot::Entry(stored)) => stored.asked > self.asked && stored.seals.intact(),
-            Some(Slot::Varies { .. }) | None => false,
-        }
+        let stored = Stored {
+            entry,
+            asked: self.asked,
+            variant,
+            seals: self.seal(&tags)?,
+        };
+        let slot = Slot::Entry(Arc::new(stored));
+        self.cache.0.store.put(variant, slot);
+        Ok(())
     }
 
     /// L1: the tags as they are, if none of them has changed since the app was asked.
     fn seal(&self, tags: &[Tagged]) -> Result<Seals, NoStore> {
         let before = self.before.as_ref().ok_or(NoStore::TooLarge)?;
-        self.cache.0.tags.seal(tags, before)
+        self.cache.0.tags.seal_own(tags, before, self.own.as_ref())
     }
 
     /// The last stamp applied when the app was asked.
@@ -279,67 +393,105 @@ impl Fill {
     }
 
     /// Gives the response to the first client alone; the others ask for themselves.
-    pub fn hand_over(mut self, response: Response<Body>, reason: NoStore) {
+    pub fn hand_over(mut self, response: Response<Body>, status: StatusCode, reason: NoStore) {
         self.unregister(); // before anyone looks again
         if let Some(first) = self.first.take() {
+            let end = End::NotStored(reason);
             // An error means that this client has left: its response is dropped, which ends the exchange.
-            first.send((response, End::NotStored(reason))).ok();
+            first.send((response, Answered { status, end })).ok();
         }
         self.stage.send_replace(Stage::Alone(reason));
     }
 
-    /// Tells every follower that the app gave no answer.
+    /// What may be served in place of an error of the app (RFC 5861 §4); `unreachable`: it gave no answer at all.
+    pub fn stand_in(&self, unreachable: bool) -> Option<StandIn> {
+        let stored = self.errand.stored.as_ref()?;
+        let stale = self.cache.stands_in(stored, &self.head, unreachable)?;
+        Some(StandIn(Arc::clone(stored), stale))
+    }
+
+    /// Serves it in place of the app's answer.
+    pub fn serve_stale(mut self, StandIn(stored, stale): StandIn) {
+        self.unregister();
+        self.stage.send_replace(Stage::Stale(stored, stale));
+    }
+
+    /// Tells every follower that the app gave no answer; they get what is stored if that may stand in for it.
     pub fn fail(mut self, failure: Failure) {
+        let unreachable = matches!(failure, Failure::Unreachable | Failure::TimedOut);
+        if let Some(stored) = self.stand_in(unreachable) {
+            return self.serve_stale(stored);
+        }
+        let forbidden = |stored: &Arc<Stored>| stored.entry.meta.stale.forbidden;
+        let failure = match failure {
+            Failure::Unreachable if self.errand.stored.as_ref().is_some_and(forbidden) => {
+                Failure::Unvalidated
+            }
+            failure => failure,
+        };
         self.unregister();
         self.stage.send_replace(Stage::Failed(failure));
     }
 
     /// Lets requests for the response's variant find this fill, and those for others see that there are variants.
-    fn register_variant(&mut self, meta: &EntryMeta) {
-        if meta.vary.is_empty() {
+    fn register_variant(&mut self, keep: &Keep, response: &HeaderMap) {
+        let fields = &keep.meta().vary;
+        if fields.is_empty() {
             return;
         }
         let only = self.base.only_variant();
-        let variant = self
-            .base
-            .variant(&vary::selecting(&meta.vary, self.head.headers()));
-        let until = match self.cache.0.store.get(&only) {
-            Some(Slot::Varies { until, .. }) => until.max(meta.expires()),
-            Some(Slot::Entry(_)) | None => meta.expires(),
+        let store = &self.cache.0.store;
+        let request = self.head.headers();
+        let variant = self.base.variant(&vary::selecting(fields, request));
+        let expires = keep.meta().expires();
+        let until = match store.get(&only) {
+            Some(Slot::Varies { until, .. }) => until.max(expires),
+            Some(Slot::Entry(_) | Slot::Same { .. }) | None => expires,
         };
-        self.cache.0.store.put(
-            only,
-            Slot::Varies {
-                fields: Arc::clone(&meta.vary),
-                until,
-            },
-        );
-        if !self.variants.contains(&variant) {
-            let flight = Flight {
-                stage: self.stage.subscribe(),
-                before: self.began(),
+        if let Some(language) = vary::of_language(fields, request, response) {
+            let same = Slot::Same {
+                variant,
+                until: expires,
             };
-            let mut flights = self.cache.0.fills.lock();
-            if flights
-                .get(&variant)
-                .is_none_or(|other| other.before <= flight.before)
-            {
-                flights.insert(variant, flight);
-            }
-            self.variants.push(variant);
+            store.put(self.base.variant(&language), same);
         }
+        let fields = Arc::clone(fields);
+        store.put(only, Slot::Varies { fields, until });
+        self.errand.variant = variant;
+        self.register();
+    }
+
+    /// Where the variant is another than the lookup supposed, who looks for it there may join.
+    fn register(&mut self) {
+        let key = self.errand.flight(&self.head);
+        if self.flights.is_empty() || self.flights.contains(&key) {
+            return;
+        }
+        let flight = Flight {
+            stage: self.stage.subscribe(),
+            before: self.began(),
+        };
+        let mut flights = self.cache.0.fills.lock();
+        if flights
+            .get(&key)
+            .is_none_or(|other| other.before <= flight.before)
+        {
+            flights.insert(key, flight);
+        }
+        drop(flights);
+        self.flights.push(key);
     }
 
     /// From here on nobody joins.
     fn unregister(&mut self) {
         let mut flights = self.cache.0.fills.lock();
-        for variant in &self.variants {
+        for key in &self.flights {
             // A newer fill may have taken the place.
             if flights
-                .get(variant)
+                .get(key)
                 .is_some_and(|flight| flight.stage.same_channel(&self.stage.subscribe()))
             {
-                flights.remove(variant);
+                flights.remove(key);
             }
         }
     }
@@ -358,7 +510,7 @@ impl Drop for Fill {
                 shared.spool.end(Err(Cut("the fill was given up".into()))); // unless it has ended
                 false
             }
-            Stage::Alone(_) | Stage::Failed(_) => false,
+            Stage::Stale(..) | Stage::Alone(_) | Stage::Failed(_) => false,
         });
     }
 }

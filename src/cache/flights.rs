@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::cache::Cache;
+use crate::cache::Errand;
 use crate::cache::Found;
 use crate::cache::Lookup;
 use crate::cache::Miss;
@@ -45,37 +46,55 @@ impl Cache {
         &self,
         query: &Query,
         head: &Head,
-        variant: Variant,
+        errand: Errand,
         miss: Miss,
     ) -> Lookup {
-        let why = miss.why;
         let matched = query.matched(head);
+        let key = errand.flight(head);
         let mut flights = self.0.fills.lock();
         let arrived = self.0.tags.applied();
         if let Some(flight) = flights
-            .get(&variant)
+            .get(&key)
             .filter(|flight| self.may_join(flight, &matched, miss))
         {
             return Lookup::Join(Follower {
                 stage: flight.stage.clone(),
-                why,
+                why: errand.why,
                 arrived,
                 own: None,
             });
         }
         // A fill that ended between our look into the store and this lock has left its response there.
-        if !miss.anew()
+        if !miss.anew
             && let Found::Stored(_, stored) = self.find(query.base, head)
         {
             let now = self.0.clock.now();
-            if self.why_not(&stored, head, &miss.wishes, now).is_none() {
+            if let Ok(None) = self.usable(&stored, head, &miss.wishes, now) {
                 return Lookup::Hit(stored, now);
             }
         }
-        let (fill, follower, flight) = Fill::begin(self, query, head, variant, matched, why);
-        flights.insert(variant, flight);
+        let (fill, follower, flight) = Fill::begin(self, query.base, head, matched, errand);
+        flights.insert(key, flight);
         drop(flights);
         Lookup::Miss(Box::new(fill), follower)
+    }
+
+    /// Starts a fill for nobody in particular, unless one is under way.
+    pub(super) fn begin_unless_begun(
+        &self,
+        query: &Query,
+        head: &Head,
+        errand: Errand,
+    ) -> Option<Fill> {
+        let matched = query.matched(head);
+        let key = errand.flight(head);
+        let mut flights = self.0.fills.lock();
+        if flights.contains_key(&key) {
+            return None;
+        }
+        let (fill, _, flight) = Fill::begin(self, query.base, head, matched, errand);
+        flights.insert(key, flight);
+        Some(fill)
     }
 
     /// Whether a client that comes now may wait for a fill begun before: not if one of the tags known already has
@@ -83,7 +102,7 @@ impl Cache {
     fn may_join(&self, flight: &Flight, matched: &Matched, miss: Miss) -> bool {
         let implicit = matched.implicit_tags();
         let known = matched.tags.iter().flatten().chain(&implicit);
-        !miss.anew()
+        !miss.anew
             && miss.since.is_none_or(|since| flight.before >= since)
             && !self.0.tags.changed_since(known, flight.before)
             && self.is_fresh_enough(flight, &miss.wishes)
@@ -96,9 +115,9 @@ impl Cache {
         };
         let now = self.0.clock.now();
         shared
-            .meta
+            .keep
             .as_ref()
-            .is_none_or(|meta| usable(meta, wishes, now) == Use::Fresh)
+            .is_none_or(|keep| usable(keep.meta(), wishes, now) == Use::Fresh)
     }
 }
 

@@ -3,23 +3,25 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Response;
+use http::StatusCode;
 use http::header;
 use http::response::Parts;
 use tokio::sync::{oneshot, watch};
 
 use crate::body::Body;
 use crate::cache::Cache;
+use crate::cache::Stored;
+use crate::cache::fill::Keep;
 use crate::cache::spool::Spool;
-use crate::model::entry::EntryMeta;
 use crate::model::key::KeyFields;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
 use crate::model::outcome::Forward;
 use crate::model::outcome::NoStore;
 use crate::model::outcome::Outcome;
+use crate::model::outcome::Stale;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
-use crate::model::tag::Tagged;
 use crate::policy::vary;
 use crate::tags::Snapshot;
 
@@ -30,6 +32,8 @@ pub(super) enum Stage {
     Asked,
     /// The app's head is here, and its body is arriving.
     Shared(Arc<Shared>),
+    /// The app failed, and this may be served in its place.
+    Stale(Arc<Stored>, Stale),
     /// The response is for its first client alone, for this reason.
     Alone(NoStore),
     Failed(Failure),
@@ -40,17 +44,36 @@ pub(super) enum Stage {
 pub(super) struct Shared {
     pub(super) head: Parts,
     pub(super) spool: Spool,
-    pub(super) end: End,
+    pub(super) answered: Answered,
     /// The last stamp applied when the app was asked.
     pub(super) before: Stamp,
     /// Keeps increments since then from being forgotten as long as a follower may compare with them; `None` when the
     /// body only passes through, and nobody new may read it.
     pub(super) alive: Mutex<Option<Arc<Snapshot>>>,
-    pub(super) tags: Vec<Tagged>,
+    /// Followers with a cookie may have it too (L12).
+    pub(super) shareable: bool,
     /// `None` if it is not for the store.
-    pub(super) meta: Option<EntryMeta>,
+    pub(super) keep: Option<Keep>,
     /// The values of the request fields that its `Vary` names.
     pub(super) selected: KeyFields,
+}
+
+/// What the app answered, and what becomes of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answered {
+    /// The app's own status: 304 where what was stored is still right.
+    pub(super) status: StatusCode,
+    pub(super) end: End,
+}
+
+impl Answered {
+    fn outcome(self, why: Forward) -> Outcome {
+        Outcome::Forwarded {
+            why,
+            status: Some(self.status),
+            end: self.end,
+        }
+    }
 }
 
 /// A share in a fill.
@@ -60,7 +83,7 @@ pub struct Follower {
     pub(super) why: Forward,
     pub(super) arrived: Stamp,
     /// The first client's follower alone has one.
-    pub(super) own: Option<oneshot::Receiver<(Response<Body>, End)>>,
+    pub(super) own: Option<oneshot::Receiver<(Response<Body>, Answered)>>,
 }
 
 /// What became of a follower's wait.
@@ -68,6 +91,8 @@ pub struct Follower {
 pub enum Followed {
     /// The response, and what to say of it.
     Response(Response<Body>, Outcome),
+    /// The app failed, and this may be served in its place.
+    Stale(Arc<Stored>, Stale),
     /// The response is older than an increment this client came after: look up again, for a fill begun since.
     Again(Option<Stamp>),
     /// The response is for another client alone: ask the app for this one.
@@ -79,39 +104,42 @@ pub enum Followed {
 impl Follower {
     /// Waits for the app's head, and says what this client is to get.
     pub async fn outcome(mut self, cache: &Cache, head: &Head) -> Followed {
-        if let Some(own) = self.own.take() {
-            return match own.await {
-                Ok((response, end)) => Followed::Response(
-                    response,
-                    Outcome::Forwarded {
-                        why: self.why,
-                        status: None,
-                        end,
-                    },
-                ),
-                Err(_) => self.failed(),
-            };
+        if let Some(own) = self.own.take()
+            && let Ok((response, answered)) = own.await
+        {
+            return Followed::Response(response, answered.outcome(self.why));
         }
+        let stands_in = |cache: &Cache, stored: &Stored, stale| {
+            let unreachable = stale == Stale::Disconnected;
+            cache.stands_in(stored, head, unreachable).is_some()
+        };
         let asked = |stage: &Stage| !matches!(stage, Stage::Asked);
         let stage = self.stage.wait_for(asked).await.map(|stage| stage.clone());
         match stage.unwrap_or(Stage::Asked) {
             Stage::Shared(shared) => self.share(&shared, cache, head),
+            Stage::Stale(stored, stale) if stands_in(cache, &stored, stale) => {
+                Followed::Stale(stored, stale)
+            }
             // The first client's cookie kept it from being shared: without one it may be.
             Stage::Alone(NoStore::Cookie) if !has_cookie(head) => Followed::Again(None),
-            Stage::Alone(_) => Followed::Alone(self.why),
+            Stage::Alone(_) | Stage::Stale(..) => Followed::Alone(self.why),
             Stage::Failed(_) | Stage::Asked => self.failed(),
         }
     }
 
     fn share(&self, shared: &Shared, cache: &Cache, head: &Head) -> Followed {
-        let shareable = shared.meta.as_ref().is_some_and(|meta| meta.shareable);
-        if !shareable && has_cookie(head) {
+        if !shared.shareable && has_cookie(head) {
             return Followed::Alone(self.why); // L12
         }
-        if let Some(meta) = &shared.meta
-            && vary::selecting(&meta.vary, head.headers()) != shared.selected
-        {
-            return Followed::Again(None); // now that it is known what varies
+        if let Some(keep) = &shared.keep {
+            let meta = keep.meta();
+            if vary::selecting(&meta.vary, head.headers()) != shared.selected {
+                return Followed::Again(None); // now that it is known what varies
+            }
+            // What must be asked for each time is nobody's but its own client's (RFC 9111 §4).
+            if meta.lifetime.is_zero() {
+                return Followed::Alone(self.why);
+            }
         }
         if shared
             .alive
@@ -122,18 +150,23 @@ impl Follower {
             return Followed::Alone(self.why);
         }
         // L1: it may be older than an increment this client came after. An error's tags are not known.
-        let tags = shared.tags.iter().map(|tagged| &tagged.tag);
-        let changed = || shared.meta.is_none() || cache.0.tags.changed_since(tags, shared.before);
+        let tags = shared.keep.iter().flat_map(|keep| &keep.tags);
+        let tags = tags.map(|tagged| &tagged.tag);
+        let changed = || shared.keep.is_none() || cache.0.tags.changed_since(tags, shared.before);
         if self.arrived > shared.before && changed() {
             return Followed::Again(Some(self.arrived));
         }
         match shared.spool.read() {
             Some(body) => {
                 let mut response = Response::from_parts(shared.head.clone(), body);
-                if let Some(meta) = &shared.meta {
+                if let Some(keep) = &shared.keep {
+                    let headers = response.headers_mut();
+                    for name in &keep.store.without {
+                        headers.remove(name);
+                    }
                     // It is as old as for whoever asked first (RFC 9111 §4.2.3).
-                    let age = meta.age(cache.0.clock.now()).as_secs();
-                    response.headers_mut().insert(header::AGE, age.into());
+                    let age = keep.meta().age(cache.0.clock.now()).as_secs();
+                    headers.insert(header::AGE, age.into());
                 }
                 Followed::Response(response, Outcome::Collapsed { why: self.why })
             }
@@ -144,7 +177,9 @@ impl Follower {
     fn failed(&self) -> Followed {
         let failure = match *self.stage.borrow() {
             Stage::Failed(failure) => failure,
-            Stage::Asked | Stage::Shared(_) | Stage::Alone(_) => Failure::Abandoned,
+            Stage::Asked | Stage::Shared(_) | Stage::Stale(..) | Stage::Alone(_) => {
+                Failure::Abandoned
+            }
         };
         let end = End::NotStored(NoStore::UpstreamFailed);
         Followed::Failed(

@@ -4,9 +4,12 @@
 //! joins it as a [`Follower`]. A fill ends in the store only through [`Fill::store`], which compares tag versions with
 //! the snapshot taken before the app was asked (L1).
 
+mod aside;
 mod fill;
 mod flights;
 mod follower;
+mod freshen;
+mod parts;
 mod spool;
 
 use std::sync::Arc;
@@ -14,9 +17,13 @@ use std::time::Duration;
 
 use http::{HeaderName, Method, header};
 
+pub use aside::Aside;
 pub use fill::Fill;
+pub use fill::Keep;
+pub use fill::StandIn;
 pub use follower::Followed;
 pub use follower::Follower;
+pub use freshen::Freshen;
 
 use crate::cache::flights::Fills;
 use crate::cache::spool::Budget;
@@ -24,17 +31,23 @@ use crate::clock::Clock;
 use crate::model::entry::Entry;
 use crate::model::key::BaseKey;
 use crate::model::key::ComposedKey;
+use crate::model::key::KeyFields;
 use crate::model::key::Variant;
 use crate::model::outcome::Bypass;
 use crate::model::outcome::Forward;
+use crate::model::outcome::Stale;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Increment;
 use crate::model::tag::Tag;
 use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
+use crate::policy::freshening;
+use crate::policy::ranges;
+use crate::policy::ranges::Asked;
 use crate::policy::request::Use;
 use crate::policy::request::Wishes;
+use crate::policy::request::on_failure;
 use crate::policy::request::usable;
 use crate::policy::vary;
 use crate::rules::Query;
@@ -75,10 +88,15 @@ enum Slot {
         fields: Arc<[HeaderName]>,
         until: Timestamp,
     },
+    /// Under another spelling of what selects a variant: which one it means.
+    Same {
+        variant: Variant,
+        until: Timestamp,
+    },
 }
 
 /// An entry with its identity and its tags as they were when it was stored.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Stored {
     /// The response.
     pub entry: Entry,
@@ -99,6 +117,30 @@ impl Stored {
     pub fn tags(&self) -> impl Iterator<Item = (&Tag, Stamp)> {
         self.seals.iter()
     }
+
+    /// Its tags and these, each once.
+    pub fn tags_with(&self, mut tags: Vec<Tagged>) -> Vec<Tagged> {
+        for (tag, _) in self.tags() {
+            if !tags.iter().any(|other| other.tag == *tag) {
+                tags.push(tag.clone().into());
+            }
+        }
+        tags
+    }
+
+    /// Whether it has what the request asks for: a stored part answers only for ranges inside it (RFC 9111 §3.3).
+    fn holds(&self, head: &Head) -> bool {
+        let len = self.entry.body.len() as u64;
+        self.entry.part.is_none_or(|part| {
+            let (method, request) = (head.method(), head.headers());
+            ranges::within(method, request, &self.entry.headers, part, len).is_some()
+        })
+    }
+
+    /// Whether it is for a client with this cookie, or without one (L12).
+    fn is_for(&self, head: &Head) -> bool {
+        self.entry.meta.shareable || !head.headers().contains_key(header::COOKIE)
+    }
 }
 
 /// What a slot costs besides what it points to: its place in the store's tables, reference counts.
@@ -112,6 +154,7 @@ impl Weigh for Slot {
     fn weight(&self) -> u64 {
         let bytes = match self {
             Slot::Varies { fields, .. } => fields.len() * size_of::<HeaderName>(),
+            Slot::Same { .. } => 0,
             Slot::Entry(stored) => {
                 let headers = stored.entry.headers.iter();
                 let head: usize = headers
@@ -133,12 +176,14 @@ impl Weigh for Slot {
 pub enum Lookup {
     /// Answer with this, as it was found at this moment.
     Hit(Arc<Stored>, Timestamp),
+    /// Answer with this though it is stale, for this reason, and run the fill; there is none if somebody runs it.
+    Stale(Arc<Stored>, Timestamp, Stale, Option<Box<Fill>>),
     /// Run the fill; the follower is its first.
     Miss(Box<Fill>, Follower),
     /// Somebody runs the fill.
     Join(Follower),
-    /// Ask the app for this client alone; nothing will be stored.
-    Pass(Forward),
+    /// Ask the app for this client alone; nothing will be stored. What a HEAD brings may concern what is.
+    Pass(Forward, Option<Box<Freshen>>),
     /// The client wants a stored response or none (RFC 9111 §5.2.1.7).
     OnlyIfCached,
 }
@@ -149,6 +194,26 @@ const HELD_SHARE: usize = 4;
 /// How long an entry that can no longer be used is kept, so that the next request is told `expired` or `invalidated`
 /// instead of a plain miss.
 const REMEMBERED: Duration = Duration::from_secs(300);
+
+/// How long an expired entry is kept that the app can be asked about, so that a 304 is enough.
+const REVALIDATED: Duration = Duration::from_secs(3_600);
+
+/// How long an entry is kept after it expires.
+fn kept(entry: &Entry) -> Duration {
+    let stale = &entry.meta.stale;
+    let windows = [
+        stale.while_revalidate,
+        stale.if_error,
+        stale.if_disconnected,
+    ];
+    let has_validator = !freshening::conditions(entry).is_empty();
+    let asked = if has_validator {
+        REVALIDATED
+    } else {
+        REMEMBERED
+    };
+    windows.into_iter().fold(asked, Duration::max)
+}
 
 impl Cache {
     /// An empty cache.
@@ -169,77 +234,139 @@ impl Cache {
     pub fn lookup(&self, query: &Query, head: &Head, since: Option<Stamp>) -> Lookup {
         let now = self.0.clock.now();
         let wishes = Wishes::of(head.headers());
-        let (variant, why) = match self.find(query.base, head) {
-            Found::Nothing(variant) => (variant, Forward::UriMiss),
-            Found::OtherVariants(variant) => (variant, Forward::VaryMiss),
-            Found::Stored(variant, stored) => match self.why_not(&stored, head, &wishes, now) {
-                None => return Lookup::Hit(stored, now),
-                Some(why @ Forward::Bypass(_)) if !wishes.only_if_cached => {
-                    return Lookup::Pass(why);
+        let (variant, why, stored) = match self.find(query.base, head) {
+            Found::Nothing(variant) => (variant, Forward::UriMiss, None),
+            Found::OtherVariants(variant) => (variant, Forward::VaryMiss, None),
+            Found::Stored(variant, stored) => match self.usable(&stored, head, &wishes, now) {
+                Ok(None) => return Lookup::Hit(stored, now),
+                Ok(Some(stale)) => return self.stale(query, head, variant, stored, now, stale),
+                Err(why @ Forward::Bypass(_)) if !wishes.only_if_cached => {
+                    return Lookup::Pass(why, None);
                 }
-                Some(why) => (variant, why),
+                Err(why) => (variant, why, Some(stored)),
             },
         };
         if wishes.only_if_cached {
             return Lookup::OnlyIfCached;
         }
+        // What has been invalidated is fetched anew and never served: it is no help to a fill.
+        let stored = stored.filter(|stored| stored.seals.intact());
         if head.method() != Method::GET {
-            return Lookup::Pass(why); // a HEAD brings no body to store
+            let freshen = stored.and_then(|stored| Freshen::of(self, variant, stored));
+            return Lookup::Pass(why, freshen.map(Box::new)); // a HEAD brings no body to store
         }
         if wishes.no_store {
-            return Lookup::Pass(why); // nobody else is to have it, so nobody waits for it
+            return Lookup::Pass(why, None); // nobody else is to have it, so nobody waits for it
         }
-        if head.headers().contains_key(header::RANGE) {
-            return Lookup::Pass(Forward::Bypass(Bypass::Range)); // nor does a part
-        }
-        self.begin_or_join(query, head, variant, Miss { why, since, wishes })
+        let Some(aim) = Aim::of(head, stored.as_deref(), why) else {
+            return Lookup::Pass(Forward::Bypass(Bypass::Range), None); // several parts are stored by nobody
+        };
+        let errand = Errand {
+            variant,
+            why,
+            aim,
+            stored,
+        };
+        let miss = Miss::of(wishes, since, errand.stored.as_deref());
+        self.begin_or_join(query, head, errand, miss)
     }
 
-    /// Why a stored response cannot answer this request; `None` if it can.
-    fn why_not(
+    /// Whether a stored response can answer this request, and if it is stale, why it may; else why it cannot.
+    fn usable(
         &self,
         stored: &Stored,
         head: &Head,
         wishes: &Wishes,
         now: Timestamp,
-    ) -> Option<Forward> {
+    ) -> Result<Option<Stale>, Forward> {
         if !stored.seals.intact() {
-            return Some(Forward::Invalidated);
+            return Err(Forward::Invalidated);
         }
-        match usable(&stored.entry.meta, wishes, now) {
-            Use::Expired => Some(Forward::Expired),
-            Use::Unwanted => Some(Forward::Request),
-            Use::Fresh
-                if !stored.entry.meta.shareable && head.headers().contains_key(header::COOKIE) =>
-            {
-                Some(Forward::Bypass(Bypass::Cookie)) // L12
-            }
+        let stale = match usable(&stored.entry.meta, wishes, now) {
             Use::Fresh => None,
+            Use::Stale(why) => Some(why),
+            Use::Expired => return Err(Forward::Expired),
+            Use::Unwanted => return Err(Forward::Request),
+        };
+        if !stored.holds(head) {
+            Err(Forward::Partial)
+        } else if !stored.is_for(head) {
+            Err(Forward::Bypass(Bypass::Cookie))
+        } else {
+            Ok(stale)
         }
+    }
+
+    /// A stale answer, with the fill that makes the next one fresh if that is what allows it.
+    fn stale(
+        &self,
+        query: &Query,
+        head: &Head,
+        variant: Variant,
+        stored: Arc<Stored>,
+        now: Timestamp,
+        stale: Stale,
+    ) -> Lookup {
+        let errand = || Errand {
+            variant,
+            why: Forward::Expired,
+            aim: Aim::whole(&stored),
+            stored: Some(Arc::clone(&stored)),
+        };
+        let fill = (stale == Stale::WhileRevalidate)
+            .then(|| self.begin_unless_begun(query, head, errand()))
+            .flatten();
+        Lookup::Stale(stored, now, stale, fill.map(Box::new))
     }
 
     fn find(&self, base: BaseKey, head: &Head) -> Found {
         let only = base.only_variant();
         match self.0.store.get(&only) {
-            None => Found::Nothing(only),
+            None | Some(Slot::Same { .. }) => Found::Nothing(only),
             Some(Slot::Entry(stored)) => Found::Stored(only, stored),
             Some(Slot::Varies { fields, .. }) => {
                 let variant = base.variant(&vary::selecting(&fields, head.headers()));
                 match self.0.store.get(&variant) {
                     Some(Slot::Entry(stored)) => Found::Stored(variant, stored),
-                    Some(Slot::Varies { .. }) | None => Found::OtherVariants(variant),
+                    Some(_) | None => match self.in_language(base, &fields, head) {
+                        Some((variant, stored)) => Found::Stored(variant, stored),
+                        None => Found::OtherVariants(variant),
+                    },
                 }
             }
         }
+    }
+
+    /// A response in the one language that the client wants most, though its request is spelled differently from the one
+    /// that brought it.
+    fn in_language(
+        &self,
+        base: BaseKey,
+        fields: &[HeaderName],
+        head: &Head,
+    ) -> Option<(Variant, Arc<Stored>)> {
+        let wanted = vary::wanted_language(fields, head.headers())?;
+        let Slot::Same { variant, .. } = self.0.store.get(&base.variant(&wanted))? else {
+            return None;
+        };
+        match self.0.store.get(&variant)? {
+            Slot::Entry(stored) => Some((variant, stored)),
+            Slot::Varies { .. } | Slot::Same { .. } => None,
+        }
+    }
+
+    /// Why a stale response may be served in place of an error, if it may, to the client of this request.
+    fn stands_in(&self, stored: &Stored, head: &Head, unreachable: bool) -> Option<Stale> {
+        let may = stored.seals.intact() && stored.holds(head) && stored.is_for(head);
+        let wishes = Wishes::of(head.headers());
+        may.then(|| on_failure(&stored.entry.meta, &wishes, unreachable, self.0.clock.now()))?
     }
 
     /// Gives the tags new versions, before anyone sees the response that asked for it (L4). `by` is who asked, such as
     /// `POST /users/42`.
     pub fn increment(&self, increments: &[Increment], by: &Arc<str>) {
         if !increments.is_empty() {
-            self.0
-                .tags
-                .increment(increments.iter().map(|increment| &increment.tag), by);
+            self.0.tags.increment(names(increments), by);
         }
     }
 
@@ -277,9 +404,9 @@ impl Cache {
     pub fn sweep(&self) {
         let now = self.0.clock.now();
         self.0.store.retain(|slot| match slot {
-            Slot::Varies { until, .. } => *until + REMEMBERED > now,
+            Slot::Varies { until, .. } | Slot::Same { until, .. } => *until + REMEMBERED > now,
             Slot::Entry(stored) => {
-                stored.entry.meta.expires() + REMEMBERED > now
+                stored.entry.meta.expires() + kept(&stored.entry) > now
                     && stored
                         .seals
                         .broken_at()
@@ -287,6 +414,10 @@ impl Cache {
             }
         });
     }
+}
+
+fn names(increments: &[Increment]) -> impl Iterator<Item = &Tag> {
+    increments.iter().map(|increment| &increment.tag)
 }
 
 /// What is stored under a request's key.
@@ -314,20 +445,89 @@ impl Explanation {
     }
 }
 
-/// What a miss asks of the fill that ends it.
+/// What a fill is to bring, and what is there already.
+#[derive(Debug)]
+struct Errand {
+    /// Where it will be stored, as far as is known before the response's own `Vary` is.
+    variant: Variant,
+    why: Forward,
+    aim: Aim,
+    /// What is stored there, with its tags' versions intact: to be made fresh, completed, or served should the app fail.
+    stored: Option<Arc<Stored>>,
+}
+
+impl Errand {
+    /// Under which it is known to those who may join: one fetch of the whole, one of each part.
+    fn flight(&self, head: &Head) -> Variant {
+        match self.aim {
+            Aim::Whole | Aim::Validate | Aim::Complete => self.variant,
+            Aim::Part => {
+                let mut part = KeyFields::new();
+                for name in [header::RANGE, header::IF_RANGE] {
+                    part.optional(name.as_str(), head.headers().get(&name));
+                }
+                self.variant.part(&part)
+            }
+        }
+    }
+}
+
+/// How a fill asks the app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Aim {
+    /// For the whole.
+    Whole,
+    /// For the whole, unless what is stored is still right (RFC 9111 §4.3).
+    Validate,
+    /// For the rest of a stored part (RFC 9111 §3.3).
+    Complete,
+    /// For the part that the client asks for.
+    Part,
+}
+
+impl Aim {
+    /// How to ask for what the request lacks; `None` if nothing that could be stored would answer it.
+    fn of(head: &Head, stored: Option<&Stored>, why: Forward) -> Option<Aim> {
+        let validates = stored.is_some_and(|stored| Aim::whole(stored) == Aim::Validate);
+        let can_complete = || stored.is_some_and(|stored| parts::rest(&stored.entry).is_some());
+        Some(match ranges::asked(head.method(), head.headers()) {
+            _ if validates => Aim::Validate,
+            Asked::Whole if why == Forward::Partial && can_complete() => Aim::Complete,
+            Asked::Whole => Aim::Whole,
+            Asked::One => Aim::Part,
+            Asked::Several => return None,
+        })
+    }
+
+    /// How to ask for the whole where this is stored.
+    fn whole(stored: &Stored) -> Aim {
+        let has_validator = || !freshening::conditions(&stored.entry).is_empty();
+        if stored.entry.part.is_none() && has_validator() {
+            Aim::Validate
+        } else {
+            Aim::Whole
+        }
+    }
+}
+
+/// What a client asks of the fill that ends its miss.
 #[derive(Clone, Copy)]
 struct Miss {
-    why: Forward,
     /// It must have begun at or after this stamp.
     since: Option<Stamp>,
-    /// What else the client asks of it.
+    /// It must be one of the client's own time (RFC 9111 §5.2.1.4, §5.2.2.4).
+    anew: bool,
     wishes: Wishes,
 }
 
 impl Miss {
-    /// Whether it must be one of the client's own time (RFC 9111 §5.2.1.4).
-    fn anew(&self) -> bool {
-        self.wishes.no_cache || self.wishes.max_age == Some(Duration::ZERO)
+    fn of(wishes: Wishes, since: Option<Stamp>, stored: Option<&Stored>) -> Miss {
+        let each_time = stored.is_some_and(|stored| stored.entry.meta.lifetime.is_zero());
+        Miss {
+            since,
+            anew: each_time || wishes.no_cache || wishes.max_age == Some(Duration::ZERO),
+            wishes,
+        }
     }
 }
 

@@ -3,7 +3,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
+use http::HeaderMap;
 use http::Response;
+use http::StatusCode;
 
 use super::*;
 use crate::body::Body;
@@ -12,6 +14,7 @@ use crate::body::Cut;
 use crate::model::entry::EntryMeta;
 use crate::model::entry::StaleUse;
 use crate::model::outcome::Failure;
+use crate::policy::Store;
 use crate::rules::Plan;
 use crate::rules::RuleSet;
 
@@ -84,12 +87,26 @@ fn meta(cache: &Cache, lifetime: u64) -> EntryMeta {
     }
 }
 
+fn keep(cache: &Cache, lifetime: u64) -> Keep {
+    Keep {
+        store: Store {
+            meta: meta(cache, lifetime),
+            without: Vec::new(),
+        },
+        targeted: HeaderMap::new(),
+        tags: Vec::new(),
+    }
+}
+
 /// Stores a response under a path and a tag.
 async fn store(cache: &Cache, path: &str, lifetime: u64, tag: &str) {
     let (fill, _follower) = miss(cache, path);
-    let tags = vec![Tag::parse(tag).unwrap().into()];
-    let meta = meta(cache, lifetime);
-    fill.store(Response::new(Body::from("x")), tags, meta).await;
+    let keep = Keep {
+        tags: vec![Tag::parse(tag).unwrap().into()],
+        ..keep(cache, lifetime)
+    };
+    let response = Response::new(Body::from("x"));
+    fill.store(response, StatusCode::OK, keep).await;
     assert!(is_hit(cache, path), "{path}");
 }
 
@@ -135,17 +152,22 @@ async fn l09_a_fill_that_ends_while_a_miss_looks_for_it_is_not_run_again() {
         panic!("nothing is stored");
     };
     store(&cache, "/a", 60, "A").await;
-    let miss = |no_cache| Miss {
-        why: Forward::UriMiss,
-        since: None,
-        wishes: Wishes {
+    let miss = |no_cache| {
+        let wishes = Wishes {
             no_cache,
             ..Wishes::default()
-        },
+        };
+        Miss::of(wishes, None, None)
     };
-    let late = cache.begin_or_join(&query, &head, variant, miss(false));
+    let errand = || Errand {
+        variant,
+        why: Forward::UriMiss,
+        aim: Aim::Whole,
+        stored: None,
+    };
+    let late = cache.begin_or_join(&query, &head, errand(), miss(false));
     assert!(matches!(late, Lookup::Hit(..)), "{late:?}");
-    let late = cache.begin_or_join(&query, &head, variant, miss(true));
+    let late = cache.begin_or_join(&query, &head, errand(), miss(true));
     assert!(matches!(late, Lookup::Miss(..)), "{late:?}");
 }
 
@@ -172,8 +194,8 @@ async fn l09_a_fill_that_dies_in_the_body_cuts_it_for_everyone() {
     let second = join(&cache, "/a");
     let half = Ok(Chunk::Data(Bytes::from("half")));
     let body = Body::chunks(stream::iter([half]).chain(stream::pending()), None);
-    let meta = meta(&cache, 60);
-    let running = tokio::spawn(fill.store(Response::new(body), Vec::new(), meta));
+    let keep = keep(&cache, 60);
+    let running = tokio::spawn(fill.store(Response::new(body), StatusCode::OK, keep));
 
     let mut bodies = Vec::new();
     for follower in [first, second] {
@@ -212,7 +234,7 @@ async fn a_body_that_does_not_end_as_it_should_is_neither_stored_nor_whole() {
         let (cache, _) = cache();
         let (fill, follower) = miss(&cache, "/a");
         let body = Body::chunks(stream::iter(chunks), exact);
-        fill.store(Response::new(body), Vec::new(), meta(&cache, 60))
+        fill.store(Response::new(body), StatusCode::OK, keep(&cache, 60))
             .await;
         let mut body = body_of(&cache, follower).await;
         let end = soon(async {
@@ -240,7 +262,7 @@ async fn l10_a_body_that_outgrows_the_store_reaches_everyone_and_holds_nothing()
         Some((Ok(Chunk::Data(chunk)), receiver))
     });
     let response = Response::new(Body::chunks(chunks, None));
-    let running = tokio::spawn(fill.store(response, Vec::new(), meta(&cache, 60)));
+    let running = tokio::spawn(fill.store(response, StatusCode::OK, keep(&cache, 60)));
     let send = async |n: u8| {
         let piece = Bytes::from(vec![n; 512]);
         assert!(soon(sender.send(piece)).await.is_ok());
@@ -288,11 +310,11 @@ async fn l10_all_fills_together_hold_no_more_than_their_share() {
         let (fill, follower) = miss(&cache, &path);
         let piece = Ok(Chunk::Data(Bytes::from(vec![0; SIZE])));
         let body = Body::chunks(stream::iter([piece]).chain(stream::pending()), None);
-        let meta = meta(&cache, 60);
+        let response = Response::new(body);
         running.push(tokio::spawn(fill.store(
-            Response::new(body),
-            Vec::new(),
-            meta,
+            response,
+            StatusCode::OK,
+            keep(&cache, 60),
         )));
         let mut body = body_of(&cache, follower).await;
         assert!(matches!(soon(body.next()).await, Some(Ok(Chunk::Data(_)))));
@@ -313,7 +335,7 @@ async fn l10_a_body_that_somebody_still_reads_counts_after_its_fill_has_ended() 
     let free = |bytes| cache.0.fills.held.take(bytes);
     let (fill, follower) = miss(&cache, "/a");
     let body = Body::from(Bytes::from(vec![0; 1_000]));
-    fill.store(Response::new(body), Vec::new(), meta(&cache, 60))
+    fill.store(Response::new(body), StatusCode::OK, keep(&cache, 60))
         .await;
     let reader = body_of(&cache, follower).await;
     assert!(

@@ -202,15 +202,19 @@ impl Dialects {
         }
     }
 
-    /// Removes the targeted fields that address this cache alone from a response, once it has been judged; with
-    /// `expose` they stay.
-    pub fn drop_targeted(&self, headers: &mut HeaderMap) {
+    /// Takes the targeted fields that address this cache alone off a response, once it has been judged; with `expose`
+    /// they stay.
+    pub fn take_targeted(&self, headers: &mut HeaderMap) -> HeaderMap {
+        let mut taken = HeaderMap::new();
         let ours = |name: &&HeaderName| FOR_US_ALONE.contains(&name.as_str());
-        if !self.expose {
-            for name in self.targeted.iter().filter(ours) {
+        for name in self.targeted.iter().filter(ours) {
+            if !self.expose && headers.contains_key(name) {
+                let lines: Vec<_> = headers.get_all(name).iter().cloned().collect();
+                taken.extend(lines.into_iter().map(|line| (name.clone(), line)));
                 headers.remove(name);
             }
         }
+        taken
     }
 
     fn remove_ours(&self, headers: &mut HeaderMap) {

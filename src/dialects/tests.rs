@@ -564,7 +564,7 @@ fn rfc9213_a_targeted_field_goes_on_unless_it_is_for_us_alone() {
             ..Config::default()
         });
         let mut headers = headers(&fields);
-        dialects.drop_targeted(&mut headers);
+        dialects.take_targeted(&mut headers);
         assert!(headers.contains_key("cdn-cache-control"));
         assert_eq!(headers.len(), expected);
     }

@@ -3,37 +3,39 @@
 //! Every exchange runs in a task of its own and goes through `Fetch::exchange`, so no path can forget an increment,
 //! and none is lost when a client leaves.
 
+mod exchange;
 mod trailers;
 
 use std::sync::Arc;
 
-use http::HeaderValue;
 use http::header;
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use crate::body::Body;
+use crate::cache::Aside;
 use crate::cache::Cache;
 use crate::cache::Fill;
+use crate::cache::Followed;
+use crate::cache::Freshen;
+use crate::cache::Keep;
 use crate::clock::Clock;
 use crate::dialects::Dialects;
-use crate::dialects::Ignored;
+use crate::fetch::exchange::Exchange;
+use crate::fetch::exchange::Judged;
+use crate::fetch::exchange::asked_by;
+use crate::model::outcome::End;
 use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
+use crate::model::outcome::Outcome;
 use crate::model::request::Head;
 use crate::model::tag::TagLimits;
-use crate::model::tag::Tagged;
-use crate::policy;
-use crate::policy::Declared;
-use crate::policy::Signals;
-use crate::policy::Terms;
-use crate::policy::Times;
-use crate::policy::Verdict;
+use crate::policy::freshening;
+use crate::policy::freshening::HeadSays;
+use crate::rules::Cookies;
 use crate::rules::Matched;
 use crate::upstream::Upstream;
-use crate::upstream::UpstreamError;
-use crate::upstream::UpstreamErrorKind;
 
 /// Starts exchanges. Clones share everything.
 #[derive(Clone)]
@@ -58,20 +60,14 @@ pub struct Limits {
     pub tags: TagLimits,
 }
 
-/// One request and response with the app, after its increments have been committed.
-struct Exchange {
-    response: Response<Body>,
-    /// The tags of a response that may be stored.
-    tags: Vec<Tagged>,
-    verdict: Verdict,
-}
-
-/// A response for one client, and why it is not for the store, had it been meant for it.
+/// A response for one client, and what becomes of it.
 pub struct Passed {
     /// The response.
     pub response: Response<Body>,
-    /// What would have kept it out of the store.
-    pub reason: NoStore,
+    /// The app's own status.
+    pub status: StatusCode,
+    /// It is stored all the same (a POST's), or for what reason it would not have been.
+    pub end: End,
 }
 
 impl Fetch {
@@ -102,39 +98,71 @@ impl Fetch {
     /// Runs a fill: it outlives any client.
     pub fn fill(&self, fill: Fill, request: Request<Body>) {
         let fetch = self.clone();
-        let run = async move {
-            let head = Arc::clone(fill.head());
-            let exchange = match fetch.exchange(request, &head, fill.matched()).await {
-                Ok(exchange) => exchange,
-                Err(failure) => return fill.fail(failure), // every follower learns it now (L9)
-            };
-            let Exchange {
-                response,
-                tags,
-                verdict,
-            } = exchange;
-            let max_object = fetch.0.limits.max_object as u64;
-            match verdict {
-                Verdict::Store(_)
-                    if response
-                        .body()
-                        .exact_len()
-                        .is_some_and(|len| len > max_object) =>
-                {
-                    fill.hand_over(response, NoStore::TooLarge);
+        self.0
+            .tasks
+            .spawn(async move { fetch.run(fill, request).await });
+    }
+
+    async fn run(&self, fill: Fill, mut request: Request<Body>) {
+        let whole = fill.completes().map(|_| copy(&request));
+        request.headers_mut().extend(fill.conditions());
+        let answered = self
+            .exchange(request, fill.head(), fill.matched(), None)
+            .await;
+        let exchange = match (answered, whole) {
+            (Ok(exchange), Some(whole)) => match exchange.completed(&fill) {
+                Some(exchange) => Ok(exchange),
+                // What came does not fit what is stored: the whole, then.
+                None => {
+                    self.exchange(whole, fill.head(), fill.matched(), None)
+                        .await
                 }
-                Verdict::Store(meta) => fill.store(response, tags, meta).await,
-                Verdict::Pass(reason) if shared_error(reason, &head, &response) => {
-                    fill.share_unstored(response, reason).await;
-                }
-                Verdict::Pass(reason) => fill.hand_over(response, reason),
-            }
+            },
+            (answered, _) => answered,
         };
-        self.0.tasks.spawn(run);
+        let exchange = match exchange {
+            Ok(exchange) => exchange,
+            Err(failure) => return fill.fail(failure), // every follower learns it now (L9)
+        };
+        if is_error(exchange.head.status)
+            && let Some(stored) = fill.stand_in(false)
+        {
+            return fill.serve_stale(stored);
+        }
+        let exchange = match fill.validates() {
+            Some(stored) if exchange.head.status == StatusCode::NOT_MODIFIED => {
+                exchange.validated(stored)
+            }
+            Some(_) | None => exchange,
+        };
+        let judged = self.judge(exchange, fill.head(), fill.matched());
+        self.settle(fill, judged).await;
+    }
+
+    /// What becomes of a fill, now that the app has answered.
+    async fn settle(&self, fill: Fill, judged: Judged) {
+        let Judged {
+            response,
+            status,
+            verdict,
+        } = judged;
+        let max_object = self.0.limits.max_object as u64;
+        let is_too_large = response
+            .body()
+            .exact_len()
+            .is_some_and(|len| len > max_object);
+        match verdict {
+            Ok(_) if is_too_large => fill.hand_over(response, status, NoStore::TooLarge),
+            Ok(keep) => fill.store(response, status, keep).await,
+            Err(reason) if shared_error(reason, fill.matched(), fill.head(), &response) => {
+                fill.share_unstored(response, reason).await;
+            }
+            Err(reason) => fill.hand_over(response, status, reason),
+        }
     }
 
     /// Asks the app for one client. The exchange goes on when that client leaves: to its head if it is safe, to its end
-    /// if it is not.
+    /// if it is not. What a HEAD's answer says of a stored response counts for that.
     ///
     /// # Errors
     ///
@@ -144,23 +172,13 @@ impl Fetch {
         request: Request<Body>,
         head: Arc<Head>,
         matched: Matched,
+        freshen: Option<Box<Freshen>>,
     ) -> Result<Passed, Failure> {
         let fetch = self.clone();
         let (answer, answered) = oneshot::channel();
         let run = async move {
-            let exchanged = fetch.exchange(request, &head, &matched).await;
-            let exchanged = exchanged.map(
-                |Exchange {
-                     response, verdict, ..
-                 }| match verdict {
-                    Verdict::Pass(reason) => Passed { response, reason },
-                    Verdict::Store(_) => Passed {
-                        response,
-                        reason: NoStore::Alone,
-                    },
-                },
-            );
-            if let Err(Ok(unwanted)) = answer.send(exchanged)
+            let passed = fetch.passed(request, &head, &matched, freshen).await;
+            if let Err(Ok(unwanted)) = answer.send(passed)
                 && !head.method().is_safe()
             {
                 trailers::drain(unwanted.response.into_body()).await;
@@ -170,88 +188,115 @@ impl Fetch {
         answered.await.unwrap_or(Err(Failure::Abandoned))
     }
 
-    /// Every response of the app comes through here, so no path can forget an increment.
-    async fn exchange(
+    async fn passed(
         &self,
         request: Request<Body>,
         head: &Arc<Head>,
         matched: &Matched,
-    ) -> Result<Exchange, Failure> {
-        let inner = &self.0;
-        let sent = inner.clock.now();
-        let response = inner
-            .upstream
-            .send(request)
-            .await
-            .map_err(|error| failure(&error, head))?;
-        let times = Times {
-            sent,
-            received: inner.clock.now(),
-        };
-
-        let (mut parts, body) = response.into_parts();
-        let declared = Declared::of(matched, parts.status);
-        let signals = policy::signals(
-            &inner.dialects,
-            declared,
-            head,
-            &mut parts,
-            inner.limits.tags,
-        );
-        warn_of(&signals, matched);
-        if !signals.increments.is_empty() || !signals.observed.is_empty() {
-            let by = asked_by(head);
-            inner.cache.increment(&signals.increments, &by); // before anyone sees the response (L4)
-            inner.cache.observe(&signals.observed, &by);
+        freshen: Option<Box<Freshen>>,
+    ) -> Result<Passed, Failure> {
+        let mut aside = (*head.method() == Method::POST).then(|| self.0.cache.aside());
+        let exchange = self
+            .exchange(request, head, matched, aside.as_mut())
+            .await?;
+        if let Some(freshen) = freshen {
+            self.freshen(*freshen, &exchange, head, matched);
         }
-        let verdict = policy::judge(
-            &Terms::from(&*matched.rule),
-            head,
-            &parts,
-            &signals,
-            times,
-            inner.dialects.targeted(),
-        );
-
-        if !parts.headers.contains_key(header::DATE)
-            && let Ok(date) = HeaderValue::try_from(times.received.to_string())
-        {
-            parts.headers.insert(header::DATE, date); // RFC 9110 §6.6.1: when it arrived, for its age later on
-        }
-        inner.dialects.drop_targeted(&mut parts.headers);
-        let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-        if !upgraded {
-            policy::drop_hop_by_hop(&mut parts.headers);
-        }
-        // Over HTTP/1 no trailers come (design.md §5), but an unsafe exchange goes on to its end all the same.
-        let watch = !upgraded && (parts.version == Version::HTTP_2 || !head.method().is_safe());
-        let body = if watch && !body.is_empty() {
-            let body = trailers::watched(body, self.clone(), Arc::clone(head));
-            match contentless(head, &parts, &body) {
-                true => {
-                    trailers::drain(body).await; // nobody downstream looks for what follows no content
-                    Body::empty()
-                }
-                false => body,
-            }
-        } else {
-            body
-        };
-        parts.version = Version::HTTP_11; // the app's own is its connection's (RFC 9110 §6.2)
-        let tags = signals.tags.unwrap_or_default(); // a response whose tags are in doubt is not shared
-        Ok(Exchange {
-            response: Response::from_parts(parts, body),
-            tags,
+        let Judged {
+            response,
+            status,
             verdict,
+        } = self.judge(exchange, head, matched);
+        let end = match (verdict, aside) {
+            (Ok(keep), Some(aside)) => {
+                return self.keep(aside, response, keep, head, matched).await;
+            }
+            (Ok(_), None) => End::NotStored(NoStore::Alone),
+            (Err(reason), _) => End::NotStored(reason),
+        };
+        Ok(Passed {
+            response,
+            status,
+            end,
         })
+    }
+
+    /// Lets a response to a POST answer GETs of its URI from now on, besides its own client (RFC 9110 §9.3.3).
+    async fn keep(
+        &self,
+        aside: Aside,
+        response: Response<Body>,
+        keep: Keep,
+        head: &Arc<Head>,
+        matched: &Matched,
+    ) -> Result<Passed, Failure> {
+        let status = response.status();
+        let Some((fill, follower)) = aside.fill(head, matched) else {
+            return Ok(Passed {
+                response,
+                status,
+                end: End::NotStored(NoStore::Alone),
+            });
+        };
+        self.0.tasks.spawn(fill.store(response, status, keep));
+        match follower.outcome(&self.0.cache, head).await {
+            Followed::Response(response, Outcome::Forwarded { end, .. }) => Ok(Passed {
+                response,
+                status,
+                end,
+            }),
+            _ => Err(Failure::Abandoned),
+        }
+    }
+
+    /// What a HEAD's answer says of what is stored (RFC 9111 §4.3.5).
+    fn freshen(&self, freshen: Freshen, exchange: &Exchange, head: &Head, matched: &Matched) {
+        let stored = freshen.stored();
+        match freshening::head_says(&stored.entry, &exchange.head) {
+            HeadSays::Nothing => {}
+            HeadSays::Other => freshen.outdated(),
+            HeadSays::Same(renewed) => {
+                let mut as_get = head.clone();
+                as_get.parts.method = Method::GET;
+                let judged = self.judge(exchange.renewed(stored, renewed), &as_get, matched);
+                let (head, _) = judged.response.into_parts();
+                let kept = judged.verdict.and_then(|keep| freshen.renew(&head, &keep));
+                if let Err(reason) = kept {
+                    tracing::debug!(uri = matched.uri, reason = reason.word(), "not renewed");
+                }
+            }
+        }
     }
 }
 
+/// The same request once more; a fill's has no body.
+fn copy(request: &Request<Body>) -> Request<Body> {
+    let mut copy = Request::new(Body::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+/// The statuses that `stale-if-error` is about (RFC 5861 §4).
+fn is_error(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502 | 503 | 504)
+}
+
 /// An error of the app that is nobody's own: everyone who waits would only get it again, one call after another (L9).
-fn shared_error(reason: NoStore, head: &Head, response: &Response<Body>) -> bool {
+fn shared_error(
+    reason: NoStore,
+    matched: &Matched,
+    head: &Head,
+    response: &Response<Body>,
+) -> bool {
     // These are found after privacy has been looked at.
     let impersonal = matches!(reason, NoStore::NoFreshness | NoStore::AlreadyExpired);
-    let from_client = [header::COOKIE, header::AUTHORIZATION];
+    // The app never saw a cookie that the rule ignores.
+    let from_client = match matched.rule.terms.cookies {
+        Cookies::Ignore => &[header::AUTHORIZATION][..],
+        Cookies::KeyOrPublic => &[header::COOKIE, header::AUTHORIZATION],
+    };
     let from_app = [header::SET_COOKIE, header::VARY];
     response.status().is_server_error()
         && impersonal
@@ -261,88 +306,4 @@ fn shared_error(reason: NoStore, head: &Head, response: &Response<Body>) -> bool
         && !from_app
             .iter()
             .any(|name| response.headers().contains_key(name))
-}
-
-/// More of a path is not remembered, in bytes: clients choose it.
-const LONG_PATH: usize = 200;
-
-/// Whether the response has no content, whatever its fields say (RFC 9110 §6.4.1).
-fn contentless(head: &Head, parts: &http::response::Parts, body: &Body) -> bool {
-    *head.method() == Method::HEAD
-        || matches!(
-            parts.status,
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        )
-        || body.exact_len() == Some(0)
-}
-
-/// Who asked for a change, as explanations name it.
-fn asked_by(head: &Head) -> Arc<str> {
-    let path = head.path();
-    let shown = path
-        .get(..path.floor_char_boundary(LONG_PATH))
-        .unwrap_or(path);
-    format!("{} {shown}", head.method()).into()
-}
-
-fn failure(error: &UpstreamError, head: &Head) -> Failure {
-    tracing::warn!(method = %head.method(), path = head.path(), error = %error, "the app gave no answer");
-    match error.kind {
-        UpstreamErrorKind::Connect | UpstreamErrorKind::Reset => Failure::Unreachable,
-        UpstreamErrorKind::ConnectTimeout | UpstreamErrorKind::Timeout => Failure::TimedOut,
-        UpstreamErrorKind::Malformed | UpstreamErrorKind::HeadTooLarge => Failure::Malformed,
-        UpstreamErrorKind::RequestBody => Failure::RequestCut,
-    }
-}
-
-/// What nobody can see from outside, and the app's authors want to know.
-fn warn_of(signals: &Signals, matched: &Matched) {
-    for Ignored { field, text, why } in &signals.ignored {
-        tracing::warn!(uri = matched.uri, %field, text, %why, "ignored in the app's response");
-    }
-    if signals
-        .increments
-        .iter()
-        .any(|increment| increment.again.is_some())
-    {
-        tracing::warn!(
-            uri = matched.uri,
-            "`again` is not supported yet: the increment is not repeated"
-        );
-    }
-    if signals.tags == Err(NoStore::TooManyTags) {
-        tracing::warn!(
-            uri = matched.uri,
-            "more tags than the limits allow: the response is not stored"
-        );
-    }
-    for missing in matched
-        .increments
-        .iter()
-        .filter_map(|declared| declared.increments.as_ref().err())
-    {
-        tracing::warn!(uri = matched.uri, %missing, "an increment of the rule is skipped");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_a_long_path_only_the_beginning_is_remembered() {
-        for (name, path, expected) in [
-            ("short", "/a?x=1".to_owned(), "POST /a".to_owned()),
-            (
-                "long",
-                format!("/{}", "a".repeat(8_000)),
-                format!("POST /{}", "a".repeat(199)),
-            ),
-        ] {
-            let request = Request::post(path).header("host", "shop.example");
-            let parts = request.body(()).unwrap().into_parts().0;
-            let head = Head::new(parts, "http").unwrap();
-            assert_eq!(&*asked_by(&head), expected, "{name}");
-        }
-    }
 }

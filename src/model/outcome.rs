@@ -69,7 +69,7 @@ pub enum Forward {
 pub enum Bypass {
     /// Its rule says `cache: false`.
     Rule,
-    /// It carries credentials and its rule does not key on them (L12).
+    /// It carries credentials, and no rule says that such requests are looked up (L12).
     Authorization,
     /// It carries a cookie and what is stored is not for sharing (L12).
     Cookie,
@@ -138,6 +138,14 @@ pub enum NoStore {
 }
 
 impl Outcome {
+    /// The outcome of a response that is sent with this status: the app's own is told where it is another.
+    pub fn sent_as(mut self, sent: StatusCode) -> Outcome {
+        if let Outcome::Forwarded { status, .. } = &mut self {
+            *status = status.filter(|status| *status != sent);
+        }
+        self
+    }
+
     /// The word for the log line and the metric label.
     pub fn word(self) -> &'static str {
         match self {

@@ -28,7 +28,9 @@ pub use tls::TlsError;
 
 use crate::body::Body;
 use crate::cache::Cache;
+use crate::cache::Fill;
 use crate::cache::Followed;
+use crate::cache::Freshen;
 use crate::cache::Lookup;
 use crate::dialects::Dialects;
 use crate::dialects::cache_status;
@@ -140,6 +142,7 @@ impl Proxy {
             Plan::Lookup(query) => self.cached(asked, query).await,
             Plan::Pass(pass) => self.passed(asked, pass).await,
         };
+        let outcome = outcome.sent_as(response.status());
         seen.log(outcome, response.status());
         self.stamp(response, outcome, debug)
     }
@@ -161,30 +164,31 @@ impl Proxy {
         for _ in 0..LOOKUPS {
             let head = &asked.head;
             let follower = match self.0.cache.lookup(&query, head, since) {
-                Lookup::Hit(stored, now) => {
-                    let ttl = stored.entry.meta.ttl(now);
-                    return (
-                        respond::hit(head, &stored, now),
-                        Outcome::Hit { ttl, stale: None },
-                    );
+                Lookup::Hit(stored, now) => return respond::hit(head, &stored, None, now),
+                Lookup::Stale(stored, now, why, fill) => {
+                    if let Some(fill) = fill {
+                        self.fill(*fill, &asked, &query);
+                    }
+                    return respond::hit(head, &stored, Some(why), now);
                 }
                 Lookup::Miss(fill, follower) => {
-                    self.0
-                        .fetch
-                        .fill(*fill, headers::for_fill(head, &query.rule, asked.peer));
+                    self.fill(*fill, &asked, &query);
                     follower
                 }
                 Lookup::Join(follower) => follower,
-                Lookup::Pass(why @ Forward::Bypass(_)) => {
+                Lookup::Pass(why, freshen) => {
                     let matched = query.matched(head);
-                    return self.pass(asked, matched, why, false).await;
+                    let looked_up = !matches!(why, Forward::Bypass(_));
+                    return self.pass(asked, matched, why, looked_up, freshen).await;
                 }
-                Lookup::Pass(why) => return self.alone(asked, &query, why).await,
                 Lookup::OnlyIfCached => return (respond::only_if_cached(), Outcome::OnlyIfCached),
             };
             match follower.outcome(&self.0.cache, head).await {
                 Followed::Response(response, outcome) => {
                     return (respond::fetched(head, response), outcome);
+                }
+                Followed::Stale(stored, why) => {
+                    return respond::hit(head, &stored, Some(why), self.0.cache.now());
                 }
                 Followed::Again(newer) => since = since.max(newer),
                 Followed::Alone(why) => return self.alone(asked, &query, why).await,
@@ -194,6 +198,11 @@ impl Proxy {
         self.alone(asked, &query, Forward::UriMiss).await // what it waits for changes faster than it can be fetched
     }
 
+    fn fill(&self, fill: Fill, asked: &Asked, query: &Query) {
+        let request = headers::for_fill(&asked.head, &query.rule, asked.peer);
+        self.0.fetch.fill(fill, request);
+    }
+
     async fn passed(&self, mut asked: Asked, pass: Pass) -> Answer {
         if matches!(pass.why, Forward::Bypass(_)) && Wishes::of(asked.head.headers()).only_if_cached
         {
@@ -201,11 +210,11 @@ impl Proxy {
         }
         let matched = pass.matched(&asked.head);
         let Some(client) = asked.upgrade.take() else {
-            return self.pass(asked, matched, pass.why, false).await;
+            return self.pass(asked, matched, pass.why, false, None).await;
         };
         let (tunnel, from_client) = Tunnel::new(client);
         asked.body = from_client;
-        let (mut response, outcome) = self.pass(asked, matched, pass.why, false).await;
+        let (mut response, outcome) = self.pass(asked, matched, pass.why, false, None).await;
         tunnel.open(&mut response);
         (response, outcome)
     }
@@ -214,40 +223,39 @@ impl Proxy {
     /// store.
     async fn alone(&self, asked: Asked, query: &Query, why: Forward) -> Answer {
         let matched = query.matched(&asked.head);
-        self.pass(asked, matched, why, true).await
+        self.pass(asked, matched, why, true, None).await
     }
 
     /// Asks the app for one client. Of a request that was looked up it is said why its response is not stored.
-    async fn pass(&self, asked: Asked, matched: Matched, why: Forward, looked_up: bool) -> Answer {
+    async fn pass(
+        &self,
+        asked: Asked,
+        matched: Matched,
+        why: Forward,
+        looked_up: bool,
+        freshen: Option<Box<Freshen>>,
+    ) -> Answer {
         let Asked {
             head, body, peer, ..
         } = asked;
         let request = headers::for_upstream(&head, &matched.rule, peer, body);
-        let end = |reason| {
-            if looked_up {
-                End::NotStored(reason)
-            } else {
-                End::Passed
+        let passed = self.0.fetch.pass(request, Arc::new(head), matched, freshen);
+        let (response, status, end) = match passed.await {
+            Ok(Passed {
+                response,
+                status,
+                end,
+            }) => (response, Some(status), end),
+            Err(failure) => {
+                let end = End::NotStored(NoStore::UpstreamFailed);
+                (respond::failure(failure), None, end)
             }
         };
-        match self.0.fetch.pass(request, Arc::new(head), matched).await {
-            Ok(Passed { response, reason }) => (
-                response,
-                Outcome::Forwarded {
-                    why,
-                    status: None,
-                    end: end(reason),
-                },
-            ),
-            Err(failure) => (
-                respond::failure(failure),
-                Outcome::Forwarded {
-                    why,
-                    status: None,
-                    end: end(NoStore::UpstreamFailed),
-                },
-            ),
-        }
+        let end = match end {
+            End::NotStored(_) if !looked_up => End::Passed,
+            end => end,
+        };
+        (response, Outcome::Forwarded { why, status, end })
     }
 
     fn stamp(

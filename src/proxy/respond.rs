@@ -4,9 +4,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 
 use crate::body::Body;
 use crate::cache::Stored;
+use crate::model::entry::Entry;
 use crate::model::outcome::Failure;
+use crate::model::outcome::Outcome;
+use crate::model::outcome::Stale;
 use crate::model::request::Head;
 use crate::model::time::Timestamp;
+use crate::policy::ranges;
+use crate::policy::ranges::Selected;
+use crate::policy::ranges::Slice;
 use crate::policy::validators;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -34,38 +40,115 @@ const NOT_MODIFIED: [HeaderName; 6] = [
     header::VARY,
 ];
 
-/// A stored response, or 304 if the client has it.
-pub(super) fn hit(head: &Head, stored: &Stored, now: Timestamp) -> Response<Body> {
+/// A stored response, a part of it, or 304 if the client has it; with what became of the request. `stale` says why it
+/// may be served though it is not fresh.
+pub(super) fn hit(
+    head: &Head,
+    stored: &Stored,
+    stale: Option<Stale>,
+    now: Timestamp,
+) -> (Response<Body>, Outcome) {
     let entry = &stored.entry;
     let mut response = if validators::not_modified(head.headers(), entry.status, &entry.headers) {
         not_modified(&entry.headers)
-    } else {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = entry.status;
-        *response.headers_mut() = entry.headers.clone();
-        if *head.method() == Method::HEAD && entry.status != StatusCode::NO_CONTENT {
-            response
-                .headers_mut()
-                .insert(header::CONTENT_LENGTH, entry.body.len().into());
-        } else {
-            *response.body_mut() = entry.body.clone().into();
-        }
+    } else if let Some(response) = ranges_of(head, entry) {
         response
+    } else {
+        whole(head, entry)
     };
-    response
-        .headers_mut()
-        .insert(header::AGE, entry.meta.age(now).as_secs().into());
+    let age = entry.meta.age(now).as_secs();
+    response.headers_mut().insert(header::AGE, age.into());
+    let ttl = entry.meta.ttl(now);
+    (response, Outcome::Hit { ttl, stale })
+}
+
+fn whole(head: &Head, entry: &Entry) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = entry.status;
+    *response.headers_mut() = entry.headers.clone();
+    if *head.method() == Method::HEAD && entry.status != StatusCode::NO_CONTENT {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, entry.body.len().into());
+    } else {
+        *response.body_mut() = entry.body.clone().into();
+    }
     response
 }
 
-/// A response fresh from the app, or 304 if the client has it already.
+/// The ranges of a stored response that the client asks for (RFC 9110 §14), if it asks for any.
+fn ranges_of(head: &Head, entry: &Entry) -> Option<Response<Body>> {
+    let (method, request) = (head.method(), head.headers());
+    let len = entry.body.len() as u64;
+    let slices = match entry.part {
+        Some(part) => ranges::within(method, request, &entry.headers, part, len)?,
+        None if entry.status != StatusCode::OK => return None,
+        None => match ranges::selected(method, request, &entry.headers, len) {
+            Selected::Whole => return None,
+            Selected::Unsatisfiable => return Some(unsatisfiable(len)),
+            Selected::Ranges(slices) => slices,
+        },
+    };
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    *response.headers_mut() = entry.headers.clone();
+    let headers = response.headers_mut();
+    if let [slice] = &*slices {
+        headers.insert(header::CONTENT_RANGE, slice.at.into());
+        *response.body_mut() = entry.body.slice(slice.bytes.clone()).into();
+    } else {
+        let own = headers.remove(header::CONTENT_TYPE);
+        let (content_type, body) = ranges::multipart(&slices, own.as_ref(), &entry.body);
+        headers.insert(header::CONTENT_TYPE, content_type);
+        *response.body_mut() = body.into();
+    }
+    Some(response)
+}
+
+fn unsatisfiable(len: u64) -> Response<Body> {
+    let mut response = problem(
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        "The response is shorter than the range that was asked for.",
+    );
+    let complete = ranges::unsatisfied(len);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_RANGE, complete);
+    response
+}
+
+/// A response fresh from the app, the range of it that the client asks for, or 304 if the client has it already.
 pub(super) fn fetched(head: &Head, response: Response<Body>) -> Response<Body> {
     let headers = response.headers();
     let known = validators::not_modified(head.headers(), response.status(), headers);
     if known && !headers.contains_key(header::SET_COOKIE) {
         return not_modified(headers);
     }
+    if response.status() == StatusCode::OK {
+        return range_of(head, response);
+    }
     response
+}
+
+/// One range of a body on its way, whose length is known; several are not worth waiting for, and the whole will do.
+fn range_of(head: &Head, response: Response<Body>) -> Response<Body> {
+    let Some(len) = response.body().exact_len() else {
+        return response;
+    };
+    match ranges::selected(head.method(), head.headers(), response.headers(), len) {
+        Selected::Whole => response,
+        Selected::Unsatisfiable => unsatisfiable(len),
+        Selected::Ranges(slices) => match &*slices {
+            [Slice { at, .. }] => {
+                let (mut parts, body) = response.into_parts();
+                parts.status = StatusCode::PARTIAL_CONTENT;
+                parts.headers.remove(header::CONTENT_LENGTH);
+                parts.headers.insert(header::CONTENT_RANGE, (*at).into());
+                Response::from_parts(parts, body.slice(at.first, at.last - at.first + 1))
+            }
+            _ => response,
+        },
+    }
 }
 
 fn not_modified(headers: &HeaderMap) -> Response<Body> {

@@ -1,0 +1,67 @@
+//! A response that is stored though no lookup asked for it: a POST's, which answers GETs of its URI from now on
+//! (RFC 9110 §9.3.3).
+
+use std::sync::Arc;
+
+use crate::cache::Aim;
+use crate::cache::Cache;
+use crate::cache::Errand;
+use crate::cache::Fill;
+use crate::cache::Follower;
+use crate::cache::names;
+use crate::model::outcome::Forward;
+use crate::model::request::Head;
+use crate::model::tag::Increment;
+use crate::rules::Matched;
+use crate::tags::Own;
+use crate::tags::Snapshot;
+
+/// The right to store it, from before the app is asked (L1).
+#[derive(Debug)]
+pub struct Aside {
+    cache: Cache,
+    before: Snapshot,
+    own: Option<Own>,
+}
+
+impl Cache {
+    /// To be called before the app is asked.
+    pub fn aside(&self) -> Aside {
+        Aside {
+            cache: self.clone(),
+            before: self.0.tags.snapshot(),
+            own: None,
+        }
+    }
+}
+
+impl Aside {
+    /// Gives tags new versions, as [`Cache::increment`] does. These changes are the response's own: it is as new as they.
+    pub fn increment(&mut self, increments: &[Increment], by: &Arc<str>) {
+        if !increments.is_empty() {
+            let tags = names(increments);
+            self.own = Some(self.cache.0.tags.increment_own(tags, by, &self.before));
+        }
+    }
+
+    /// The fill of such a response, which nobody joins, and its client's share in it; `None` if nothing says where GETs
+    /// of its URI are looked up.
+    pub fn fill(self, head: &Arc<Head>, matched: &Matched) -> Option<(Fill, Follower)> {
+        let base = matched.key?;
+        let errand = Errand {
+            variant: base.only_variant(),
+            why: Forward::Method,
+            aim: Aim::Whole,
+            stored: None,
+        };
+        let start = (self.before, self.own);
+        Some(Fill::alone(
+            &self.cache,
+            base,
+            head,
+            matched.clone(),
+            errand,
+            start,
+        ))
+    }
+}

@@ -1,0 +1,78 @@
+//! A stored response that a HEAD's answer brings up to date, or proves to be another by now (RFC 9111 §4.3.5).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::response::Parts;
+
+use crate::cache::Cache;
+use crate::cache::Keep;
+use crate::cache::Slot;
+use crate::cache::Stored;
+use crate::model::entry::StaleUse;
+use crate::model::key::Variant;
+use crate::model::outcome::NoStore;
+use crate::tags::Snapshot;
+
+/// The right to renew what is stored, from before the app is asked (L1).
+#[derive(Debug)]
+pub struct Freshen {
+    cache: Cache,
+    variant: Variant,
+    stored: Arc<Stored>,
+    before: Snapshot,
+}
+
+impl Freshen {
+    /// For a whole response that is stored; a part says too little to compare with.
+    pub(super) fn of(cache: &Cache, variant: Variant, stored: Arc<Stored>) -> Option<Freshen> {
+        stored.entry.part.is_none().then(|| Freshen {
+            cache: cache.clone(),
+            variant,
+            stored,
+            before: cache.0.tags.snapshot(),
+        })
+    }
+
+    /// What is stored, with its tags.
+    pub fn stored(&self) -> &Stored {
+        &self.stored
+    }
+
+    /// Keeps the content under a newer head, unless one of its tags has changed meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Why it stays as it was.
+    pub fn renew(self, head: &Parts, keep: &Keep) -> Result<(), NoStore> {
+        let seals = self.cache.0.tags.seal(&keep.tags, &self.before)?;
+        let entry = keep.entry(head, self.stored.entry.body.clone(), None);
+        self.replace(Stored {
+            entry,
+            seals,
+            ..(*self.stored).clone()
+        });
+        Ok(())
+    }
+
+    /// It is not what the app has now: the next request asks.
+    pub fn outdated(self) {
+        let mut outdated = (*self.stored).clone();
+        outdated.entry.meta.lifetime = Duration::ZERO;
+        outdated.entry.meta.stale = StaleUse {
+            forbidden: true,
+            ..StaleUse::default()
+        };
+        self.replace(outdated);
+    }
+
+    /// Puts it in the place of what was found there, if that is still there.
+    fn replace(&self, renewed: Stored) {
+        let store = &self.cache.0.store;
+        if let Some(Slot::Entry(now)) = store.get(&self.variant)
+            && Arc::ptr_eq(&now, &self.stored)
+        {
+            store.put(self.variant, Slot::Entry(Arc::new(renewed)));
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Stored parts of a response: what a new one adds to them, and how their rest is asked for (RFC 9111 §3.3, §3.4).
+
+use bytes::Bytes;
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use crate::cache::Stored;
+use crate::model::entry::Entry;
+use crate::model::entry::Part;
+use crate::model::tag::Tagged;
+use crate::policy::freshening;
+use crate::policy::ranges;
+use crate::policy::ranges::ContentRange;
+use crate::policy::validators;
+
+/// The content of a 206 is not what its `Content-Range` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotAPart;
+
+/// Which part of the whole the content of this response is; `None`: all of it.
+pub(super) fn part(head: &Parts, len: u64) -> Result<Option<Part>, NotAPart> {
+    if head.status != StatusCode::PARTIAL_CONTENT {
+        return Ok(None);
+    }
+    let range = ContentRange::of(&head.headers).ok_or(NotAPart)?;
+    let part = ranges::part(range, len).ok_or(NotAPart)?;
+    let is_all = part.first == 0 && part.complete == Some(len);
+    Ok((!is_all).then_some(part))
+}
+
+/// What is put in the store for a new response where `stored` is: the response, or both parts in one; `None` where what
+/// is stored is the whole, which answers for more. `fresh` says whether `stored` still is.
+pub(super) fn joined(
+    stored: &Stored,
+    fresh: bool,
+    new: Entry,
+    tags: Vec<Tagged>,
+    max_object: usize,
+) -> Option<(Entry, Vec<Tagged>)> {
+    let Some(part) = new.part else {
+        return Some((new, tags));
+    };
+    let old = &stored.entry;
+    let Some(old_part) = old.part else {
+        return (!fresh).then_some((new, tags));
+    };
+    let both = ranges::combined(
+        (&old.headers, old_part, &old.body),
+        (&new.headers, part, &new.body),
+    );
+    match both {
+        Some((part, body)) if body.len() <= max_object => {
+            let entry = Entry {
+                headers: updated(&old.headers, &new.headers),
+                part,
+                body,
+                ..new
+            };
+            Some((entry, stored.tags_with(tags)))
+        }
+        Some(_) | None => Some((new, tags)),
+    }
+}
+
+/// The stored fields, with what the new response says in their place (RFC 9111 §3.4).
+pub(super) fn updated(stored: &HeaderMap, new: &HeaderMap) -> HeaderMap {
+    let mut headers = stored.clone();
+    for name in new.keys() {
+        headers.remove(name);
+    }
+    headers.extend(new.clone());
+    headers
+}
+
+/// How the app is asked for what a stored beginning lacks; `None` if it is not a beginning, or nobody knows its length.
+pub(super) fn rest(entry: &Entry) -> Option<Vec<(HeaderName, HeaderValue)>> {
+    let part = entry.part?;
+    let len = entry.body.len() as u64;
+    if part.first > 0 || part.complete.is_none_or(|complete| complete <= len) {
+        return None;
+    }
+    let range = HeaderValue::try_from(format!("bytes={len}-")).ok()?;
+    let unchanged = freshening::if_range(entry).map(|validator| (header::IF_RANGE, validator));
+    Some(
+        [(header::RANGE, range)]
+            .into_iter()
+            .chain(unchanged)
+            .collect(),
+    )
+}
+
+/// The whole, out of a stored beginning and a response that claims to be its rest: head, and content before the rest.
+pub(super) fn completed(
+    stored: &Entry,
+    rest: &Parts,
+    rest_len: Option<u64>,
+) -> Option<(Parts, Bytes)> {
+    let complete = stored.part?.complete?;
+    let range = ContentRange::of(&rest.headers)?;
+    let fits = range.first == stored.body.len() as u64
+        && range.last + 1 == complete
+        && range.complete.is_none_or(|said| said == complete)
+        && rest_len == Some(complete - range.first);
+    if rest.status != StatusCode::PARTIAL_CONTENT
+        || !fits
+        || !validators::same_strong_validator(&stored.headers, &rest.headers)
+    {
+        return None;
+    }
+    let mut head = rest.clone();
+    head.status = StatusCode::OK;
+    head.headers.remove(header::CONTENT_RANGE);
+    head.headers.remove(header::CONTENT_LENGTH);
+    head.headers = updated(&stored.headers, &head.headers);
+    Some((head, stored.body.clone()))
+}

@@ -1,0 +1,289 @@
+//! One request and response with the app, and what must happen to each before anyone sees it: its increments are
+//! committed (L4); then it is judged; then what is not for clients is taken off.
+
+use std::sync::Arc;
+
+use http::header;
+use http::response::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+
+use crate::body::Body;
+use crate::cache::Aside;
+use crate::cache::Fill;
+use crate::cache::Keep;
+use crate::cache::Stored;
+use crate::dialects::Ignored;
+use crate::fetch::Fetch;
+use crate::fetch::trailers;
+use crate::model::outcome::Failure;
+use crate::model::outcome::NoStore;
+use crate::model::request::Head;
+use crate::policy;
+use crate::policy::Declared;
+use crate::policy::Signals;
+use crate::policy::Times;
+use crate::policy::Verdict;
+use crate::policy::freshening;
+use crate::rules::Matched;
+use crate::upstream::UpstreamError;
+use crate::upstream::UpstreamErrorKind;
+
+/// The app's answer, after its increments have been committed.
+pub(super) struct Exchange {
+    /// The app's own status, whatever becomes of the head.
+    pub(super) status: StatusCode,
+    pub(super) head: Parts,
+    body: Body,
+    signals: Signals,
+    times: Times,
+}
+
+/// The app's answer as clients may see it, and what is kept of it, or why nothing is.
+pub(super) struct Judged {
+    pub(super) response: Response<Body>,
+    /// The app's own status.
+    pub(super) status: StatusCode,
+    pub(super) verdict: Result<Keep, NoStore>,
+}
+
+impl Fetch {
+    /// Every response of the app comes through here, so no path can forget an increment. One that may be put `aside`
+    /// does not compete with its own.
+    pub(super) async fn exchange(
+        &self,
+        request: Request<Body>,
+        head: &Arc<Head>,
+        matched: &Matched,
+        aside: Option<&mut Aside>,
+    ) -> Result<Exchange, Failure> {
+        let inner = &self.0;
+        let sent = inner.clock.now();
+        let response = inner
+            .upstream
+            .send(request)
+            .await
+            .map_err(|error| failure(&error, head))?;
+        let times = Times {
+            sent,
+            received: inner.clock.now(),
+        };
+        let status = response.status();
+        let (mut parts, body) = response.into_parts();
+        let declared = Declared::of(matched, status);
+        let signals = policy::signals(
+            &inner.dialects,
+            declared,
+            head,
+            &mut parts,
+            inner.limits.tags,
+        );
+        warn_of(&signals, matched);
+        self.commit(&signals, head, aside);
+        let body = self.watched(body, &parts, head).await;
+        Ok(Exchange {
+            status,
+            head: parts,
+            body,
+            signals,
+            times,
+        })
+    }
+
+    /// Before anyone sees the response (L4).
+    fn commit(&self, signals: &Signals, head: &Head, aside: Option<&mut Aside>) {
+        let Signals {
+            increments,
+            observed,
+            ..
+        } = signals;
+        if increments.is_empty() && observed.is_empty() {
+            return;
+        }
+        let by = asked_by(head);
+        match aside {
+            Some(aside) => aside.increment(increments, &by),
+            None => self.0.cache.increment(increments, &by),
+        }
+        self.0.cache.observe(observed, &by);
+    }
+
+    /// Over HTTP/1 no trailers come (design.md §5), but an unsafe exchange goes on to its end all the same.
+    async fn watched(&self, body: Body, parts: &Parts, head: &Arc<Head>) -> Body {
+        let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+        let watch = parts.version == Version::HTTP_2 || !head.method().is_safe();
+        if upgraded || !watch || body.is_empty() {
+            return body;
+        }
+        let body = trailers::watched(body, self.clone(), Arc::clone(head));
+        if contentless(head, parts, &body) {
+            trailers::drain(body).await; // nobody downstream looks for what follows no content
+            return Body::empty();
+        }
+        body
+    }
+
+    /// Judges the response and takes off what is not for clients.
+    pub(super) fn judge(&self, exchange: Exchange, head: &Head, matched: &Matched) -> Judged {
+        let Exchange {
+            status,
+            head: mut parts,
+            body,
+            signals,
+            times,
+            ..
+        } = exchange;
+        let dialects = &self.0.dialects;
+        let verdict = policy::judge(
+            &matched.rule.terms,
+            head,
+            &parts,
+            &signals,
+            times,
+            dialects.targeted(),
+        );
+        if !parts.headers.contains_key(header::DATE)
+            && let Ok(date) = HeaderValue::try_from(times.received.to_string())
+        {
+            parts.headers.insert(header::DATE, date); // RFC 9110 §6.6.1: when it arrived, for its age later on
+        }
+        let targeted = dialects.take_targeted(&mut parts.headers);
+        if parts.status != StatusCode::SWITCHING_PROTOCOLS {
+            policy::drop_hop_by_hop(&mut parts.headers);
+        }
+        parts.version = Version::HTTP_11; // the app's own is its connection's (RFC 9110 §6.2)
+        let verdict = match verdict {
+            Verdict::Store(store) => Ok(Keep {
+                store,
+                targeted,
+                tags: signals.tags.unwrap_or_default(), // there are some: else it would not be stored
+            }),
+            Verdict::Pass(reason) => Err(reason),
+        };
+        Judged {
+            response: Response::from_parts(parts, body),
+            status,
+            verdict,
+        }
+    }
+}
+
+impl Exchange {
+    /// What is stored and its rest, as one, if the fill asked for that; `None` if they do not fit.
+    pub(super) fn completed(self, fill: &Fill) -> Option<Exchange> {
+        let (head, body) = fill.completed(self.head, self.body)?;
+        Some(Exchange { head, body, ..self })
+    }
+
+    /// What is stored, with what a 304 says of it (RFC 9111 §4.3.4). A 304 that names no tags leaves the old ones.
+    pub(super) fn validated(self, stored: &Stored) -> Exchange {
+        let mut signals = self.signals;
+        if !signals.named {
+            signals.tags = signals.tags.map(|tags| stored.tags_with(tags));
+        }
+        Exchange {
+            head: freshening::freshened(&stored.entry, &self.head),
+            body: stored.entry.body.clone().into(),
+            signals,
+            ..self
+        }
+    }
+
+    /// The same for a stored response that a HEAD's answer agrees with; the exchange itself is that client's.
+    pub(super) fn renewed(&self, stored: &Stored, head: Parts) -> Exchange {
+        let mut signals = self.signals.clone();
+        if !signals.named {
+            signals.tags = signals.tags.map(|tags| stored.tags_with(tags));
+        }
+        Exchange {
+            status: self.status,
+            head,
+            body: Body::empty(),
+            signals,
+            times: self.times,
+        }
+    }
+}
+
+/// More of a path is not remembered, in bytes: clients choose it.
+const LONG_PATH: usize = 200;
+
+/// Whether the response has no content, whatever its fields say (RFC 9110 §6.4.1).
+fn contentless(head: &Head, parts: &Parts, body: &Body) -> bool {
+    *head.method() == Method::HEAD
+        || matches!(
+            parts.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        )
+        || body.exact_len() == Some(0)
+}
+
+/// Who asked for a change, as explanations name it.
+pub(super) fn asked_by(head: &Head) -> Arc<str> {
+    let path = head.path();
+    let shown = path
+        .get(..path.floor_char_boundary(LONG_PATH))
+        .unwrap_or(path);
+    format!("{} {shown}", head.method()).into()
+}
+
+fn failure(error: &UpstreamError, head: &Head) -> Failure {
+    tracing::warn!(method = %head.method(), path = head.path(), error = %error, "the app gave no answer");
+    match error.kind {
+        UpstreamErrorKind::Connect | UpstreamErrorKind::Reset => Failure::Unreachable,
+        UpstreamErrorKind::ConnectTimeout | UpstreamErrorKind::Timeout => Failure::TimedOut,
+        UpstreamErrorKind::Malformed | UpstreamErrorKind::HeadTooLarge => Failure::Malformed,
+        UpstreamErrorKind::RequestBody => Failure::RequestCut,
+    }
+}
+
+/// What nobody can see from outside, and the app's authors want to know.
+fn warn_of(signals: &Signals, matched: &Matched) {
+    for Ignored { field, text, why } in &signals.ignored {
+        tracing::warn!(uri = matched.uri, %field, text, %why, "ignored in the app's response");
+    }
+    if signals
+        .increments
+        .iter()
+        .any(|increment| increment.again.is_some())
+    {
+        tracing::warn!(
+            uri = matched.uri,
+            "`again` is not supported yet: the increment is not repeated"
+        );
+    }
+    if signals.tags == Err(NoStore::TooManyTags) {
+        tracing::warn!(
+            uri = matched.uri,
+            "more tags than the limits allow: the response is not stored"
+        );
+    }
+    for missing in matched
+        .increments
+        .iter()
+        .filter_map(|declared| declared.increments.as_ref().err())
+    {
+        tracing::warn!(uri = matched.uri, %missing, "an increment of the rule is skipped");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_path_only_the_beginning_is_remembered() {
+        for (name, path, expected) in [
+            ("short", "/a?x=1".to_owned(), "POST /a".to_owned()),
+            (
+                "long",
+                format!("/{}", "a".repeat(8_000)),
+                format!("POST /{}", "a".repeat(199)),
+            ),
+        ] {
+            let request = Request::post(path).header("host", "shop.example");
+            let parts = request.body(()).unwrap().into_parts().0;
+            let head = Head::new(parts, "http").unwrap();
+            assert_eq!(&*asked_by(&head), expected, "{name}");
+        }
+    }
+}
