@@ -109,7 +109,7 @@ impl Control {
     /// Whether a shared cache may store the response though it was given to credentials (RFC 9111 §3.5).
     pub(super) fn allows_credentials(&self) -> bool {
         let said = &self.directives;
-        said.public || said.s_maxage.is_some() || said.must_revalidate
+        said.public || said.must_revalidate || positive(said.s_maxage)
     }
 }
 

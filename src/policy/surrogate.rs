@@ -39,22 +39,30 @@ pub(super) fn directives(headers: &HeaderMap, name: &HeaderName) -> Directives {
 /// Adds a member. `max-age=60+30` is fresh for the first number of seconds, and may then be served stale for the second
 /// (§2.2.3). `no-store-remote` is for caches far from the app (§2.2.2); nothing says how far we are, so it counts.
 fn add(said: &mut Directives, member: &Member) {
-    let plus = |text: &[u8]| text.iter().position(|byte| *byte == b'+');
-    match member.argument {
-        Argument::Token(text) if member.is("max-age") && plus(text).is_some() => {
-            let (fresh, stale) = text.split_at(plus(text).unwrap_or_default());
-            let fresh = seconds(fresh);
-            let stale = seconds(stale.get(1..).unwrap_or_default());
-            let both = fresh.zip(stale);
-            if said.max_age.is_none() {
-                keep_first(&mut said.stale_while_revalidate, both.map(|both| both.1));
-            }
-            keep_first(&mut said.max_age, both.map(|both| both.0));
-            said.malformed |= both.is_none();
+    if let Some((fresh, stale)) = extended(member) {
+        let both = seconds(fresh).zip(seconds(stale));
+        if said.max_age.is_none() {
+            keep_first(&mut said.stale_while_revalidate, both.map(|both| both.1));
         }
-        _ if member.is("no-store-remote") => said.no_store = true,
-        _ => said.add(member),
+        keep_first(&mut said.max_age, both.map(|both| both.0));
+        said.malformed |= both.is_none();
+    } else if member.is("no-store-remote") {
+        said.no_store = true;
+    } else {
+        said.add(member);
     }
+}
+
+/// What stands before and after the plus of a `max-age=60+30`.
+fn extended<'a>(member: &Member<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    let Argument::Token(text) = member.argument else {
+        return None;
+    };
+    let plus = text.iter().position(|byte| *byte == b'+')?;
+    let (fresh, stale) = text.split_at(plus);
+    member
+        .is("max-age")
+        .then_some((fresh, stale.get(1..).unwrap_or_default()))
 }
 
 /// What is said to everyone, with what is said to us put over it.

@@ -553,6 +553,34 @@ fn l12_a_rule_that_keys_on_what_makes_a_response_private_stores_it() {
             false,
         ),
         (
+            "§3.5 must-revalidate",
+            &by_rfc9111,
+            credentials,
+            &[cc("max-age=60, must-revalidate")],
+            true,
+        ),
+        (
+            "§3.5 must-revalidate, malformed",
+            &by_rfc9111,
+            credentials,
+            &[cc("max-age=60, must-revalidate=1")],
+            false,
+        ),
+        (
+            "§3.5 proxy-revalidate is not among them",
+            &by_rfc9111,
+            credentials,
+            &[cc("max-age=60, proxy-revalidate")],
+            false,
+        ),
+        (
+            "§3.5 s-maxage, malformed",
+            &by_rfc9111,
+            credentials,
+            &[cc("max-age=60, s-maxage=x"), ("etag", "\"a\"")],
+            false,
+        ),
+        (
             "§3.5 says nothing",
             &by_rfc9111,
             credentials,
@@ -1267,6 +1295,7 @@ struct About {
     terms: Terms,
     status: u16,
     cookie: bool,
+    credentials: bool,
     fields: Vec<(&'static str, &'static str)>,
 }
 
@@ -1274,13 +1303,16 @@ impl About {
     fn judged(&self, name: &'static str, lines: &[String]) -> Option<Cacheable> {
         let lines = lines.iter().map(|line| (name, line.as_str()));
         let fields: Vec<(&str, &str)> = lines.chain(self.fields.iter().copied()).collect();
-        let request: Fields = if self.cookie {
-            &[("cookie", "a=1")]
-        } else {
-            &[]
-        };
+        let sent = [
+            (self.cookie, ("cookie", "a=1")),
+            (self.credentials, ("authorization", "x")),
+        ];
+        let sent = sent
+            .into_iter()
+            .filter_map(|(is_sent, field)| is_sent.then_some(field));
+        let request: Vec<(&str, &str)> = sent.collect();
         let response = response(self.status, &fields);
-        Cacheable::of(verdict(&self.terms, &head("GET", request), response))
+        Cacheable::of(verdict(&self.terms, &head("GET", &request), response))
     }
 }
 
@@ -1295,15 +1327,18 @@ fn about() -> impl Strategy<Value = About> {
     let rule = (seconds(), seconds(), seconds());
     let status = proptest::sample::select(vec![200, 404, 500, 599]);
     let fields = proptest::sample::subsequence(fields, 0..=4);
-    (rule, status, any::<bool>(), fields).prop_map(|(rule, status, cookie, fields)| About {
+    let request = (any::<bool>(), any::<bool>());
+    (rule, status, request, fields).prop_map(|(rule, status, request, fields)| About {
         terms: Terms {
             ttl: rule.0,
             stale_while_revalidate: rule.1,
             stale_if_error: rule.2,
+            authorization: Authorization::Rfc9111,
             ..Terms::default()
         },
         status,
-        cookie,
+        cookie: request.0,
+        credentials: request.1,
         fields,
     })
 }

@@ -86,6 +86,6 @@ pub enum Authorization {
     /// The header is part of the key: one entry per credential, and one for requests without.
     Key,
     /// They are looked up like any other, and may be answered with what was stored for others. What the app answers to
-    /// them is stored, for everyone, only if it says `public` or `s-maxage` (RFC 9111 §3.5).
+    /// them is stored, for everyone, only if it says `public`, `s-maxage` or `must-revalidate` (RFC 9111 §3.5).
     Rfc9111,
 }
