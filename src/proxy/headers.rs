@@ -45,11 +45,11 @@ const CONDITIONS: [HeaderName; 6] = [
     header::RANGE,
 ];
 
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// Says that `Surrogate-Control` is understood here (Edge Architecture Specification §2.1): some apps send it only to
 /// those who do. Ours is the last of several.
 const SURROGATE_CAPABILITY: HeaderName = HeaderName::from_static("surrogate-capability");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The scheme the client used: what the proxy in front of us says of it, as the key holds the scheme, or else our own.
 pub(super) fn scheme(headers: &HeaderMap, own: &'static str) -> &'static str {
