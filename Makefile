@@ -2,8 +2,9 @@
 
 CARGO ?= cargo
 SCRIPTS = scripts/setup.sh .ci/run
+NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 
-.PHONY: help run test bench bench-peers fmt clippy unit doc shell setup setup-test
+.PHONY: help run test conformance bench bench-peers fmt clippy unit doc shell setup setup-test setup-conformance
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -12,6 +13,15 @@ run: setup ## build, start a small shop with Tagalong in front, print three curl
 	$(CARGO) run --locked -- demo
 
 test: fmt clippy unit doc shell ## everything that must hold: format, lints, all tests, docs, scripts
+
+conformance: setup-conformance $(NODE_MODULES) ## the public HTTP cache test suite, against what we know we pass
+	@echo "== conformance"
+	$(CARGO) build --locked --release
+	node tests/conformance/run.mjs
+
+$(NODE_MODULES): tests/conformance/package-lock.json tests/conformance/package.json | setup-conformance
+	npm ci --prefix tests/conformance --no-audit --no-fund
+	@touch $@
 
 bench: setup ## the benches of this package (criterion)
 	$(CARGO) bench --locked
@@ -48,3 +58,6 @@ setup:
 
 setup-test:
 	@scripts/setup.sh test
+
+setup-conformance:
+	@scripts/setup.sh conformance

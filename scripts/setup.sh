@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building Tagalong needs and this machine lacks; with `test`, what the tests need as well.
+# Installs what building Tagalong needs and this machine lacks; with `test`, what the tests need as well; with
+# `conformance`, what the HTTP test suite does.
 # Quick and silent where nothing is missing. Installs through apt as root or with passwordless sudo; anywhere else it
 # says in one line what to install.
 set -euo pipefail
@@ -18,6 +19,10 @@ if [[ ${1-} == test ]]; then
     need python3 command -v python3 # the walk in front of Datasette
     need python3-venv python3 -c 'import ensurepip, venv'
     need shellcheck command -v shellcheck
+fi
+if [[ ${1-} == conformance ]]; then
+    need nodejs command -v node # runs the suite's origin and client
+    need npm command -v npm     # fetches the suite
 fi
 
 if ! command -v cargo >/dev/null 2>&1; then

@@ -28,6 +28,7 @@ const UNKEYED: &[&str] = &[
     "x-original-url",
     "x-rewrite-url",
     "front-end-https",
+    "surrogate-capability",
 ];
 /// The same for fields that turn a method into another; only requests that could be stored lose them.
 const METHOD_OVERRIDES: &[&str] = &[
@@ -50,6 +51,9 @@ const COOKIES: [HeaderName; 2] = [header::COOKIE, HeaderName::from_static("cooki
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// Says that `Surrogate-Control` is understood here (Edge Architecture Specification §2.1): some apps send it only to
+/// those who do. Ours is the last of several.
+const SURROGATE_CAPABILITY: HeaderName = HeaderName::from_static("surrogate-capability");
 
 /// The scheme the client used: what the proxy in front of us says of it, as the key holds the scheme, or else our own.
 pub(super) fn scheme(headers: &HeaderMap, own: &'static str) -> &'static str {
@@ -122,6 +126,8 @@ pub(super) fn for_upstream(
         headers.insert(X_FORWARDED_FOR, text(&chain.join(", ")));
     }
     headers.append(header::VIA, HeaderValue::from_static("1.1 tagalong"));
+    let capability = HeaderValue::from_static("tagalong=\"Surrogate/1.0\"");
+    headers.append(SURROGATE_CAPABILITY, capability);
 
     let mut request = http::Request::new(body);
     *request.method_mut() = head.method().clone();

@@ -116,7 +116,7 @@ async fn exchange(
         };
         return Ok(head.with(incoming.into_body(None).await?));
     } else {
-        check_coding(&head.headers)?;
+        settle_coding(&mut head.headers)?;
         declared_length(&mut head.headers)
     };
     let idle = Some(idle_time(&head.headers));
@@ -207,17 +207,90 @@ fn was_upgraded(lease: &mut Lease) -> bool {
     }
 }
 
-/// We asked for no transfer coding (`TE`), so there may be none but `chunked`: any other would reach the client
-/// undone and unnamed (RFC 9112 §6.1).
-fn check_coding(headers: &HeaderMap) -> Result<(), UpstreamError> {
+/// What the known codings are called: those of transfer (RFC 9112 §7) and those of content, which somebody may have
+/// taken for them. `identity` (RFC 2616 §3.6) is not among them: it meant none.
+const CODINGS: [&str; 7] = [
+    "chunk", "compress", "deflate", "gzip", "trailer", "zstd", "brotli",
+];
+
+/// We asked for no transfer coding (`TE`, RFC 9110 §10.1.4), so there may be none but `chunked`.
+///
+/// A known one would have to be undone, and what looks like `chunked` without being just that may have been meant as
+/// it: both are refused, since their bytes would reach the client as what they are not. A single unknown word names
+/// nothing that anybody could undo; it comes from an app that sets the field by hand and then writes the content as it
+/// is. That is passed on without the field. It ends where the app closes the connection (RFC 9112 §6.3, rule 4): Pingora
+/// reads it so and uses the connection for nothing else, so no second response can hide in it.
+fn settle_coding(headers: &mut HeaderMap) -> Result<(), UpstreamError> {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => Ok(()),
         (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        (Some(coding), None) if coding.to_str().is_ok_and(is_unknown) => {
+            headers.remove(header::TRANSFER_ENCODING);
+            Ok(())
+        }
         (Some(_), _) => Err(malformed("a transfer coding that was not asked for")),
     }
 }
 
+/// Whether a value of `Transfer-Encoding` is one word, of letters and digits alone, and no known coding's name is in it.
+fn is_unknown(coding: &str) -> bool {
+    let word = coding.to_ascii_lowercase();
+    !word.is_empty()
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && word != "br"
+        && !CODINGS.iter().any(|known| word.contains(known))
+}
+
 fn malformed(why: &str) -> UpstreamError {
     UpstreamError::new(UpstreamErrorKind::Malformed, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn only_a_coding_that_means_nothing_is_passed_over() {
+        // Some(whether the field is kept), or None for a refusal.
+        for (codings, expected) in [
+            (&[][..], Some(false)),
+            (&["chunked"], Some(true)),
+            (&["Chunked"], Some(true)),
+            (&["ABC"], Some(false)),
+            (&["identity"], Some(false)),
+            (&["abracadabra"], Some(false)),
+            (&["gzip"], None),
+            (&["X-Gzip"], None),
+            (&["compress"], None),
+            (&["deflate"], None),
+            (&["br"], None),
+            (&["zstd"], None),
+            (&["gzip, chunked"], None),
+            (&["gzip", "chunked"], None),
+            (&["chunked", "chunked"], None),
+            (&["chunked, identity"], None),
+            (&["chunked,"], None),
+            (&["chunked;x=y"], None),
+            (&["xchunked"], None),
+            (&["\"chunked\""], None),
+            (&["ch\u{212a}ed"], None),
+            (&["ABC, chunked"], None),
+            (&["ABC", "chunked"], None),
+            (&["ABC", "ABC"], None),
+            (&["ABC;q=1"], None),
+            (&["a b"], None),
+            (&[""], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for coding in codings {
+                let value = HeaderValue::from_bytes(coding.as_bytes()).unwrap();
+                headers.append(header::TRANSFER_ENCODING, value);
+            }
+            let settled = settle_coding(&mut headers).ok();
+            let kept = settled.map(|()| headers.contains_key(header::TRANSFER_ENCODING));
+            assert_eq!(kept, expected, "{codings:?}");
+        }
+    }
 }

@@ -340,6 +340,31 @@ async fn the_app_is_told_who_asks_by_us_and_not_by_the_client() {
 }
 
 #[tokio::test]
+async fn the_app_is_told_that_surrogate_control_is_understood_here() {
+    // Edge Architecture Specification §2.1. Apps change their answer by it, so what a client says of itself goes no
+    // further, unless the key holds it.
+    const OURS: &str = r#"tagalong="Surrogate/1.0""#;
+    const KEYED: &str = r#"evil, tagalong="Surrogate/1.0""#;
+    let app = Origin::start().await;
+    let rules = "  - { id: keyed, match: { path: /keyed }, vary_on: { headers: [Surrogate-Capability] } }\n";
+    let sidecar = Sidecar::with_rules(&app, rules).await;
+    for (path, expected) in [("/a", OURS), ("/keyed", KEYED)] {
+        app.answer(path, reply("a"));
+        let client = sidecar.client();
+        client.get_with(path, "Surrogate-Capability", "evil").await;
+        let call = app.last(path);
+        assert_eq!(
+            call.field("surrogate-capability").as_deref(),
+            Some(expected),
+            "{path}"
+        );
+    }
+    let post = post("/a").with("Surrogate_Capability", "evil");
+    sidecar.client().ask(post).await;
+    assert!(!app.last("/a").raw.contains("evil"));
+}
+
+#[tokio::test]
 async fn a_get_cannot_be_turned_into_another_method() {
     // X3: the key holds no such field, so its answer must not depend on one.
     let app = Origin::start().await;

@@ -333,6 +333,94 @@ async fn interim_responses_are_skipped_and_a_close_ends_an_old_body() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9112_6_3_an_unknown_coding_ends_where_the_app_closes() {
+    const HEAD: &str =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: ABC\r\nConnection: keep-alive\r\n\r\n";
+    // It looks like a response of its own, and is what it is: content.
+    const NESTED: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    bounded(async {
+        let origin = Origin::start().await;
+        let upstream = origin.upstream();
+        let mut config = origin.config();
+        config.read_timeout = Duration::from_millis(500);
+        let impatient = Upstream::new(config);
+        let app = async {
+            let mut app = origin.accept().await;
+            app.head().await;
+            app.write(HEAD).await;
+            app.write(NESTED).await;
+            app.stream.shutdown().await.unwrap();
+            // It never saw a second request.
+            assert_eq!(app.closed().await, b"");
+            let mut app = origin.accept().await;
+            app.head().await;
+            app.write("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
+                .await;
+            // An app that keeps the connection open has not said that this is all.
+            let mut app = origin.accept().await;
+            app.head().await;
+            app.write(HEAD).await;
+            app.write(NESTED).await;
+            app.closed().await;
+        };
+        let client = async {
+            let response = upstream.send(get("/")).await.unwrap();
+            assert!(!response.headers().contains_key("transfer-encoding"));
+            assert_eq!(response.body().exact_len(), None);
+            assert_eq!(text(response).await, NESTED);
+            let response = upstream.send(get("/")).await.unwrap();
+            assert_eq!(text(response).await, "ok");
+            let response = impatient.send(get("/")).await.unwrap();
+            let (data, _, end) = read(&mut response.into_body()).await;
+            assert_eq!(data, NESTED.as_bytes());
+            assert!(end.is_err(), "half a body was taken for the whole");
+        };
+        tokio::join!(app, client);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_after_a_response_are_never_taken_for_the_next_one() {
+    bounded(async {
+        let evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+        for together in [true, false] {
+            let origin = Origin::start().await;
+            let upstream = origin.upstream();
+            let (surplus, is_sent) = oneshot::channel();
+            let (whole, is_read) = oneshot::channel();
+            let app = async {
+                let mut app = origin.accept().await;
+                app.head().await;
+                if together {
+                    app.write(format!("{OK}{evil}")).await;
+                    is_read.await.unwrap();
+                } else {
+                    app.write(OK).await;
+                    is_read.await.unwrap();
+                    app.write(evil).await;
+                }
+                // Hung up on as soon as it is seen, with no second request on it.
+                assert_eq!(app.closed().await, b"", "together: {together}");
+                surplus.send(()).unwrap();
+                let mut app = origin.accept().await;
+                app.head().await;
+                app.write(OK).await;
+                app
+            };
+            let client = async {
+                assert_eq!(text(upstream.send(get("/")).await.unwrap()).await, "ok");
+                whole.send(()).unwrap();
+                is_sent.await.unwrap();
+                assert_eq!(text(upstream.send(get("/")).await.unwrap()).await, "ok");
+            };
+            tokio::join!(app, client);
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_unix_socket_is_as_good() {
     bounded(async {
