@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::header::{AGE, DATE, EXPIRES, LAST_MODIFIED};
 use http::response::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::model::entry::StaleUse;
 use crate::model::outcome::NoStore;
@@ -12,6 +12,7 @@ use crate::model::time::Timestamp;
 use crate::policy::Times;
 use crate::policy::directives::Control;
 use crate::policy::directives::Scope;
+use crate::policy::fields::only;
 use crate::policy::members::seconds;
 use crate::rules::Terms;
 
@@ -123,10 +124,10 @@ fn may_guess(control: &Control, status: StatusCode) -> bool {
 ///
 /// `s-maxage` forbids it as `proxy-revalidate` does (RFC 9111 §5.2.2.10), but where the same response also names a window
 /// (RFC 5861), it means that window. Nothing else does away with a ban, and a rule's windows are for responses that say
-/// nothing.
+/// nothing. The rule's `max_ttl` caps windows too (L10).
 fn stale_use(control: &Control, terms: &Terms) -> StaleUse {
     let said = &control.directives;
-    let named = |window: Option<Duration>| window.unwrap_or_default();
+    let named = |window: Option<Duration>| window.unwrap_or_default().min(terms.max_ttl);
     let banned =
         said.must_revalidate || said.proxy_revalidate || said.no_cache == Scope::Everywhere;
     let named_either =
@@ -151,7 +152,7 @@ fn stale_use(control: &Control, terms: &Terms) -> StaleUse {
         forbidden: false,
         while_revalidate: named(while_revalidate),
         if_error: named(if_error),
-        if_disconnected: if_error.unwrap_or(DISCONNECTED_GRACE),
+        if_disconnected: named(if_error.or(Some(DISCONNECTED_GRACE))),
     }
 }
 
@@ -205,12 +206,6 @@ fn expires(headers: &HeaderMap) -> Option<Timestamp> {
     Some(at.unwrap_or_default())
 }
 
-/// The value of a field that stands once.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
-    let mut lines = headers.get_all(name).iter();
-    lines.next().filter(|_| lines.next().is_none())
-}
-
 /// A date in one of the three forms of RFC 9110 §5.6.7.
 pub(super) fn http_date(value: &HeaderValue) -> Option<Timestamp> {
     let date = httpdate::parse_http_date(value.to_str().ok()?).ok()?;
@@ -228,6 +223,7 @@ fn cacheable_by_default(status: StatusCode) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderName;
 
     const HOUR: u64 = 3_600;
     /// Sun, 06 Nov 1994 08:49:37 GMT.
@@ -636,5 +632,22 @@ mod tests {
             };
             assert_eq!(stale_use(&control, &terms), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn l10_a_window_is_no_longer_than_the_longest_life() {
+        let fields = [(
+            "cache-control",
+            "max-age=1, stale-while-revalidate=99999999, stale-if-error=99999999",
+        )];
+        let control = Control::of(&response(200, &fields).headers, &[]);
+        let terms = Terms {
+            max_ttl: Duration::from_secs(60),
+            ..Terms::default()
+        };
+        let stale = stale_use(&control, &terms);
+        assert_eq!(stale.while_revalidate, terms.max_ttl);
+        assert_eq!(stale.if_error, terms.max_ttl);
+        assert_eq!(stale.if_disconnected, terms.max_ttl);
     }
 }

@@ -18,7 +18,7 @@ mod uris;
 pub mod validators;
 pub mod vary;
 
-use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, RANGE, SET_COOKIE};
+use http::header::{CONTENT_TYPE, ETAG, LAST_MODIFIED, RANGE, SET_COOKIE};
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
@@ -35,6 +35,7 @@ use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::model::time::Timestamp;
 use crate::policy::directives::Control;
+use crate::policy::ranges::ContentRange;
 use crate::policy::request::Wishes;
 use crate::rules::SetCookie;
 use crate::rules::Terms;
@@ -161,7 +162,7 @@ fn understood(head: &Head, response: &Parts, control: &Control) -> Result<(), No
 /// Whether a 206 holds one range, as it was asked for one, and says which (RFC 9110 §15.3.7.1).
 fn is_one_part(head: &Head, response: &HeaderMap) -> bool {
     let asked = *head.method() == Method::GET && head.headers().contains_key(RANGE);
-    asked && !is_multipart(response) && states_its_range(response)
+    asked && !is_multipart(response) && ContentRange::of(response).is_some()
 }
 
 fn is_multipart(response: &HeaderMap) -> bool {
@@ -170,30 +171,6 @@ fn is_multipart(response: &HeaderMap) -> bool {
         let multipart = line.as_bytes().trim_ascii_start().get(..10);
         multipart.is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"))
     })
-}
-
-/// One valid `Content-Range: bytes 0-9/100`, or `/*` where the length of the whole is not known (RFC 9110 §14.4).
-fn states_its_range(response: &HeaderMap) -> bool {
-    let mut lines = response.get_all(CONTENT_RANGE).iter();
-    let (Some(line), None) = (lines.next(), lines.next()) else {
-        return false;
-    };
-    let number = |digits: &str| {
-        let is_one = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        is_one.then(|| digits.parse::<u64>().ok()).flatten()
-    };
-    let stated = || {
-        let (unit, range) = line.to_str().ok()?.split_once(' ')?;
-        let (bounds, complete) = range.split_once('/')?;
-        let (first, last) = bounds.split_once('-')?;
-        let (first, last) = (number(first)?, number(last)?);
-        let complete = match complete {
-            "*" => u64::MAX,
-            complete => number(complete)?,
-        };
-        Some(unit.eq_ignore_ascii_case("bytes") && first <= last && last < complete)
-    };
-    stated().unwrap_or(false)
 }
 
 /// Whether the app can be asked if what is stored, without some of its fields, is still right (RFC 9111 §4.3.1).
