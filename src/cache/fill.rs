@@ -422,12 +422,12 @@ impl Fill {
         if let Some(stored) = self.stand_in(unreachable) {
             return self.serve_stale(stored);
         }
-        let forbidden = |stored: &Arc<Stored>| stored.entry.meta.stale.forbidden;
-        let failure = match failure {
-            Failure::Unreachable if self.errand.stored.as_ref().is_some_and(forbidden) => {
-                Failure::Unvalidated
-            }
-            failure => failure,
+        let stored = self.errand.stored.as_ref();
+        let forbidden = stored.is_some_and(|stored| stored.entry.meta.stale.forbidden);
+        let failure = if failure == Failure::Unreachable && forbidden {
+            Failure::Unvalidated
+        } else {
+            failure
         };
         self.unregister();
         self.stage.send_replace(Stage::Failed(failure));

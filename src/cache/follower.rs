@@ -127,6 +127,12 @@ impl Follower {
         }
     }
 
+    /// What its fill hands to its first client; `None` if it was given up.
+    pub async fn own(self) -> Option<(Response<Body>, End)> {
+        let (response, answered) = self.own?.await.ok()?;
+        Some((response, answered.end))
+    }
+
     fn share(&self, shared: &Shared, cache: &Cache, head: &Head) -> Followed {
         if !shared.shareable && has_cookie(head) {
             return Followed::Alone(self.why); // L12

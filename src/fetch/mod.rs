@@ -17,7 +17,6 @@ use crate::body::Body;
 use crate::cache::Aside;
 use crate::cache::Cache;
 use crate::cache::Fill;
-use crate::cache::Followed;
 use crate::cache::Freshen;
 use crate::cache::Keep;
 use crate::clock::Clock;
@@ -28,7 +27,6 @@ use crate::fetch::exchange::asked_by;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
-use crate::model::outcome::Outcome;
 use crate::model::request::Head;
 use crate::model::tag::TagLimits;
 use crate::policy::freshening;
@@ -239,14 +237,12 @@ impl Fetch {
             });
         };
         self.0.tasks.spawn(fill.store(response, status, keep));
-        match follower.outcome(&self.0.cache, head).await {
-            Followed::Response(response, Outcome::Forwarded { end, .. }) => Ok(Passed {
-                response,
-                status,
-                end,
-            }),
-            _ => Err(Failure::Abandoned),
-        }
+        let (response, end) = follower.own().await.ok_or(Failure::Abandoned)?;
+        Ok(Passed {
+            response,
+            status,
+            end,
+        })
     }
 
     /// What a HEAD's answer says of what is stored (RFC 9111 §4.3.5).

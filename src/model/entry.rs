@@ -39,8 +39,8 @@ pub struct Part {
 /// How a response may be used that is no longer fresh.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StaleUse {
-    /// Not at all without asking the app (`must-revalidate`, `proxy-revalidate`, `s-maxage`, `no-cache`; RFC 9111
-    /// §4.2.4); then the times below are zero.
+    /// Not without asking the app (`must-revalidate`, `proxy-revalidate`, `s-maxage`, `no-cache`; RFC 9111 §4.2.4),
+    /// whatever a client accepts. Only `s-maxage` leaves room for the times below, where the response names them itself.
     pub forbidden: bool,
     /// How long after it expires it may be served while it is fetched again (RFC 5861 §3).
     pub while_revalidate: Duration,

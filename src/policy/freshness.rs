@@ -56,7 +56,7 @@ pub(super) fn life(
     if !says_so && (rule_refuses || !may_guess(control, response.status)) {
         return Err(reason);
     }
-    let life = match initial_age(&response.headers, times) {
+    let mut life = match initial_age(&response.headers, times) {
         Some(age) if control.directives.no_cache != Scope::Everywhere => Life {
             age,
             lifetime: lifetime.unwrap_or_default(),
@@ -72,8 +72,15 @@ pub(super) fn life(
             },
         },
     };
+    // A window follows a lifetime: one that is given, or one of zero that is not just how something else is read.
+    let directives = &control.directives;
+    let zero = !directives.malformed && directives.s_maxage.or(directives.max_age).is_some();
+    let has_lifetime = zero || lifetime.is_some_and(|lifetime| !lifetime.is_zero());
+    if !has_lifetime {
+        life.stale.while_revalidate = Duration::ZERO;
+    }
     let window = life.stale.while_revalidate.max(life.stale.if_error);
-    let over = life.age >= life.lifetime.saturating_add(window);
+    let over = !has_lifetime || life.age >= life.lifetime.saturating_add(window);
     if over && !has_validator {
         return Err(reason);
     }
@@ -140,7 +147,7 @@ fn stale_use(control: &Control, terms: &Terms) -> StaleUse {
     }
     if said.s_maxage.is_some() {
         return StaleUse {
-            forbidden: false,
+            forbidden: true,
             while_revalidate: named(said.stale_while_revalidate),
             if_error: named(said.stale_if_error),
             if_disconnected: named(said.stale_if_error),
@@ -624,7 +631,7 @@ mod tests {
                     ..StaleUse::default()
                 },
                 Some((revalidate, error, disconnected)) => StaleUse {
-                    forbidden: false,
+                    forbidden: control.directives.s_maxage.is_some(),
                     while_revalidate: Duration::from_secs(revalidate),
                     if_error: Duration::from_secs(error),
                     if_disconnected: Duration::from_secs(disconnected),

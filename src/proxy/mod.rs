@@ -251,9 +251,10 @@ impl Proxy {
                 (respond::failure(failure), None, end)
             }
         };
-        let end = match end {
-            End::NotStored(_) if !looked_up => End::Passed,
-            end => end,
+        let end = if !looked_up && matches!(end, End::NotStored(_)) {
+            End::Passed
+        } else {
+            end
         };
         (response, Outcome::Forwarded { why, status, end })
     }
