@@ -161,7 +161,7 @@ impl Fetch {
                 },
             );
             if let Err(Ok(unwanted)) = answer.send(exchanged)
-                && !head.method().is_safe()
+                && !head.is_safe()
             {
                 trailers::drain(unwanted.response.into_body()).await;
             }
@@ -224,7 +224,7 @@ impl Fetch {
             policy::drop_hop_by_hop(&mut parts.headers);
         }
         // Over HTTP/1 no trailers come (design.md §5), but an unsafe exchange goes on to its end all the same.
-        let watch = !upgraded && (parts.version == Version::HTTP_2 || !head.method().is_safe());
+        let watch = !upgraded && (parts.version == Version::HTTP_2 || !head.is_safe());
         let body = if watch && !body.is_empty() {
             let body = trailers::watched(body, self.clone(), Arc::clone(head));
             match contentless(head, &parts, &body) {

@@ -51,7 +51,7 @@ pub fn signals(
     response: &mut Parts,
     limits: TagLimits,
 ) -> Signals {
-    let safe = head.method().is_safe();
+    let safe = head.is_safe();
     let said = dialects.take(&head.origin(), safe, &mut response.headers);
 
     let observed = said.tags.iter().filter(|tagged| tagged.version.is_some());
