@@ -4,12 +4,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 
 use crate::body::Body;
 use crate::cache::Stored;
+use crate::dialects::cache_status;
+use crate::dialects::cache_status::CACHE_STATUS;
 use crate::model::outcome::Failure;
 use crate::model::request::Head;
 use crate::model::time::Timestamp;
 use crate::policy::validators;
-
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Why a request was not even looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +24,10 @@ pub(super) enum BadRequest {
     Connect,
 }
 
-/// The fields of a 304 (RFC 9110 §15.4.5).
-const NOT_MODIFIED: [HeaderName; 6] = [
+/// The fields of a 304 (RFC 9110 §15.4.5), and what the caches behind us did (RFC 9211 §2).
+const NOT_MODIFIED: [HeaderName; 7] = [
     header::CACHE_CONTROL,
+    CACHE_STATUS,
     header::CONTENT_LOCATION,
     header::DATE,
     header::ETAG,
@@ -136,7 +137,7 @@ fn problem(status: StatusCode, detail: &str) -> Response<Body> {
 }
 
 /// Says what became of the request (RFC 9211 §2: caches append, the nearest to the client comes last).
-pub(super) fn stamp(mut response: Response<Body>, cache_status: HeaderValue) -> Response<Body> {
-    response.headers_mut().append(CACHE_STATUS, cache_status);
+pub(super) fn stamp(mut response: Response<Body>, value: HeaderValue) -> Response<Body> {
+    cache_status::append(response.headers_mut(), value);
     response
 }
