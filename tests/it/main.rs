@@ -33,6 +33,10 @@ mod private;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
+mod rfc9211;
+#[cfg(test)]
+mod rfc9875;
+#[cfg(test)]
 mod storing;
 #[cfg(test)]
 mod streaming;
