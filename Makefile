@@ -1,9 +1,11 @@
 # The two commands: `make run` and `make test`. Both first install what is missing (scripts/setup.sh).
 
 CARGO ?= cargo
+FUZZ_SECONDS ?= 30
+FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 SCRIPTS = scripts/setup.sh .ci/run
 
-.PHONY: help run test bench bench-peers fmt clippy unit doc shell setup setup-test
+.PHONY: help run test bench bench-peers fuzz fmt clippy unit doc shell setup setup-test setup-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +21,17 @@ bench: setup ## the benches of this package (criterion)
 bench-peers: setup ## server CPU per hit beside nginx and a bare hyper server
 	$(CARGO) build --locked --release
 	python3 benches/peers/run.py --tagalong target/release/tagalong
+
+# No nightly: instrumented for coverage, without a sanitizer. New inputs stay in target/fuzz, those that break something
+# in tests/fuzz/artifacts; the seeds stay as they are.
+fuzz: setup-fuzz ## hostile bytes for the header parsers, FUZZ_SECONDS=30 for each target
+	@for target in $(FUZZ_TARGETS); do \
+		echo "== $$target" && mkdir -p target/fuzz/corpus/$$target && \
+		$(CARGO) fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer none $$target \
+			target/fuzz/corpus/$$target tests/fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=2048 -timeout=5 -dict=tests/fuzz/$$target.dict \
+			|| exit 1; \
+	done
 
 # The steps of `make test`, each on its own if you like.
 
@@ -48,3 +61,6 @@ setup:
 
 setup-test:
 	@scripts/setup.sh test
+
+setup-fuzz:
+	@scripts/setup.sh fuzz

@@ -21,6 +21,8 @@ mod golden;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod invalidation;
 #[cfg(test)]
 mod keys;
