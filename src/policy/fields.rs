@@ -31,6 +31,12 @@ pub fn drop_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// The value of a field that stands once.
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut lines = headers.get_all(name).iter();
+    lines.next().filter(|_| lines.next().is_none())
+}
+
 /// The fields of a response that are stored with it (RFC 9111 §3.1). Its length is that of the stored body.
 ///
 /// The values are copies: as they come they are slices of a buffer of several KiB, which would live as long as the entry.

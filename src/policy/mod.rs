@@ -5,8 +5,10 @@
 
 mod directives;
 mod fields;
+pub mod freshening;
 mod freshness;
 mod privacy;
+pub mod ranges;
 pub mod request;
 mod rule;
 mod signals;

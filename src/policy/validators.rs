@@ -1,8 +1,10 @@
-//! Conditional requests that the stored response answers (RFC 9110 §13, RFC 9111 §4.3.2).
+//! Conditional requests that the stored response answers (RFC 9110 §13, RFC 9111 §4.3.2), and which validators can be
+//! told to stand for the same bytes (RFC 9110 §8.8).
 
 use http::header::{DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
+use crate::policy::fields::only;
 use crate::policy::freshness::http_date;
 
 /// Whether a GET or HEAD with these fields is answered by 304 rather than by the stored response.
@@ -62,10 +64,48 @@ fn opaque(tag: &[u8]) -> &[u8] {
     tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
+/// The strong validator of a response, as it goes into `If-Range` (RFC 9110 §13.1.5): its entity tag; its
+/// `Last-Modified` only if it has no tag at all, since a weak tag says that the bytes may differ.
+pub(super) fn strong(headers: &HeaderMap) -> Option<&HeaderValue> {
+    if headers.contains_key(ETAG) {
+        strong_etag(headers)
+    } else {
+        strong_date(headers)
+    }
+}
+
+/// Whether two responses share a strong validator, so that bytes of both are bytes of one whole (RFC 9110 §15.3.7.3).
+pub fn same_strong_validator(a: &HeaderMap, b: &HeaderMap) -> bool {
+    strong(a).is_some() && strong(a) == strong(b)
+}
+
+/// A quoted entity tag without `W/` (RFC 9110 §8.8.3). One without quotes is none, and may be meant either way.
+pub(super) fn strong_etag(headers: &HeaderMap) -> Option<&HeaderValue> {
+    only(headers, &ETAG).filter(|etag| is_quoted(etag.as_bytes()))
+}
+
+/// A `Last-Modified` that no later change can share: the response is at least a second younger (RFC 9110 §8.8.2.2).
+pub(super) fn strong_date(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let modified = only(headers, &LAST_MODIFIED)?;
+    let date = only(headers, &DATE).and_then(http_date)?;
+    (http_date(modified)? < date).then_some(modified) // dates have whole seconds
+}
+
+/// Whether `If-None-Match` with this value would ask for one response: not for several, not for any.
+pub(super) fn is_one_tag(value: &[u8]) -> bool {
+    let tag = opaque(value);
+    is_quoted(tag) || !(tag.is_empty() || tag == b"*" || value.contains(&b','))
+}
+
+/// RFC 9110 §8.8.3: `opaque-tag`.
+fn is_quoted(tag: &[u8]) -> bool {
+    let inner = tag.strip_prefix(b"\"").and_then(|t| t.strip_suffix(b"\""));
+    inner.is_some_and(|inner| inner.iter().all(|b| *b > b' ' && *b != b'"' && *b != 0x7f))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
     use proptest::prelude::*;
 
     fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -174,6 +214,52 @@ mod tests {
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             let got = not_modified(&headers(request), status, &headers(entry));
+            assert_eq!(got, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn rfc9110_8_8_strong_validators() {
+        let etag = |value| ("etag", value);
+        let modified = ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let same_second = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let later = ("date", "Sun, 06 Nov 1994 08:49:38 GMT");
+        for (name, fields, expected) in [
+            ("none", &[][..], None),
+            ("§8.8.3 strong", &[etag("\"a\"")], Some("\"a\"")),
+            ("§8.8.3 empty", &[etag("\"\"")], Some("\"\"")),
+            ("§8.8.3 weak", &[etag("W/\"a\"")], None),
+            ("§8.8.3 without quotes", &[etag("a")], None),
+            ("§8.8.3 one quote", &[etag("\"")], None),
+            ("§8.8.3 a quote inside", &[etag("\"a\"b\"")], None),
+            ("§8.8.3 a blank inside", &[etag("\"a b\"")], None),
+            ("two tags", &[etag("\"a\""), etag("\"b\"")], None),
+            (
+                "§8.8.2.2 a second later",
+                &[modified, later],
+                Some(modified.1),
+            ),
+            (
+                "§8.8.2.2 in the same second",
+                &[modified, same_second],
+                None,
+            ),
+            ("§8.8.2.2 no Date", &[modified], None),
+            ("two Dates", &[modified, later, later], None),
+            ("no date", &[("last-modified", "x"), later], None),
+            (
+                "§13.1.5 the tag over the date",
+                &[etag("\"a\""), modified, later],
+                Some("\"a\""),
+            ),
+            (
+                "§13.1.5 no date beside a weak tag",
+                &[etag("W/\"a\""), modified, later],
+                None,
+            ),
+        ] {
+            let fields = headers(fields);
+            let got = strong(&fields).map(|value| value.to_str().unwrap());
             assert_eq!(got, expected, "{name}");
         }
     }

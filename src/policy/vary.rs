@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, VARY};
+use http::header::{
+    ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_LANGUAGE,
+    COOKIE, DATE, FROM, HOST, IF_MODIFIED_SINCE, IF_RANGE, IF_UNMODIFIED_SINCE,
+    PROXY_AUTHORIZATION, REFERER, USER_AGENT, VARY,
+};
 use http::{HeaderMap, HeaderName};
 
 use crate::model::key::KeyFields;
 use crate::model::outcome::NoStore;
+use crate::policy::fields::only;
 
 /// The fields that a response's `Vary` names: lower case, sorted, each once.
 ///
@@ -33,28 +38,205 @@ pub(super) fn names(headers: &HeaderMap) -> Result<Arc<[HeaderName]>, NoStore> {
     Ok(names.into())
 }
 
+/// Fields whose blanks and commas are their own: no lists.
+const NO_LISTS: [HeaderName; 11] = [
+    AUTHORIZATION,
+    COOKIE,
+    DATE,
+    FROM,
+    HOST,
+    IF_MODIFIED_SINCE,
+    IF_RANGE,
+    IF_UNMODIFIED_SINCE,
+    PROXY_AUTHORIZATION,
+    REFERER,
+    USER_AGENT,
+];
+
+/// The name under which the language that a client wants most is a selecting field. No field can have it, so no
+/// `Accept-Language` says the same (L7).
+const LANGUAGE: &str = "accept-language:most";
+
 /// What the request says in these fields. Requests that differ only where RFC 9111 §4.1 lets a cache overlook it say
-/// the same: in several lines for one, and in the blanks of a list.
+/// the same, so any response that is right for one is right for the other.
 pub fn selecting(vary: &[HeaderName], request: &HeaderMap) -> KeyFields {
     let mut fields = KeyFields::new();
     for name in vary {
-        let is_list = [ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE].contains(name);
-        let lines = request.get_all(name).iter().map(|line| line.as_bytes());
-        let lines: Vec<&[u8]> = lines.map(<[u8]>::trim_ascii).collect();
-        if lines.is_empty() {
-            fields.absent(name.as_str());
-        } else if is_list && !lines.iter().any(|line| line.contains(&b'"')) {
-            let members = lines
-                .iter()
-                .flat_map(|line| line.split(|byte| *byte == b','));
-            let members = members.map(<[u8]>::trim_ascii);
-            let members: Vec<&[u8]> = members.filter(|member| !member.is_empty()).collect();
-            fields.field(name.as_str(), members.join(&b','));
-        } else {
-            fields.field(name.as_str(), lines.join(&b", "[..]));
-        }
+        fields.optional(name.as_str(), value(name, request));
     }
     fields
+}
+
+/// Where a response in one language is found by those who want that language most: the selecting fields, with the
+/// response's only `Content-Language` in place of `Accept-Language`.
+///
+/// `None` if `Vary` does not name `Accept-Language`, or the response is not in exactly one language.
+pub fn of_language(
+    vary: &[HeaderName],
+    request: &HeaderMap,
+    response: &HeaderMap,
+) -> Option<KeyFields> {
+    let language = only(response, &CONTENT_LANGUAGE)?.as_bytes().trim_ascii();
+    in_language(vary, request, language)
+}
+
+/// Where [`of_language`] puts a response in the language that this request wants most, if that is a single one.
+pub fn wanted_language(vary: &[HeaderName], request: &HeaderMap) -> Option<KeyFields> {
+    if !vary.contains(&ACCEPT_LANGUAGE) {
+        return None; // the usual case, before anything is read
+    }
+    let lines = lines(&ACCEPT_LANGUAGE, request);
+    let preferences = preferences(&lines)?;
+    let (most, next) = (preferences.first()?, preferences.get(1));
+    let alone = next.is_none_or(|next| next.weight < most.weight);
+    let wanted = alone && most.weight > 0;
+    wanted.then(|| in_language(vary, request, &most.range))?
+}
+
+fn in_language(vary: &[HeaderName], request: &HeaderMap, language: &[u8]) -> Option<KeyFields> {
+    let is_tag = language
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+    if !vary.contains(&ACCEPT_LANGUAGE) || language.is_empty() || !is_tag {
+        return None;
+    }
+    let mut fields = KeyFields::new();
+    for name in vary {
+        if *name == ACCEPT_LANGUAGE {
+            fields.field(LANGUAGE, language.to_ascii_lowercase());
+        } else {
+            fields.optional(name.as_str(), value(name, request));
+        }
+    }
+    Some(fields)
+}
+
+/// What the request says in a field, as one value; `None` if it does not have it.
+fn value(name: &HeaderName, request: &HeaderMap) -> Option<Vec<u8>> {
+    let lines = lines(name, request);
+    if lines.is_empty() {
+        return None;
+    }
+    let preferring = [ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE].contains(name);
+    let preferences = if preferring {
+        preferences(&lines)
+    } else {
+        None
+    };
+    let quoted = lines.iter().any(|line| line.contains(&b'"'));
+    Some(match preferences {
+        Some(preferences) => {
+            let members: Vec<Vec<u8>> = preferences.iter().map(Preference::spelled).collect();
+            members.join(&b',')
+        }
+        // HTTP/2 may send each cookie on a line of its own (RFC 9113 §8.2.3).
+        None if *name == COOKIE => lines.join(&b"; "[..]),
+        None if quoted || NO_LISTS.contains(name) => lines.join(&b", "[..]),
+        None => members(&lines).collect::<Vec<_>>().join(&b','),
+    })
+}
+
+fn lines<'a>(name: &HeaderName, request: &'a HeaderMap) -> Vec<&'a [u8]> {
+    let lines = request.get_all(name).iter();
+    lines.map(|line| line.as_bytes().trim_ascii()).collect()
+}
+
+/// The members of a list without quotes, empty ones too, without the blanks around them.
+fn members<'a>(lines: &'a [&'a [u8]]) -> impl Iterator<Item = &'a [u8]> {
+    let members = lines
+        .iter()
+        .flat_map(|line| line.split(|byte| *byte == b','));
+    members.map(<[u8]>::trim_ascii)
+}
+
+/// A member of `Accept` and its kind (RFC 9110 §12.5), without its weight.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Preference {
+    /// Thousandths (RFC 9110 §12.4.2).
+    weight: u16,
+    /// What is preferred, with its parameters, no blanks: lower case except for the parameters' values.
+    range: Vec<u8>,
+}
+
+/// The members of `Accept` and its kind: the most wanted first, those wanted alike by name, each once. `None` if one of
+/// them is malformed, or has quotes: then it may mean anything.
+///
+/// RFC 9110 §12.5 gives no meaning to the order of members with equal weights. Some apps take the first of them for the
+/// preferred one (§12.5.4); clients that have a preference send different weights, as browsers do.
+fn preferences(lines: &[&[u8]]) -> Option<Vec<Preference>> {
+    let members = members(lines).filter(|member| !member.is_empty());
+    let mut preferences = members.map(Preference::parse).collect::<Option<Vec<_>>>()?;
+    preferences
+        .sort_unstable_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.range.cmp(&b.range)));
+    preferences.dedup();
+    Some(preferences)
+}
+
+impl Preference {
+    fn parse(member: &[u8]) -> Option<Preference> {
+        let mut parts: Vec<&[u8]> = member.split(|byte| *byte == b';').collect();
+        for part in &mut parts {
+            *part = part.trim_ascii();
+        }
+        let last = parts.pop_if(|last| is_weight(last));
+        let weight = last.map_or(Some(1000), |last| thousandths(last.get(2..)?))?;
+        let odd = |part: &&[u8]| {
+            let malformed = |byte: &u8| !byte.is_ascii_graphic() || *byte == b'"';
+            part.is_empty() || part.iter().any(malformed) || is_weight(part)
+        };
+        if parts.is_empty() || parts.iter().any(odd) {
+            return None;
+        }
+        let spelled: Vec<Vec<u8>> = parts.into_iter().map(lower_case).collect();
+        let range = spelled.join(&b';');
+        Some(Preference { weight, range })
+    }
+
+    /// As short as it can be said.
+    fn spelled(&self) -> Vec<u8> {
+        let mut text = self.range.clone();
+        match self.weight {
+            1000 => {}
+            0 => text.extend_from_slice(b";q=0"),
+            weight => {
+                let digits = format!("{weight:03}");
+                text.extend_from_slice(b";q=0.");
+                text.extend_from_slice(digits.trim_end_matches('0').as_bytes());
+            }
+        }
+        text
+    }
+}
+
+fn is_weight(part: &[u8]) -> bool {
+    part.get(..2)
+        .is_some_and(|name| name.eq_ignore_ascii_case(b"q="))
+}
+
+/// `qvalue` (RFC 9110 §12.4.2).
+fn thousandths(value: &[u8]) -> Option<u16> {
+    let (whole, fraction) = match value {
+        [whole] | [whole, b'.'] => (whole, &b""[..]),
+        [whole, b'.', fraction @ ..] => (whole, fraction),
+        _ => return None,
+    };
+    if fraction.len() > 3 || !fraction.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let padded = fraction.iter().chain(b"000").take(3);
+    let fraction = padded.fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+    match whole {
+        b'0' => Some(fraction),
+        b'1' if fraction == 0 => Some(1000),
+        _ => None,
+    }
+}
+
+/// A range or a parameter. What a parameter's value says may depend on its case (RFC 9110 §8.3.1).
+fn lower_case(part: &[u8]) -> Vec<u8> {
+    let end = part.iter().position(|byte| *byte == b'=');
+    let (name, value) = part.split_at(end.unwrap_or(part.len()));
+    [&name.to_ascii_lowercase(), value].concat()
 }
 
 #[cfg(test)]
@@ -62,11 +244,12 @@ mod tests {
     use super::*;
     use http::HeaderValue;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
-    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
-            headers.append(*name, HeaderValue::from_static(value));
+            headers.append(*name, HeaderValue::from_str(value).unwrap());
         }
         headers
     }
@@ -103,7 +286,11 @@ mod tests {
 
     #[test]
     fn rfc9111_4_1_requests_that_select_the_same_response() {
-        let vary = names(&headers(&[("vary", "Accept-Language, User-Agent")])).unwrap();
+        let vary = names(&headers(&[(
+            "vary",
+            "Accept-Language, Cookie, User-Agent, X-Foo",
+        )]))
+        .unwrap();
         let en = &[("accept-language", "en, de")][..];
         for (name, one, other, same) in [
             ("the same", en, en, true),
@@ -119,7 +306,78 @@ mod tests {
                 &[("accept-language", "en"), ("accept-language", "de")],
                 true,
             ),
-            ("another order", en, &[("accept-language", "de, en")], false),
+            (
+                "§4.1 lines of a list",
+                &[("x-foo", "1, 2")],
+                &[("x-foo", "1"), ("x-foo", "2")],
+                true,
+            ),
+            (
+                "§4.1 blanks in any list",
+                &[("x-foo", "1,2")],
+                &[("x-foo", " 1, 2 ")],
+                true,
+            ),
+            (
+                "case where it may mean something",
+                &[("x-foo", "a")],
+                &[("x-foo", "A")],
+                false,
+            ),
+            (
+                "order where it may mean something",
+                &[("x-foo", "1,2")],
+                &[("x-foo", "2,1")],
+                false,
+            ),
+            (
+                "blanks inside a member",
+                &[("x-foo", "1 2")],
+                &[("x-foo", "12")],
+                false,
+            ),
+            (
+                "blanks inside quotes",
+                &[("x-foo", "\"1, 2\"")],
+                &[("x-foo", "\"1,2\"")],
+                false,
+            ),
+            (
+                "RFC 9113 §8.2.3 cookies on lines of their own",
+                &[("cookie", "a=1; b=2")],
+                &[("cookie", "a=1"), ("cookie", "b=2")],
+                true,
+            ),
+            (
+                "a cookie with a comma is one",
+                &[("cookie", "a=1, b=2")],
+                &[("cookie", "a=1"), ("cookie", "b=2")],
+                false,
+            ),
+            (
+                "RFC 9110 §12.5.4 order",
+                en,
+                &[("accept-language", "de, en")],
+                true,
+            ),
+            (
+                "RFC 9110 §12.5.4 case",
+                en,
+                &[("accept-language", "eN, De")],
+                true,
+            ),
+            (
+                "RFC 9110 §12.5.4 blanks",
+                en,
+                &[("accept-language", " en ,   de")],
+                true,
+            ),
+            (
+                "RFC 9110 §12.4.2 other weights",
+                en,
+                &[("accept-language", "en, de;q=0.9")],
+                false,
+            ),
             ("absent", en, &[], false),
             (
                 "empty is not absent",
@@ -157,7 +415,285 @@ mod tests {
         }
     }
 
+    #[test]
+    fn rfc9110_12_5_preferences_in_one_spelling() {
+        for (name, field, lines, expected) in [
+            (
+                "§12.4.2 by weight",
+                "accept-language",
+                &["en;q=0.5, de;q=0.8, fr"][..],
+                "fr,de;q=0.8,en;q=0.5",
+            ),
+            (
+                "§12.4.2 the greatest weight",
+                "accept-language",
+                &["en;q=1, de;q=1.000, fr;q=1."],
+                "de,en,fr",
+            ),
+            (
+                "§12.4.2 zeros",
+                "accept-encoding",
+                &["br;q=0.50, gzip;q=0.000, x;q=0."],
+                "br;q=0.5,gzip;q=0,x;q=0",
+            ),
+            (
+                "§12.4.2 small",
+                "accept-encoding",
+                &["br;q=0.05, gzip;q=0.001"],
+                "br;q=0.05,gzip;q=0.001",
+            ),
+            (
+                "§12.4.2 in any case",
+                "accept-encoding",
+                &["br;Q=0.5"],
+                "br;q=0.5",
+            ),
+            (
+                "§12.4.2 blanks",
+                "accept-encoding",
+                &["br ; q=0.5"],
+                "br;q=0.5",
+            ),
+            (
+                "each once",
+                "accept-encoding",
+                &["br, BR, br;q=1.0, br;q=0.5"],
+                "br,br;q=0.5",
+            ),
+            (
+                "on several lines",
+                "accept-encoding",
+                &["gzip", "br"],
+                "br,gzip",
+            ),
+            (
+                "empty members",
+                "accept-encoding",
+                &[", gzip,,br,"],
+                "br,gzip",
+            ),
+            ("§12.5.3 nothing but identity", "accept-encoding", &[""], ""),
+            ("§12.5.3 K26", "accept-encoding", &["br,gzip"], "br,gzip"),
+            (
+                "§12.5.3 no class of codings",
+                "accept-encoding",
+                &["gzip, br, zstd, deflate"],
+                "br,deflate,gzip,zstd",
+            ),
+            (
+                "§12.5.2 charsets",
+                "accept-charset",
+                &["UTF-8, *;q=0.1"],
+                "utf-8,*;q=0.1",
+            ),
+            (
+                "§12.5.1 media ranges with parameters",
+                "accept",
+                &["Text/HTML;Level=1;q=0.5, */*;q=0.1, a/b ; Charset=UTF-8"],
+                "a/b;charset=UTF-8,text/html;level=1;q=0.5,*/*;q=0.1",
+            ),
+            (
+                "a weight too great",
+                "accept-language",
+                &["en;q=2,  DE"],
+                "en;q=2,DE",
+            ),
+            (
+                "a weight too exact",
+                "accept-language",
+                &["en;q=0.1234,  DE"],
+                "en;q=0.1234,DE",
+            ),
+            (
+                "more than all",
+                "accept-language",
+                &["en;q=1.001,  DE"],
+                "en;q=1.001,DE",
+            ),
+            ("no weight", "accept-language", &["en;q=,  DE"], "en;q=,DE"),
+            (
+                "no number",
+                "accept-language",
+                &["en;q=.5,  DE"],
+                "en;q=.5,DE",
+            ),
+            (
+                "blanks in a weight",
+                "accept-language",
+                &["en;q =0.5,  DE"],
+                "en;q =0.5,DE",
+            ),
+            (
+                "two weights",
+                "accept-language",
+                &["en;q=0.5;q=0.6,  DE"],
+                "en;q=0.5;q=0.6,DE",
+            ),
+            (
+                "something behind the weight",
+                "accept",
+                &["a/b;q=0.5;x=1,  C/d"],
+                "a/b;q=0.5;x=1,C/d",
+            ),
+            (
+                "a weight of nothing",
+                "accept-language",
+                &["q=0.5,  DE"],
+                "q=0.5,DE",
+            ),
+            (
+                "an empty parameter",
+                "accept",
+                &["a/b;;x=1,  C/d"],
+                "a/b;;x=1,C/d",
+            ),
+            (
+                "quotes",
+                "accept",
+                &["a/b;x=\"1,  2\"", "C/d"],
+                "a/b;x=\"1,  2\", C/d",
+            ),
+        ] {
+            let fields: Vec<_> = lines.iter().map(|line| (field, *line)).collect();
+            let got = value(&HeaderName::from_static(field), &headers(&fields)).unwrap();
+            assert_eq!(String::from_utf8(got).unwrap(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_response_in_one_language_is_found_by_who_wants_it_most() {
+        let vary = names(&headers(&[("vary", "Accept-Language, X-Foo")])).unwrap();
+        let stored = headers(&[("accept-language", "en, de"), ("x-foo", "1, 2")]);
+        for (name, language, accept, foo, found) in [
+            (
+                "by weight",
+                &["de"][..],
+                &["fr;q=0.5, de;q=1.0"][..],
+                "1,2",
+                true,
+            ),
+            ("alone", &["de"], &["de"], "1,2", true),
+            ("in any case", &["De-ch"], &["dE-CH;q=0.3"], "1,2", true),
+            ("twice", &["de"], &["de, DE"], "1,2", true),
+            ("on another line", &["de"], &["fr;q=0.5", "de"], "1,2", true),
+            (
+                "another wanted more",
+                &["de"],
+                &["fr, de;q=0.9"],
+                "1,2",
+                false,
+            ),
+            ("another wanted as much", &["de"], &["fr, de"], "1,2", false),
+            ("anything wanted as much", &["de"], &["*, de"], "1,2", false),
+            ("anything", &["de"], &["*"], "1,2", false),
+            ("not wanted", &["de"], &["de;q=0"], "1,2", false),
+            ("nothing said", &["de"], &[], "1,2", false),
+            ("empty", &["de"], &[""], "1,2", false),
+            ("a kindred one", &["de"], &["de-CH"], "1,2", false),
+            ("malformed", &["de"], &["de;q=2"], "1,2", false),
+            ("another field selects too", &["de"], &["de"], "1", false),
+            ("in two languages", &["de, en"], &["de"], "1,2", false),
+            (
+                "in two languages, on two lines",
+                &["de", "en"],
+                &["de"],
+                "1,2",
+                false,
+            ),
+            ("in none", &[], &["de"], "1,2", false),
+            ("in an empty one", &[""], &["de"], "1,2", false),
+            ("in any", &["*"], &["*"], "1,2", false),
+        ] {
+            let language: Vec<_> = language
+                .iter()
+                .map(|line| ("content-language", *line))
+                .collect();
+            let place = of_language(&vary, &stored, &headers(&language));
+            let accept = accept.iter().map(|line| ("accept-language", *line));
+            let request: Vec<_> = accept.chain([("x-foo", foo)]).collect();
+            let wanted = wanted_language(&vary, &headers(&request));
+            assert_eq!(place.is_some() && place == wanted, found, "{name}");
+        }
+        let other = names(&headers(&[("vary", "X-Foo")])).unwrap();
+        assert_eq!(
+            of_language(&other, &stored, &headers(&[("content-language", "de")])),
+            None
+        );
+        assert_eq!(
+            wanted_language(&other, &headers(&[("accept-language", "de")])),
+            None
+        );
+    }
+
+    /// Members with their weights, and spellings that mean the same.
+    fn preferred() -> impl Strategy<Value = Vec<(String, u16)>> {
+        let weight = prop_oneof![Just(1000_u16), Just(500), Just(0), 0..=1000_u16];
+        proptest::collection::vec(("[ab](-[ab])?|[*]", weight), 0..4)
+    }
+
+    fn spelled(members: &[(String, u16)], turn: usize, upper: bool) -> HeaderMap {
+        let mut lines: Vec<String> = members
+            .iter()
+            .map(|(range, weight)| format!(" {range} ; q={}.{:03} ", weight / 1000, weight % 1000))
+            .map(|line| if upper { line.to_uppercase() } else { line })
+            .collect();
+        let turn = turn.checked_rem(lines.len()).unwrap_or_default();
+        lines.rotate_left(turn);
+        headers(&[(
+            "accept-language",
+            &lines.join(if upper { "," } else { ",," }),
+        )])
+    }
+
     proptest! {
+        #[test]
+        fn what_is_preferred_in_another_order_differs(a in preferred(), b in preferred(), turn in 0_usize..4) {
+            let same: [BTreeSet<_>; 2] = [&a, &b].map(|members| members.iter().collect());
+            let value = |members, turn, upper| value(&ACCEPT_LANGUAGE, &spelled(members, turn, upper));
+            prop_assert_eq!(value(&a, 0, false), value(&a, turn, true));
+            prop_assert_eq!(value(&a, 0, false) == value(&b, turn, true), same[0] == same[1]);
+        }
+
+        #[test]
+        fn one_spelling_is_its_own(field in 0_usize..5, line in "[ -~]{0,30}|([ab]/?[ab]?( ?; ?[qQx]=[01][.]?[0-9]{0,4})?[ ,]{0,2}){0,4}") {
+            let field = [ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, USER_AGENT, VARY][field].clone();
+            let mut fields = HeaderMap::new();
+            fields.append(&field, HeaderValue::from_str(&line).unwrap());
+            let once = value(&field, &fields).unwrap();
+            fields.insert(&field, HeaderValue::from_bytes(&once).unwrap());
+            prop_assert_eq!(value(&field, &fields).unwrap(), once);
+        }
+
+        #[test]
+        fn any_bytes_are_a_value(lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..20), 0..3)) {
+            let vary = names(&headers(&[("vary", "Accept, Accept-Language, Cookie, X-Foo")])).unwrap();
+            let mut fields = HeaderMap::new();
+            for value in lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok()) {
+                for name in vary.iter().chain([&CONTENT_LANGUAGE]) {
+                    fields.append(name, value.clone());
+                }
+            }
+            let selecting = selecting(&vary, &fields);
+            prop_assert!(Some(&selecting) != of_language(&vary, &fields, &fields).as_ref());
+            prop_assert!(Some(&selecting) != wanted_language(&vary, &fields).as_ref());
+        }
+
+        #[test]
+        fn l07_a_wanted_language_is_no_field_that_is_sent(vary_line in "accept-language(, ?[a-z:-]{1,20}){0,2}", value in "[a-z-]{1,3}", others in "[a-z,;=]{0,8}") {
+            if let Ok(vary) = names(&headers(&[("vary", &vary_line)])) {
+                let mut request = HeaderMap::new();
+                for name in vary.iter() {
+                    request.insert(name, HeaderValue::from_str(&others).unwrap());
+                }
+                request.insert(ACCEPT_LANGUAGE, HeaderValue::from_str(&value).unwrap());
+                let wanted = wanted_language(&vary, &request).unwrap();
+                let language: Vec<_> = wanted.iter().filter(|(name, _)| *name == LANGUAGE).collect();
+                prop_assert_eq!(language, vec![(LANGUAGE, Some(value.as_bytes()))]);
+                prop_assert!(HeaderName::from_bytes(LANGUAGE.as_bytes()).is_err(), "no field has this name");
+                prop_assert_ne!(selecting(&vary, &request), wanted);
+            }
+        }
+
         #[test]
         fn any_vary_is_read(line in "[ -~]{0,40}") {
             let mut headers = HeaderMap::new();
