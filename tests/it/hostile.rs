@@ -1,4 +1,5 @@
-//! Hostile bytes in header fields: the corpus of the fuzzer, and random heads, held to what must hold for any input.
+//! Hostile bytes in header fields and for ranges: the corpora of the fuzzer, and random inputs, held to what must hold for
+//! any input.
 //!
 //! `make fuzz` goes on from here with inputs of its own.
 
@@ -7,12 +8,15 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-#[path = "../fuzz/src/headers.rs"]
+use fuzz::headers;
+use fuzz::ranges;
+
+#[path = "../fuzz/src/lib.rs"]
 #[expect(
     unreachable_pub,
     reason = "the fuzzer's package, its other home, needs it public"
 )]
-mod headers;
+mod fuzz;
 
 /// Runs every file of a target's corpus; fails, naming the file, if one is too much.
 fn replay(target: &str, check: fn(&[u8])) {
@@ -34,6 +38,31 @@ fn replay(target: &str, check: fn(&[u8])) {
 #[test]
 fn the_corpus_of_heads() {
     replay("headers", headers::check);
+}
+
+#[test]
+fn the_corpus_of_ranges() {
+    replay("ranges", ranges::check);
+}
+
+/// Requests for ranges, and responses that are asked for them: whole, or a part that begins at a `first` byte.
+fn of_ranges() -> impl Strategy<Value = Vec<u8>> {
+    let sound = (0_u8..12, 0_u8..4).prop_map(|(first, more)| format!("{first}-{}", first + more));
+    let member = prop_oneof![12 => sound, 1 => "-[0-9]", 1 => "[0-9]-", 1 => "[-, 0-9]{0,4}"];
+    let set = prop::collection::vec(member, 0..5);
+    let if_range = prop_oneof![4 => "", 1 => "if-range: (W/)?\"e\"\n"];
+    let etag = "(etag: (W/)?\"e\"\n)?";
+    let part = prop::option::of((0_usize..5, "(\\*|[0-9]|20|40)"));
+    let content = prop::collection::vec(any::<u8>(), 1..20);
+    (set, if_range, etag, part, content).prop_map(|(set, if_range, etag, part, content)| {
+        let part = part.map(|(first, complete)| {
+            let last = first + content.len() - 1;
+            format!("content-range: bytes {first}-{last}/{complete}\n")
+        });
+        let range = format!("range: bytes={}\n", set.join(","));
+        let head = format!("{range}{if_range}\n{etag}{}\n", part.unwrap_or_default());
+        [head.as_bytes(), &content].concat()
+    })
 }
 
 /// Heads made of the words that parsers look for, in and out of place.
@@ -65,7 +94,13 @@ proptest! {
     }
 
     #[test]
+    fn random_ranges(input in of_ranges()) {
+        ranges::check(&input);
+    }
+
+    #[test]
     fn random_bytes(input in prop::collection::vec(any::<u8>(), 0..200)) {
         headers::check(&input);
+        ranges::check(&input);
     }
 }

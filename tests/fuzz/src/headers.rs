@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 use http::Method;
@@ -39,6 +38,8 @@ use tagalong::policy::request;
 use tagalong::policy::request::Wishes;
 use tagalong::policy::validators;
 use tagalong::policy::vary;
+
+use super::fields::fields;
 
 /// Sun, 06 Nov 1994 08:49:37 GMT: seeds are written around it.
 const NOW: Timestamp = Timestamp::from_secs(784_111_777);
@@ -465,21 +466,4 @@ fn ttl(word: &[u8]) -> Option<Duration> {
     let seconds = word.strip_prefix(b"ttl=")?;
     let seconds = std::str::from_utf8(seconds).ok()?.parse::<u32>().ok()?;
     Some(Duration::from_secs(seconds.into()))
-}
-
-fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for line in lines {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
-            continue;
-        };
-        let (name, value) = line.split_at(colon);
-        let value = value.get(1..).unwrap_or_default().trim_ascii();
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
-        {
-            headers.append(name, value);
-        }
-    }
-    headers
 }
