@@ -1,10 +1,12 @@
 # The two commands: `make run` and `make test`. Both first install what is missing (scripts/setup.sh).
 
 CARGO ?= cargo
+FUZZ_SECONDS ?= 30
+FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 SCRIPTS = scripts/setup.sh .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 
-.PHONY: help run test conformance bench bench-peers fmt clippy unit doc shell setup setup-test setup-conformance
+.PHONY: help run test conformance bench bench-peers fuzz fmt clippy unit doc shell setup setup-test setup-conformance setup-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +31,17 @@ bench: setup ## the benches of this package (criterion)
 bench-peers: setup ## server CPU per hit beside nginx and a bare hyper server
 	$(CARGO) build --locked --release
 	python3 benches/peers/run.py --tagalong target/release/tagalong
+
+# No nightly: instrumented for coverage, without a sanitizer. New inputs stay in target/fuzz, those that break something
+# in tests/fuzz/artifacts; the seeds stay as they are.
+fuzz: setup-fuzz ## hostile bytes for the header parsers, FUZZ_SECONDS=30 for each target
+	@for target in $(FUZZ_TARGETS); do \
+		echo "== $$target" && mkdir -p target/fuzz/corpus/$$target && \
+		$(CARGO) fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer none $$target \
+			target/fuzz/corpus/$$target tests/fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=2048 -timeout=5 -dict=tests/fuzz/$$target.dict \
+			|| exit 1; \
+	done
 
 # The steps of `make test`, each on its own if you like.
 
@@ -61,3 +74,6 @@ setup-test:
 
 setup-conformance:
 	@scripts/setup.sh conformance
+
+setup-fuzz:
+	@scripts/setup.sh fuzz

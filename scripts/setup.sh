@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building Tagalong needs and this machine lacks; with `test`, what the tests need as well; with
-# `conformance`, what the HTTP test suite does.
+# `conformance`, what the HTTP test suite does; with `fuzz`, what the fuzzer does.
 # Quick and silent where nothing is missing. Installs through apt as root or with passwordless sudo; anywhere else it
 # says in one line what to install.
 set -euo pipefail
@@ -24,6 +24,9 @@ if [[ ${1-} == conformance ]]; then
     need nodejs command -v node # runs the suite's origin and client
     need npm command -v npm     # fetches the suite
 fi
+if [[ ${1-} == fuzz ]]; then
+    need g++ command -v c++ # libFuzzer
+fi
 
 if ! command -v cargo >/dev/null 2>&1; then
     echo "tagalong: Rust is missing; install it from https://rustup.rs and run this again" >&2
@@ -36,21 +39,28 @@ if ! command -v rustup >/dev/null 2>&1 && ! rustc --version | grep -qF " $wanted
     exit 1
 fi
 
-((${#missing[@]} == 0)) && exit 0
+install_missing() {
+    local as_root=() install
+    if ((EUID != 0)); then
+        as_root=(sudo -n)
+    fi
+    if ! command -v apt-get >/dev/null 2>&1 || ! "${as_root[@]}" true 2>/dev/null; then
+        echo "tagalong: please install ${missing[*]} (on Debian: sudo apt-get install ${missing[*]}) and run this again" >&2
+        exit 1
+    fi
 
-as_root=()
-if ((EUID != 0)); then
-    as_root=(sudo -n)
-fi
-if ! command -v apt-get >/dev/null 2>&1 || ! "${as_root[@]}" true 2>/dev/null; then
-    echo "tagalong: please install ${missing[*]} (on Debian: sudo apt-get install ${missing[*]}) and run this again" >&2
-    exit 1
-fi
+    echo "tagalong: installing ${missing[*]}" >&2
+    install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends)
+    # The package lists of a fresh machine are empty; those of others are new enough more often than not.
+    if ! "${install[@]}" "${missing[@]}" >/dev/null 2>&1; then
+        "${as_root[@]}" apt-get update -q >/dev/null
+        "${install[@]}" "${missing[@]}" >/dev/null
+    fi
+}
 
-echo "tagalong: installing ${missing[*]}" >&2
-install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends)
-# The package lists of a fresh machine are empty; those of others are new enough more often than not.
-if ! "${install[@]}" "${missing[@]}" >/dev/null 2>&1; then
-    "${as_root[@]}" apt-get update -q >/dev/null
-    "${install[@]}" "${missing[@]}" >/dev/null
+((${#missing[@]} == 0)) || install_missing
+
+if [[ ${1-} == fuzz ]] && ! cargo fuzz --version >/dev/null 2>&1; then
+    echo "tagalong: installing cargo-fuzz" >&2
+    cargo install --locked --quiet cargo-fuzz
 fi

@@ -5,7 +5,11 @@ use std::fmt::Write as _;
 use std::io::Cursor;
 use std::io::Write as _;
 
+use http::HeaderMap;
+use http::HeaderName;
 use http::HeaderValue;
+use sfv::List;
+use sfv::Parser;
 
 use crate::model::key::ComposedKey;
 use crate::model::outcome::End;
@@ -13,6 +17,12 @@ use crate::model::outcome::Forward;
 use crate::model::outcome::Outcome;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
+
+/// The field.
+pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// The largest integer of a structured field (RFC 9651 §3.3.1).
+const MAX_INTEGER: i64 = 999_999_999_999_999;
 
 /// What is added for those who may see it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,10 +51,35 @@ pub fn render_with(outcome: Outcome, debug: &Debug) -> HeaderValue {
     HeaderValue::try_from(text).expect("it is made of printable ASCII")
 }
 
+/// Adds our member behind those of the caches behind us (RFC 9211 §2).
+///
+/// A field of which one line is malformed is ignored whole (RFC 9651 §4.2), our member with it: then the lines that are
+/// malformed by themselves are dropped. Nothing that a recipient could have read is lost.
+pub fn append(headers: &mut HeaderMap, value: HeaderValue) {
+    let lines: Vec<HeaderValue> = headers.get_all(CACHE_STATUS).iter().cloned().collect();
+    let whole: Vec<&[u8]> = lines.iter().map(HeaderValue::as_bytes).collect();
+    if lines.is_empty() || members(&whole.join(&b", "[..])).is_some_and(|count| count > 0) {
+        headers.append(CACHE_STATUS, value);
+        return;
+    }
+    headers.remove(CACHE_STATUS);
+    let sound = |line: &HeaderValue| members(line.as_bytes()).is_some_and(|count| count > 0);
+    for line in lines.into_iter().filter(sound) {
+        headers.append(CACHE_STATUS, line);
+    }
+    headers.append(CACHE_STATUS, value);
+}
+
+/// How many members a structured list has; `None` if it is none.
+fn members(text: &[u8]) -> Option<usize> {
+    let list = Parser::new(text).parse::<List>().ok()?;
+    Some(list.len())
+}
+
 /// Built on the stack, as hits are many: one allocation, the value's own.
 fn hit(ttl: i64) -> HeaderValue {
     let mut line = Cursor::new([0_u8; 48]);
-    write!(line, "tagalong; hit; ttl={ttl}").expect("19 bytes and at most 20 digits");
+    write!(line, "tagalong; hit; ttl={}", integer(ttl)).expect("19 bytes and at most 16 digits");
     let end = usize::try_from(line.position()).unwrap_or_default();
     let text = line.get_ref().get(..end).unwrap_or_default();
     HeaderValue::from_bytes(text).expect("it is made of printable ASCII")
@@ -59,7 +94,7 @@ impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("tagalong")?;
         match self.outcome {
-            Outcome::Hit { ttl, .. } => write!(f, "; hit; ttl={ttl}")?,
+            Outcome::Hit { ttl, .. } => write!(f, "; hit; ttl={}", integer(ttl))?,
             Outcome::Forwarded { why, status, end } => {
                 write!(f, "; fwd={}", reason(why))?;
                 if let Some(status) = status {
@@ -100,6 +135,11 @@ impl Line<'_> {
         }
         write!(f, "; tags={}", Quoted(&tags))
     }
+}
+
+/// The nearest integer that a structured field can hold.
+fn integer(seconds: i64) -> i64 {
+    seconds.clamp(-MAX_INTEGER, MAX_INTEGER)
 }
 
 /// The words of RFC 9211 §2.2.
@@ -155,7 +195,8 @@ mod tests {
         for (outcome, expected) in [
             (hit(57, None), "hit; ttl=57"),
             (hit(-3, None), "hit; ttl=-3"),
-            (hit(i64::MIN, None), "hit; ttl=-9223372036854775808"),
+            (hit(i64::MIN, None), "hit; ttl=-999999999999999"),
+            (hit(i64::MAX, None), "hit; ttl=999999999999999"),
             (
                 hit(-3, Some(Stale::WhileRevalidate)),
                 "hit; ttl=-3; detail=stale-while-revalidate",
@@ -269,7 +310,54 @@ mod tests {
         );
     }
 
+    #[test]
+    fn rfc9211_2_our_member_is_the_last_of_a_list_that_can_be_read() {
+        for (name, lines, expected) in [
+            ("none", &[][..], &[][..]),
+            ("one", &["a; hit"], &["a; hit"]),
+            ("several", &["a; hit, \"b\"", "c"], &["a; hit, \"b\"", "c"]),
+            (
+                "a member over two lines",
+                &["a; detail=\"x", "y\""],
+                &["a; detail=\"x", "y\""],
+            ),
+            ("malformed", &["hit from (cache"], &[]),
+            (
+                "malformed beside a sound one",
+                &["a; hit", "b; ttl=", "c"],
+                &["a; hit", "c"],
+            ),
+            ("ends in a comma", &["a,"], &[]),
+            ("empty", &[""], &[]),
+            ("empty beside a sound one", &["", "a"], &["a"]),
+            ("not ASCII", &["é"], &[]),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(
+                    CACHE_STATUS,
+                    HeaderValue::from_bytes(line.as_bytes()).unwrap(),
+                );
+            }
+            append(&mut headers, HeaderValue::from_static("tagalong; hit"));
+            let got: Vec<&HeaderValue> = headers.get_all(CACHE_STATUS).iter().collect();
+            let expected: Vec<&str> = expected.iter().copied().chain(["tagalong; hit"]).collect();
+            assert_eq!(got, expected, "{name}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn whatever_stood_there_our_member_can_be_read(lines in proptest::collection::vec("[a\",;=( )\\\\é]{0,6}", 0..4)) {
+            let mut headers = HeaderMap::new();
+            for line in &lines {
+                headers.append(CACHE_STATUS, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+            }
+            append(&mut headers, HeaderValue::from_static("tagalong; hit"));
+            let field: Vec<&[u8]> = headers.get_all(CACHE_STATUS).iter().map(HeaderValue::as_bytes).collect();
+            prop_assert!(members(&field.join(&b", "[..])).is_some(), "{field:?}");
+        }
+
         #[test]
         fn whatever_is_quoted_the_line_is_a_structured_list(text in any::<String>()) {
             let debug = Debug { rule: Some(&text), detail: Some(&text), ..Debug::default() };

@@ -157,7 +157,7 @@ impl Dialects {
                 Grammar::LiteSpeedPurge => lists::plain_tags(lines, Separator::COMMA, &mut said),
             }
         }
-        said.unreadable = said.ignored.iter().any(|ignored| ignored.why.hides_a_tag());
+        let unreadable = said.unreadable; // what follows names no tag of the response
         for (name, grammar) in &self.increments {
             let lines = Lines::of(headers, name);
             match grammar {
@@ -181,6 +181,7 @@ impl Dialects {
                 said.ignore(name, line.as_bytes(), Why::NotYet);
             }
         }
+        said.unreadable = unreadable;
         said.varies = self.vary.iter().any(|name| headers.contains_key(name));
         if !self.expose {
             self.remove_ours(headers);
@@ -253,9 +254,11 @@ impl Said {
     /// The most passages that are noted as ignored.
     pub const MAX_IGNORED: usize = 32;
 
-    /// Notes that `text` was passed over.
+    /// Notes that `text` was passed over; past the limit only whether a tag was lost.
     fn ignore(&mut self, field: &HeaderName, text: &[u8], why: impl Into<Why>) {
         const MAX_TEXT: usize = 80;
+        let why = why.into();
+        self.unreadable |= why.hides_a_tag();
         if self.ignored.len() < Said::MAX_IGNORED {
             self.ignored.push(Ignored {
                 field: field.clone(),
@@ -264,7 +267,7 @@ impl Said {
                     .unwrap_or(text)
                     .escape_ascii()
                     .to_string(),
-                why: why.into(),
+                why,
             });
         }
     }

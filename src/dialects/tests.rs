@@ -591,6 +591,35 @@ fn long_lists_are_read_to_the_end_and_notes_are_bounded() {
     );
 }
 
+#[test]
+fn a_tag_that_cannot_be_read_counts_behind_any_number_of_other_notes() {
+    let noise = ";x".repeat(Said::MAX_IGNORED);
+    for (name, field, value, unreadable) in [
+        ("noise alone", "cache-tag", format!("a{noise}"), false),
+        (
+            "a tag behind it",
+            "cache-tag",
+            format!("a{noise}, b c"),
+            true,
+        ),
+        (
+            "an increment",
+            "cache-tag-increment",
+            format!("a{noise}, b c"),
+            false,
+        ),
+        (
+            "an increment alone",
+            "cache-tag-increment",
+            "b c".into(),
+            false,
+        ),
+    ] {
+        let said = take(Config::default(), false, &[(field, value.as_bytes())]);
+        assert_eq!(said.unreadable, unreadable, "{name}");
+    }
+}
+
 fn field_value() -> impl Strategy<Value = Vec<u8>> {
     let pieces = prop_oneof![
         "[a-c~*:/=\",; \\\\()?@-]{0,3}".prop_map(String::into_bytes),

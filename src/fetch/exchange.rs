@@ -110,7 +110,7 @@ impl Fetch {
     /// Over HTTP/1 no trailers come (design.md §5), but an unsafe exchange goes on to its end all the same.
     async fn watched(&self, body: Body, parts: &Parts, head: &Arc<Head>) -> Body {
         let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-        let watch = parts.version == Version::HTTP_2 || !head.method().is_safe();
+        let watch = parts.version == Version::HTTP_2 || !head.is_safe();
         if upgraded || !watch || body.is_empty() {
             return body;
         }

@@ -177,7 +177,7 @@ impl Fetch {
         let run = async move {
             let passed = fetch.passed(request, &head, &matched, freshen).await;
             if let Err(Ok(unwanted)) = answer.send(passed)
-                && !head.method().is_safe()
+                && !head.is_safe()
             {
                 trailers::drain(unwanted.response.into_body()).await;
             }

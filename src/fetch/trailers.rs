@@ -19,7 +19,7 @@ use crate::model::request::Head;
 /// A body whose trailers are read for increments as they pass. When its reader leaves an unsafe exchange before the
 /// end, the rest is read all the same.
 pub(super) fn watched(body: Body, fetch: Fetch, head: Arc<Head>) -> Body {
-    let insists = !head.method().is_safe();
+    let insists = !head.is_safe();
     chunks(Watched {
         left: body.exact_len(),
         body: Some(body),
@@ -95,11 +95,10 @@ impl Watched {
             Some(Ok(Chunk::Trailers(mut trailers))) => {
                 self.body = None;
                 let inner = &self.fetch.0;
-                let said = inner.dialects.take(
-                    &self.head.origin(),
-                    self.head.method().is_safe(),
-                    &mut trailers,
-                );
+                let said =
+                    inner
+                        .dialects
+                        .take(&self.head.origin(), self.head.is_safe(), &mut trailers);
                 if !said.tags.is_empty() {
                     tracing::warn!(
                         path = self.head.path(),

@@ -51,6 +51,13 @@ impl Head {
         &self.parts.method
     }
 
+    /// Whether the method asks for nothing to change (RFC 9110 §9.2.1); of the registered ones also those of WebDAV and its
+    /// extensions (RFC 4918, 3253, 5323). One that nobody knows is unsafe.
+    pub fn is_safe(&self) -> bool {
+        let method = self.method();
+        method.is_safe() || matches!(method.as_str(), "PROPFIND" | "REPORT" | "SEARCH")
+    }
+
     /// The fields.
     pub fn headers(&self) -> &HeaderMap {
         &self.parts.headers
@@ -221,6 +228,28 @@ mod tests {
         ] {
             let got = head(target, hosts, version).map(|head| head.host.to_string());
             assert_eq!(got, expected.map(str::to_owned), "{name}");
+        }
+    }
+
+    #[test]
+    fn rfc9110_9_2_1_which_methods_are_safe() {
+        for (method, safe) in [
+            ("GET", true),
+            ("HEAD", true),
+            ("OPTIONS", true),
+            ("TRACE", true),
+            ("QUERY", true),
+            ("PROPFIND", true),
+            ("REPORT", true),
+            ("SEARCH", true),
+            ("POST", false),
+            ("PROPPATCH", false),
+            ("PURGE", false),
+            ("search", false),
+        ] {
+            let request = http::Request::builder().method(method).header("host", "a");
+            let head = Head::new(request.body(()).unwrap().into_parts().0, "http").unwrap();
+            assert_eq!(head.is_safe(), safe, "{method}");
         }
     }
 

@@ -82,9 +82,11 @@ impl Tag {
         Tag(format!("~base:{key}").into())
     }
 
-    /// The tag of a group of one origin (RFC 9875 §2.1: groups do not cross origins).
+    /// The tag of a group of one origin (RFC 9875 §2.1: groups do not cross origins). Colons of the name are encoded: the
+    /// group `8080:a` of one port is not the group `a` of another (L7).
     pub fn group(origin: &str, name: &str) -> Tag {
-        Tag(format!("~group:{origin}:{}", Tag::encode(name)).into())
+        let name = Tag::encode(name).to_string().replace(':', "%3A");
+        Tag(format!("~group:{origin}:{name}").into())
     }
 
     /// Whether this is one of the cache's own tags.
@@ -211,6 +213,20 @@ mod tests {
         assert_ne!(uri("1"), uri("2"));
         assert!(uri("1").as_str().len() < 400);
         assert_eq!(Tag::uri("http://a/b").as_str(), "~uri:http://a/b");
+    }
+
+    #[test]
+    fn rfc9875_2_1_a_group_of_one_origin_is_none_of_another() {
+        for (one, other) in [
+            (("http://a", "x"), ("https://a", "x")),
+            (("http://a", "x"), ("http://a:8080", "x")),
+            (("http://a", "8080:x"), ("http://a:8080", "x")),
+            (("http://a", ":8080:x"), ("http://a:8080", ":x")),
+            (("http://[::1]", "x"), ("http://[:", ":1]:x")),
+            (("http://a", "x:y"), ("http://a", "x%3Ay")),
+        ] {
+            assert_ne!(Tag::group(one.0, one.1), Tag::group(other.0, other.1));
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub fn signals(
     response: &mut Parts,
     limits: TagLimits,
 ) -> Signals {
-    let safe = head.method().is_safe();
+    let safe = head.is_safe();
     let said = dialects.take(&head.origin(), safe, &mut response.headers);
 
     let named = !said.tags.is_empty();

@@ -10,7 +10,7 @@ use crate::model::request::Head;
 /// it would spell it; nothing for a safe method or an error. Methods nobody knows are unsafe.
 pub(super) fn changed(head: &Head, response: &Parts) -> Vec<String> {
     let status = response.status;
-    if head.method().is_safe() || !(status.is_success() || status.is_redirection()) {
+    if head.is_safe() || !(status.is_success() || status.is_redirection()) {
         return Vec::new();
     }
     let lines = [LOCATION, CONTENT_LOCATION].map(|name| response.headers.get_all(name));

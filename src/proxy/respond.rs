@@ -5,6 +5,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 use crate::body::Body;
 use crate::cache::Stored;
 use crate::model::entry::Entry;
+use crate::dialects::cache_status;
+use crate::dialects::cache_status::CACHE_STATUS;
 use crate::model::outcome::Failure;
 use crate::model::outcome::Outcome;
 use crate::model::outcome::Stale;
@@ -14,8 +16,6 @@ use crate::policy::ranges;
 use crate::policy::ranges::Selected;
 use crate::policy::ranges::Slice;
 use crate::policy::validators;
-
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Why a request was not even looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +30,10 @@ pub(super) enum BadRequest {
     Connect,
 }
 
-/// The fields of a 304 (RFC 9110 §15.4.5).
-const NOT_MODIFIED: [HeaderName; 6] = [
+/// The fields of a 304 (RFC 9110 §15.4.5), and what the caches behind us did (RFC 9211 §2).
+const NOT_MODIFIED: [HeaderName; 7] = [
     header::CACHE_CONTROL,
+    CACHE_STATUS,
     header::CONTENT_LOCATION,
     header::DATE,
     header::ETAG,
@@ -219,7 +220,7 @@ fn problem(status: StatusCode, detail: &str) -> Response<Body> {
 }
 
 /// Says what became of the request (RFC 9211 §2: caches append, the nearest to the client comes last).
-pub(super) fn stamp(mut response: Response<Body>, cache_status: HeaderValue) -> Response<Body> {
-    response.headers_mut().append(CACHE_STATUS, cache_status);
+pub(super) fn stamp(mut response: Response<Body>, value: HeaderValue) -> Response<Body> {
+    cache_status::append(response.headers_mut(), value);
     response
 }

@@ -61,7 +61,7 @@ impl RuleSet {
     pub fn plan(&self, head: &Head) -> Plan {
         let rule = Arc::clone(self.rule_of(head.method(), head));
         if let Some(why) = passes(&rule, head) {
-            let changes = (!head.method().is_safe()).then(|| self.key_of_get(head));
+            let changes = (!head.is_safe()).then(|| self.key_of_get(head));
             return Plan::Pass(Pass { rule, why, changes });
         }
         let key = rule.key_fields(&self.namespace, head);

@@ -21,6 +21,8 @@ mod golden;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod invalidation;
 #[cfg(test)]
 mod keys;
@@ -32,6 +34,10 @@ mod patience;
 mod private;
 #[cfg(test)]
 mod protocol;
+#[cfg(test)]
+mod rfc9211;
+#[cfg(test)]
+mod rfc9875;
 #[cfg(test)]
 mod storing;
 #[cfg(test)]

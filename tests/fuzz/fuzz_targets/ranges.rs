@@ -1,0 +1,7 @@
+//! Ranges of one response; see `tagalong_fuzz::ranges` for their notation and for what must hold.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| tagalong_fuzz::ranges::check(input));

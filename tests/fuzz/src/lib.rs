@@ -1,0 +1,6 @@
+//! What must hold for any input, apart from the fuzzer: `tests/it/hostile.rs` holds the corpus and random inputs to the
+//! same functions.
+
+mod fields;
+pub mod headers;
+pub mod ranges;

@@ -1,0 +1,106 @@
+//! Hostile bytes in header fields and for ranges: the corpora of the fuzzer, and random inputs, held to what must hold for
+//! any input.
+//!
+//! `make fuzz` goes on from here with inputs of its own.
+
+use std::panic;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use fuzz::headers;
+use fuzz::ranges;
+
+#[path = "../fuzz/src/lib.rs"]
+#[expect(
+    unreachable_pub,
+    reason = "the fuzzer's package, its other home, needs it public"
+)]
+mod fuzz;
+
+/// Runs every file of a target's corpus; fails, naming the file, if one is too much.
+fn replay(target: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fuzz/corpus")
+        .join(target);
+    let mut count = 0;
+    for file in folder.read_dir().expect("the corpus is committed") {
+        let path = file.expect("a readable folder").path();
+        let input = std::fs::read(&path).expect("a readable file");
+        if panic::catch_unwind(|| check(&input)).is_err() {
+            panic!("{} breaks what must hold (see above)", path.display());
+        }
+        count += 1;
+    }
+    assert!(count >= 10, "{count} files in {}", folder.display());
+}
+
+#[test]
+fn the_corpus_of_heads() {
+    replay("headers", headers::check);
+}
+
+#[test]
+fn the_corpus_of_ranges() {
+    replay("ranges", ranges::check);
+}
+
+/// Requests for ranges, and responses that are asked for them: whole, or a part that begins at a `first` byte.
+fn of_ranges() -> impl Strategy<Value = Vec<u8>> {
+    let sound = (0_u8..12, 0_u8..4).prop_map(|(first, more)| format!("{first}-{}", first + more));
+    let member = prop_oneof![12 => sound, 1 => "-[0-9]", 1 => "[0-9]-", 1 => "[-, 0-9]{0,4}"];
+    let set = prop::collection::vec(member, 0..5);
+    let if_range = prop_oneof![4 => "", 1 => "if-range: (W/)?\"e\"\n"];
+    let etag = "(etag: (W/)?\"e\"\n)?";
+    let part = prop::option::of((0_usize..5, "(\\*|[0-9]|20|40)"));
+    let content = prop::collection::vec(any::<u8>(), 1..20);
+    (set, if_range, etag, part, content).prop_map(|(set, if_range, etag, part, content)| {
+        let part = part.map(|(first, complete)| {
+            let last = first + content.len() - 1;
+            format!("content-range: bytes {first}-{last}/{complete}\n")
+        });
+        let range = format!("range: bytes={}\n", set.join(","));
+        let head = format!("{range}{if_range}\n{etag}{}\n", part.unwrap_or_default());
+        [head.as_bytes(), &content].concat()
+    })
+}
+
+/// Heads made of the words that parsers look for, in and out of place.
+fn heads() -> impl Strategy<Value = Vec<u8>> {
+    let first = "(GET|GET|GET|HEAD|POST|SEARCH) /[a-b?]{0,3}( https)?( cookie)?( authorization)?( ttl=[0-9]{1,3})?";
+    let name = "(cache-control|cache-control|expires|date|age|last-modified|etag|vary|set-cookie|pragma|cookie|authorization\
+        |cdn-cache-control|tagalong-cache-control|surrogate-control|cache-tag|cache-groups|cache-group-invalidation\
+        |cache-tag-increment|xkey|x-litespeed-purge|x-litespeed-vary|cache-status|if-none-match|connection)";
+    let word = prop_oneof![
+        4 => "(max-age|s-maxage|public|private|no-store|no-cache|must-understand|must-revalidate|stale-while-revalidate)",
+        4 => "(=|,|, |;|\"|\\\\| |\\*|\\(|\\))",
+        2 => "(60|0|-1|1e3|99999999999999999999|W/\"e\"|accept|x-forwarded-for|tag=a|stale,|~all|\\?1|hit)",
+        2 => "(Sun, 06 Nov 1994 08:49:37 GMT|Sun, 06 Nov 1994 09:49:37 GMT|Sat, 05 Nov 1994 08:49:37 GMT)",
+        1 => "[ -~é]{0,3}",
+    ];
+    let field = (name, prop::collection::vec(word, 0..6));
+    let field = field.prop_map(|(name, words)| format!("{name}: {}\n", words.concat()));
+    let fields = || prop::collection::vec(field.clone(), 0..5).prop_map(|fields| fields.concat());
+    let status = "(200|200|200|206|304|404|500|599)";
+    (first, fields(), status, fields()).prop_map(|(first, request, status, response)| {
+        format!("{first}\n{request}\n{status}\n{response}").into_bytes()
+    })
+}
+
+proptest! {
+    #[test]
+    fn random_heads(input in heads()) {
+        headers::check(&input);
+    }
+
+    #[test]
+    fn random_ranges(input in of_ranges()) {
+        ranges::check(&input);
+    }
+
+    #[test]
+    fn random_bytes(input in prop::collection::vec(any::<u8>(), 0..200)) {
+        headers::check(&input);
+        ranges::check(&input);
+    }
+}
