@@ -123,6 +123,9 @@ impl Fetch {
                 {
                     fill.hand_over(response, NoStore::TooLarge);
                 }
+                Verdict::Store(store) if !store.without.is_empty() => {
+                    fill.hand_over(response, NoStore::Private); // whole it must not be stored
+                }
                 Verdict::Store(store) => fill.store(response, tags, store.meta).await,
                 Verdict::Pass(reason) if shared_error(reason, fill.matched(), &head, &response) => {
                     fill.share_unstored(response, reason).await;
