@@ -7,7 +7,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http::Response;
+use http::header;
 use tokio::sync::{oneshot, watch};
 
 use crate::body::Body;
@@ -35,8 +37,10 @@ use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
 use crate::policy;
 use crate::policy::vary;
+use crate::rules::Cookies;
 use crate::rules::Matched;
 use crate::rules::Query;
+use crate::rules::SetCookie;
 use crate::tags::Seals;
 use crate::tags::Snapshot;
 
@@ -55,6 +59,8 @@ pub struct Fill {
     asked: Timestamp,
     stage: watch::Sender<Stage>,
     first: Option<oneshot::Sender<(Response<Body>, End)>>,
+    /// The `Set-Cookie` fields that the first client alone gets (`set_cookie: strip`).
+    set_cookies: Vec<HeaderValue>,
 }
 
 impl Fill {
@@ -91,6 +97,7 @@ impl Fill {
             asked: cache.0.clock.now(),
             stage,
             first: Some(first),
+            set_cookies: Vec::new(),
         };
         (fill, follower, flight)
     }
@@ -130,7 +137,12 @@ impl Fill {
         meta: Option<EntryMeta>,
         end: End,
     ) {
-        let (head, mut body) = response.into_parts();
+        let (mut head, mut body) = response.into_parts();
+        if self.matched.rule.terms.set_cookie == SetCookie::Strip
+            && let header::Entry::Occupied(set_cookies) = head.headers.entry(header::SET_COOKIE)
+        {
+            self.set_cookies = set_cookies.remove_entry_mult().1.collect();
+        }
         let exact = body.exact_len();
         let vary = meta
             .as_ref()
@@ -142,6 +154,10 @@ impl Fill {
             before: self.began(),
             alive: Mutex::new(self.before.clone()),
             tags,
+            shareable: match &meta {
+                Some(meta) => meta.shareable,
+                None => self.matched.rule.terms.cookies == Cookies::Ignore,
+            },
             meta,
             selected: vary.unwrap_or_default(),
         });
@@ -197,7 +213,10 @@ impl Fill {
     /// The head is for everyone to see. The first client's body is read from here on, so that it misses nothing.
     fn announce(&mut self, shared: &Arc<Shared>) {
         if let (Some(first), Some(body)) = (self.first.take(), shared.spool.read()) {
-            let response = Response::from_parts(shared.head.clone(), body);
+            let mut response = Response::from_parts(shared.head.clone(), body);
+            for value in self.set_cookies.drain(..) {
+                response.headers_mut().append(header::SET_COOKIE, value);
+            }
             first.send((response, shared.end)).ok(); // an error means that this client has left
         }
         self.stage.send_replace(Stage::Shared(Arc::clone(shared)));

@@ -47,6 +47,8 @@ pub(super) struct Shared {
     /// body only passes through, and nobody new may read it.
     pub(super) alive: Mutex<Option<Arc<Snapshot>>>,
     pub(super) tags: Vec<Tagged>,
+    /// Followers with a cookie may have it too (L12).
+    pub(super) shareable: bool,
     /// `None` if it is not for the store.
     pub(super) meta: Option<EntryMeta>,
     /// The values of the request fields that its `Vary` names.
@@ -104,8 +106,7 @@ impl Follower {
     }
 
     fn share(&self, shared: &Shared, cache: &Cache, head: &Head) -> Followed {
-        let shareable = shared.meta.as_ref().is_some_and(|meta| meta.shareable);
-        if !shareable && has_cookie(head) {
+        if !shared.shareable && has_cookie(head) {
             return Followed::Alone(self.why); // L12
         }
         if let Some(meta) = &shared.meta

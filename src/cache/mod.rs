@@ -207,7 +207,7 @@ impl Cache {
             return Some(Forward::Invalidated);
         }
         match usable(&stored.entry.meta, wishes, now) {
-            Use::Expired => Some(Forward::Expired),
+            Use::Expired | Use::Stale(_) => Some(Forward::Expired),
             Use::Unwanted => Some(Forward::Request),
             Use::Fresh
                 if !stored.entry.meta.shareable && head.headers().contains_key(header::COOKIE) =>

@@ -144,8 +144,8 @@ impl RuleView {
         RuleView {
             id: rule.id.as_deref().unwrap_or_default().to_owned(),
             cache: rule.cache,
-            ttl: rule.ttl.map(Seconds),
-            max_ttl: Seconds(rule.max_ttl),
+            ttl: rule.terms.ttl.map(Seconds),
+            max_ttl: Seconds(rule.terms.max_ttl),
         }
     }
 }

@@ -119,7 +119,11 @@ fn the_reference_file_and_the_examples_load_from_disk() {
             "account",
             "report",
             "user-write",
-            "user-page"
+            "user-page",
+            "articles",
+            "landing",
+            "api-me",
+            "api-catalog"
         ]
     );
 }
@@ -189,7 +193,10 @@ defaults: { ttl: 60s }
         (config.drain, config.log.format),
         (Duration::ZERO, LogFormat::Json)
     );
-    assert_eq!(config.rules.rules()[0].ttl, Some(Duration::from_secs(60)));
+    assert_eq!(
+        config.rules.rules()[0].terms.ttl,
+        Some(Duration::from_secs(60))
+    );
 }
 
 #[test]

@@ -27,9 +27,9 @@ use crate::model::tag::Tagged;
 use crate::policy;
 use crate::policy::Declared;
 use crate::policy::Signals;
-use crate::policy::Terms;
 use crate::policy::Times;
 use crate::policy::Verdict;
+use crate::rules::Cookies;
 use crate::rules::Matched;
 use crate::upstream::Upstream;
 use crate::upstream::UpstreamError;
@@ -123,8 +123,11 @@ impl Fetch {
                 {
                     fill.hand_over(response, NoStore::TooLarge);
                 }
-                Verdict::Store(meta) => fill.store(response, tags, meta).await,
-                Verdict::Pass(reason) if shared_error(reason, &head, &response) => {
+                Verdict::Store(store) if !store.without.is_empty() => {
+                    fill.hand_over(response, NoStore::Private); // whole it must not be stored
+                }
+                Verdict::Store(store) => fill.store(response, tags, store.meta).await,
+                Verdict::Pass(reason) if shared_error(reason, fill.matched(), &head, &response) => {
                     fill.share_unstored(response, reason).await;
                 }
                 Verdict::Pass(reason) => fill.hand_over(response, reason),
@@ -205,7 +208,7 @@ impl Fetch {
             inner.cache.observe(&signals.observed, &by);
         }
         let verdict = policy::judge(
-            &Terms::from(&*matched.rule),
+            &matched.rule.terms,
             head,
             &parts,
             &signals,
@@ -248,10 +251,19 @@ impl Fetch {
 }
 
 /// An error of the app that is nobody's own: everyone who waits would only get it again, one call after another (L9).
-fn shared_error(reason: NoStore, head: &Head, response: &Response<Body>) -> bool {
+fn shared_error(
+    reason: NoStore,
+    matched: &Matched,
+    head: &Head,
+    response: &Response<Body>,
+) -> bool {
     // These are found after privacy has been looked at.
     let impersonal = matches!(reason, NoStore::NoFreshness | NoStore::AlreadyExpired);
-    let from_client = [header::COOKIE, header::AUTHORIZATION];
+    // The app never saw a cookie that the rule ignores.
+    let from_client = match matched.rule.terms.cookies {
+        Cookies::Ignore => &[header::AUTHORIZATION][..],
+        Cookies::KeyOrPublic => &[header::COOKIE, header::AUTHORIZATION],
+    };
     let from_app = [header::SET_COOKIE, header::VARY];
     response.status().is_server_error()
         && impersonal

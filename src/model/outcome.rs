@@ -69,7 +69,7 @@ pub enum Forward {
 pub enum Bypass {
     /// Its rule says `cache: false`.
     Rule,
-    /// It carries credentials and its rule does not key on them (L12).
+    /// It carries credentials, and no rule says that such requests are looked up (L12).
     Authorization,
     /// It carries a cookie and what is stored is not for sharing (L12).
     Cookie,

@@ -1,4 +1,4 @@
-//! How long a response is fresh, and how old it arrives (RFC 9111 §4.2, rules.md §4).
+//! How long a response is fresh, how old it arrives, and how it may be used when it is stale (RFC 9111 §4.2, rules.md §4).
 
 use std::time::Duration;
 
@@ -6,45 +6,168 @@ use http::header::{AGE, DATE, EXPIRES, LAST_MODIFIED};
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use crate::model::entry::StaleUse;
+use crate::model::outcome::NoStore;
 use crate::model::time::Timestamp;
-use crate::policy::Terms;
 use crate::policy::Times;
 use crate::policy::directives::Control;
+use crate::policy::directives::Scope;
+use crate::policy::members::seconds;
+use crate::rules::Terms;
+
+/// How long after it has expired a response may be served while the app cannot be reached, where neither it nor its rule
+/// says anything of failures (RFC 9111 §4.2.4).
+pub const DISCONNECTED_GRACE: Duration = Duration::from_secs(300);
+
+/// The life of a stored response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Life {
+    /// Its age on arrival.
+    pub(super) age: Duration,
+    /// How long it is fresh, counted from when it was of age zero; zero: the app is asked each time.
+    pub(super) lifetime: Duration,
+    /// What it is good for after that.
+    pub(super) stale: StaleUse,
+}
+
+/// The life of a response, if it is worth storing: it is fresh, or may be used stale, or the app can be asked whether it
+/// is still right, for it `has_validator`.
+///
+/// # Errors
+///
+/// `NoFreshness` where nothing is said of its life, `AlreadyExpired` where that is over.
+pub(super) fn life(
+    control: &Control,
+    response: &Parts,
+    terms: &Terms,
+    times: Times,
+    has_validator: bool,
+) -> Result<Life, NoStore> {
+    let said = explicit(control, response, times.received);
+    let lifetime = lifetime(control, response, terms, times.received);
+    let reason = match lifetime {
+        None => NoStore::NoFreshness,
+        Some(_) => NoStore::AlreadyExpired,
+    };
+    // RFC 9111 §3. A lifetime of zero is what a malformed one is read as, so it allows nothing.
+    let says_so = said.is_some_and(|lifetime| !lifetime.is_zero());
+    let rule_refuses = terms.ttl == Some(Duration::ZERO);
+    if !says_so && (rule_refuses || !may_guess(control, response.status)) {
+        return Err(reason);
+    }
+    let life = match initial_age(&response.headers, times) {
+        Some(age) if control.directives.no_cache != Scope::Everywhere => Life {
+            age,
+            lifetime: lifetime.unwrap_or_default(),
+            stale: stale_use(control, terms),
+        },
+        // Without an age that can be relied on, nothing says how stale it is.
+        age => Life {
+            age: age.unwrap_or_default(),
+            lifetime: Duration::ZERO,
+            stale: StaleUse {
+                forbidden: true,
+                ..StaleUse::default()
+            },
+        },
+    };
+    let window = life.stale.while_revalidate.max(life.stale.if_error);
+    let over = life.age >= life.lifetime.saturating_add(window);
+    if over && !has_validator {
+        return Err(reason);
+    }
+    Ok(life)
+}
 
 /// How long the response is fresh, counted from when it was of age zero; `None` if nothing says so.
 ///
-/// In this order: `s-maxage`, `max-age`, `Expires` (the last not beside a targeted field), the rule's `ttl`, a tenth of
-/// the time since `Last-Modified`; the rule's `max_ttl` caps them all.
-pub(super) fn lifetime(
+/// In this order: what it says itself, the rule's `ttl`, a tenth of the time since `Last-Modified`; the rule's `max_ttl`
+/// caps them all.
+fn lifetime(
     control: &Control,
     response: &Parts,
     terms: &Terms,
     received: Timestamp,
 ) -> Option<Duration> {
-    let said = &control.directives;
-    let date = date(&response.headers, received);
-    let explicit = said.s_maxage.or(said.max_age).or_else(|| {
-        let expires = (!control.targeted).then(|| expires(&response.headers))??;
-        Some(expires.since(date))
-    });
-    // RFC 9111 §4.2.2: for other statuses nobody may guess.
-    let may_guess = cacheable_by_default(response.status) || said.public;
     let guess = || {
-        let modified = only(&response.headers, &LAST_MODIFIED).and_then(http_date)?;
+        let date = date(&response.headers, received);
+        let modified = last_modified(&response.headers)?;
         (modified < date).then(|| date.since(modified) / 10)
     };
-    let implied = || may_guess.then(|| terms.ttl.or_else(guess))?;
-    let lifetime = explicit.or_else(implied)?;
+    let implied = || may_guess(control, response.status).then(|| terms.ttl.or_else(guess))?;
+    let lifetime = explicit(control, response, received).or_else(implied)?;
     Some(lifetime.min(terms.max_ttl))
 }
 
-/// The age of a response on arrival: RFC 9111 §4.2.3, `corrected_initial_age`.
-pub(super) fn initial_age(headers: &HeaderMap, times: Times) -> Duration {
+/// How long the response itself says that it is fresh: `s-maxage`, `max-age`, `Expires` (the last not beside a targeted
+/// field).
+pub(super) fn explicit(
+    control: &Control,
+    response: &Parts,
+    received: Timestamp,
+) -> Option<Duration> {
+    let said = &control.directives;
+    said.s_maxage.or(said.max_age).or_else(|| {
+        let expires = (!control.targeted).then(|| expires(&response.headers))??;
+        Some(expires.since(date(&response.headers, received)))
+    })
+}
+
+/// Whether a response that does not say how long it is fresh may be stored, and its lifetime guessed: RFC 9111 §3 and
+/// §4.2.2, which leave that to no other status.
+fn may_guess(control: &Control, status: StatusCode) -> bool {
+    cacheable_by_default(status) || control.directives.public
+}
+
+/// How the response may be used after its lifetime.
+///
+/// `s-maxage` forbids it as `proxy-revalidate` does (RFC 9111 §5.2.2.10), but where the same response also names a window
+/// (RFC 5861), it means that window. Nothing else does away with a ban, and a rule's windows are for responses that say
+/// nothing.
+fn stale_use(control: &Control, terms: &Terms) -> StaleUse {
+    let said = &control.directives;
+    let named = |window: Option<Duration>| window.unwrap_or_default();
+    let banned =
+        said.must_revalidate || said.proxy_revalidate || said.no_cache == Scope::Everywhere;
+    let named_either =
+        !named(said.stale_while_revalidate).is_zero() || !named(said.stale_if_error).is_zero();
+    if banned || (said.s_maxage.is_some() && !named_either) {
+        return StaleUse {
+            forbidden: true,
+            ..StaleUse::default()
+        };
+    }
+    if said.s_maxage.is_some() {
+        return StaleUse {
+            forbidden: false,
+            while_revalidate: named(said.stale_while_revalidate),
+            if_error: named(said.stale_if_error),
+            if_disconnected: named(said.stale_if_error),
+        };
+    }
+    let while_revalidate = said.stale_while_revalidate.or(terms.stale_while_revalidate);
+    let if_error = said.stale_if_error.or(terms.stale_if_error);
+    StaleUse {
+        forbidden: false,
+        while_revalidate: named(while_revalidate),
+        if_error: named(if_error),
+        if_disconnected: if_error.unwrap_or(DISCONNECTED_GRACE),
+    }
+}
+
+/// The age of a response on arrival: RFC 9111 §4.2.3, `corrected_initial_age`; `None` if its `Age` says nothing that can
+/// be relied on.
+fn initial_age(headers: &HeaderMap, times: Times) -> Option<Duration> {
     // A date has whole seconds, so what is less than one says nothing.
     let apparent = times.received.since(date(headers, times.received));
     let apparent = Duration::from_secs(apparent.as_secs());
     let delay = times.received.since(times.sent);
-    apparent.max(age(headers).saturating_add(delay))
+    Some(apparent.max(age(headers)?.saturating_add(delay)))
+}
+
+/// `Last-Modified`, if it stands once and is a date.
+pub(super) fn last_modified(headers: &HeaderMap) -> Option<Timestamp> {
+    only(headers, &LAST_MODIFIED).and_then(http_date)
 }
 
 /// `Date`; without a valid one the time of arrival (RFC 9110 §6.6.1).
@@ -53,16 +176,25 @@ fn date(headers: &HeaderMap, received: Timestamp) -> Timestamp {
     date.unwrap_or(received)
 }
 
-/// `Age`: of several members the first counts, an invalid one is ignored (RFC 9111 §5.1).
-fn age(headers: &HeaderMap) -> Duration {
-    let seconds = || {
-        let line = headers.get(AGE)?.to_str().ok()?;
-        let first = line.split(',').next()?.trim();
-        let digits = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
-        // RFC 9111 §1.2.2: whatever is too great is 2^31 seconds.
-        digits.then(|| first.parse::<u64>().unwrap_or(u64::MAX).min(1 << 31))
-    };
-    Duration::from_secs(seconds().unwrap_or_default())
+/// `Age`; zero if it is not there, `None` if it is invalid.
+///
+/// RFC 9111 §5.1 lets a recipient use the first of several members, and §4.2.1 encourages it to take a response with
+/// invalid freshness information for stale. The line between the two is drawn where caches are tested for it: digits
+/// and commas alone, the first member there. So `0,7200` is used, while `0, 0` and two lines (which are the same, RFC 9110
+/// §5.3) are not. No reason but agreement makes a blank matter; too strict only asks the app once more.
+fn age(headers: &HeaderMap) -> Option<Duration> {
+    let lines: Vec<&[u8]> = headers.get_all(AGE).iter().map(AsRef::as_ref).collect();
+    if lines.is_empty() {
+        return Some(Duration::ZERO);
+    }
+    let value = lines.join(&b", "[..]);
+    if !value
+        .iter()
+        .all(|byte| byte.is_ascii_digit() || *byte == b',')
+    {
+        return None;
+    }
+    seconds(value.split(|byte| *byte == b',').next()?)
 }
 
 /// `Expires`; an invalid one, `0` above all, is long past, and so are several that differ (RFC 9111 §4.2.1, §5.3).
@@ -319,44 +451,51 @@ mod tests {
     #[test]
     fn rfc9111_4_2_3_the_age_on_arrival() {
         for (name, fields, delay, expected) in [
-            ("none", &[][..], 0, 0),
-            ("the delay", &[], 2, 2),
-            ("Age", &[("age", "50")], 0, 50),
-            ("Age and the delay", &[("age", "50")], 2, 52),
+            ("none", &[][..], 0, Some(0)),
+            ("the delay", &[], 2, Some(2)),
+            ("Age", &[("age", "50")], 0, Some(50)),
+            ("Age and the delay", &[("age", "50")], 2, Some(52)),
             (
                 "apparent",
                 &[("date", "Sun, 06 Nov 1994 08:48:37 GMT")],
                 2,
-                60,
+                Some(60),
             ),
             (
                 "the greater of both",
                 &[("date", "Sun, 06 Nov 1994 08:48:37 GMT"), ("age", "70")],
                 2,
-                72,
+                Some(72),
             ),
             (
                 "Date in the future",
                 &[("date", "Sun, 06 Nov 1994 09:48:37 GMT")],
                 2,
-                2,
+                Some(2),
             ),
-            ("Date invalid", &[("date", "now")], 2, 2),
-            ("§5.1 the first of a list", &[("age", "50, 90")], 0, 50),
+            ("Date invalid", &[("date", "now")], 2, Some(2)),
+            ("§5.1 the first of a list", &[("age", "50,90")], 0, Some(50)),
+            ("§5.1 and nothing more", &[("age", "0,")], 0, Some(0)),
+            ("§4.2.1 a list with a blank", &[("age", "0, 0")], 0, None),
             (
-                "§5.1 the first of several lines",
-                &[("age", "50"), ("age", "90")],
+                "RFC 9110 §5.3 several lines",
+                &[("age", "0"), ("age", "0")],
                 0,
-                50,
+                None,
             ),
-            ("§5.1 not a number", &[("age", "abc")], 0, 0),
-            ("§5.1 negative", &[("age", "-5")], 0, 0),
-            ("§5.1 fraction", &[("age", "5.5")], 0, 0),
+            ("§4.2.1 an empty first", &[("age", ",50")], 0, None),
+            ("§4.2.1 empty", &[("age", "")], 0, None),
+            ("§4.2.1 not a number", &[("age", "abc")], 0, None),
+            ("§4.2.1 negative", &[("age", "-5")], 0, None),
+            ("§4.2.1 a sign", &[("age", "+5")], 0, None),
+            ("§4.2.1 fraction", &[("age", "5.5")], 0, None),
+            ("§4.2.1 a parameter", &[("age", "5;a=1")], 0, None),
+            ("§4.2.1 a later one is none", &[("age", "5,x")], 0, None),
             (
                 "§1.2.2 too great",
                 &[("age", "99999999999999999999")],
                 0,
-                1 << 31,
+                Some(1 << 31),
             ),
         ] {
             let times = Times {
@@ -364,7 +503,138 @@ mod tests {
                 received: Timestamp::from_secs(NOW),
             };
             let age = initial_age(&response(200, fields).headers, times);
-            assert_eq!(age, Duration::from_secs(expected), "{name}");
+            assert_eq!(age, expected.map(Duration::from_secs), "{name}");
+        }
+    }
+
+    #[test]
+    fn rfc9111_4_2_4_and_rfc5861_how_a_stale_response_may_be_used() {
+        let grace = DISCONNECTED_GRACE.as_secs();
+        let rule = (Some(7), Some(8));
+        let none = (None, None);
+        let cc = |value| ("cache-control", value);
+        let cdn = |value| ("cdn-cache-control", value);
+        // While it is revalidated, if the app fails, if it cannot be reached; `None`: forbidden.
+        for (name, rule, fields, expected) in [
+            (
+                "§4.2.4 nothing said",
+                none,
+                &[cc("max-age=1")][..],
+                Some((0, 0, grace)),
+            ),
+            ("the rule", rule, &[cc("max-age=1")], Some((7, 8, 8))),
+            ("the rule, zero", (None, Some(0)), &[], Some((0, 0, 0))),
+            (
+                "RFC 5861 §3",
+                none,
+                &[cc("stale-while-revalidate=5")],
+                Some((5, 0, grace)),
+            ),
+            (
+                "RFC 5861 §4",
+                none,
+                &[cc("stale-if-error=5")],
+                Some((0, 5, 5)),
+            ),
+            (
+                "the response over the rule",
+                rule,
+                &[cc("stale-while-revalidate=5, stale-if-error=6")],
+                Some((5, 6, 6)),
+            ),
+            (
+                "RFC 5861 malformed: none, whatever the rule says",
+                rule,
+                &[cc("stale-while-revalidate=x, stale-if-error")],
+                Some((0, 0, 0)),
+            ),
+            ("§5.2.2.2", rule, &[cc("must-revalidate")], None),
+            ("§5.2.2.2 malformed", rule, &[cc("must-revalidate=1")], None),
+            ("§5.2.2.8", rule, &[cc("proxy-revalidate")], None),
+            ("§5.2.2.10", rule, &[cc("s-maxage=1")], None),
+            ("§5.2.2.10 malformed", rule, &[cc("s-maxage=x")], None),
+            ("§5.2.2.4", rule, &[cc("no-cache")], None),
+            (
+                "§5.2.2.4 qualified",
+                rule,
+                &[cc("no-cache=\"a\"")],
+                Some((7, 8, 8)),
+            ),
+            (
+                "§5.2.2.10 beside RFC 5861 §3",
+                rule,
+                &[cc("s-maxage=1, stale-while-revalidate=5")],
+                Some((5, 0, 0)),
+            ),
+            (
+                "§5.2.2.10 beside RFC 5861 §4",
+                rule,
+                &[cc("s-maxage=1, stale-if-error=5")],
+                Some((0, 5, 5)),
+            ),
+            (
+                "§5.2.2.10 beside a malformed window",
+                rule,
+                &[cc("s-maxage=1, stale-if-error=x")],
+                None,
+            ),
+            (
+                "§5.2.2.10 beside a window of zero",
+                rule,
+                &[cc("s-maxage=1, stale-while-revalidate=0")],
+                None,
+            ),
+            (
+                "§5.2.2.2 over RFC 5861",
+                none,
+                &[cc("must-revalidate, stale-while-revalidate=5")],
+                None,
+            ),
+            (
+                "§5.2.2.8 over RFC 5861",
+                none,
+                &[cc("proxy-revalidate, s-maxage=1, stale-if-error=5")],
+                None,
+            ),
+            (
+                "§5.2.2.4 over RFC 5861",
+                none,
+                &[cc("no-cache, stale-if-error=5")],
+                None,
+            ),
+            (
+                "RFC 9213 §2.2 in the field that counts",
+                none,
+                &[cdn("max-age=1"), cc("must-revalidate, s-maxage=1")],
+                Some((0, 0, grace)),
+            ),
+            (
+                "RFC 9213 §2.2 and there",
+                rule,
+                &[cdn("must-revalidate"), cc("max-age=1")],
+                None,
+            ),
+        ] {
+            let terms = Terms {
+                stale_while_revalidate: rule.0.map(Duration::from_secs),
+                stale_if_error: rule.1.map(Duration::from_secs),
+                ..Terms::default()
+            };
+            let headers = response(200, fields).headers;
+            let control = Control::of(&headers, &[HeaderName::from_static("cdn-cache-control")]);
+            let expected = match expected {
+                None => StaleUse {
+                    forbidden: true,
+                    ..StaleUse::default()
+                },
+                Some((revalidate, error, disconnected)) => StaleUse {
+                    forbidden: false,
+                    while_revalidate: Duration::from_secs(revalidate),
+                    if_error: Duration::from_secs(error),
+                    if_disconnected: Duration::from_secs(disconnected),
+                },
+            };
+            assert_eq!(stale_use(&control, &terms), expected, "{name}");
         }
     }
 }

@@ -6,57 +6,35 @@
 mod directives;
 mod fields;
 mod freshness;
+mod members;
 mod privacy;
 pub mod request;
 mod rule;
 mod signals;
+mod surrogate;
 mod uris;
 pub mod validators;
 pub mod vary;
 
-use std::time::Duration;
-
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, RANGE};
 use http::response::Parts;
-use http::{HeaderName, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 pub use crate::policy::fields::drop_hop_by_hop;
 pub use crate::policy::fields::storable_headers;
+pub use crate::policy::freshness::DISCONNECTED_GRACE;
 pub use crate::policy::signals::Declared;
 pub use crate::policy::signals::Signals;
 pub use crate::policy::signals::signals;
+pub use crate::policy::surrogate::DEVICE;
 
 use crate::model::entry::EntryMeta;
-use crate::model::entry::StaleUse;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::model::time::Timestamp;
 use crate::policy::directives::Control;
 use crate::policy::request::Wishes;
-
-/// What the rule of a request says of storing its response.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// How long a response is fresh that does not say so itself; zero: not at all.
-    pub ttl: Option<Duration>,
-    /// The cap on whatever is said.
-    pub max_ttl: Duration,
-    /// The key holds the cookie, so responses to requests with one are not mixed up (L12).
-    pub keys_on_cookie: bool,
-    /// The key holds the credentials (L12).
-    pub keys_on_authorization: bool,
-}
-
-impl Default for Terms {
-    /// What holds where no rule matched (rules.md §2).
-    fn default() -> Terms {
-        Terms {
-            ttl: None,
-            max_ttl: Duration::from_secs(7 * 86_400),
-            keys_on_cookie: false,
-            keys_on_authorization: false,
-        }
-    }
-}
+use crate::rules::Terms;
 
 /// When an exchange began and when its head was there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,15 +48,26 @@ pub struct Times {
 /// Whether a response is meant for the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is, with this beside it.
-    Store(EntryMeta),
+    /// It is, like this.
+    Store(Store),
     /// It is not, for this reason.
     Pass(NoStore),
 }
 
+/// How a response is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// What the cache must know of it.
+    pub meta: EntryMeta,
+    /// The fields that are left out: those that a qualified `no-cache` or `private` names (RFC 9111 §5.2.2.4,
+    /// §5.2.2.7), each once. The client whose request went to the app gets them.
+    pub without: Vec<HeaderName>,
+}
+
 /// Judges a response to `head`, whose tags have been taken off by [`signals`] and whose other fields are as they came.
 ///
-/// `targeted` names the targeted fields (RFC 9213), the strongest first.
+/// `targeted` names the targeted fields (RFC 9213), the strongest first. A response to POST is stored as if it were one
+/// to GET for the same URI.
 pub fn judge(
     terms: &Terms,
     head: &Head,
@@ -88,60 +77,124 @@ pub fn judge(
     targeted: &[HeaderName],
 ) -> Verdict {
     let control = Control::of(&response.headers, targeted);
-    match meta(terms, head, response, signals, times, &control) {
-        Ok(meta) => Verdict::Store(meta),
+    let method = match *head.method() {
+        Method::GET => Ok(()),
+        Method::POST if stands_for_its_uri(head, response, times, &control) => Ok(()),
+        _ => Err(NoStore::Method),
+    };
+    match method.and_then(|()| store(terms, head, response, signals, times, &control)) {
+        Ok(store) => Verdict::Store(store),
         Err(reason) => Verdict::Pass(reason),
     }
 }
 
+/// Whether what POST got is also what GET would get, for a time that it says itself (RFC 9110 §9.3.3).
+fn stands_for_its_uri(head: &Head, response: &Parts, times: Times, control: &Control) -> bool {
+    let lifetime = freshness::explicit(control, response, times.received);
+    response.status.is_success()
+        && lifetime.is_some_and(|lifetime| !lifetime.is_zero())
+        && uris::is_of_its_own(head, response)
+}
+
 /// RFC 9111 §3, in its order; then the tags; then how long.
-fn meta(
+fn store(
     terms: &Terms,
     head: &Head,
     response: &Parts,
     signals: &Signals,
     times: Times,
     control: &Control,
-) -> Result<EntryMeta, NoStore> {
-    if *head.method() != Method::GET {
-        return Err(NoStore::Method);
-    }
-    understood(response.status, control)?;
-    if control.directives.no_store || Wishes::of(head.headers()).no_store {
+) -> Result<Store, NoStore> {
+    let said = &control.directives;
+    understood(head, response, control)?;
+    let no_store = said.no_store && !said.excuses_no_store;
+    if no_store || Wishes::of(head.headers()).no_store {
         return Err(NoStore::NoStore);
     }
     privacy::check(terms, head, &response.headers, control)?;
-    let vary = vary::names(&response.headers)?;
+    let vary = vary::names(
+        &response.headers,
+        privacy::asked_without_cookies(terms, head),
+    )?;
     signals.tags.as_ref().map_err(|reason| *reason)?;
 
-    let lifetime = freshness::lifetime(control, response, terms, times.received);
-    let lifetime = lifetime.ok_or(NoStore::NoFreshness)?;
-    let age = freshness::initial_age(&response.headers, times);
-    // What may not be used without asking the app has no life of its own.
-    if control.directives.no_cache || lifetime <= age {
-        return Err(NoStore::AlreadyExpired);
-    }
-    Ok(EntryMeta {
-        received: times.received,
-        born: times.received - age,
-        lifetime,
-        stale: StaleUse::default(),
-        shareable: control.shares() || terms.keys_on_cookie,
-        vary,
+    let mut without = [said.no_cache.fields(), said.private.fields()].concat();
+    without.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+    without.dedup();
+    let has_validator = validates(&response.headers, &without);
+    let life = freshness::life(control, response, terms, times, has_validator)?;
+    Ok(Store {
+        meta: EntryMeta {
+            received: times.received,
+            born: times.received - life.age,
+            lifetime: life.lifetime,
+            stale: life.stale,
+            shareable: privacy::shares_with_cookies(terms, head, control),
+            vary,
+        },
+        without,
     })
 }
 
-/// A final status (RFC 9111 §3) that is the whole of something; with `must-understand`, one whose meaning is known
-/// (§5.2.2.3).
-fn understood(status: StatusCode, control: &Control) -> Result<(), NoStore> {
+/// A final status (RFC 9111 §3) that is the whole of something, or one known part of it; with `must-understand`, one
+/// whose meaning is known (§5.2.2.3).
+fn understood(head: &Head, response: &Parts, control: &Control) -> Result<(), NoStore> {
+    let status = response.status;
     let known = status.canonical_reason().is_some();
     match status {
-        StatusCode::PARTIAL_CONTENT => Err(NoStore::Partial),
+        StatusCode::PARTIAL_CONTENT if !is_one_part(head, &response.headers) => {
+            Err(NoStore::Partial)
+        }
         StatusCode::NOT_MODIFIED => Err(NoStore::Status),
         _ if status.is_informational() => Err(NoStore::Status),
         _ if control.directives.must_understand && !known => Err(NoStore::Status),
         _ => Ok(()),
     }
+}
+
+/// Whether a 206 holds one range, as it was asked for one, and says which (RFC 9110 §15.3.7.1).
+fn is_one_part(head: &Head, response: &HeaderMap) -> bool {
+    let asked = *head.method() == Method::GET && head.headers().contains_key(RANGE);
+    asked && !is_multipart(response) && states_its_range(response)
+}
+
+fn is_multipart(response: &HeaderMap) -> bool {
+    let mut types = response.get_all(CONTENT_TYPE).iter();
+    types.any(|line| {
+        let multipart = line.as_bytes().trim_ascii_start().get(..10);
+        multipart.is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"))
+    })
+}
+
+/// One valid `Content-Range: bytes 0-9/100`, or `/*` where the length of the whole is not known (RFC 9110 §14.4).
+fn states_its_range(response: &HeaderMap) -> bool {
+    let mut lines = response.get_all(CONTENT_RANGE).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return false;
+    };
+    let number = |digits: &str| {
+        let is_one = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        is_one.then(|| digits.parse::<u64>().ok()).flatten()
+    };
+    let stated = || {
+        let (unit, range) = line.to_str().ok()?.split_once(' ')?;
+        let (bounds, complete) = range.split_once('/')?;
+        let (first, last) = bounds.split_once('-')?;
+        let (first, last) = (number(first)?, number(last)?);
+        let complete = match complete {
+            "*" => u64::MAX,
+            complete => number(complete)?,
+        };
+        Some(unit.eq_ignore_ascii_case("bytes") && first <= last && last < complete)
+    };
+    stated().unwrap_or(false)
+}
+
+/// Whether the app can be asked if what is stored, without some of its fields, is still right (RFC 9111 §4.3.1).
+fn validates(response: &HeaderMap, without: &[HeaderName]) -> bool {
+    let kept = |name: &HeaderName| !without.contains(name);
+    (kept(&ETAG) && response.contains_key(ETAG))
+        || (kept(&LAST_MODIFIED) && freshness::last_modified(response).is_some())
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use http::HeaderMap;
 use http::header::{CACHE_CONTROL, PRAGMA};
 
 use crate::model::entry::EntryMeta;
+use crate::model::outcome::Stale;
 use crate::model::time::Timestamp;
-use crate::policy::directives;
+use crate::policy::members;
 
 /// The directives of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Wishes {
     pub max_stale: Option<Duration>,
     /// `min-fresh`.
     pub min_fresh: Option<Duration>,
+    /// `stale-if-error` (RFC 5861 §4).
+    pub stale_if_error: Option<Duration>,
     /// `only-if-cached`.
     pub only_if_cached: bool,
 }
@@ -29,8 +32,10 @@ pub struct Wishes {
 /// Whether a stored response may answer as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// It may.
+    /// It may, for it is fresh.
     Fresh,
+    /// It may, though its life is over, for this reason.
+    Stale(Stale),
     /// Its life is over.
     Expired,
     /// It is fresh, and the client asked for a fresher one.
@@ -42,11 +47,11 @@ impl Wishes {
     pub fn of(headers: &HeaderMap) -> Wishes {
         let mut wishes = Wishes::default();
         if !headers.contains_key(CACHE_CONTROL) {
-            let mut pragma = directives::members(headers, &PRAGMA);
+            let mut pragma = members::members(headers, &PRAGMA);
             wishes.no_cache = pragma.any(|member| member.is("no-cache"));
             return wishes;
         }
-        for member in directives::members(headers, &CACHE_CONTROL) {
+        for member in members::members(headers, &CACHE_CONTROL) {
             let seconds = member.seconds();
             if member.is("no-cache") {
                 wishes.no_cache = true;
@@ -58,6 +63,8 @@ impl Wishes {
                 wishes.max_age = Some(seconds.unwrap_or_default());
             } else if member.is("min-fresh") {
                 wishes.min_fresh = seconds;
+            } else if member.is("stale-if-error") {
+                wishes.stale_if_error = seconds;
             } else if member.is("max-stale") {
                 let any = (!member.has_argument()).then_some(Duration::MAX);
                 wishes.max_stale = any.or(seconds);
@@ -68,25 +75,79 @@ impl Wishes {
 }
 
 /// Whether the response may answer a client with these wishes at `now` (RFC 9111 §4.2, §5.2.1).
+///
+/// It is stale from the moment its age is its lifetime (§4.2), and a window of `n` seconds includes the `n`th.
 pub fn usable(meta: &EntryMeta, wishes: &Wishes, now: Timestamp) -> Use {
     let age = meta.age(now);
     if age >= meta.lifetime {
-        return Use::Expired;
+        return stale(meta, wishes, age);
     }
-    let too_old = wishes.max_age.is_some_and(|max| age > max);
     let too_short = wishes
         .min_fresh
         .is_some_and(|min| meta.lifetime.saturating_sub(age) < min);
-    if wishes.no_cache || too_old || too_short {
+    if wishes.no_cache || wishes.exclude(age) || too_short {
         Use::Unwanted
     } else {
         Use::Fresh
     }
 }
 
+fn stale(meta: &EntryMeta, wishes: &Wishes, age: Duration) -> Use {
+    let over = age.saturating_sub(meta.lifetime);
+    let accepts = wishes.max_stale.is_some_and(|max| within(max, over));
+    let fresh_only = wishes.no_cache || wishes.min_fresh.is_some();
+    if within(meta.stale.while_revalidate, over) && !wishes.refuse_stale() {
+        Use::Stale(Stale::WhileRevalidate) // before `max-stale`: it is fetched again, for the next one
+    } else if accepts && !meta.stale.forbidden && !fresh_only && !wishes.exclude(age) {
+        Use::Stale(Stale::MaxStale)
+    } else {
+        Use::Expired
+    }
+}
+
+/// Why the response may answer a client with these wishes, though it cannot be had fresh: the app failed, or could not
+/// be reached at all (`disconnected`). `None`: it may not.
+pub fn on_failure(
+    meta: &EntryMeta,
+    wishes: &Wishes,
+    disconnected: bool,
+    now: Timestamp,
+) -> Option<Stale> {
+    let over = meta.age(now).saturating_sub(meta.lifetime);
+    let asked = wishes.stale_if_error.filter(|_| !meta.stale.forbidden);
+    if wishes.refuse_stale() {
+        None
+    } else if within(meta.stale.if_error, over) || asked.is_some_and(|asked| within(asked, over)) {
+        Some(Stale::IfError)
+    } else if disconnected && within(meta.stale.if_disconnected, over) {
+        Some(Stale::Disconnected)
+    } else {
+        None
+    }
+}
+
+/// Whether what is `over` its lifetime by so much lies in a window; one of zero holds nothing.
+fn within(window: Duration, over: Duration) -> bool {
+    !window.is_zero() && over <= window
+}
+
+impl Wishes {
+    /// Whether the client does not want what is so old (RFC 9111 §5.2.1.1).
+    fn exclude(&self, age: Duration) -> bool {
+        self.max_age.is_some_and(|max| age > max)
+    }
+
+    /// Whether the client asks for what only a fresh response can give (RFC 9111 §5.2.1.1, §5.2.1.3, §5.2.1.4).
+    fn refuse_stale(&self) -> bool {
+        self.no_cache || self.max_age.is_some() || self.min_fresh.is_some()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::entry::StaleUse;
+    use proptest::prelude::*;
 
     fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -158,6 +219,16 @@ mod tests {
                 },
             ),
             (
+                "RFC 5861 §4",
+                &[cc("stale-if-error=5")],
+                Wishes {
+                    stale_if_error: secs(5),
+                    ..none
+                },
+            ),
+            ("RFC 5861 §4 malformed", &[cc("stale-if-error=x")], none),
+            ("RFC 5861 §4 no argument", &[cc("stale-if-error")], none),
+            (
                 "§5.2.1.7",
                 &[cc("only-if-cached")],
                 Wishes {
@@ -183,7 +254,7 @@ mod tests {
             received: Timestamp::from_secs(1_000),
             born: Timestamp::from_secs(990),
             lifetime: Duration::from_secs(60),
-            stale: crate::model::entry::StaleUse::default(),
+            stale: StaleUse::default(),
             shareable: false,
             vary: [].into(),
         };
@@ -203,6 +274,273 @@ mod tests {
             let wishes = Wishes::of(&headers(&[("cache-control", wish)]));
             let now = Timestamp::from_secs(now);
             assert_eq!(usable(&meta, &wishes, now), expected, "{name}");
+        }
+    }
+
+    /// Fresh until 1000, then of use for 10, 20 and 30 seconds.
+    fn stale_from_1000() -> EntryMeta {
+        EntryMeta {
+            received: Timestamp::from_secs(940),
+            born: Timestamp::from_secs(940),
+            lifetime: Duration::from_secs(60),
+            stale: StaleUse {
+                forbidden: false,
+                while_revalidate: Duration::from_secs(10),
+                if_error: Duration::from_secs(20),
+                if_disconnected: Duration::from_secs(30),
+            },
+            shareable: false,
+            vary: [].into(),
+        }
+    }
+
+    fn forbidden() -> EntryMeta {
+        let stale = StaleUse {
+            forbidden: true,
+            ..StaleUse::default()
+        };
+        EntryMeta {
+            stale,
+            ..stale_from_1000()
+        }
+    }
+
+    fn wishing(wish: &'static str) -> Wishes {
+        Wishes::of(&headers(&[("cache-control", wish)]))
+    }
+
+    #[test]
+    fn rfc9111_4_2_4_a_stale_response_serves_where_app_or_client_allows_it() {
+        let revalidate = Use::Stale(Stale::WhileRevalidate);
+        let max_stale = Use::Stale(Stale::MaxStale);
+        for (name, meta, wish, micros, expected) in [
+            ("fresh to the last", stale_from_1000(), "", -1, Use::Fresh),
+            (
+                "RFC 5861 §3 from then on",
+                stale_from_1000(),
+                "",
+                0,
+                revalidate,
+            ),
+            (
+                "RFC 5861 §3 up to the 10th second",
+                stale_from_1000(),
+                "",
+                10_000_000,
+                revalidate,
+            ),
+            (
+                "RFC 5861 §3 not longer",
+                stale_from_1000(),
+                "",
+                10_000_001,
+                Use::Expired,
+            ),
+            (
+                "§5.2.1.4 refuses",
+                stale_from_1000(),
+                "no-cache",
+                0,
+                Use::Expired,
+            ),
+            (
+                "§5.2.1.1 refuses, however long",
+                stale_from_1000(),
+                "max-age=9999",
+                0,
+                Use::Expired,
+            ),
+            (
+                "§5.2.1.3 refuses, however short",
+                stale_from_1000(),
+                "min-fresh=0",
+                0,
+                Use::Expired,
+            ),
+            (
+                "§5.2.1.2 within",
+                stale_from_1000(),
+                "max-stale=15",
+                15_000_000,
+                max_stale,
+            ),
+            (
+                "§5.2.1.2 beyond",
+                stale_from_1000(),
+                "max-stale=15",
+                15_000_001,
+                Use::Expired,
+            ),
+            (
+                "§5.2.1.2 however stale",
+                stale_from_1000(),
+                "max-stale",
+                999_000_000,
+                max_stale,
+            ),
+            (
+                "§5.2.1.2 where it is fetched again anyway",
+                stale_from_1000(),
+                "max-stale=15",
+                5_000_000,
+                revalidate,
+            ),
+            (
+                "§5.2.1.2 none",
+                stale_from_1000(),
+                "max-stale=0",
+                11_000_000,
+                Use::Expired,
+            ),
+            (
+                "§5.2.1.1 with max-stale, not too old",
+                stale_from_1000(),
+                "max-stale=15, max-age=65",
+                5_000_000,
+                max_stale,
+            ),
+            (
+                "§5.2.1.1 with max-stale, too old",
+                stale_from_1000(),
+                "max-stale=15, max-age=64",
+                5_000_000,
+                Use::Expired,
+            ),
+            (
+                "§5.2.1.3 over max-stale",
+                stale_from_1000(),
+                "max-stale, min-fresh=1",
+                0,
+                Use::Expired,
+            ),
+            (
+                "§5.2.1.4 over max-stale",
+                stale_from_1000(),
+                "max-stale, no-cache",
+                0,
+                Use::Expired,
+            ),
+            ("§4.2.4 forbidden", forbidden(), "", 0, Use::Expired),
+            (
+                "§4.2.4 forbidden to the client too",
+                forbidden(),
+                "max-stale",
+                0,
+                Use::Expired,
+            ),
+            ("forbidden, but fresh", forbidden(), "", -1, Use::Fresh),
+        ] {
+            let now = Timestamp::from_micros(1_000_000_000_u64.saturating_add_signed(micros));
+            assert_eq!(usable(&meta, &wishing(wish), now), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn rfc5861_4_a_stale_response_serves_where_the_app_fails() {
+        let (error, lost) = (Some(Stale::IfError), Some(Stale::Disconnected));
+        for (name, meta, wish, disconnected, over, expected) in [
+            ("at once", stale_from_1000(), "", false, 0, error),
+            (
+                "at once, disconnected",
+                stale_from_1000(),
+                "",
+                true,
+                0,
+                error,
+            ),
+            (
+                "up to the 20th second",
+                stale_from_1000(),
+                "",
+                false,
+                20,
+                error,
+            ),
+            ("not longer", stale_from_1000(), "", false, 21, None),
+            (
+                "disconnected: longer",
+                stale_from_1000(),
+                "",
+                true,
+                21,
+                lost,
+            ),
+            (
+                "disconnected: up to the 30th second",
+                stale_from_1000(),
+                "",
+                true,
+                30,
+                lost,
+            ),
+            (
+                "disconnected: not longer",
+                stale_from_1000(),
+                "",
+                true,
+                31,
+                None,
+            ),
+            (
+                "the client's own window",
+                stale_from_1000(),
+                "stale-if-error=25",
+                false,
+                25,
+                error,
+            ),
+            (
+                "the client's own window is over",
+                stale_from_1000(),
+                "stale-if-error=25",
+                false,
+                26,
+                None,
+            ),
+            (
+                "the client's does not shorten the app's",
+                stale_from_1000(),
+                "stale-if-error=1",
+                false,
+                20,
+                error,
+            ),
+            ("§5.2.1.4", stale_from_1000(), "no-cache", true, 0, None),
+            ("§5.2.1.1", stale_from_1000(), "max-age=9999", true, 0, None),
+            ("§5.2.1.3", stale_from_1000(), "min-fresh=0", true, 0, None),
+            ("§4.2.4 forbidden", forbidden(), "", true, 0, None),
+            (
+                "§4.2.4 forbidden to the client too",
+                forbidden(),
+                "stale-if-error=99",
+                true,
+                0,
+                None,
+            ),
+        ] {
+            let now = Timestamp::from_secs(1_000 + over);
+            assert_eq!(
+                on_failure(&meta, &wishing(wish), disconnected, now),
+                expected,
+                "{name}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_request_is_read_and_what_is_forbidden_stays_so(
+            line in proptest::collection::vec(prop_oneof![0x20_u8..0x7f, 0x80_u8..=0xff], 0..24),
+            known in proptest::sample::select(vec!["", "max-stale, ", "stale-if-error=99, ", "max-stale=99,"]),
+            over in 0_u64..99,
+        ) {
+            let mut headers = HeaderMap::new();
+            let line = [known.as_bytes(), &line].concat();
+            headers.append(CACHE_CONTROL, http::HeaderValue::from_bytes(&line).unwrap());
+            let wishes = Wishes::of(&headers);
+            let now = Timestamp::from_secs(1_000 + over);
+            prop_assert_eq!(usable(&forbidden(), &wishes, now), Use::Expired);
+            prop_assert_eq!(on_failure(&forbidden(), &wishes, true, now), None);
         }
     }
 }

@@ -19,6 +19,17 @@ pub(super) fn changed(head: &Head, response: &Parts) -> Vec<String> {
     [head.absolute_uri()].into_iter().chain(named).collect()
 }
 
+/// Whether the response says that it is what its own URI stands for: exactly one `Content-Location`, which names it
+/// (RFC 9110 §9.3.3).
+pub(super) fn is_of_its_own(head: &Head, response: &Parts) -> bool {
+    let mut lines = response.headers.get_all(CONTENT_LOCATION).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return false;
+    };
+    let named = line.to_str().ok();
+    named.and_then(|named| same_origin(head, named)) == Some(head.absolute_uri())
+}
+
 /// The absolute URI that the reference means (RFC 3986 §5.2), if it is of the request's own origin.
 fn same_origin(head: &Head, reference: &str) -> Option<String> {
     let reference = before(reference, '#');

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, VARY};
+use http::header::{ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, COOKIE, VARY};
 use http::{HeaderMap, HeaderName};
 
 use crate::model::key::KeyFields;
@@ -10,10 +10,15 @@ use crate::model::outcome::NoStore;
 
 /// The fields that a response's `Vary` names: lower case, sorted, each once.
 ///
+/// `without_cookies`: the app was asked without any, so `cookie` selects nothing.
+///
 /// # Errors
 ///
 /// `*` among them says that no request can be known to select the response; so does a name that is none.
-pub(super) fn names(headers: &HeaderMap) -> Result<Arc<[HeaderName]>, NoStore> {
+pub(super) fn names(
+    headers: &HeaderMap,
+    without_cookies: bool,
+) -> Result<Arc<[HeaderName]>, NoStore> {
     let mut names = Vec::new();
     for line in headers.get_all(VARY) {
         for name in line.as_bytes().split(|byte| *byte == b',') {
@@ -30,6 +35,7 @@ pub(super) fn names(headers: &HeaderMap) -> Result<Arc<[HeaderName]>, NoStore> {
     }
     names.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
     names.dedup();
+    names.retain(|name| *name != COOKIE || !without_cookies);
     Ok(names.into())
 }
 
@@ -89,7 +95,7 @@ mod tests {
             ("no name", &["a, b c"], None),
         ] {
             let fields: Vec<_> = lines.iter().map(|line| ("vary", *line)).collect();
-            let names = names(&headers(&fields)).ok();
+            let names = names(&headers(&fields), false).ok();
             let names = names.map(|names| {
                 names
                     .iter()
@@ -102,8 +108,17 @@ mod tests {
     }
 
     #[test]
+    fn cookies_that_a_rule_ignores_select_nothing() {
+        let said = [("vary", "COOKIE, Accept"), ("vary", "cookie")];
+        assert_eq!(*names(&headers(&said), true).unwrap(), [ACCEPT]);
+        assert_eq!(*names(&headers(&said), false).unwrap(), [ACCEPT, COOKIE]);
+        assert!(names(&headers(&[("vary", "cookie, *")]), true).is_err());
+    }
+
+    #[test]
     fn rfc9111_4_1_requests_that_select_the_same_response() {
-        let vary = names(&headers(&[("vary", "Accept-Language, User-Agent")])).unwrap();
+        let vary = headers(&[("vary", "Accept-Language, User-Agent")]);
+        let vary = names(&vary, false).unwrap();
         let en = &[("accept-language", "en, de")][..];
         for (name, one, other, same) in [
             ("the same", en, en, true),
@@ -162,10 +177,10 @@ mod tests {
         fn any_vary_is_read(line in "[ -~]{0,40}") {
             let mut headers = HeaderMap::new();
             headers.append(VARY, HeaderValue::from_str(&line).unwrap());
-            if let Ok(names) = names(&headers) {
+            if let Ok(names) = names(&headers, false) {
                 selecting(&names, &headers);
             }
-            prop_assert!(!line.split(',').any(|name| name.trim() == "*") || names(&headers).is_err());
+            prop_assert!(!line.split(',').any(|name| name.trim() == "*") || names(&headers, false).is_err());
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::body::Body;
 use crate::model::request::Head;
 use crate::model::request::origin_form;
 use crate::policy;
+use crate::rules::Cookies;
 use crate::rules::Rule;
 
 /// Fields that apps commonly build pages from and that no key holds unless a rule says so.
@@ -43,6 +44,9 @@ const CONDITIONS: [HeaderName; 6] = [
     header::IF_RANGE,
     header::RANGE,
 ];
+
+/// Cookies, and the field that announced those of RFC 2965. A map of fields folds their case, so there is no other spelling.
+const COOKIES: [HeaderName; 2] = [header::COOKIE, HeaderName::from_static("cookie2")];
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -99,6 +103,10 @@ pub(super) fn for_upstream(
             headers.remove(*name);
         }
     }
+    if *head.method() == Method::HEAD {
+        // It says what a GET would bring (RFC 9110 §9.3.2), and that is asked for without.
+        drop_ignored_cookies(&mut headers, rule);
+    }
     headers.remove(header::EXPECT); // met here: the body is read when the app wants it
     headers.insert(header::HOST, text(&head.host));
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(head.scheme));
@@ -124,13 +132,23 @@ pub(super) fn for_upstream(
     request
 }
 
-/// The request for a response that is to be stored: whole, and asked for without conditions.
+/// The request for a response that is to be stored: whole, asked for without conditions, and, where the rule ignores
+/// cookies, without any: what the app answers is for everyone (L12).
 pub(super) fn for_fill(head: &Head, rule: &Rule, peer: Option<IpAddr>) -> http::Request<Body> {
     let mut request = for_upstream(head, rule, peer, Body::empty());
     for name in &CONDITIONS {
         request.headers_mut().remove(name);
     }
+    drop_ignored_cookies(request.headers_mut(), rule);
     request
+}
+
+fn drop_ignored_cookies(headers: &mut HeaderMap, rule: &Rule) {
+    if rule.terms.cookies == Cookies::Ignore {
+        for name in &COOKIES {
+            headers.remove(name);
+        }
+    }
 }
 
 fn text(value: &str) -> HeaderValue {

@@ -1,12 +1,13 @@
 //! A plan in words: what `tagalong explain` prints and the golden tests compare.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::model::key::KeyFields;
 use crate::model::outcome::{Bypass, Forward};
 use crate::model::request::Head;
 use crate::model::units;
-use crate::rules::{Matched, Plan, Rule};
+use crate::rules::{Authorization, Cookies, Matched, Plan, Rule, SetCookie};
 
 /// A plan, ready to be shown.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ impl fmt::Display for Explanation<'_> {
                 writeln!(f, "base key: {}", query.base)?;
                 self.tags(f)?;
                 freshness(f, rule)?;
+                privacy(f, rule)?;
             }
             Plan::Pass(pass) => {
                 writeln!(f, "plan: pass to the app, because {}", because(pass.why))?
@@ -99,8 +101,8 @@ fn fields(f: &mut fmt::Formatter<'_>, key: &KeyFields) -> fmt::Result {
 }
 
 fn freshness(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
-    let cap = units::Written(rule.max_ttl);
-    match rule.ttl {
+    let cap = units::Written(rule.terms.max_ttl);
+    match rule.terms.ttl {
         Some(ttl) if ttl.is_zero() => {
             writeln!(
                 f,
@@ -113,6 +115,46 @@ fn freshness(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
             units::Written(ttl)
         ),
         None => writeln!(f, "freshness: what the response says, at most {cap}"),
+    }?;
+    stale(f, "it is fetched again", rule.terms.stale_while_revalidate)?;
+    stale(f, "the app fails", rule.terms.stale_if_error)
+}
+
+fn stale(f: &mut fmt::Formatter<'_>, when: &str, most: Option<Duration>) -> fmt::Result {
+    let Some(most) = most else {
+        return Ok(());
+    };
+    write!(
+        f,
+        "stale while {when}: what the response says; if it says nothing, "
+    )?;
+    match most.is_zero() {
+        true => writeln!(f, "never"),
+        false => writeln!(f, "for {}", units::Written(most)),
+    }
+}
+
+/// A line per term that is not the default.
+fn privacy(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    match rule.terms.cookies {
+        Cookies::KeyOrPublic => {}
+        Cookies::Ignore => writeln!(
+            f,
+            "cookies: ignored; what is meant for the store is asked for without"
+        )?,
+    }
+    match rule.terms.authorization {
+        Authorization::Bypass => {}
+        Authorization::Key => writeln!(f, "authorization: one entry per credential")?,
+        Authorization::Rfc9111 => writeln!(
+            f,
+            "authorization: stored for everyone if the response says `public` or `s-maxage`"
+        )?,
+    }
+    match rule.terms.set_cookie {
+        SetCookie::NeverStore => Ok(()),
+        SetCookie::Strip => writeln!(f, "set-cookie: stored without it"),
+        SetCookie::Store => writeln!(f, "set-cookie: stored with it"),
     }
 }
 
@@ -121,7 +163,7 @@ fn because(why: Forward) -> &'static str {
         Forward::Method => "its method is not cached",
         Forward::Bypass(Bypass::Rule) => "its rule says `cache: false`",
         Forward::Bypass(Bypass::Authorization) => {
-            "it carries credentials and the rule does not key on them"
+            "it carries credentials, and no rule says `authorization: key` or `rfc9111`"
         }
         Forward::Bypass(Bypass::RequestBody) => "it has a body, which the key does not hold",
         Forward::Bypass(Bypass::Upgrade) => "it asks for another protocol",

@@ -65,13 +65,10 @@ impl Default for Fields {
 }
 
 impl Fields {
-    pub(super) fn key_on_cookie(&self) -> bool {
-        !self.cookies.is_empty() || self.headers.iter().any(|it| it.name == header::COOKIE)
-    }
-
-    pub(super) fn key_on_authorization(&self) -> bool {
-        let keyed = |it: &Named<HeaderName>| it.name == header::AUTHORIZATION;
-        self.headers.iter().any(keyed)
+    /// Whether the key holds this request field, or a part of it.
+    pub(super) fn key_on(&self, wanted: &HeaderName) -> bool {
+        let by_name = *wanted == header::COOKIE && !self.cookies.is_empty();
+        by_name || self.headers.iter().any(|it| it.name == *wanted)
     }
 }
 

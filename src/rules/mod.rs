@@ -16,9 +16,9 @@ mod plan;
 mod query;
 pub mod source;
 mod template;
+mod terms;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Method;
 
@@ -33,9 +33,7 @@ pub use crate::rules::explain::Explanation;
 pub use crate::rules::increments::{RuleIncrement, StatusSet};
 pub use crate::rules::plan::{Matched, Pass, Plan, Query, asks_to_upgrade};
 pub use crate::rules::template::MissingTagValue;
-
-/// The cap on whatever is said about freshness, unless a rule has another (L10).
-pub const MAX_TTL: Duration = Duration::from_secs(7 * 86_400);
+pub use crate::rules::terms::{Authorization, Cookies, SetCookie, Terms};
 
 /// One route: what matches, what the key depends on, which tags, how long.
 #[derive(Debug)]
@@ -44,14 +42,8 @@ pub struct Rule {
     pub id: Option<Arc<str>>,
     /// Whether its responses may be stored at all.
     pub cache: bool,
-    /// How long a response is fresh that does not say so itself; zero means not to store it.
-    pub ttl: Option<Duration>,
-    /// The cap on whatever is said about freshness.
-    pub max_ttl: Duration,
-    /// The key holds a cookie, so that what it stores is not shared across its values (L12).
-    pub keys_on_cookie: bool,
-    /// The key holds `Authorization` (L12).
-    pub keys_on_authorization: bool,
+    /// On which terms they may be.
+    pub terms: Terms,
     pattern: Pattern,
     key_name: Option<Arc<str>>,
     version: Option<Box<str>>,
@@ -67,10 +59,7 @@ impl Rule {
         Rule {
             id: None,
             cache: true,
-            ttl: None,
-            max_ttl: MAX_TTL,
-            keys_on_cookie: false,
-            keys_on_authorization: false,
+            terms: Terms::default(),
             pattern: Pattern::default(),
             key_name: None,
             version: None,

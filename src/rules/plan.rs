@@ -8,7 +8,7 @@ use crate::model::key::{BaseKey, KeyFields};
 use crate::model::outcome::{Bypass, Forward};
 use crate::model::request::Head;
 use crate::model::tag::Tag;
-use crate::rules::{MissingTagValue, Rule, RuleIncrement, RuleSet, Values, path};
+use crate::rules::{Authorization, MissingTagValue, Rule, RuleIncrement, RuleSet, Values, path};
 
 /// What is to be done about a request.
 #[derive(Clone, Debug)]
@@ -89,7 +89,9 @@ fn passes(rule: &Rule, head: &Head) -> Option<Forward> {
         Bypass::Upgrade
     } else if has_body(headers) {
         Bypass::RequestBody
-    } else if headers.contains_key(header::AUTHORIZATION) && !rule.keys_on_authorization {
+    } else if headers.contains_key(header::AUTHORIZATION)
+        && rule.terms.authorization == Authorization::Bypass
+    {
         Bypass::Authorization
     } else {
         return None;

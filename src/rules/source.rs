@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::rules::terms::{Authorization, Cookies, SetCookie};
 use crate::yaml::Spanned;
 use crate::yaml::one_value_for_now;
 use crate::yaml::units::Span;
@@ -50,6 +51,24 @@ pub struct Rule {
     /// The cap on whatever is said about freshness. Default: `7d`.
     #[serde(default)]
     pub max_ttl: Option<Span>,
+    /// How long after it has expired a response that says nothing of it itself may be served while it is fetched again
+    /// (RFC 5861); 0: never.
+    #[serde(default)]
+    pub stale_while_revalidate: Option<Span>,
+    /// How long after it has expired a response that says nothing of it itself may be served where the app fails
+    /// (RFC 5861); 0: never.
+    #[serde(default)]
+    pub stale_if_error: Option<Span>,
+    /// What the cookies of requests mean. Default: `key_or_public`.
+    #[serde(default)]
+    pub cookies: Option<Spanned<Cookies>>,
+    /// What becomes of requests with an `Authorization` header. Default: `key` where the key holds that header anyway,
+    /// else `bypass`.
+    #[serde(default)]
+    pub authorization: Option<Authorization>,
+    /// What becomes of responses that set cookies. Default: `never_store`.
+    #[serde(default)]
+    pub set_cookie: Option<SetCookie>,
     /// What a successful request of this rule changes, without the app saying so.
     #[serde(default)]
     pub increments: Vec<Increments>,
@@ -174,6 +193,21 @@ pub struct Defaults {
     /// The cap on whatever is said about freshness.
     #[serde(default)]
     pub max_ttl: Option<Span>,
+    /// How long after it has expired a response that says nothing of it itself may be served while it is fetched again.
+    #[serde(default)]
+    pub stale_while_revalidate: Option<Span>,
+    /// How long after it has expired a response that says nothing of it itself may be served where the app fails.
+    #[serde(default)]
+    pub stale_if_error: Option<Span>,
+    /// What the cookies of requests mean.
+    #[serde(default)]
+    pub cookies: Option<Spanned<Cookies>>,
+    /// What becomes of requests with an `Authorization` header.
+    #[serde(default)]
+    pub authorization: Option<Authorization>,
+    /// What becomes of responses that set cookies.
+    #[serde(default)]
+    pub set_cookie: Option<SetCookie>,
 }
 
 /// Defaults for `match`.
@@ -224,6 +258,11 @@ impl From<Defaults> for Rule {
             tags: defaults.tags,
             ttl: defaults.ttl,
             max_ttl: defaults.max_ttl,
+            stale_while_revalidate: defaults.stale_while_revalidate,
+            stale_if_error: defaults.stale_if_error,
+            cookies: defaults.cookies,
+            authorization: defaults.authorization,
+            set_cookie: defaults.set_cookie,
             ..Rule::default()
         }
     }
@@ -248,13 +287,8 @@ const LATER: &[&str] = &[
     "tags_from_body",
     "soft_ttl",
     "revalidate",
-    "stale_while_revalidate",
-    "stale_if_error",
     "jitter",
     "statuses",
-    "cookies",
-    "authorization",
-    "set_cookie",
     "client_control",
     "skip_when",
     "coalesce",

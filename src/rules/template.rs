@@ -198,12 +198,12 @@ impl Template {
         }
     }
 
-    /// The request fields it depends on.
-    pub(super) fn headers(&self) -> impl Iterator<Item = &HeaderName> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Placeholder(Placeholder::Header(header)) => Some(&header.name),
-            Part::Placeholder(Placeholder::Cookie(_)) => Some(&http::header::COOKIE),
-            Part::Placeholder(_) | Part::Text(_) => None,
+    /// Whether it depends on this request field.
+    pub(super) fn reads(&self, wanted: &HeaderName) -> bool {
+        self.parts.iter().any(|part| match part {
+            Part::Placeholder(Placeholder::Header(header)) => header.name == *wanted,
+            Part::Placeholder(Placeholder::Cookie(_)) => *wanted == http::header::COOKIE,
+            Part::Placeholder(_) | Part::Text(_) => false,
         })
     }
 }

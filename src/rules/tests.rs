@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use crate::model::outcome::{Bypass, Forward};
 use http::Method;
@@ -364,7 +366,7 @@ fn defaults_hold_where_a_rule_says_nothing() {
         panic!("two rules");
     };
     assert_eq!(
-        (bare.cache, bare.ttl, bare.max_ttl),
+        (bare.cache, bare.terms.ttl, bare.terms.max_ttl),
         (
             false,
             Some(Duration::from_secs(60)),
@@ -372,9 +374,9 @@ fn defaults_hold_where_a_rule_says_nothing() {
         )
     );
     assert_eq!(bare.pattern.methods, [Method::GET, Method::POST]);
-    assert!(bare.keys_on_cookie && !own.keys_on_cookie && own.cache && own.fields.host);
+    assert!(bare.terms.keys_on_cookie && !own.terms.keys_on_cookie && own.cache && own.fields.host);
     assert_eq!((bare.tags.len(), own.tags.len()), (1, 0));
-    assert_eq!(own.ttl, Some(Duration::from_secs(1)));
+    assert_eq!(own.terms.ttl, Some(Duration::from_secs(1)));
     assert_eq!(
         (own.fields.query.mode, own.fields.query.sort),
         (source::QueryMode::None, false)
@@ -384,6 +386,170 @@ fn defaults_hold_where_a_rule_says_nothing() {
         rules.unmatched.cache,
         "what no rule matches follows RFC 9111 alone"
     );
+}
+
+fn compiled(defaults: &str, rules: &str) -> Result<Vec<Arc<Rule>>, Vec<String>> {
+    let written = crate::yaml::read::<source::Defaults>("tagalong.yaml", defaults, &|_| false);
+    let (defaults, mistakes) = Defaults::compile("tagalong.yaml", written.value.unwrap());
+    assert_eq!(mistakes, []);
+    let files = [("r.yaml".to_owned(), rules.to_owned())];
+    RuleSet::compile("test", &files, &defaults)
+        .map(|rules| rules.rules().to_vec())
+        .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn terms_come_from_the_rule_or_else_from_the_defaults() {
+    let secs = |n| Some(Duration::from_secs(n));
+    let defaults = "{ stale_while_revalidate: 1s, stale_if_error: 2s, cookies: ignore, authorization: rfc9111, set_cookie: strip }";
+    let rules = "rules: [{ id: bare }, { id: own, stale_while_revalidate: 0, stale_if_error: 5m, cookies: key_or_public, authorization: bypass, set_cookie: store }]";
+    let rules = compiled(defaults, rules).unwrap();
+    let [bare, own] = &*rules else {
+        panic!("two rules");
+    };
+    let inherited = Terms {
+        stale_while_revalidate: secs(1),
+        stale_if_error: secs(2),
+        cookies: Cookies::Ignore,
+        authorization: Authorization::Rfc9111,
+        set_cookie: SetCookie::Strip,
+        ..Terms::default()
+    };
+    assert_eq!(bare.terms, inherited);
+    let written = Terms {
+        stale_while_revalidate: secs(0),
+        stale_if_error: secs(300),
+        set_cookie: SetCookie::Store,
+        ..Terms::default()
+    };
+    assert_eq!(own.terms, written);
+}
+
+#[test]
+fn the_key_holds_credentials_where_the_rule_says_key_and_says_key_where_it_holds_them() {
+    let by_header = "vary_on: { headers: [authorization] }";
+    let by_group = "group: '{header.Authorization}'";
+    for (name, defaults, rule, expected, fields) in [
+        ("nothing", "", "", Authorization::Bypass, 0),
+        ("key", "", "authorization: key", Authorization::Key, 1),
+        ("a default", "authorization: key", "", Authorization::Key, 1),
+        ("by a header", "", by_header, Authorization::Key, 1),
+        (
+            "by a header of the defaults",
+            by_header,
+            "",
+            Authorization::Key,
+            1,
+        ),
+        ("by the group", "", by_group, Authorization::Key, 0),
+        (
+            "a header of the defaults, replaced",
+            by_header,
+            "vary_on: { headers: [] }",
+            Authorization::Bypass,
+            0,
+        ),
+        (
+            "a default, taken back",
+            "authorization: key",
+            "authorization: bypass",
+            Authorization::Bypass,
+            0,
+        ),
+        (
+            "a default beside a header",
+            "authorization: rfc9111",
+            by_header,
+            Authorization::Key,
+            1,
+        ),
+        (
+            "the rule's own word beside its header",
+            "",
+            "authorization: rfc9111, vary_on: { headers: [Authorization] }",
+            Authorization::Rfc9111,
+            1,
+        ),
+    ] {
+        let rules = format!("rules: [{{ id: a, {rule} }}]");
+        let rules = compiled(&format!("{{ {defaults} }}"), &rules).unwrap();
+        let found = (rules[0].terms.authorization, rules[0].fields.headers.len());
+        assert_eq!(found, (expected, fields), "{name}");
+    }
+}
+
+#[test]
+fn credentials_in_the_key_differ_and_absent_ones_are_not_empty() {
+    let rules = compiled("{}", "rules: [{ id: a, authorization: key }]").unwrap();
+    let key = |values: &[&str]| {
+        let fields: Vec<_> = values
+            .iter()
+            .map(|value| ("authorization", *value))
+            .collect();
+        rules[0]
+            .key_fields("test", &head("GET", "/", &fields))
+            .base_key()
+    };
+    let keys = [
+        key(&[]),
+        key(&[""]),
+        key(&["t1"]),
+        key(&["t2"]),
+        key(&["t1", "t2"]),
+        key(&["t1, t2"]),
+    ];
+    for (n, one) in keys.iter().enumerate() {
+        assert!(!keys[..n].contains(one), "{n}");
+    }
+    assert_eq!(key(&["t1"]), key(&["t1"]));
+}
+
+#[test]
+fn cookies_named_by_the_defaults_or_ignored_by_them_are_told_at_the_rule() {
+    for (name, defaults, rule, expected) in [
+        (
+            "ignored by the defaults",
+            "cookies: ignore",
+            "vary_on: { cookies: [sid] }",
+            Err(
+                "r.yaml:1:39: this names a cookie, but `cookies: ignore` of `defaults` keeps cookies from the app, so nothing stored can depend on one",
+            ),
+        ),
+        (
+            "named by the defaults",
+            "vary_on: { cookies: [sid] }",
+            "cookies: ignore",
+            Err(
+                "r.yaml:1:27: `ignore` keeps cookies from the app, so nothing stored can depend on one, but `defaults` name one",
+            ),
+        ),
+        (
+            "named in a tag of the defaults",
+            "tags: ['User:{cookie.user}']",
+            "cookies: ignore",
+            Err(
+                "r.yaml:1:27: `ignore` keeps cookies from the app, so nothing stored can depend on one, but `defaults` name one",
+            ),
+        ),
+        (
+            "taken back",
+            "cookies: ignore",
+            "cookies: key_or_public, vary_on: { cookies: [sid] }",
+            Ok(true),
+        ),
+        (
+            "none of them",
+            "vary_on: { cookies: [sid] }",
+            "cookies: ignore, vary_on: { cookies: [] }",
+            Ok(false),
+        ),
+    ] {
+        let rules = format!("rules: [{{ id: a, {rule} }}]");
+        let found = compiled(&format!("{{ {defaults} }}"), &rules);
+        let found = found.map(|rules| rules[0].terms.keys_on_cookie);
+        let expected = expected.map_err(|message: &str| vec![message.to_owned()]);
+        assert_eq!(found, expected, "{name}");
+    }
 }
 
 /// What a request says, as far as the rule of the next property keys on it.

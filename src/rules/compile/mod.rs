@@ -5,13 +5,16 @@ mod sections;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::{HeaderName, header};
+use http::header;
 
 use crate::model::mistake::{Mistake, Place};
+use crate::rules::fields::Named;
 use crate::rules::pattern::{PathPattern, Pattern};
 use crate::rules::source;
 use crate::rules::template::{Known, Template};
+use crate::rules::terms::{Authorization, Cookies, Terms};
 use crate::rules::{Rule, RuleSet};
+use crate::yaml::units::Span;
 use crate::yaml::{self, Spanned, shown};
 
 /// What holds for rules that do not say otherwise: `defaults` of the configuration over what is built in.
@@ -122,6 +125,7 @@ impl Compiler {
         if let Some(captures) = &written.vary_on.captures {
             rule.fields.captures = Some(self.captures(captures, known));
         }
+        self.key_on_credentials(written, &mut rule);
         rule.pattern.path = path.map(|(_, pattern)| pattern);
         rule.id = self.id(written, tainted, taken);
         rule.key_name = match &written.key_name {
@@ -181,18 +185,18 @@ impl Compiler {
             None => base.group.clone(),
         };
         let fields = self.fields(&written.vary_on, &base.fields);
-        let keyed_by_group = |wanted: HeaderName| {
-            let mut headers = group.iter().flat_map(Template::headers);
-            headers.any(|header| *header == wanted)
+        let tags = match &written.tags {
+            Some(tags) => self.tags(tags, known),
+            None => base.tags.clone(),
         };
-        Rule {
+        let rule = Rule {
             id: None,
             cache: written.cache.unwrap_or(base.cache),
-            ttl: written.ttl.as_ref().map(|ttl| ttl.0.0).or(base.ttl),
-            max_ttl: written.max_ttl.map_or(base.max_ttl, |span| span.0),
-            keys_on_cookie: fields.key_on_cookie() || keyed_by_group(header::COOKIE),
-            keys_on_authorization: fields.key_on_authorization()
-                || keyed_by_group(header::AUTHORIZATION),
+            terms: Terms {
+                keys_on_cookie: fields.key_on(&header::COOKIE)
+                    || group.as_ref().is_some_and(|it| it.reads(&header::COOKIE)),
+                ..terms(written, &base.terms)
+            },
             pattern: Pattern {
                 methods: match &written.matches.methods {
                     Some(methods) => self.methods(methods),
@@ -206,10 +210,7 @@ impl Compiler {
                 Some(version) => Some(version.as_str().into()),
                 None => base.version.clone(),
             },
-            tags: match &written.tags {
-                Some(tags) => self.tags(tags, known),
-                None => base.tags.clone(),
-            },
+            tags,
             increments: written
                 .increments
                 .iter()
@@ -217,6 +218,94 @@ impl Compiler {
                 .collect(),
             group,
             fields,
+        };
+        self.ignored_cookies(written, &rule);
+        rule
+    }
+
+    /// With `authorization: key` the key holds the header; and a key that holds it means `authorization: key`, unless the
+    /// rule itself says otherwise. Not for defaults: a rule may replace the `vary_on` that implied it.
+    fn key_on_credentials(&self, written: &source::Rule, rule: &mut Rule) {
+        let by_group = rule.group.as_ref();
+        let keyed = rule.fields.key_on(&header::AUTHORIZATION)
+            || by_group.is_some_and(|it| it.reads(&header::AUTHORIZATION));
+        if keyed && written.authorization.is_none() {
+            rule.terms.authorization = Authorization::Key;
+        }
+        if !keyed && rule.terms.authorization == Authorization::Key {
+            rule.fields
+                .headers
+                .push(Named::header(header::AUTHORIZATION));
         }
     }
+
+    /// `cookies: ignore` keeps cookies from the app, so nothing that is stored may be named by one.
+    fn ignored_cookies(&mut self, written: &source::Rule, rule: &Rule) {
+        const WHY: &str = "keeps cookies from the app, so nothing stored can depend on one";
+        if rule.terms.cookies != Cookies::Ignore {
+            return;
+        }
+        let here = cookies_named(written);
+        let of_defaults = match &written.cookies {
+            Some(_) => "",
+            None => " of `defaults`",
+        };
+        for place in &here {
+            let message = format!("this names a cookie, but `cookies: ignore`{of_defaults} {WHY}");
+            self.wrong(*place, message);
+        }
+        let tags = &rule.tags;
+        let named = rule.terms.keys_on_cookie || tags.iter().any(|it| it.reads(&header::COOKIE));
+        if let Some(cookies) = &written.cookies
+            && named
+            && here.is_empty()
+        {
+            self.wrong(
+                cookies.place,
+                format!("`ignore` {WHY}, but `defaults` name one"),
+            );
+        }
+    }
+}
+
+/// What is written of the terms, over those of `base`.
+fn terms(written: &source::Rule, base: &Terms) -> Terms {
+    let span = |written: Option<Span>| written.map(|span| span.0);
+    Terms {
+        ttl: written.ttl.as_ref().map(|ttl| ttl.0.0).or(base.ttl),
+        max_ttl: span(written.max_ttl).unwrap_or(base.max_ttl),
+        stale_while_revalidate: span(written.stale_while_revalidate)
+            .or(base.stale_while_revalidate),
+        stale_if_error: span(written.stale_if_error).or(base.stale_if_error),
+        cookies: written.cookies.as_ref().map_or(base.cookies, |it| it.value),
+        keys_on_cookie: base.keys_on_cookie,
+        set_cookie: written.set_cookie.unwrap_or(base.set_cookie),
+        authorization: written.authorization.unwrap_or(base.authorization),
+    }
+}
+
+/// Where what is written lets the key or a tag depend on a cookie.
+fn cookies_named(written: &source::Rule) -> Vec<Place> {
+    let reads = |text: &str| {
+        Template::parse(text, Known::Any).is_ok_and(|template| template.reads(&header::COOKIE))
+    };
+    let vary_on = &written.vary_on;
+    let headers = vary_on.headers.iter().flatten();
+    let tags = written.tags.iter().flatten();
+    let cookies = vary_on.cookies.iter().flatten().map(|it| it.place);
+    cookies
+        .chain(
+            headers
+                .filter(|it| it.0.eq_ignore_ascii_case("cookie"))
+                .map(|it| it.place),
+        )
+        .chain(
+            written
+                .group
+                .iter()
+                .filter(|it| reads(it))
+                .map(|it| it.place),
+        )
+        .chain(tags.filter(|it| reads(&it.0)).map(|it| it.place))
+        .collect()
 }
