@@ -31,13 +31,14 @@ use tagalong::model::time::Timestamp;
 use tagalong::policy;
 use tagalong::policy::Declared;
 use tagalong::policy::Signals;
-use tagalong::policy::Terms;
 use tagalong::policy::Times;
 use tagalong::policy::Verdict;
 use tagalong::policy::request;
 use tagalong::policy::request::Wishes;
 use tagalong::policy::validators;
 use tagalong::policy::vary;
+use tagalong::rules::Authorization;
+use tagalong::rules::Terms;
 
 use super::fields::fields;
 
@@ -135,8 +136,8 @@ pub fn check(input: &[u8]) {
     exchange.restrictions_restrict();
     exchange.garbage_makes_nothing_more_cacheable(&verdict);
     exchange.our_fields_are_taken_once();
-    if let Verdict::Store(meta) = &verdict {
-        exchange.what_is_stored_is_usable(meta);
+    if let Verdict::Store(store) = &verdict {
+        exchange.what_is_stored_is_usable(&store.meta);
     }
     exchange.cache_status_can_be_read(&signals, &verdict);
 }
@@ -162,7 +163,7 @@ impl Exchange {
             match word {
                 b"https" => scheme = "https",
                 b"cookie" => terms.keys_on_cookie = true,
-                b"authorization" => terms.keys_on_authorization = true,
+                b"authorization" => terms.authorization = Authorization::Key,
                 _ => terms.ttl = ttl(word).or(terms.ttl),
             }
         }
@@ -279,7 +280,7 @@ impl Exchange {
             &b"no-store"[..],
             b"private",
             b"No-Store",
-            b"private=\"x\"",
+            b"PRIVATE",
             b"no-store=1",
         ] {
             if lifted && member.to_ascii_lowercase().starts_with(b"no-store") {
@@ -438,7 +439,8 @@ impl Exchange {
 #[track_caller]
 fn no_more_cacheable(before: &Verdict, after: &Verdict, what: &str) {
     let says = |verdict: &Verdict| match verdict {
-        Verdict::Store(meta) => {
+        Verdict::Store(store) => {
+            let meta = &store.meta;
             let fresh = meta.expires() > meta.received;
             let stale = meta.stale;
             let times = [
