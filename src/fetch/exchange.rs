@@ -168,39 +168,52 @@ impl Fetch {
 }
 
 impl Exchange {
-    /// What is stored and its rest, as one, if the fill asked for that; `None` if they do not fit.
+    /// What is stored and its rest, as one, if the fill asked for that; `None` if they do not fit. The whole depends on
+    /// what either part does.
     pub(super) fn completed(self, fill: &Fill) -> Option<Exchange> {
         let (head, body) = fill.completed(self.head, self.body)?;
-        Some(Exchange { head, body, ..self })
+        let mut signals = self.signals;
+        if let Some(part) = fill.completes()
+            && self.status == StatusCode::PARTIAL_CONTENT
+        {
+            signals.tags = signals.tags.map(|tags| part.tags_with(tags));
+        }
+        Some(Exchange {
+            head,
+            body,
+            signals,
+            ..self
+        })
     }
 
-    /// What is stored, with what a 304 says of it (RFC 9111 §4.3.4). A 304 that names no tags leaves the old ones.
+    /// What is stored, with what a 304 says of it (RFC 9111 §4.3.4).
     pub(super) fn validated(self, stored: &Stored) -> Exchange {
-        let mut signals = self.signals;
-        if !signals.named {
-            signals.tags = signals.tags.map(|tags| stored.tags_with(tags));
-        }
         Exchange {
             head: freshening::freshened(&stored.entry, &self.head),
             body: stored.entry.body.clone().into(),
-            signals,
+            signals: self.signals_for(stored),
             ..self
         }
     }
 
     /// The same for a stored response that a HEAD's answer agrees with; the exchange itself is that client's.
     pub(super) fn renewed(&self, stored: &Stored, head: Parts) -> Exchange {
-        let mut signals = self.signals.clone();
-        if !signals.named {
-            signals.tags = signals.tags.map(|tags| stored.tags_with(tags));
-        }
         Exchange {
             status: self.status,
             head,
             body: Body::empty(),
-            signals,
+            signals: self.signals_for(stored),
             times: self.times,
         }
+    }
+
+    /// What it says of a response whose content it does not bring: where it names no tags, the old ones are in force.
+    fn signals_for(&self, stored: &Stored) -> Signals {
+        let mut signals = self.signals.clone();
+        if !signals.named {
+            signals.tags = signals.tags.map(|tags| stored.tags_with(tags));
+        }
+        signals
     }
 }
 

@@ -4,9 +4,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 
 use crate::body::Body;
 use crate::cache::Stored;
-use crate::model::entry::Entry;
 use crate::dialects::cache_status;
 use crate::dialects::cache_status::CACHE_STATUS;
+use crate::model::entry::Entry;
 use crate::model::outcome::Failure;
 use crate::model::outcome::Outcome;
 use crate::model::outcome::Stale;
