@@ -168,10 +168,21 @@ impl Fetch {
 }
 
 impl Exchange {
-    /// What is stored and its rest, as one, if the fill asked for that; `None` if they do not fit.
+    /// What is stored and its rest, as one, if the fill asked for that; `None` if they do not fit. It depends on what
+    /// either depends on, as it has bytes of both.
     pub(super) fn completed(self, fill: &Fill) -> Option<Exchange> {
+        let mut signals = self.signals;
+        let stored = fill.completes();
+        if let Some(stored) = stored.filter(|_| self.status == StatusCode::PARTIAL_CONTENT) {
+            signals.tags = signals.tags.map(|tags| stored.tags_with(tags));
+        }
         let (head, body) = fill.completed(self.head, self.body)?;
-        Some(Exchange { head, body, ..self })
+        Some(Exchange {
+            head,
+            body,
+            signals,
+            ..self
+        })
     }
 
     /// What is stored, with what a 304 says of it (RFC 9111 §4.3.4). A 304 that names no tags leaves the old ones.
