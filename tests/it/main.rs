@@ -33,6 +33,10 @@ mod private;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
+mod ranges;
+#[cfg(test)]
+mod rfc5861;
+#[cfg(test)]
 mod storing;
 #[cfg(test)]
 mod streaming;
