@@ -24,6 +24,7 @@ use crate::cache::follower::Answered;
 use crate::cache::follower::Follower;
 use crate::cache::follower::Shared;
 use crate::cache::follower::Stage;
+use crate::cache::kept_until;
 use crate::cache::parts;
 use crate::cache::spool::Spool;
 use crate::model::entry::Entry;
@@ -42,6 +43,7 @@ use crate::model::time::Timestamp;
 use crate::policy;
 use crate::policy::Store;
 use crate::policy::freshening;
+use crate::policy::ranges;
 use crate::policy::vary;
 use crate::rules::Cookies;
 use crate::rules::Matched;
@@ -94,6 +96,7 @@ impl Keep {
         let is_partial = head.status == StatusCode::PARTIAL_CONTENT;
         if is_partial {
             headers.remove(header::CONTENT_RANGE);
+            ranges::drop_digests_of_content(&mut headers);
         }
         Entry {
             status: if is_partial {
@@ -187,7 +190,9 @@ impl Fill {
                 .filter_map(|name| Some((name.clone(), self.head.headers().get(name)?.clone())))
                 .collect(),
             (Aim::Validate, Some(stored)) => freshening::conditions(&stored.entry),
-            (Aim::Complete, Some(stored)) => parts::rest(&stored.entry).unwrap_or_default(),
+            (Aim::Complete, Some(stored)) => {
+                parts::rest(&stored.entry).into_iter().flatten().collect()
+            }
             (Aim::Whole | Aim::Validate | Aim::Complete, _) => Vec::new(),
         }
     }
@@ -200,6 +205,11 @@ impl Fill {
     /// The stored part, if the app was asked for its rest.
     pub fn completes(&self) -> Option<&Stored> {
         self.stored_for(Aim::Complete)
+    }
+
+    /// Whether the app was asked for a part, whatever the client asked for.
+    pub fn asks_for_part(&self) -> bool {
+        matches!(self.errand.aim, Aim::Part | Aim::Complete)
     }
 
     fn stored_for(&self, aim: Aim) -> Option<&Stored> {
@@ -443,15 +453,16 @@ impl Fill {
         let store = &self.cache.0.store;
         let request = self.head.headers();
         let variant = self.base.variant(&vary::selecting(fields, request));
-        let expires = keep.meta().expires();
+        // As long as the entry may be of use: without this nobody finds it.
+        let needed = kept_until(keep.meta(), true);
         let until = match store.get(&only) {
-            Some(Slot::Varies { until, .. }) => until.max(expires),
-            Some(Slot::Entry(_) | Slot::Same { .. }) | None => expires,
+            Some(Slot::Varies { until, .. }) => until.max(needed),
+            Some(Slot::Entry(_) | Slot::Same { .. }) | None => needed,
         };
         if let Some(language) = vary::of_language(fields, request, response) {
             let same = Slot::Same {
                 variant,
-                until: expires,
+                until: needed,
             };
             store.put(self.base.variant(&language), same);
         }

@@ -79,7 +79,7 @@ impl Cache {
         Lookup::Miss(Box::new(fill), follower)
     }
 
-    /// Starts a fill for nobody in particular, unless one is under way.
+    /// Starts a fill for nobody in particular, unless one is under way or has just ended.
     pub(super) fn begin_unless_begun(
         &self,
         query: &Query,
@@ -89,12 +89,21 @@ impl Cache {
         let matched = query.matched(head);
         let key = errand.flight(head);
         let mut flights = self.0.fills.lock();
-        if flights.contains_key(&key) {
+        if flights.contains_key(&key) || self.is_fresh(query, head) {
             return None;
         }
         let (fill, _, flight) = Fill::begin(self, query.base, head, matched, errand);
         flights.insert(key, flight);
         Some(fill)
+    }
+
+    /// Whether a fill that ended between our look into the store and now has left a fresh response there.
+    fn is_fresh(&self, query: &Query, head: &Head) -> bool {
+        let now = self.0.clock.now();
+        match self.find(query.base, head) {
+            Found::Stored(_, stored) => stored.seals.intact() && stored.entry.meta.expires() > now,
+            Found::Nothing(_) | Found::OtherVariants(_) => false,
+        }
     }
 
     /// Whether a client that comes now may wait for a fill begun before: not if one of the tags known already has

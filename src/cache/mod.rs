@@ -29,6 +29,7 @@ use crate::cache::flights::Fills;
 use crate::cache::spool::Budget;
 use crate::clock::Clock;
 use crate::model::entry::Entry;
+use crate::model::entry::EntryMeta;
 use crate::model::key::BaseKey;
 use crate::model::key::ComposedKey;
 use crate::model::key::KeyFields;
@@ -198,21 +199,20 @@ const REMEMBERED: Duration = Duration::from_secs(300);
 /// How long an expired entry is kept that the app can be asked about, so that a 304 is enough.
 const REVALIDATED: Duration = Duration::from_secs(3_600);
 
-/// How long an entry is kept after it expires.
-fn kept(entry: &Entry) -> Duration {
-    let stale = &entry.meta.stale;
+/// Until when an entry is kept: the last moment at which it may be of use.
+fn kept_until(meta: &EntryMeta, has_validator: bool) -> Timestamp {
+    let stale = &meta.stale;
     let windows = [
         stale.while_revalidate,
         stale.if_error,
         stale.if_disconnected,
     ];
-    let has_validator = !freshening::conditions(entry).is_empty();
     let asked = if has_validator {
         REVALIDATED
     } else {
         REMEMBERED
     };
-    windows.into_iter().fold(asked, Duration::max)
+    meta.expires() + windows.into_iter().fold(asked, Duration::max)
 }
 
 impl Cache {
@@ -314,7 +314,7 @@ impl Cache {
             stored: Some(Arc::clone(&stored)),
         };
         let fill = (stale == Stale::WhileRevalidate)
-            .then(|| self.begin_unless_begun(query, head, errand()))
+            .then(|| self.begin_unless_begun(query, &head.as_get(), errand()))
             .flatten();
         Lookup::Stale(stored, now, stale, fill.map(Box::new))
     }
@@ -404,9 +404,10 @@ impl Cache {
     pub fn sweep(&self) {
         let now = self.0.clock.now();
         self.0.store.retain(|slot| match slot {
-            Slot::Varies { until, .. } | Slot::Same { until, .. } => *until + REMEMBERED > now,
+            Slot::Varies { until, .. } | Slot::Same { until, .. } => *until >= now,
             Slot::Entry(stored) => {
-                stored.entry.meta.expires() + kept(&stored.entry) > now
+                let has_validator = !freshening::conditions(&stored.entry).is_empty();
+                kept_until(&stored.entry.meta, has_validator) >= now
                     && stored
                         .seals
                         .broken_at()

@@ -72,21 +72,17 @@ pub(super) fn updated(stored: &HeaderMap, new: &HeaderMap) -> HeaderMap {
     headers
 }
 
-/// How the app is asked for what a stored beginning lacks; `None` if it is not a beginning, or nobody knows its length.
-pub(super) fn rest(entry: &Entry) -> Option<Vec<(HeaderName, HeaderValue)>> {
+/// How the app is asked for what a stored beginning lacks; `None` if it is not a beginning, nobody knows its length, or
+/// no strong validator could tell that the rest belongs to it.
+pub(super) fn rest(entry: &Entry) -> Option<[(HeaderName, HeaderValue); 2]> {
     let part = entry.part?;
     let len = entry.body.len() as u64;
     if part.first > 0 || part.complete.is_none_or(|complete| complete <= len) {
         return None;
     }
     let range = HeaderValue::try_from(format!("bytes={len}-")).ok()?;
-    let unchanged = freshening::if_range(entry).map(|validator| (header::IF_RANGE, validator));
-    Some(
-        [(header::RANGE, range)]
-            .into_iter()
-            .chain(unchanged)
-            .collect(),
-    )
+    let unchanged = freshening::if_range(entry)?;
+    Some([(header::RANGE, range), (header::IF_RANGE, unchanged)])
 }
 
 /// The whole, out of a stored beginning and a response that claims to be its rest: head, and content before the rest.
@@ -111,6 +107,7 @@ pub(super) fn completed(
     head.status = StatusCode::OK;
     head.headers.remove(header::CONTENT_RANGE);
     head.headers.remove(header::CONTENT_LENGTH);
+    ranges::drop_digests_of_content(&mut head.headers);
     head.headers = updated(&stored.headers, &head.headers);
     Some((head, stored.body.clone()))
 }

@@ -11,7 +11,6 @@ use super::*;
 use crate::body::Body;
 use crate::body::Chunk;
 use crate::body::Cut;
-use crate::model::entry::EntryMeta;
 use crate::model::entry::StaleUse;
 use crate::model::outcome::Failure;
 use crate::policy::Store;
@@ -141,6 +140,95 @@ async fn l10_a_sweep_drops_what_answers_nobody_and_nothing_else() {
     cache.sweep();
     assert_eq!(cache.0.store.len(), 1, "the expired one is forgotten");
     assert!(is_hit(&cache, "/lasting"));
+}
+
+#[tokio::test]
+async fn l10_a_sweep_drops_what_may_be_used_stale_only_after_that() {
+    let window = Duration::from_secs(100_000);
+    let not_named = StaleUse::default();
+    for (name, stale, vary, kept) in [
+        ("no window", not_named, None, REMEMBERED),
+        (
+            "while revalidate",
+            StaleUse {
+                while_revalidate: window,
+                ..not_named
+            },
+            None,
+            window,
+        ),
+        (
+            "if error",
+            StaleUse {
+                if_error: window,
+                ..not_named
+            },
+            None,
+            window,
+        ),
+        (
+            "if disconnected",
+            StaleUse {
+                if_disconnected: window,
+                ..not_named
+            },
+            None,
+            window,
+        ),
+        (
+            "a variant",
+            StaleUse {
+                if_error: window,
+                ..not_named
+            },
+            Some(header::ACCEPT),
+            window,
+        ),
+    ] {
+        let (cache, clock) = cache();
+        let (fill, _follower) = miss(&cache, "/a");
+        let mut keep = keep(&cache, 60);
+        keep.store.meta.stale = stale;
+        keep.store.meta.vary = vary.into_iter().collect();
+        fill.store(Response::new(Body::from("x")), StatusCode::OK, keep)
+            .await;
+        clock.advance(Duration::from_secs(60) + kept);
+        cache.sweep();
+        let head = head("/a");
+        let found = cache.find(query(&head).base, &head);
+        assert!(matches!(found, Found::Stored(..)), "{name}: at the end");
+        clock.advance(REVALIDATED);
+        cache.sweep();
+        assert_eq!(cache.0.store.len(), 0, "{name}: after it");
+    }
+}
+
+#[tokio::test]
+async fn l09_a_fill_that_ends_while_a_stale_hit_looks_for_it_is_not_run_again() {
+    let (cache, clock) = cache();
+    let (fill, _follower) = miss(&cache, "/a");
+    let mut stale = keep(&cache, 60);
+    stale.store.meta.stale.while_revalidate = Duration::from_secs(60);
+    fill.store(Response::new(Body::from("x")), StatusCode::OK, stale)
+        .await;
+    clock.advance(Duration::from_secs(70));
+    let (head, now) = (head("/a"), cache.now());
+    let query = query(&head);
+    let Found::Stored(variant, stored) = cache.find(query.base, &head) else {
+        panic!("it is stored");
+    };
+    let stale = || {
+        let stored = Arc::clone(&stored);
+        match cache.stale(&query, &head, variant, stored, now, Stale::WhileRevalidate) {
+            Lookup::Stale(_, _, _, fill) => fill,
+            other => panic!("{other:?}"),
+        }
+    };
+    let fill = stale().expect("nobody runs it");
+    assert!(stale().is_none(), "somebody runs it");
+    let response = Response::new(Body::from("y"));
+    fill.store(response, StatusCode::OK, keep(&cache, 60)).await;
+    assert!(stale().is_none(), "it has just ended");
 }
 
 #[tokio::test]

@@ -168,16 +168,15 @@ impl Fetch {
 }
 
 impl Exchange {
-    /// What is stored and its rest, as one, if the fill asked for that; `None` if they do not fit. The whole depends on
-    /// what either part does.
+    /// What is stored and its rest, as one, if the fill asked for that; `None` if they do not fit. It depends on what
+    /// either depends on, as it has bytes of both.
     pub(super) fn completed(self, fill: &Fill) -> Option<Exchange> {
-        let (head, body) = fill.completed(self.head, self.body)?;
         let mut signals = self.signals;
-        if let Some(part) = fill.completes()
-            && self.status == StatusCode::PARTIAL_CONTENT
-        {
-            signals.tags = signals.tags.map(|tags| part.tags_with(tags));
+        let stored = fill.completes();
+        if let Some(stored) = stored.filter(|_| self.status == StatusCode::PARTIAL_CONTENT) {
+            signals.tags = signals.tags.map(|tags| stored.tags_with(tags));
         }
+        let (head, body) = fill.completed(self.head, self.body)?;
         Some(Exchange {
             head,
             body,

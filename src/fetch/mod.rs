@@ -133,7 +133,10 @@ impl Fetch {
             }
             Some(_) | None => exchange,
         };
-        let judged = self.judge(exchange, fill.head(), fill.matched());
+        let mut judged = self.judge(exchange, fill.head(), fill.matched());
+        if judged.response.status() == StatusCode::PARTIAL_CONTENT && !fill.asks_for_part() {
+            judged.verdict = Err(NoStore::Partial); // the client has asked for a range, but nobody the app
+        }
         self.settle(fill, judged).await;
     }
 
@@ -252,9 +255,8 @@ impl Fetch {
             HeadSays::Nothing => {}
             HeadSays::Other => freshen.outdated(),
             HeadSays::Same(renewed) => {
-                let mut as_get = head.clone();
-                as_get.parts.method = Method::GET;
-                let judged = self.judge(exchange.renewed(stored, renewed), &as_get, matched);
+                let exchange = exchange.renewed(stored, renewed);
+                let judged = self.judge(exchange, &head.as_get(), matched);
                 let (head, _) = judged.response.into_parts();
                 let kept = judged.verdict.and_then(|keep| freshen.renew(&head, &keep));
                 if let Err(reason) = kept {

@@ -1,5 +1,7 @@
 //! A request's head, with the authority it is for worked out.
 
+use std::borrow::Cow;
+
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method, Uri, header};
@@ -69,6 +71,16 @@ impl Head {
             "" => "/",
             path => path,
         }
+    }
+
+    /// The same request as a GET: what brings the content that a HEAD speaks of.
+    pub fn as_get(&self) -> Cow<'_, Head> {
+        if *self.method() != Method::HEAD {
+            return Cow::Borrowed(self);
+        }
+        let mut get = self.clone();
+        get.parts.method = Method::GET;
+        Cow::Owned(get)
     }
 
     /// The query as sent, without the `?`; an empty one differs from none.

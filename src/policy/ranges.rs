@@ -157,6 +157,13 @@ pub fn part(range: ContentRange, len: u64) -> Option<Part> {
     })
 }
 
+/// Takes off the digests of a whole message's content, which its parts do not have, nor what they are joined to
+/// (RFC 9530 §2; `Content-MD5` likewise). Those of the representation hold for all of them (§3).
+pub fn drop_digests_of_content(headers: &mut HeaderMap) {
+    headers.remove("content-digest");
+    headers.remove("content-md5");
+}
+
 /// Two stored parts, each with its fields and its content, as one (RFC 9111 §3.4); a part of `None` is the whole.
 ///
 /// `None` unless they share a strong validator, both know the same length of the whole, touch or overlap, and say the

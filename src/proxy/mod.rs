@@ -199,7 +199,7 @@ impl Proxy {
     }
 
     fn fill(&self, fill: Fill, asked: &Asked, query: &Query) {
-        let request = headers::for_fill(&asked.head, &query.rule, asked.peer);
+        let request = headers::for_fill(fill.head(), &query.rule, asked.peer);
         self.0.fetch.fill(fill, request);
     }
 

@@ -94,6 +94,7 @@ fn ranges_of(head: &Head, entry: &Entry) -> Option<Response<Body>> {
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     *response.headers_mut() = entry.headers.clone();
     let headers = response.headers_mut();
+    ranges::drop_digests_of_content(headers);
     if let [slice] = &*slices {
         headers.insert(header::CONTENT_RANGE, slice.at.into());
         *response.body_mut() = entry.body.slice(slice.bytes.clone()).into();
@@ -144,6 +145,7 @@ fn range_of(head: &Head, response: Response<Body>) -> Response<Body> {
                 let (mut parts, body) = response.into_parts();
                 parts.status = StatusCode::PARTIAL_CONTENT;
                 parts.headers.remove(header::CONTENT_LENGTH);
+                ranges::drop_digests_of_content(&mut parts.headers);
                 parts.headers.insert(header::CONTENT_RANGE, (*at).into());
                 Response::from_parts(parts, body.slice(at.first, at.last - at.first + 1))
             }

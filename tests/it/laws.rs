@@ -11,6 +11,7 @@ use crate::support::Origin;
 use crate::support::Reply;
 use crate::support::Setup;
 use crate::support::Sidecar;
+use crate::support::ask;
 use crate::support::get;
 use crate::support::post;
 use crate::support::reply;
@@ -387,6 +388,159 @@ async fn l04_an_abandoned_read_still_increments_and_is_then_given_up() {
 }
 
 #[tokio::test]
+async fn l01_a_follower_after_an_increment_is_not_answered_by_a_304_from_before_it() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.answer("/row/1", row("old").header("ETag", "\"v1\""));
+    client.get("/row/1").await.is_miss();
+    sidecar.clock.advance(Duration::from_secs(61));
+    let hold = app.hold("/row/1");
+    let first = client.begin(get("/row/1")).await;
+    let held = hold.arrived().await;
+    assert!(held.call.field("if-none-match").is_some());
+    let before = client.begin(get("/row/1")).await;
+    sidecar.settle().await;
+    sidecar.inc("Row:1").await;
+    app.answer("/row/1", row("new").header("ETag", "\"v2\""));
+    let after = client.begin_many(3, &get("/row/1")).await;
+    sidecar.settle().await;
+    held.release(row("").status(304)).await;
+
+    first.answer().await.is_not_stored().has_body("old");
+    let body = before.answer().await.text();
+    assert!(body == "old" || body == "new", "{body}");
+    for after in after {
+        after.answer().await.has_status(200).has_body("new");
+    }
+    client.get("/row/1").await.is_hit().has_body("new");
+    assert_eq!(app.last("/row/1").field("if-none-match"), None);
+}
+
+#[tokio::test]
+async fn l01_a_304_from_before_an_increment_makes_nothing_fresh() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.answer("/row/1", row("old").header("ETag", "\"v1\""));
+    client.get("/row/1").await.is_miss();
+    sidecar.clock.advance(Duration::from_secs(61));
+    // One that names no tag: those of what is stored count.
+    let hold = app.hold("/row/1");
+    let first = client.begin(get("/row/1")).await;
+    let held = hold.arrived().await;
+    sidecar.inc("Row:1").await;
+    let not_modified = reply("").status(304);
+    held.release(not_modified.header("Cache-Control", "max-age=60"))
+        .await;
+    first.answer().await.is_not_stored().has_body("old");
+    app.answer("/row/1", row("new"));
+    client.get("/row/1").await.is_invalidated().has_body("new");
+    assert_eq!(app.last("/row/1").field("if-none-match"), None);
+}
+
+#[tokio::test]
+async fn l04_the_increments_of_a_revalidation_count_before_its_answer() {
+    let etag = |answer: Reply| answer.header("ETag", "\"v1\"");
+    let life = "max-age=60, stale-if-error=60";
+    let stored = || etag(reply("stored").header("Cache-Control", life));
+    let increments = |answer: Reply| answer.header("Cache-Tag-Increment", "Row:1");
+    let part = reply("st")
+        .status(206)
+        .header("Content-Range", "bytes 0-1/6");
+    for (name, request, answer, stored_before) in [
+        ("a 304", get("/a"), reply("").status(304), true),
+        (
+            "a 304 to a range",
+            get("/a").with("Range", "bytes=1-2"),
+            reply("").status(304),
+            true,
+        ),
+        ("a HEAD's", ask("HEAD", "/a"), etag(reply("stored")), true),
+        (
+            "a HEAD's of another",
+            ask("HEAD", "/a"),
+            reply("other").header("ETag", "\"v2\""),
+            true,
+        ),
+        ("an error replaced", get("/a"), reply("").status(503), true),
+        (
+            "a part",
+            get("/a").with("Range", "bytes=0-1"),
+            part.header("Cache-Control", life),
+            false,
+        ),
+        (
+            "an unsatisfiable range",
+            get("/a").with("Range", "bytes=9-"),
+            reply("").status(416),
+            false,
+        ),
+    ] {
+        let app = Origin::start().await;
+        let sidecar = Sidecar::plain(&app).await;
+        let client = sidecar.client();
+        app.answer("/a", stored());
+        if stored_before {
+            client.get("/a").await.is_miss();
+            sidecar.clock.advance(Duration::from_secs(61));
+        }
+        app.answer("/row/1", row("row"));
+        client.get("/row/1").await.is_miss();
+        app.answer("/a", increments(answer));
+        let head = client.begin(request).await.head().await;
+        let row = client.get("/row/1").await;
+        let said = row.cache_status().unwrap();
+        let detail = said.get("detail").map(String::as_str);
+        assert_eq!(detail, Some("invalidated"), "{name}:\n{row}");
+        head.rest().await.is_whole();
+    }
+}
+
+#[tokio::test]
+async fn l04_the_increments_of_a_rest_that_is_not_used_count() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.answer("/row/1", row("row"));
+    let part = |body: &str, etag: &str, place: &str| {
+        let answer = reply(body).status(206).header("Content-Range", place);
+        answer
+            .header("Cache-Control", "max-age=60")
+            .header("ETag", etag)
+    };
+    app.answer("/a", part("01", "\"v1\"", "bytes 0-1/4"));
+    client.get_with("/a", "Range", "bytes=0-1").await.is_miss();
+    client.get("/row/1").await.is_miss();
+    let hold = app.hold("/a");
+    let whole = client.begin(get("/a")).await;
+    let unfit = part("CD", "\"v2\"", "bytes 2-3/4");
+    app.answer("/a", reply("ABCD"));
+    let unfit = unfit.header("Cache-Tag-Increment", "Row:1");
+    hold.arrived().await.release(unfit).await;
+    whole.answer().await.has_body("ABCD");
+    client.get("/row/1").await.is_invalidated();
+}
+
+#[tokio::test]
+async fn l05_an_invalidated_entry_with_a_validator_is_fetched_whole_until_that_succeeds() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.answer("/row/1", row("old").header("ETag", "\"v1\""));
+    client.get("/row/1").await.is_miss();
+    sidecar.inc("Row:1").await;
+    for status in [500, 503, 404] {
+        app.answer("/row/1", reply("broken").status(status));
+        let answer = client.get("/row/1").await;
+        answer.has_status(status).has_body("broken").is_not_hit();
+        assert_eq!(app.last("/row/1").field("if-none-match"), None);
+    }
+    app.answer("/row/1", row("new"));
+    client.get("/row/1").await.is_invalidated().has_body("new");
+}
+
+#[tokio::test]
 async fn l07_values_that_glue_to_one_text_are_two_keys() {
     let app = Origin::start().await;
     let sidecar = Sidecar::with_rules(
@@ -507,6 +661,90 @@ async fn l09_a_follower_is_not_kept_by_an_app_that_never_answers() {
     assert!(app.calls("/row/1") <= 4);
     app.answer("/row/1", reply("well"));
     client.get("/row/1").await.is_miss();
+}
+
+#[tokio::test]
+async fn l09_a_revalidation_that_breaks_tells_all_who_wait_at_once() {
+    for said in [
+        "max-age=60, must-revalidate",
+        "max-age=60, stale-if-error=0",
+    ] {
+        let app = Origin::start().await;
+        let sidecar = Setup::new(&app).upstream("retries: 0").start().await;
+        let client = sidecar.client();
+        let old = reply("old").header("Cache-Control", said);
+        app.answer("/a", old.header("ETag", "\"v1\"").until_close());
+        client.get("/a").await.is_miss();
+        sidecar.clock.advance(Duration::from_secs(61));
+        let hold = app.hold("/a");
+        let first = client.begin(get("/a")).await;
+        let held = hold.arrived().await;
+        let others = client.begin_many(8, &get("/a")).await;
+        let ranged = get("/a").with("Range", "bytes=0-0");
+        let ranged = client.begin_many(8, &ranged).await;
+        sidecar.settle().await;
+        drop(held);
+        let status = first.answer().await.status;
+        assert!(status == 502 || status == 504, "{status}");
+        for other in others.into_iter().chain(ranged) {
+            other.answer().await.is_problem(status);
+        }
+        assert_eq!(app.calls("/a"), 2, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn l09_a_revalidation_that_is_cut_is_cut_for_all_and_not_tried_by_each() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.answer("/row/1", row("old").header("ETag", "\"v1\""));
+    client.get("/row/1").await.is_miss();
+    sidecar.clock.advance(Duration::from_secs(61));
+    let hold = app.hold("/row/1");
+    let first = client.begin(get("/row/1")).await;
+    let held = hold.arrived().await;
+    let others = client.begin_many(8, &get("/row/1")).await;
+    sidecar.settle().await;
+    held.begin(row("ne").header("Content-Length", "9"))
+        .await
+        .cut();
+    first.answer().await.is_cut();
+    for other in others {
+        other.answer().await.is_cut();
+    }
+    assert_eq!(app.calls("/row/1"), 2);
+    app.answer("/row/1", row("new"));
+    client.get("/row/1").await.is_expired().has_body("new");
+}
+
+#[tokio::test]
+async fn l09_one_304_is_for_all_who_wait() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.answer("/row/1", row("old").header("ETag", "\"v1\""));
+    client.get("/row/1").await.is_miss();
+    sidecar.clock.advance(Duration::from_secs(61));
+    let hold = app.hold("/row/1");
+    let first = client.begin(get("/row/1")).await;
+    let held = hold.arrived().await;
+    let others = client.begin_many(8, &get("/row/1")).await;
+    let range = get("/row/1").with("Range", "bytes=1-1");
+    let ranged = client.begin(range).await;
+    sidecar.settle().await;
+    held.release(row("").status(304)).await;
+    first.answer().await.is_revalidated().has_body("old");
+    for other in others {
+        let expected = [("fwd", "stale"), ("collapsed", "")];
+        other
+            .answer()
+            .await
+            .says("SHARED", &expected)
+            .has_body("old");
+    }
+    ranged.answer().await.has_status(206).has_body("l");
+    assert_eq!(app.calls("/row/1"), 2);
 }
 
 #[tokio::test]

@@ -35,6 +35,10 @@ mod private;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
+mod ranges;
+#[cfg(test)]
+mod rfc5861;
+#[cfg(test)]
 mod rfc9211;
 #[cfg(test)]
 mod rfc9875;

@@ -46,8 +46,9 @@ impl Answer {
         })
     }
 
+    /// Exactly these parameters in `Cache-Status`; `name` is what the stories call it.
     #[track_caller]
-    fn says(&self, name: &str, expected: &[(&str, &str)]) -> &Answer {
+    pub(crate) fn says(&self, name: &str, expected: &[(&str, &str)]) -> &Answer {
         let expected: CacheStatus = expected
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -70,6 +71,37 @@ impl Answer {
             "expected HIT with Age:\n{self}"
         );
         self.says("HIT", &[("hit", ""), ("ttl", &ttl.to_string())])
+    }
+
+    /// STALE(why): out of the store, though its life is over.
+    #[track_caller]
+    pub(crate) fn is_stale(&self, why: &str) -> &Answer {
+        let ttl = self.ttl().to_string();
+        self.says("STALE", &[("hit", ""), ("ttl", &ttl), ("detail", why)])
+    }
+
+    /// A 304 of the app made what is stored fresh again. Where a 304 is sent too, the app's status is not told.
+    #[track_caller]
+    pub(crate) fn is_revalidated(&self) -> &Answer {
+        let (why, detail) = (("fwd", "stale"), ("detail", "revalidated"));
+        if self.status == 304 {
+            self.says("REVALIDATED", &[why, detail])
+        } else {
+            self.says("REVALIDATED", &[why, ("fwd-status", "304"), detail])
+        }
+    }
+
+    /// PARTIAL: only a part of what was asked for was stored; what came now is stored.
+    #[track_caller]
+    pub(crate) fn is_partial(&self) -> &Answer {
+        self.says("PARTIAL", &[("fwd", "partial"), ("stored", "")])
+    }
+
+    /// The rest of a stored beginning was fetched, and both are stored as one.
+    #[track_caller]
+    pub(crate) fn is_completed(&self) -> &Answer {
+        let expected = [("fwd", "partial"), ("fwd-status", "206"), ("stored", "")];
+        self.says("COMPLETED", &expected)
     }
 
     /// The `ttl` of a hit.

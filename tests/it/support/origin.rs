@@ -11,6 +11,7 @@ use std::sync::MutexGuard;
 use tokio::net::TcpListener;
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::reply::Reply;
 use super::reply::chunk;
@@ -78,6 +79,8 @@ struct State {
     holds: HashMap<String, VecDeque<oneshot::Sender<Held>>>,
     calls: Vec<Call>,
     connections: usize,
+    /// Who accepts connections, and who talks on them.
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Origin {
@@ -87,13 +90,23 @@ impl Origin {
         let address = listener.local_addr().expect("a bound listener has one");
         let script = Script::default();
         let shared = script.clone();
-        tokio::spawn(async move {
+        let accepting = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 socket.set_nodelay(true).expect("an open socket takes it");
                 shared.welcome(socket);
             }
         });
+        script.state().tasks.push(accepting);
         Origin { address, script }
+    }
+
+    /// From here on it refuses connections, and those it has are closed; held calls stay with the test.
+    pub(crate) async fn close(&self) {
+        let tasks = std::mem::take(&mut self.script.state().tasks);
+        for task in tasks {
+            task.abort();
+            soon("a task of the app to end", task).await.ok(); // an error says that it was aborted
+        }
     }
 
     /// The same app on a unix socket too.
@@ -171,8 +184,10 @@ impl Script {
     }
 
     fn welcome(&self, socket: impl Socket + 'static) {
-        self.state().connections += 1;
-        tokio::spawn(self.clone().converse(Wire::new(socket)));
+        let talking = tokio::spawn(self.clone().converse(Wire::new(socket)));
+        let mut state = self.state();
+        state.connections += 1;
+        state.tasks.push(talking);
     }
 
     async fn converse(self, mut wire: Wire) {
