@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use tokio::sync::{oneshot, watch};
 
 use crate::body::Body;
@@ -123,7 +123,9 @@ impl Fill {
         matched: Matched,
         errand: Errand,
     ) -> (Fill, Follower, Flight) {
-        let head = Arc::new(head.clone());
+        let mut head = head.clone();
+        head.parts.method = Method::GET; // a HEAD may find what is to be fetched again, and would bring no content
+        let head = Arc::new(head);
         let start = (cache.0.tags.snapshot(), None);
         let before = start.0.stamp();
         let (mut fill, follower) = Fill::alone(cache, base, &head, matched, errand, start);
@@ -169,7 +171,7 @@ impl Fill {
         (fill, follower)
     }
 
-    /// The request to be sent, as its first client sent it.
+    /// The request to be sent: a GET, with the fields that its first client sent.
     pub fn head(&self) -> &Arc<Head> {
         &self.head
     }

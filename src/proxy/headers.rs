@@ -132,10 +132,11 @@ pub(super) fn for_upstream(
     request
 }
 
-/// The request for a response that is to be stored: whole, asked for without conditions, and, where the rule ignores
+/// The request for a response that is to be stored: a GET for the whole, asked for without conditions, and, where the rule ignores
 /// cookies, without any: what the app answers is for everyone (L12).
 pub(super) fn for_fill(head: &Head, rule: &Rule, peer: Option<IpAddr>) -> http::Request<Body> {
     let mut request = for_upstream(head, rule, peer, Body::empty());
+    *request.method_mut() = Method::GET;
     for name in &CONDITIONS {
         request.headers_mut().remove(name);
     }

@@ -33,6 +33,10 @@ mod private;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
+mod rfc9111;
+#[cfg(test)]
+mod rfc9213;
+#[cfg(test)]
 mod storing;
 #[cfg(test)]
 mod streaming;

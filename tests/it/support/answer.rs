@@ -106,6 +106,31 @@ impl Answer {
         self.says("INVALIDATED", &expected)
     }
 
+    /// REVALIDATED: the app said that what was stored, and had expired, is still right.
+    #[track_caller]
+    pub(crate) fn is_revalidated(&self) -> &Answer {
+        self.has_field(
+            "cache-status",
+            "tagalong; fwd=stale; fwd-status=304; detail=revalidated",
+        )
+    }
+
+    /// STALE: out of the store, not fresh, for this reason.
+    #[track_caller]
+    pub(crate) fn is_stale(&self, why: &str) -> &Answer {
+        let ttl = self.ttl();
+        assert!(ttl <= 0, "expected a stale hit with ttl <= 0:\n{self}");
+        let ttl = ttl.to_string();
+        self.says("STALE", &[("hit", ""), ("ttl", &ttl), ("detail", why)])
+    }
+
+    /// Whether it came out of the store, fresh or stale.
+    #[track_caller]
+    pub(crate) fn hits(&self) -> bool {
+        let said = self.cache_status();
+        said.is_some_and(|said| said.contains_key("hit"))
+    }
+
     /// SHARED: out of somebody else's fill.
     #[track_caller]
     pub(crate) fn is_shared(&self) -> &Answer {
