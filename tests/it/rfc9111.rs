@@ -1292,6 +1292,46 @@ async fn s4_3_an_increment_during_the_revalidation_behind_ends_it() {
     client.get("/a").await.is_hit().has_body("new");
 }
 
+#[tokio::test]
+async fn s4_3_1_who_must_not_see_what_is_stored_is_not_asked_for_with_its_validators() {
+    // L12: a page for each visitor may have the date of the one for everybody.
+    let (app, sidecar, client) = stage("").await;
+    app.on("/a", |call| {
+        let body = match (call.field("cookie"), call.field("if-modified-since")) {
+            (_, Some(_)) => return not_modified(),
+            (Some(_), None) => "mine",
+            (None, None) => "everybody's",
+        };
+        let answer = reply(body).control("max-age=60");
+        answer.header("Last-Modified", date(-1_000))
+    });
+    client.get("/a").await.is_miss().has_body("everybody's");
+    let mine = || client.get_with("/a", "Cookie", "sid=1");
+    mine().await.is_bypass(Some("cookie")).has_body("mine");
+    sidecar.wait(60);
+    mine().await.is_not_stored().has_body("mine");
+    let again = get("/a").with("Cookie", "sid=1");
+    let again = again.with("Cache-Control", "no-cache");
+    client.ask(again).await.is_not_stored().has_body("mine");
+    client
+        .get("/a")
+        .await
+        .is_revalidated()
+        .has_body("everybody's");
+}
+
+#[tokio::test]
+async fn s4_3_5_a_head_with_a_cookie_says_nothing_of_a_response_for_those_without() {
+    let (app, _sidecar, client) = stage("").await;
+    app.answer("/a", reply("x").control("max-age=60").etag("\"1\""));
+    client.get("/a").await.is_miss();
+    app.answer("/a", reply("mine").control("max-age=60").etag("\"2\""));
+    let head = ask("HEAD", "/a").with("Cookie", "sid=1");
+    let head = head.with("Cache-Control", "no-cache");
+    client.ask(head).await.is_not_stored();
+    client.get("/a").await.is_hit().has_body("x");
+}
+
 // §4.3.5 Freshening Responses with HEAD
 
 #[tokio::test]
