@@ -1332,6 +1332,49 @@ async fn s4_3_5_a_head_with_a_cookie_says_nothing_of_a_response_for_those_withou
     client.get("/a").await.is_hit().has_body("x");
 }
 
+#[tokio::test]
+async fn s4_3_4_a_304_that_comes_late_does_not_bring_back_what_was_replaced() {
+    let (app, sidecar, client) = stage("").await;
+    expired(&app, &sidecar, &[]).await;
+    let hold = app.hold("/a");
+    let slow = client.begin(get("/a")).await;
+    let held = hold.arrived().await;
+    sidecar.wait(1);
+    app.answer("/a", reply("new").control("max-age=60").etag("\"2\""));
+    client
+        .get_with("/a", "Cache-Control", "no-cache")
+        .await
+        .has_body("new");
+    held.release(not_modified()).await;
+    slow.answer().await.has_body("old");
+    client
+        .get("/a")
+        .await
+        .is_hit()
+        .has_body("new")
+        .has_field("etag", "\"2\"");
+    assert_eq!(app.calls("/a"), 3);
+}
+
+#[tokio::test]
+async fn s4_3_4_a_304_answers_with_the_body_that_is_there_though_the_entry_is_gone() {
+    let (app, sidecar, client) = stage("").await;
+    expired(&app, &sidecar, &[]).await;
+    let hold = app.hold("/a");
+    let slow = client.begin(get("/a")).await;
+    let held = hold.arrived().await;
+    client.post("/a").await.is_method(); // forgets it
+    held.release(not_modified()).await;
+    let slow = slow.answer().await;
+    slow.has_status(200).has_body("old");
+    slow.has_field(
+        "cache-status",
+        "tagalong; fwd=stale; fwd-status=304; detail=raced",
+    );
+    app.answer("/a", reply("new").control("max-age=60"));
+    client.get("/a").await.is_invalidated().has_body("new");
+}
+
 // §4.3.5 Freshening Responses with HEAD
 
 #[tokio::test]
@@ -1409,6 +1452,31 @@ async fn s4_3_5_what_a_head_does_not_change() {
         assert_eq!(back.text(), "old", "{name}");
         back.is_revalidated()
             .has_field("cache-control", "max-age=60");
+    }
+}
+
+#[tokio::test]
+async fn s4_3_5_the_tags_of_a_head() {
+    for (name, said, still, gone) in [
+        ("none named: the old ones", &[][..], "B", "A"),
+        ("named: these alone", &[("Cache-Tag", "B")], "A", "B"),
+    ] {
+        let (app, sidecar, client) = stage("").await;
+        expired(&app, &sidecar, &[("Cache-Tag", "A")]).await;
+        app.answer(
+            "/a",
+            reply("old")
+                .control("max-age=60")
+                .etag("\"1\"")
+                .headers(said),
+        );
+        client.head("/a").await.has_status(200);
+        sidecar.inc(still).await;
+        let hit = client.get("/a").await;
+        assert!(hit.hits(), "{name}:\n{hit}");
+        sidecar.inc(gone).await;
+        app.answer("/a", reply("new").control("max-age=60"));
+        client.get("/a").await.is_invalidated().has_body("new");
     }
 }
 
@@ -1615,11 +1683,13 @@ async fn s4_4_which_answers_to_a_post_are_not_stored() {
         ("private", posted("x").control("private")),
         ("no-store", posted("x").control("no-store")),
         ("a cookie", posted("x").header("Set-Cookie", "sid=1")),
+        ("cut", posted("x").cut()),
         ("too large", posted(&large)),
         ("too large, in chunks", posted(&large).chunked()),
     ] {
+        let status = answer.status;
         app.answer("/a", answer);
-        client.post("/a").await.is_whole();
+        client.post("/a").await.has_status(status);
         app.answer("/a", reply("got").control("no-store"));
         let got = client.get("/a").await;
         assert_eq!(got.text(), "got", "{name}:\n{got}");
@@ -1709,6 +1779,36 @@ async fn s4_4_a_get_under_way_does_not_outlive_the_write() {
         asked.answer().await.is_unstored("raced").has_body("before");
         client.get(&path).await.is_hit().has_body("after");
     }
+}
+
+#[tokio::test]
+async fn s4_4_what_a_post_with_credentials_got_is_not_shared_unless_it_says_so() {
+    let rules = "  - { id: b, match: { path: /a }, authorization: rfc9111 }\n";
+    for (rules, said, shared) in [
+        ("", "public, max-age=60", false),
+        (rules, "max-age=60", false),
+        (rules, "public, max-age=60", true),
+    ] {
+        let (app, _sidecar, client) = stage(rules).await;
+        let own = reply("posted").header("Content-Location", "/a");
+        app.answer("/a", own.control(said));
+        client
+            .ask(post("/a").with("Authorization", "t1"))
+            .await
+            .has_body("posted");
+        assert_eq!(client.get("/a").await.hits(), shared, "{rules} {said}");
+    }
+}
+
+#[tokio::test]
+async fn s4_4_what_a_post_got_is_stored_as_the_rule_of_its_gets_says() {
+    let rules = "  - { id: a, match: { path: '/(?P<id>a)' }, tags: ['Page:{id}'], max_ttl: 10s }\n";
+    let (app, sidecar, client) = stage(rules).await;
+    app.answer("/a", posted("posted"));
+    client.post("/a").await.has_body("posted");
+    assert_eq!(client.get("/a").await.is_hit().ttl(), 10);
+    sidecar.inc("Page:a").await;
+    client.get("/a").await.is_invalidated();
 }
 
 #[tokio::test]
