@@ -126,7 +126,8 @@ impl Fill {
         matched: Matched,
         errand: Errand,
     ) -> (Fill, Follower, Flight) {
-        let head = Arc::new(head.clone());
+        // A HEAD may find what is to be fetched again, and would bring no content.
+        let head = Arc::new(head.as_get().into_owned());
         let start = (cache.0.tags.snapshot(), None);
         let before = start.0.stamp();
         let (mut fill, follower) = Fill::alone(cache, base, &head, matched, errand, start);
@@ -172,7 +173,7 @@ impl Fill {
         (fill, follower)
     }
 
-    /// The request to be sent, as its first client sent it.
+    /// The request to be sent: a GET, with the fields that its first client sent.
     pub fn head(&self) -> &Arc<Head> {
         &self.head
     }
@@ -190,9 +191,7 @@ impl Fill {
                 .filter_map(|name| Some((name.clone(), self.head.headers().get(name)?.clone())))
                 .collect(),
             (Aim::Validate, Some(stored)) => freshening::conditions(&stored.entry),
-            (Aim::Complete, Some(stored)) => {
-                parts::rest(&stored.entry).into_iter().flatten().collect()
-            }
+            (Aim::Complete, Some(stored)) => parts::rest(&stored.entry).unwrap_or_default(),
             (Aim::Whole | Aim::Validate | Aim::Complete, _) => Vec::new(),
         }
     }

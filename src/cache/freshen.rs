@@ -39,13 +39,18 @@ impl Freshen {
         &self.stored
     }
 
-    /// Keeps the content under a newer head, unless one of its tags has changed meanwhile.
+    /// Keeps the content under a newer head, unless one of its tags has changed meanwhile. Under one that varies by other
+    /// request fields, it would be found by requests that it is not for (RFC 9111 §4.1): it is outdated.
     ///
     /// # Errors
     ///
     /// Why it stays as it was.
     pub fn renew(self, head: &Parts, keep: &Keep) -> Result<(), NoStore> {
         let seals = self.cache.0.tags.seal(&keep.tags, &self.before)?;
+        if keep.meta().vary != self.stored.entry.meta.vary {
+            self.outdated();
+            return Ok(());
+        }
         let entry = keep.entry(head, self.stored.entry.body.clone(), None);
         self.replace(Stored {
             entry,

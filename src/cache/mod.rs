@@ -249,8 +249,9 @@ impl Cache {
         if wishes.only_if_cached {
             return Lookup::OnlyIfCached;
         }
-        // What has been invalidated is fetched anew and never served: it is no help to a fill.
-        let stored = stored.filter(|stored| stored.seals.intact());
+        // What has been invalidated is fetched anew and never served: it is no help to a fill. Nor is what this client must
+        // not see: a validator may be the same for all, and 304 would hand it out (L12).
+        let stored = stored.filter(|stored| stored.seals.intact() && stored.is_for(head));
         if head.method() != Method::GET {
             let freshen = stored.and_then(|stored| Freshen::of(self, variant, stored));
             return Lookup::Pass(why, freshen.map(Box::new)); // a HEAD brings no body to store
@@ -314,7 +315,7 @@ impl Cache {
             stored: Some(Arc::clone(&stored)),
         };
         let fill = (stale == Stale::WhileRevalidate)
-            .then(|| self.begin_unless_begun(query, &head.as_get(), errand()))
+            .then(|| self.begin_unless_begun(query, head, errand()))
             .flatten();
         Lookup::Stale(stored, now, stale, fill.map(Box::new))
     }

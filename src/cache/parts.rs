@@ -72,17 +72,30 @@ pub(super) fn updated(stored: &HeaderMap, new: &HeaderMap) -> HeaderMap {
     headers
 }
 
-/// How the app is asked for what a stored beginning lacks; `None` if it is not a beginning, nobody knows its length, or
-/// no strong validator could tell that the rest belongs to it.
-pub(super) fn rest(entry: &Entry) -> Option<[(HeaderName, HeaderValue); 2]> {
+/// How the app is asked for what a stored beginning lacks (RFC 9111 §3.3); `None` if it is not a beginning, nobody knows
+/// its length, or its validator says that the rest may not belong to it.
+///
+/// Where there is no validator at all the rest is asked for as well: an app that has stopped to know ranges answers with
+/// the whole. One that does not brings a rest that is joined to nothing, and is asked again.
+pub(super) fn rest(entry: &Entry) -> Option<Vec<(HeaderName, HeaderValue)>> {
     let part = entry.part?;
     let len = entry.body.len() as u64;
     if part.first > 0 || part.complete.is_none_or(|complete| complete <= len) {
         return None;
     }
     let range = HeaderValue::try_from(format!("bytes={len}-")).ok()?;
-    let unchanged = freshening::if_range(entry)?;
-    Some([(header::RANGE, range), (header::IF_RANGE, unchanged)])
+    let unchanged = freshening::if_range(entry).map(|validator| (header::IF_RANGE, validator));
+    let validated = [header::ETAG, header::LAST_MODIFIED];
+    let is_weak = || {
+        validated
+            .iter()
+            .any(|name| entry.headers.contains_key(name))
+    };
+    if unchanged.is_none() && is_weak() {
+        return None;
+    }
+    let range = [(header::RANGE, range)];
+    Some(range.into_iter().chain(unchanged).collect())
 }
 
 /// The whole, out of a stored beginning and a response that claims to be its rest: head, and content before the rest.

@@ -134,7 +134,7 @@ impl Fetch {
         } = exchange;
         let dialects = &self.0.dialects;
         let verdict = policy::judge(
-            &matched.rule.terms,
+            &matched.storing().rule.terms,
             head,
             &parts,
             &signals,

@@ -9,7 +9,7 @@ mod trailers;
 use std::sync::Arc;
 
 use http::header;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
@@ -196,7 +196,8 @@ impl Fetch {
         matched: &Matched,
         freshen: Option<Box<Freshen>>,
     ) -> Result<Passed, Failure> {
-        let mut aside = (*head.method() == Method::POST).then(|| self.0.cache.aside());
+        let as_get = matched.as_get.as_deref();
+        let mut aside = as_get.map(|_| self.0.cache.aside());
         let exchange = self
             .exchange(request, head, matched, aside.as_mut())
             .await?;
@@ -208,9 +209,9 @@ impl Fetch {
             status,
             verdict,
         } = self.judge(exchange, head, matched);
-        let end = match (verdict, aside) {
-            (Ok(keep), Some(aside)) => {
-                return self.keep(aside, response, keep, head, matched).await;
+        let end = match (verdict, aside.zip(as_get)) {
+            (Ok(keep), Some((aside, as_get))) => {
+                return self.keep(aside, response, keep, head, as_get).await;
             }
             (Ok(_), None) => End::NotStored(NoStore::Alone),
             (Err(reason), _) => End::NotStored(reason),

@@ -8,16 +8,18 @@ use crate::policy::Declared;
 use crate::rules::Matched;
 
 impl Declared {
-    /// What the rule declares of an exchange that ended with this status. An increment without a value is skipped.
+    /// What the rule declares of an exchange that ended with this status. An increment without a value is skipped. The tags
+    /// are those under which the response would be stored, which a POST's is as one to GET.
     pub fn of(matched: &Matched, status: StatusCode) -> Declared {
         let apply = matched
             .increments
             .iter()
             .filter(|declared| declared.on_status.contains(status));
         let increments = apply.filter_map(|declared| declared.increments.as_ref().ok());
+        let storing = matched.storing();
         Declared {
-            tags: matched.tags.clone().map_err(|_| NoStore::MissingTagValue),
-            implicit: matched.implicit_tags(),
+            tags: storing.tags.clone().map_err(|_| NoStore::MissingTagValue),
+            implicit: storing.implicit_tags(),
             key: matched.key.map(Tag::base),
             increments: increments.flatten().cloned().collect(),
         }

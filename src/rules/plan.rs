@@ -37,8 +37,8 @@ pub struct Pass {
     pub rule: Arc<Rule>,
     /// Why: [`Forward::Method`] or [`Forward::Bypass`].
     pub why: Forward,
-    /// Where a GET of the same URL is looked up, for a request that may change what is there.
-    pub changes: Option<BaseKey>,
+    /// How a GET of the same URL is looked up, for a request that may change what is there.
+    pub changes: Option<Query>,
 }
 
 /// What the rule says of one exchange. Made when there is one: it costs a hit nothing.
@@ -54,6 +54,9 @@ pub struct Matched {
     pub increments: Vec<RuleIncrement>,
     /// Where a GET of the URL is looked up; of a request that is not, only if it may change what is there.
     pub key: Option<BaseKey>,
+    /// What the rule of such a GET says of a POST's response, which may answer GETs from then on; `None` for all others,
+    /// and if that rule stores nothing.
+    pub as_get: Option<Box<Matched>>,
 }
 
 impl RuleSet {
@@ -61,18 +64,21 @@ impl RuleSet {
     pub fn plan(&self, head: &Head) -> Plan {
         let rule = Arc::clone(self.rule_of(head.method(), head));
         if let Some(why) = passes(&rule, head) {
-            let changes = (!head.is_safe()).then(|| self.key_of_get(head));
+            let changes = (!head.is_safe()).then(|| self.as_get(head));
             return Plan::Pass(Pass { rule, why, changes });
         }
-        let key = rule.key_fields(&self.namespace, head);
-        let base = key.base_key();
-        Plan::Lookup(Query { rule, key, base })
+        Plan::Lookup(self.query(rule, head))
     }
 
-    /// Where a GET of the request's URL with its fields is looked up.
-    fn key_of_get(&self, head: &Head) -> BaseKey {
-        let rule = self.rule_of(&Method::GET, head);
-        rule.key_fields(&self.namespace, head).base_key()
+    /// How a GET of the request's URL with its fields is looked up.
+    fn as_get(&self, head: &Head) -> Query {
+        self.query(Arc::clone(self.rule_of(&Method::GET, head)), head)
+    }
+
+    fn query(&self, rule: Arc<Rule>, head: &Head) -> Query {
+        let key = rule.key_fields(&self.namespace, head);
+        let base = key.base_key();
+        Query { rule, key, base }
     }
 }
 
@@ -153,7 +159,12 @@ impl Query {
 impl Pass {
     /// What the rule says of the exchange.
     pub fn matched(&self, head: &Head) -> Matched {
-        Matched::of(&self.rule, head, self.changes)
+        let changes = self.changes.as_ref();
+        let as_get = changes.filter(|query| *head.method() == Method::POST && query.rule.cache);
+        Matched {
+            as_get: as_get.map(|query| Box::new(query.matched(head))),
+            ..Matched::of(&self.rule, head, changes.map(|query| query.base))
+        }
     }
 }
 
@@ -174,7 +185,13 @@ impl Matched {
                 .flat_map(|increments| increments.rendered(&values))
                 .collect(),
             key,
+            as_get: None,
         }
+    }
+
+    /// What its response would be stored by.
+    pub fn storing(&self) -> &Matched {
+        self.as_get.as_deref().unwrap_or(self)
     }
 
     /// The tags of the cache itself (design.md §4): everything, the rule if one matched, the URI; and the key, as

@@ -39,7 +39,11 @@ mod ranges;
 #[cfg(test)]
 mod rfc5861;
 #[cfg(test)]
+mod rfc9111;
+#[cfg(test)]
 mod rfc9211;
+#[cfg(test)]
+mod rfc9213;
 #[cfg(test)]
 mod rfc9875;
 #[cfg(test)]

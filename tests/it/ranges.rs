@@ -491,7 +491,7 @@ async fn rfc9111_3_3_the_rest_may_be_vouched_for_by_a_date() {
 }
 
 #[tokio::test]
-async fn rfc9111_3_3_without_a_strong_validator_the_whole_is_fetched_at_once() {
+async fn rfc9111_3_3_with_a_weak_validator_the_whole_is_fetched_at_once() {
     for etag in ["W/\"v1\"", "unquoted"] {
         let (app, _sidecar, client) = cold().await;
         app.answer("/a", part_of(CONTENT, etag, 0, 9));
@@ -507,6 +507,36 @@ async fn rfc9111_3_3_without_a_strong_validator_the_whole_is_fetched_at_once() {
         assert_eq!(asked.field("range"), None, "{etag}");
         assert_eq!(asked.field("if-range"), None, "{etag}");
         assert_eq!(app.calls("/a"), 2, "{etag}");
+    }
+}
+
+#[tokio::test]
+async fn rfc9111_3_3_without_any_validator_a_rest_joins_nothing() {
+    let bare = |first: usize, last: usize| {
+        let mut answer = part(first, last);
+        answer.fields.retain(|(name, _)| name != "ETag");
+        answer
+    };
+    for (name, knows_ranges, calls) in [("the whole", false, 2), ("a rest", true, 3)] {
+        let (app, _sidecar, client) = cold().await;
+        app.answer("/a", bare(0, 9));
+        range(&client, "bytes=0-9").await.is_miss();
+        let whole = || reply(CONTENT).header("Cache-Control", "max-age=60");
+        app.on("/a", move |call| match call.field("range").as_deref() {
+            Some("bytes=10-") if knows_ranges => bare(10, 35),
+            _ => whole(),
+        });
+        let answer = client.get("/a").await;
+        answer.is_partial().has_status(200).has_body(CONTENT);
+        let seen = app.seen("/a");
+        assert_eq!(
+            seen[1].field("range").as_deref(),
+            Some("bytes=10-"),
+            "{name}"
+        );
+        assert_eq!(seen[1].field("if-range"), None, "{name}");
+        assert_eq!(seen.len(), calls, "{name}");
+        client.get("/a").await.is_hit().has_body(CONTENT);
     }
 }
 

@@ -73,13 +73,6 @@ impl Answer {
         self.says("HIT", &[("hit", ""), ("ttl", &ttl.to_string())])
     }
 
-    /// STALE(why): out of the store, though its life is over.
-    #[track_caller]
-    pub(crate) fn is_stale(&self, why: &str) -> &Answer {
-        let ttl = self.ttl().to_string();
-        self.says("STALE", &[("hit", ""), ("ttl", &ttl), ("detail", why)])
-    }
-
     /// A 304 of the app made what is stored fresh again. Where a 304 is sent too, the app's status is not told.
     #[track_caller]
     pub(crate) fn is_revalidated(&self) -> &Answer {
@@ -136,6 +129,22 @@ impl Answer {
     pub(crate) fn is_invalidated(&self) -> &Answer {
         let expected = [("fwd", "stale"), ("stored", ""), ("detail", "invalidated")];
         self.says("INVALIDATED", &expected)
+    }
+
+    /// STALE: out of the store, not fresh, for this reason.
+    #[track_caller]
+    pub(crate) fn is_stale(&self, why: &str) -> &Answer {
+        let ttl = self.ttl();
+        assert!(ttl <= 0, "expected a stale hit with ttl <= 0:\n{self}");
+        let ttl = ttl.to_string();
+        self.says("STALE", &[("hit", ""), ("ttl", &ttl), ("detail", why)])
+    }
+
+    /// Whether it came out of the store, fresh or stale.
+    #[track_caller]
+    pub(crate) fn hits(&self) -> bool {
+        let said = self.cache_status();
+        said.is_some_and(|said| said.contains_key("hit"))
     }
 
     /// SHARED: out of somebody else's fill.

@@ -24,10 +24,13 @@ pub(crate) use origin::Held;
 pub(crate) use origin::Origin;
 pub(crate) use reply::Reply;
 pub(crate) use reply::chunk;
+pub(crate) use reply::not_modified;
 pub(crate) use reply::reply;
 pub(crate) use reply::verbatim;
 pub(crate) use sidecar::Setup;
 pub(crate) use sidecar::Sidecar;
+pub(crate) use sidecar::date;
+pub(crate) use sidecar::stage;
 
 /// How long a test waits for an event before it fails; far longer than anything takes, so that a busy machine is no bug.
 const PATIENCE: Duration = Duration::from_secs(20);

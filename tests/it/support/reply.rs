@@ -47,6 +47,11 @@ pub(crate) fn reply(body: impl Into<Vec<u8>>) -> Reply {
     }
 }
 
+/// 304, to be given the fields that it brings.
+pub(crate) fn not_modified() -> Reply {
+    reply("").status(304)
+}
+
 /// These bytes in place of a response, then the end of the connection.
 pub(crate) fn verbatim(bytes: impl Into<Vec<u8>>) -> Reply {
     reply(bytes).shape(Shape::Verbatim)
@@ -76,6 +81,23 @@ impl Reply {
     pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Reply {
         self.fields.push((name.into(), value.into()));
         self
+    }
+
+    /// With this `Cache-Control`.
+    pub(crate) fn control(self, value: &str) -> Reply {
+        self.header("Cache-Control", value)
+    }
+
+    /// With this `ETag`, as it is to be sent, quotes and all.
+    pub(crate) fn etag(self, value: &str) -> Reply {
+        self.header("ETag", value)
+    }
+
+    /// With these fields.
+    pub(crate) fn headers(self, fields: &[(&str, &str)]) -> Reply {
+        fields
+            .iter()
+            .fold(self, |reply, (name, value)| reply.header(name, *value))
     }
 
     /// Sent in chunks.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tagalong::app::App;
 use tagalong::clock::Clock;
@@ -25,6 +26,26 @@ const START: Timestamp = Timestamp::from_secs(2_000_000_000);
 
 /// The path behind [`Sidecar::inc`], named by no rule: a successful POST also increments the implicit tag of its own URI.
 const INC: &str = "/inc";
+
+/// The date that is so many seconds after the start of every sidecar's clock, or before it, as fields spell it.
+pub(crate) fn date(seconds: i64) -> String {
+    let at = START.as_secs().saturating_add_signed(seconds);
+    Timestamp::from_secs(at).to_string()
+}
+
+/// App, sidecar with these items of `rules:` or none, and a client.
+pub(crate) async fn stage(rules: &str) -> (Origin, Sidecar, Client) {
+    let app = Origin::start().await;
+    let setup = Setup::new(&app);
+    let setup = if rules.is_empty() {
+        setup
+    } else {
+        setup.rules(rules)
+    };
+    let sidecar = setup.start().await;
+    let client = sidecar.client();
+    (app, sidecar, client)
+}
 
 /// A running sidecar. Dropped, it ends with the test's runtime.
 pub(crate) struct Sidecar {
@@ -109,6 +130,11 @@ impl Sidecar {
                 .is_method()
                 .has_no_field("cache-tag-increment");
         }
+    }
+
+    /// Lets so many seconds pass.
+    pub(crate) fn wait(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
     }
 
     /// Comes back when everything sent to the sidecar before has had its turn there: requests of its own go all the way
