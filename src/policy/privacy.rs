@@ -49,10 +49,11 @@ pub(super) fn shares_with_cookies(terms: &Terms, head: &Head, control: &Control)
     control.shares() || terms.keys_on_cookie || asked_without_cookies(terms, head)
 }
 
-/// Whether the app saw none of the request's cookies. Only for the store is it asked without: a request of another method
-/// than GET merely passes, and brings its own.
+/// Whether the app saw none of the request's cookies, where its rule ignores them. Only for the store is it asked without:
+/// a request of another method than GET merely passes, and brings those it has.
 pub(super) fn asked_without_cookies(terms: &Terms, head: &Head) -> bool {
-    terms.cookies == Cookies::Ignore && *head.method() == Method::GET
+    let saw = *head.method() != Method::GET && head.headers().contains_key(COOKIE);
+    terms.cookies == Cookies::Ignore && !saw
 }
 
 #[cfg(test)]

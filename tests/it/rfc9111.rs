@@ -1015,6 +1015,64 @@ async fn s5_2_2_4_no_cache_asks_each_time() {
 }
 
 #[tokio::test]
+async fn s4_3_what_is_never_fresh_is_asked_about_each_time() {
+    let (app, _sidecar, client) = stage("").await;
+    let etag = ("ETag", "\"1\"");
+    let cc = |value| ("Cache-Control", value);
+    let modified = date(-1_000);
+    for (n, (name, status, fields, asks)) in [
+        ("nothing said", 200, &[etag][..], true),
+        ("zero", 200, &[etag, cc("max-age=0")], true),
+        (
+            "zero for us",
+            200,
+            &[etag, cc("max-age=60, s-maxage=0")],
+            true,
+        ),
+        (
+            "Expires 0",
+            200,
+            &[("Last-Modified", &*modified), ("Expires", "0")],
+            true,
+        ),
+        (
+            "arrives too old",
+            200,
+            &[etag, cc("max-age=60"), ("Age", "60")],
+            true,
+        ),
+        (
+            "an Age that says nothing",
+            200,
+            &[etag, cc("max-age=60"), ("Age", "x")],
+            true,
+        ),
+        ("a status that must say so", 302, &[etag], false),
+        ("nothing to ask by", 200, &[cc("max-age=0")], false),
+        ("no-store", 200, &[etag, cc("no-store")], false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = format!("/{n}");
+        let stored = reply("x").status(status).headers(fields);
+        let known = not_modified().headers(fields);
+        app.on(&path, move |call| {
+            let names = ["if-none-match", "if-modified-since"];
+            let asked = names.iter().any(|name| call.field(name).is_some());
+            if asked { known.clone() } else { stored.clone() }
+        });
+        client.get(&path).await.is_not_hit().has_body("x");
+        for _ in 0..2 {
+            let answer = client.get(&path).await;
+            answer.is_not_hit().has_status(status).has_body("x");
+            let said = answer.cache_status().unwrap();
+            assert_eq!(said.contains_key("fwd-status"), asks, "{name}:\n{answer}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn s5_2_2_4_no_cache_asks_for_everyone_at_once() {
     let (app, sidecar, client) = stage("").await;
     let plain = reply("x").control("no-cache").etag("\"1\"");
@@ -1809,6 +1867,41 @@ async fn s4_4_what_a_post_got_is_stored_as_the_rule_of_its_gets_says() {
     assert_eq!(client.get("/a").await.is_hit().ttl(), 10);
     sidecar.inc("Page:a").await;
     client.get("/a").await.is_invalidated();
+}
+
+#[tokio::test]
+async fn s4_4_what_the_rule_of_a_post_increments_does_not_keep_its_own_answer_out() {
+    let rules = r"
+  - { id: get, match: { path: /a }, tags: [Page] }
+  - { id: post, match: { path: /a, methods: [POST] }, increments: [{ tags: [Page] }] }
+  - { id: never, match: { path: /never }, cache: false }
+";
+    let (app, sidecar, client) = stage(rules).await;
+    app.answer(
+        "/other",
+        reply("x").control("max-age=60").header("Cache-Tag", "Page"),
+    );
+    client.get("/other").await.is_miss();
+    app.answer("/a", posted("posted"));
+    client.post("/a").await.has_body("posted");
+    client.get("/other").await.is_invalidated();
+    client.get("/a").await.is_hit().has_body("posted");
+    sidecar.inc("Page").await;
+    client.get("/a").await.is_invalidated();
+
+    app.answer("/never", posted("x").header("Content-Location", "/never"));
+    client.post("/never").await.is_not_stored();
+    client.get("/never").await.is_bypass(Some("rule"));
+}
+
+#[tokio::test]
+async fn s4_4_what_a_post_without_a_cookie_got_is_for_everyone_where_cookies_do_not_matter() {
+    let rules = "  - { id: a, match: { path: /a }, cookies: ignore }\n";
+    let (app, _sidecar, client) = stage(rules).await;
+    app.answer("/a", posted("all").header("Vary", "Cookie"));
+    client.post("/a").await.has_body("all");
+    client.get("/a").await.is_hit().has_body("all");
+    client.get_with("/a", "Cookie", "sid=1").await.is_hit();
 }
 
 #[tokio::test]
