@@ -219,10 +219,11 @@ async fn l09_a_fill_that_ends_while_a_stale_hit_looks_for_it_is_not_run_again() 
     };
     let stale = || {
         let stored = Arc::clone(&stored);
-        match cache.stale(&query, &head, variant, stored, now, Stale::WhileRevalidate) {
-            Lookup::Stale(_, _, _, fill) => fill,
-            other => panic!("{other:?}"),
-        }
+        let found = cache.stale(&query, &head, variant, stored, now, Stale::WhileRevalidate);
+        let Lookup::Stale(_, _, _, fill) = found else {
+            panic!("{found:?}");
+        };
+        fill
     };
     let fill = stale().expect("nobody runs it");
     assert!(stale().is_none(), "somebody runs it");
