@@ -314,7 +314,10 @@ impl Cache {
             aim: Aim::whole(&stored),
             stored: Some(Arc::clone(&stored)),
         };
-        let fill = (stale == Stale::WhileRevalidate)
+        // What a client with `no-store` fetches is nobody else's, and `only-if-cached` asks for nothing.
+        let wishes = Wishes::of(head.headers());
+        let may_fetch = !wishes.no_store && !wishes.only_if_cached;
+        let fill = (stale == Stale::WhileRevalidate && may_fetch)
             .then(|| self.begin_unless_begun(query, head, errand()))
             .flatten();
         Lookup::Stale(stored, now, stale, fill.map(Box::new))

@@ -284,6 +284,18 @@ async fn rfc5861_3_whoever_starts_the_fetch_it_brings_the_whole() {
 }
 
 #[tokio::test]
+async fn rfc9111_5_2_1_5_who_lets_nothing_be_stored_starts_no_fetch_behind() {
+    let (app, sidecar, client) = stored(swr("old"), 15).await;
+    app.answer("/a", swr("new"));
+    let answer = client.get_with("/a", "Cache-Control", "no-store").await;
+    answer.is_stale(BEHIND).has_body("old");
+    sidecar.settle().await;
+    assert_eq!(app.calls("/a"), 1);
+    client.get("/a").await.is_stale(BEHIND).has_body("old");
+    refreshed(&client).await.has_body("new");
+}
+
+#[tokio::test]
 async fn rfc5861_3_a_fetch_behind_outlives_the_client_that_started_it() {
     let (app, sidecar, client) = stored(swr("old"), 15).await;
     let hold = app.hold("/a");
@@ -320,6 +332,41 @@ async fn rfc5861_3_a_range_of_a_stale_part_fetches_the_whole_behind() {
     refreshed(&client).await.has_body("0123456789");
     assert_eq!(app.last("/a").field("range"), None);
     assert_eq!(app.calls("/a"), 2);
+}
+
+#[tokio::test]
+async fn rfc5861_4_a_stored_part_stands_in_for_what_lies_inside() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    let part = sie("2345").status(206);
+    app.answer("/a", part.header("Content-Range", "bytes 2-5/10"));
+    let range = async |range: &str| client.get_with("/a", "Range", range).await;
+    range("bytes=2-5").await.is_miss();
+    sidecar.clock.advance(Duration::from_secs(15));
+    app.answer("/a", reply("broken").status(503));
+    let inside = range("bytes=3-4").await;
+    inside.is_stale(FAILED).has_status(206).has_body("34");
+    range("bytes=0-4").await.has_status(503).has_body("broken");
+    client.get("/a").await.has_status(503).has_body("broken");
+    app.close().await;
+    client.get("/a").await.is_problem(502);
+    range("bytes=2-2").await.is_stale(FAILED).has_body("2");
+}
+
+#[tokio::test]
+async fn rfc9111_4_1_a_variant_may_be_used_stale_like_any_other() {
+    let varied = |body: &str| sie(body).header("Vary", "X-Case");
+    let (app, sidecar, client) = stored(varied("old"), 15).await;
+    app.answer("/a", varied("upper"));
+    let upper = || get("/a").with("X-Case", "upper");
+    client.ask(upper()).await.is_vary_miss();
+    sidecar.clock.advance(Duration::from_secs(15));
+    app.close().await;
+    client.get("/a").await.is_stale(FAILED).has_body("old");
+    client.ask(upper()).await.is_stale(FAILED).has_body("upper");
+    let other = get("/a").with("X-Case", "other");
+    client.ask(other).await.is_problem(502);
 }
 
 /// Every way in which an app fails that `stale-if-error` is about.
