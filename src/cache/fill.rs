@@ -35,7 +35,6 @@ use crate::model::key::Variant;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
-use crate::model::outcome::Stale;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tagged;
@@ -113,9 +112,9 @@ impl Keep {
     }
 }
 
-/// What is stored and may be served in place of an error, and why.
+/// What is stored and may be served in place of an error.
 #[derive(Debug)]
-pub struct StandIn(Arc<Stored>, Stale);
+pub struct StandIn(Arc<Stored>);
 
 impl Fill {
     /// A fill, its first client's share in it, and what others see of it.
@@ -412,34 +411,35 @@ impl Fill {
         self.stage.send_replace(Stage::Alone(reason));
     }
 
-    /// What may be served in place of an error of the app (RFC 5861 §4); `unreachable`: it gave no answer at all.
-    pub fn stand_in(&self, unreachable: bool) -> Option<StandIn> {
+    /// What may be served to the first client in place of an error of the app (RFC 5861 §4).
+    pub fn stand_in(&self) -> Option<StandIn> {
         let stored = self.errand.stored.as_ref()?;
-        let stale = self.cache.stands_in(stored, &self.head, unreachable)?;
-        Some(StandIn(Arc::clone(stored), stale))
+        self.cache.stands_in(stored, &self.head, false)?;
+        Some(StandIn(Arc::clone(stored)))
     }
 
     /// Serves it in place of the app's answer.
-    pub fn serve_stale(mut self, StandIn(stored, stale): StandIn) {
+    pub fn serve_stale(mut self, StandIn(stored): StandIn) {
         self.unregister();
-        self.stage.send_replace(Stage::Stale(stored, stale));
+        self.stage.send_replace(Stage::Stale(stored, None));
     }
 
-    /// Tells every follower that the app gave no answer; they get what is stored if that may stand in for it.
+    /// Tells every follower that the app gave no answer; each gets what is stored if that may stand in for it.
     pub fn fail(mut self, failure: Failure) {
-        let unreachable = matches!(failure, Failure::Unreachable | Failure::TimedOut);
-        if let Some(stored) = self.stand_in(unreachable) {
-            return self.serve_stale(stored);
-        }
-        let stored = self.errand.stored.as_ref();
-        let forbidden = stored.is_some_and(|stored| stored.entry.meta.stale.forbidden);
-        let failure = if failure == Failure::Unreachable && forbidden {
-            Failure::Unvalidated
-        } else {
-            failure
-        };
         self.unregister();
-        self.stage.send_replace(Stage::Failed(failure));
+        let stage = match self.errand.stored.take() {
+            Some(stored) => {
+                let forbidden = stored.entry.meta.stale.forbidden;
+                let failure = if forbidden && failure == Failure::Unreachable {
+                    Failure::Unvalidated
+                } else {
+                    failure
+                };
+                Stage::Stale(stored, Some(failure))
+            }
+            None => Stage::Failed(failure),
+        };
+        self.stage.send_replace(stage);
     }
 
     /// Lets requests for the response's variant find this fill, and those for others see that there are variants.

@@ -32,8 +32,8 @@ pub(super) enum Stage {
     Asked,
     /// The app's head is here, and its body is arriving.
     Shared(Arc<Shared>),
-    /// The app failed, and this may be served in its place.
-    Stale(Arc<Stored>, Stale),
+    /// The app failed, in this way if it gave no answer. This may be served in its place, to those who may have it.
+    Stale(Arc<Stored>, Option<Failure>),
     /// The response is for its first client alone, for this reason.
     Alone(NoStore),
     Failed(Failure),
@@ -109,20 +109,21 @@ impl Follower {
         {
             return Followed::Response(response, answered.outcome(self.why));
         }
-        let stands_in = |cache: &Cache, stored: &Stored, stale| {
-            let unreachable = stale == Stale::Disconnected;
-            cache.stands_in(stored, head, unreachable).is_some()
-        };
         let asked = |stage: &Stage| !matches!(stage, Stage::Asked);
         let stage = self.stage.wait_for(asked).await.map(|stage| stage.clone());
         match stage.unwrap_or(Stage::Asked) {
             Stage::Shared(shared) => self.share(&shared, cache, head),
-            Stage::Stale(stored, stale) if stands_in(cache, &stored, stale) => {
-                Followed::Stale(stored, stale)
+            Stage::Stale(stored, failure) => {
+                let unreachable = failure.is_some_and(Failure::is_disconnection);
+                match cache.stands_in(&stored, head, unreachable) {
+                    Some(stale) => Followed::Stale(stored, stale),
+                    None if failure.is_some() => self.failed(),
+                    None => Followed::Alone(self.why),
+                }
             }
             // The first client's cookie kept it from being shared: without one it may be.
             Stage::Alone(NoStore::Cookie) if !has_cookie(head) => Followed::Again(None),
-            Stage::Alone(_) | Stage::Stale(..) => Followed::Alone(self.why),
+            Stage::Alone(_) => Followed::Alone(self.why),
             Stage::Failed(_) | Stage::Asked => self.failed(),
         }
     }
@@ -182,8 +183,8 @@ impl Follower {
 
     fn failed(&self) -> Followed {
         let failure = match *self.stage.borrow() {
-            Stage::Failed(failure) => failure,
-            Stage::Asked | Stage::Shared(_) | Stage::Stale(..) | Stage::Alone(_) => {
+            Stage::Failed(failure) | Stage::Stale(_, Some(failure)) => failure,
+            Stage::Asked | Stage::Shared(_) | Stage::Stale(_, None) | Stage::Alone(_) => {
                 Failure::Abandoned
             }
         };

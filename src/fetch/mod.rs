@@ -123,7 +123,7 @@ impl Fetch {
             Err(failure) => return fill.fail(failure), // every follower learns it now (L9)
         };
         if is_error(exchange.head.status)
-            && let Some(stored) = fill.stand_in(false)
+            && let Some(stored) = fill.stand_in()
         {
             return fill.serve_stale(stored);
         }

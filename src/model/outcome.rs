@@ -263,6 +263,14 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Whether the app could not be asked at all, as far as can be told (RFC 9111 §4.2.4).
+    pub fn is_disconnection(self) -> bool {
+        matches!(
+            self,
+            Failure::Unreachable | Failure::TimedOut | Failure::Unvalidated
+        )
+    }
+
     /// One sentence for the client, which tells nothing of the network behind us.
     pub fn sentence(self) -> &'static str {
         match self {

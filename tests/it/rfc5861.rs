@@ -544,7 +544,7 @@ async fn rfc5861_4_the_rule_and_the_client_speak_too() {
 async fn rfc5861_4_those_who_wait_for_a_failing_fetch_get_the_old_one_too() {
     for (name, failing) in [
         ("503", reply("broken").status(503)),
-        ("hang-up", Reply::hang_up()),
+        ("500", reply("broken").status(500)),
     ] {
         let (app, sidecar, client) = impatient(sie("old").header("ETag", "\"v1\""), 15).await;
         let hold = app.hold("/a");
@@ -574,6 +574,48 @@ async fn rfc5861_4_those_who_wait_for_a_failing_fetch_get_the_old_one_too() {
             .is_not_hit()
             .has_body("for the strict one");
         assert_eq!(app.calls("/a"), 3, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn l09_each_who_waits_for_an_app_that_gives_no_answer_gets_what_it_may_have_at_once() {
+    let plain = || get("/a");
+    let strict = || get("/a").with("Cache-Control", "max-age=60");
+    let cookie = || get("/a").with("Cookie", "sid=1");
+    let wishing = || get("/a").with("Cache-Control", "stale-if-error=60");
+    for (name, stored, firsts, reason) in [
+        (
+            "a window",
+            sie("old"),
+            [plain(), strict(), cookie()],
+            FAILED,
+        ),
+        (
+            "none named",
+            answer("old", ""),
+            [strict(), cookie(), wishing()],
+            "disconnected",
+        ),
+    ] {
+        for first in firsts {
+            let (app, sidecar, client) = impatient(stored.clone(), 15).await;
+            let hold = app.hold("/a");
+            let leader = client.begin(first).await;
+            let held = hold.arrived().await;
+            let served = client.begin_many(4, &plain()).await;
+            let refused = client.begin_many(4, &strict()).await;
+            let private = client.begin_many(4, &cookie()).await;
+            settle_briefly(&sidecar).await;
+            drop(held);
+            leader.answer().await;
+            for served in served {
+                served.answer().await.is_stale(reason).has_body("old");
+            }
+            for refused in refused.into_iter().chain(private) {
+                refused.answer().await.is_problem(502);
+            }
+            assert_eq!(app.calls("/a"), 2, "{name}");
+        }
     }
 }
 
