@@ -8,19 +8,23 @@
 //!
 //! ```text
 //! client -> proxy::listen -> Proxy::handle
-//!                        | RuleSet::plan ---- Pass -----------------> Fetch::pass --+
-//!                        | Lookup(query)                                            |
-//!                      Cache::lookup   base key, variant, entry; a load per tag     |
-//!                        |- Hit ----> respond                                       |
-//!                        |- Miss(Fill) -------------------------> Fetch::fill --+   |
-//!                        '- Join(Follower) <--+                                 v   v
+//!                        | RuleSet::plan ---- Pass -------------------------------> Fetch::pass --+
+//!                        | Lookup(query)                                                          |
+//!                      Cache::lookup   base key, variant, entry; a load per tag                   |
+//!                        |- Hit ----> respond   the whole, ranges of it, or 304                   |
+//!                        |- Stale --> respond, and a Fill behind it --+                           |
+//!                        |- Miss(Fill) -------------------------------+-------> Fetch::fill --+   |
+//!                        |- Join(Follower) <--+                                               |   |
+//!                        '- Pass (a HEAD, with what it may renew) ----------------------------|---+
 //!                                             |   a task of its own, detached from every client:
 //! client <- respond::stamp <---- Follower <---+   1 Snapshot of the tags (L1), taken with the Fill
-//!                                             |   2 Upstream::send -> app
+//!                                             |   2 Upstream::send -> app: for the whole, whether what is stored is
+//!                                             |     still right, for the rest of a part, or for a part
 //!                                             |   3 policy::signals -> Cache::increment (L4)
-//!                                             |   4 policy::judge
-//!                                             '-- 5 head to the followers, body into the spool
-//!                                                 6 body whole? L1 once more, then store
+//!                                             |   4 what is stored and a 304 or its rest as one; in place of an error
+//!                                             |   5 policy::judge
+//!                                             '-- 6 head to the followers, body into the spool
+//!                                                 7 body whole? L1 once more, then store
 //! ```
 //!
 //! The parts, each of which imports only parts above it (`tests/it/architecture.rs` holds the table):

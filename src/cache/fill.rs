@@ -1,7 +1,7 @@
 //! One fetch for the store, whoever waits for it.
 //!
 //! A fill belongs to nobody: it runs in its own task, and its first client follows it like the rest. It ends in one of
-//! five ways: [`Fill::store`], [`Fill::share_unstored`], [`Fill::hand_over`], [`Fill::serve_stale`], [`Fill::fail`]; being
+//! five ways: [`Fill::store`], [`Fill::share_unstored`], [`Fill::hand_over`], [`Fill::spare`], [`Fill::fail`]; being
 //! dropped (a panic, a cancelled task) is the sixth. In each, every follower learns the outcome at once (L9).
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,6 @@ use crate::cache::follower::Answered;
 use crate::cache::follower::Follower;
 use crate::cache::follower::Shared;
 use crate::cache::follower::Stage;
-use crate::cache::kept_until;
 use crate::cache::parts;
 use crate::cache::spool::Spool;
 use crate::model::entry::Entry;
@@ -112,10 +111,6 @@ impl Keep {
     }
 }
 
-/// What is stored and may be served in place of an error.
-#[derive(Debug)]
-pub struct StandIn(Arc<Stored>);
-
 impl Fill {
     /// A fill, its first client's share in it, and what others see of it.
     pub(super) fn begin(
@@ -123,12 +118,13 @@ impl Fill {
         base: BaseKey,
         head: &Head,
         matched: Matched,
-        errand: Errand,
+        mut errand: Errand,
     ) -> (Fill, Follower, Flight) {
         // A HEAD may find what is to be fetched again, and would bring no content.
         let head = Arc::new(head.as_get().into_owned());
         let start = (cache.0.tags.snapshot(), None);
         let before = start.0.stamp();
+        errand.recheck(); // now that no change can go unnoticed any more (L1)
         let (mut fill, follower) = Fill::alone(cache, base, &head, matched, errand, start);
         fill.flights.push(fill.errand.flight(&head));
         let flight = Flight {
@@ -154,6 +150,7 @@ impl Fill {
             stage: watched,
             why: errand.why,
             arrived: before.stamp(),
+            stored: errand.stored.clone(),
             own: Some(mine),
         };
         let fill = Fill {
@@ -213,20 +210,6 @@ impl Fill {
     fn stored_for(&self, aim: Aim) -> Option<&Stored> {
         let stored = self.errand.stored.as_deref();
         stored.filter(|_| self.errand.aim == aim)
-    }
-
-    /// The stored beginning and a response that was asked to be its rest, as one; the response itself if it is the whole
-    /// after all, and nothing if they do not fit together.
-    pub fn completed(&self, head: Parts, body: Body) -> Option<(Parts, Body)> {
-        match (self.completes(), head.status) {
-            (None, _) => Some((head, body)),
-            (Some(stored), StatusCode::PARTIAL_CONTENT) => {
-                let (head, first) = parts::completed(&stored.entry, &head, body.exact_len())?;
-                Some((head, Body::joined(first, body)))
-            }
-            (Some(_), StatusCode::RANGE_NOT_SATISFIABLE) => None,
-            (Some(_), _) => Some((head, body)),
-        }
     }
 
     /// Shares the response with every follower as it arrives, and stores it when it is whole and nothing it depends on
@@ -364,13 +347,16 @@ impl Fill {
         let variant = self.errand.variant;
         let part = parts::part(head, body.len() as u64).map_err(|_| NoStore::Partial)?;
         let (mut entry, mut tags) = (keep.entry(head, body, part), keep.tags.clone());
-        if let Some(Slot::Entry(stored)) = self.cache.0.store.get(&variant)
+        let store = &self.cache.0.store;
+        let _one_at_a_time = self.cache.0.fills.lock(); // nobody puts between this look and our own put
+        if let Some(Slot::Entry(stored)) = store.get(&variant)
             && stored.seals.intact()
         {
-            if stored.asked > self.asked {
+            let now = self.cache.0.clock.now();
+            if self.gives_way_to(&stored, &entry, now) {
                 return Ok(());
             }
-            let fresh = stored.entry.meta.expires() > self.cache.0.clock.now();
+            let fresh = stored.entry.meta.expires() > now;
             match parts::joined(&stored, fresh, entry, tags, self.cache.0.max_object) {
                 Some(joined) => (entry, tags) = joined,
                 None => return Ok(()),
@@ -382,9 +368,17 @@ impl Fill {
             variant,
             seals: self.seal(&tags)?,
         };
-        let slot = Slot::Entry(Arc::new(stored));
-        self.cache.0.store.put(variant, slot);
+        store.put(variant, Slot::Entry(Arc::new(stored)));
         Ok(())
+    }
+
+    /// Whether what is stored was asked for later, as a client did that wanted it anew. A mere part of the same does not
+    /// keep the whole out; nor does what was asked for before the clock was set back.
+    fn gives_way_to(&self, stored: &Stored, entry: &Entry, now: Timestamp) -> bool {
+        let tags = [&stored.entry, entry].map(|entry| entry.headers.get(header::ETAG));
+        let differ = matches!(tags, [Some(one), Some(other)] if one != other);
+        let is_part_of_it = stored.entry.part.is_some() && entry.part.is_none() && !differ;
+        stored.asked > self.asked && stored.asked <= now && !is_part_of_it
     }
 
     /// L1: the tags as they are, if none of them has changed since the app was asked.
@@ -408,67 +402,37 @@ impl Fill {
             // An error means that this client has left: its response is dropped, which ends the exchange.
             first.send((response, Answered { status, end })).ok();
         }
-        self.stage.send_replace(Stage::Alone(reason));
+        self.stage.send_replace(Stage::Alone(reason, status));
     }
 
-    /// What may be served to the first client in place of an error of the app (RFC 5861 §4).
-    pub fn stand_in(&self) -> Option<StandIn> {
-        let stored = self.errand.stored.as_ref()?;
-        self.cache.stands_in(stored, &self.head, false)?;
-        Some(StandIn(Arc::clone(stored)))
+    /// Whether the first client may be spared an error of the app, by what is stored (RFC 5861 §4).
+    pub fn may_spare(&self) -> bool {
+        let stored = self.errand.stored.as_ref();
+        stored.is_some_and(|stored| self.cache.stands_in(stored, &self.head, false).is_some())
     }
 
-    /// Serves it in place of the app's answer.
-    pub fn serve_stale(mut self, StandIn(stored): StandIn) {
+    /// Lets what is stored stand in for an error of the app.
+    pub fn spare(mut self) {
         self.unregister();
-        self.stage.send_replace(Stage::Stale(stored, None));
+        self.stage.send_replace(Stage::Spared);
     }
 
-    /// Tells every follower that the app gave no answer; each gets what is stored if that may stand in for it.
+    /// Tells every follower that the app gave no answer; what is stored may stand in for it.
     pub fn fail(mut self, failure: Failure) {
         self.unregister();
-        let stage = match self.errand.stored.take() {
-            Some(stored) => {
-                let forbidden = stored.entry.meta.stale.forbidden;
-                let failure = if forbidden && failure == Failure::Unreachable {
-                    Failure::Unvalidated
-                } else {
-                    failure
-                };
-                Stage::Stale(stored, Some(failure))
-            }
-            None => Stage::Failed(failure),
-        };
-        self.stage.send_replace(stage);
+        self.stage.send_replace(Stage::Failed(failure));
     }
 
     /// Lets requests for the response's variant find this fill, and those for others see that there are variants.
     fn register_variant(&mut self, keep: &Keep, response: &HeaderMap) {
-        let fields = &keep.meta().vary;
-        if fields.is_empty() {
-            return;
-        }
-        let only = self.base.only_variant();
-        let store = &self.cache.0.store;
         let request = self.head.headers();
-        let variant = self.base.variant(&vary::selecting(fields, request));
-        // As long as the entry may be of use: without this nobody finds it.
-        let needed = kept_until(keep.meta(), true);
-        let until = match store.get(&only) {
-            Some(Slot::Varies { until, .. }) => until.max(needed),
-            Some(Slot::Entry(_) | Slot::Same { .. }) | None => needed,
-        };
-        if let Some(language) = vary::of_language(fields, request, response) {
-            let same = Slot::Same {
-                variant,
-                until: needed,
-            };
-            store.put(self.base.variant(&language), same);
+        let variant = self
+            .cache
+            .lead_to(self.base, request, keep.meta(), response);
+        if let Some(variant) = variant {
+            self.errand.variant = variant;
+            self.register();
         }
-        let fields = Arc::clone(fields);
-        store.put(only, Slot::Varies { fields, until });
-        self.errand.variant = variant;
-        self.register();
     }
 
     /// Where the variant is another than the lookup supposed, who looks for it there may join.
@@ -520,7 +484,7 @@ impl Drop for Fill {
                 shared.spool.end(Err(Cut("the fill was given up".into()))); // unless it has ended
                 false
             }
-            Stage::Stale(..) | Stage::Alone(_) | Stage::Failed(_) => false,
+            Stage::Spared | Stage::Alone(..) | Stage::Failed(_) => false,
         });
     }
 }

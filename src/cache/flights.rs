@@ -7,19 +7,17 @@ use tokio::sync::watch;
 
 use crate::cache::Cache;
 use crate::cache::Errand;
-use crate::cache::Found;
 use crate::cache::Lookup;
 use crate::cache::Miss;
 use crate::cache::fill::Fill;
 use crate::cache::follower::Follower;
 use crate::cache::follower::Stage;
 use crate::cache::spool::Budget;
+use crate::cache::variants::Found;
 use crate::model::key::Variant;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
-use crate::policy::request::Use;
 use crate::policy::request::Wishes;
-use crate::policy::request::usable;
 use crate::rules::Matched;
 use crate::rules::Query;
 
@@ -61,12 +59,14 @@ impl Cache {
                 stage: flight.stage.clone(),
                 why: errand.why,
                 arrived,
+                stored: errand.stored,
                 own: None,
             });
         }
         // A fill that ended between our look into the store and this lock has left its response there.
         if !miss.anew
-            && let Found::Stored(_, stored) = self.find(query.base, head)
+            && let Found::Stored(_, stored) | Found::InLanguage(_, stored) =
+                self.find(query.base, head)
         {
             let now = self.0.clock.now();
             if let Ok(None) = self.usable(&stored, head, &miss.wishes, now) {
@@ -102,7 +102,7 @@ impl Cache {
         let now = self.0.clock.now();
         match self.find(query.base, head) {
             Found::Stored(_, stored) => stored.seals.intact() && stored.entry.meta.expires() > now,
-            Found::Nothing(_) | Found::OtherVariants(_) => false,
+            Found::Nothing(_) | Found::OtherVariants(_) | Found::InLanguage(..) => false,
         }
     }
 
@@ -122,11 +122,8 @@ impl Cache {
         let Stage::Shared(shared) = &*flight.stage.borrow() else {
             return true;
         };
-        let now = self.0.clock.now();
-        shared
-            .keep
-            .as_ref()
-            .is_none_or(|keep| usable(keep.meta(), wishes, now) == Use::Fresh)
+        let keep = shared.keep.as_ref();
+        keep.is_none_or(|keep| self.may_share(keep.meta(), wishes))
     }
 }
 

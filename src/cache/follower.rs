@@ -22,6 +22,8 @@ use crate::model::outcome::Outcome;
 use crate::model::outcome::Stale;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
+use crate::policy;
+use crate::policy::request::Wishes;
 use crate::policy::vary;
 use crate::tags::Snapshot;
 
@@ -32,10 +34,11 @@ pub(super) enum Stage {
     Asked,
     /// The app's head is here, and its body is arriving.
     Shared(Arc<Shared>),
-    /// The app failed, in this way if it gave no answer. This may be served in its place, to those who may have it.
-    Stale(Arc<Stored>, Option<Failure>),
-    /// The response is for its first client alone, for this reason.
-    Alone(NoStore),
+    /// The app answered with an error, which the first client was spared: what is stored stood in.
+    Spared,
+    /// The response is for its first client alone, for this reason; with its status.
+    Alone(NoStore, StatusCode),
+    /// The app gave no answer.
     Failed(Failure),
 }
 
@@ -82,6 +85,8 @@ pub struct Follower {
     pub(super) stage: watch::Receiver<Stage>,
     pub(super) why: Forward,
     pub(super) arrived: Stamp,
+    /// What is stored, and may stand in for an error of the app.
+    pub(super) stored: Option<Arc<Stored>>,
     /// The first client's follower alone has one.
     pub(super) own: Option<oneshot::Receiver<(Response<Body>, Answered)>>,
 }
@@ -111,20 +116,50 @@ impl Follower {
         }
         let asked = |stage: &Stage| !matches!(stage, Stage::Asked);
         let stage = self.stage.wait_for(asked).await.map(|stage| stage.clone());
-        match stage.unwrap_or(Stage::Asked) {
-            Stage::Shared(shared) => self.share(&shared, cache, head),
-            Stage::Stale(stored, failure) => {
-                let unreachable = failure.is_some_and(Failure::is_disconnection);
-                match cache.stands_in(&stored, head, unreachable) {
-                    Some(stale) => Followed::Stale(stored, stale),
-                    None if failure.is_some() => self.failed(),
-                    None => Followed::Alone(self.why),
-                }
-            }
-            // The first client's cookie kept it from being shared: without one it may be.
-            Stage::Alone(NoStore::Cookie) if !has_cookie(head) => Followed::Again(None),
-            Stage::Alone(_) => Followed::Alone(self.why),
-            Stage::Failed(_) | Stage::Asked => self.failed(),
+        match stage.unwrap_or(Stage::Failed(Failure::Abandoned)) {
+            Stage::Failed(failure) => self.failed(failure, cache, head),
+            Stage::Spared => self
+                .spared(cache, head)
+                .unwrap_or(Followed::Alone(self.why)),
+            Stage::Shared(shared) => self
+                .spared_from(shared.answered.status, cache, head)
+                .unwrap_or_else(|| self.share(&shared, cache, head)),
+            Stage::Alone(reason, status) => self
+                .spared_from(status, cache, head)
+                .unwrap_or_else(|| self.refused(reason, head)),
+            Stage::Asked => self.failed(Failure::Abandoned, cache, head),
+        }
+    }
+
+    /// What is stored, if the app's answer is an error (RFC 5861 §4) and this client may have that in its place.
+    fn spared_from(&self, status: StatusCode, cache: &Cache, head: &Head) -> Option<Followed> {
+        policy::is_error(status).then(|| self.spared(cache, head))?
+    }
+
+    fn spared(&self, cache: &Cache, head: &Head) -> Option<Followed> {
+        self.stand_in(false, cache, head)
+    }
+
+    fn stand_in(&self, unreachable: bool, cache: &Cache, head: &Head) -> Option<Followed> {
+        let stored = self.stored.as_ref()?;
+        let stale = cache.stands_in(stored, head, unreachable)?;
+        Some(Followed::Stale(Arc::clone(stored), stale))
+    }
+
+    /// The response was for its first client alone. What that one brought may be the reason, and this one does not.
+    fn refused(&self, reason: NoStore, head: &Head) -> Followed {
+        let brought = [
+            (NoStore::Cookie, header::COOKIE),
+            (NoStore::Authorization, header::AUTHORIZATION),
+        ];
+        let lacks = |name| !head.headers().contains_key(name);
+        let may_share = brought
+            .into_iter()
+            .any(|(because, name)| reason == because && lacks(name));
+        if may_share {
+            Followed::Again(None)
+        } else {
+            Followed::Alone(self.why)
         }
     }
 
@@ -143,8 +178,8 @@ impl Follower {
             if vary::selecting(&meta.vary, head.headers()) != shared.selected {
                 return Followed::Again(None); // now that it is known what varies
             }
-            // What must be asked for each time is nobody's but its own client's (RFC 9111 §4).
-            if meta.lifetime.is_zero() {
+            // What this client could not have out of the store is not its either (RFC 9111 §4).
+            if !cache.may_share(meta, &Wishes::of(head.headers())) {
                 return Followed::Alone(self.why);
             }
         }
@@ -181,12 +216,18 @@ impl Follower {
         }
     }
 
-    fn failed(&self) -> Followed {
-        let failure = match *self.stage.borrow() {
-            Stage::Failed(failure) | Stage::Stale(_, Some(failure)) => failure,
-            Stage::Asked | Stage::Shared(_) | Stage::Stale(_, None) | Stage::Alone(_) => {
-                Failure::Abandoned
-            }
+    fn failed(&self, failure: Failure, cache: &Cache, head: &Head) -> Followed {
+        if failure.is_the_apps()
+            && let Some(stale) = self.stand_in(failure.is_disconnection(), cache, head)
+        {
+            return stale;
+        }
+        let stored = self.stored.as_ref();
+        let forbidden = stored.is_some_and(|stored| stored.entry.meta.stale.forbidden);
+        let failure = if failure == Failure::Unreachable && forbidden {
+            Failure::Unvalidated
+        } else {
+            failure
         };
         let end = End::NotStored(NoStore::UpstreamFailed);
         Followed::Failed(

@@ -1,7 +1,6 @@
 //! A stored response that a HEAD's answer brings up to date, or proves to be another by now (RFC 9111 §4.3.5).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::response::Parts;
 
@@ -10,14 +9,17 @@ use crate::cache::Keep;
 use crate::cache::Slot;
 use crate::cache::Stored;
 use crate::model::entry::StaleUse;
+use crate::model::key::BaseKey;
 use crate::model::key::Variant;
 use crate::model::outcome::NoStore;
+use crate::model::request::Head;
 use crate::tags::Snapshot;
 
 /// The right to renew what is stored, from before the app is asked (L1).
 #[derive(Debug)]
 pub struct Freshen {
     cache: Cache,
+    base: BaseKey,
     variant: Variant,
     stored: Arc<Stored>,
     before: Snapshot,
@@ -25,17 +27,26 @@ pub struct Freshen {
 
 impl Freshen {
     /// For a whole response that is stored; a part says too little to compare with.
-    pub(super) fn of(cache: &Cache, variant: Variant, stored: Arc<Stored>) -> Option<Freshen> {
-        stored.entry.part.is_none().then(|| Freshen {
+    pub(super) fn of(
+        cache: &Cache,
+        base: BaseKey,
+        variant: Variant,
+        stored: Arc<Stored>,
+    ) -> Option<Freshen> {
+        let before = cache.0.tags.snapshot();
+        // In this order: no change can go unnoticed (L1).
+        let may = stored.seals.intact() && stored.entry.part.is_none();
+        may.then(|| Freshen {
             cache: cache.clone(),
+            base,
             variant,
             stored,
-            before: cache.0.tags.snapshot(),
+            before,
         })
     }
 
     /// What is stored, with its tags.
-    pub fn stored(&self) -> &Stored {
+    pub fn stored(&self) -> &Arc<Stored> {
         &self.stored
     }
 
@@ -45,13 +56,16 @@ impl Freshen {
     /// # Errors
     ///
     /// Why it stays as it was.
-    pub fn renew(self, head: &Parts, keep: &Keep) -> Result<(), NoStore> {
+    pub fn renew(self, request: &Head, head: &Parts, keep: &Keep) -> Result<(), NoStore> {
         let seals = self.cache.0.tags.seal(&keep.tags, &self.before)?;
         if keep.meta().vary != self.stored.entry.meta.vary {
             self.outdated();
             return Ok(());
         }
         let entry = keep.entry(head, self.stored.entry.body.clone(), None);
+        let request = request.headers();
+        self.cache
+            .lead_to(self.base, request, &entry.meta, &entry.headers);
         self.replace(Stored {
             entry,
             seals,
@@ -63,7 +77,8 @@ impl Freshen {
     /// It is not what the app has now: the next request asks.
     pub fn outdated(self) {
         let mut outdated = (*self.stored).clone();
-        outdated.entry.meta.lifetime = Duration::ZERO;
+        let meta = &mut outdated.entry.meta;
+        meta.lifetime = meta.lifetime.min(meta.age(self.cache.0.clock.now()));
         outdated.entry.meta.stale = StaleUse {
             forbidden: true,
             ..StaleUse::default()
@@ -74,6 +89,7 @@ impl Freshen {
     /// Puts it in the place of what was found there, if that is still there.
     fn replace(&self, renewed: Stored) {
         let store = &self.cache.0.store;
+        let _one_at_a_time = self.cache.0.fills.lock();
         if let Some(Slot::Entry(now)) = store.get(&self.variant)
             && Arc::ptr_eq(&now, &self.stored)
         {

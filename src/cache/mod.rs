@@ -11,26 +11,28 @@ mod follower;
 mod freshen;
 mod parts;
 mod spool;
+mod variants;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderName, Method, header};
 
 pub use aside::Aside;
 pub use fill::Fill;
 pub use fill::Keep;
-pub use fill::StandIn;
 pub use follower::Followed;
 pub use follower::Follower;
 pub use freshen::Freshen;
 
 use crate::cache::flights::Fills;
 use crate::cache::spool::Budget;
+use crate::cache::variants::Found;
 use crate::clock::Clock;
 use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
-use crate::model::key::BaseKey;
 use crate::model::key::ComposedKey;
 use crate::model::key::KeyFields;
 use crate::model::key::Variant;
@@ -50,7 +52,6 @@ use crate::policy::request::Use;
 use crate::policy::request::Wishes;
 use crate::policy::request::on_failure;
 use crate::policy::request::usable;
-use crate::policy::vary;
 use crate::rules::Query;
 use crate::store::Memory;
 use crate::store::Weigh;
@@ -127,6 +128,12 @@ impl Stored {
             }
         }
         tags
+    }
+
+    /// The whole, out of this stored beginning and a response that claims to be its rest: the head, as if it had come from
+    /// the app, and the content before the rest; `None` if they do not fit.
+    pub fn completed(&self, rest: &Parts, rest_len: Option<u64>) -> Option<(Parts, Bytes)> {
+        parts::completed(&self.entry, rest, rest_len)
     }
 
     /// Whether it has what the request asks for: a stored part answers only for ranges inside it (RFC 9111 §3.3).
@@ -237,6 +244,13 @@ impl Cache {
         let (variant, why, stored) = match self.find(query.base, head) {
             Found::Nothing(variant) => (variant, Forward::UriMiss, None),
             Found::OtherVariants(variant) => (variant, Forward::VaryMiss, None),
+            Found::InLanguage(variant, stored) => {
+                match self.usable(&stored, head, &wishes, now) {
+                    Ok(None) => return Lookup::Hit(stored, now),
+                    // It is the other request's to fetch again.
+                    Ok(Some(_)) | Err(_) => (variant, Forward::VaryMiss, None),
+                }
+            }
             Found::Stored(variant, stored) => match self.usable(&stored, head, &wishes, now) {
                 Ok(None) => return Lookup::Hit(stored, now),
                 Ok(Some(stale)) => return self.stale(query, head, variant, stored, now, stale),
@@ -253,7 +267,7 @@ impl Cache {
         // not see: a validator may be the same for all, and 304 would hand it out (L12).
         let stored = stored.filter(|stored| stored.seals.intact() && stored.is_for(head));
         if head.method() != Method::GET {
-            let freshen = stored.and_then(|stored| Freshen::of(self, variant, stored));
+            let freshen = stored.and_then(|stored| Freshen::of(self, query.base, variant, stored));
             return Lookup::Pass(why, freshen.map(Box::new)); // a HEAD brings no body to store
         }
         if wishes.no_store {
@@ -323,44 +337,16 @@ impl Cache {
         Lookup::Stale(stored, now, stale, fill.map(Box::new))
     }
 
-    fn find(&self, base: BaseKey, head: &Head) -> Found {
-        let only = base.only_variant();
-        match self.0.store.get(&only) {
-            None | Some(Slot::Same { .. }) => Found::Nothing(only),
-            Some(Slot::Entry(stored)) => Found::Stored(only, stored),
-            Some(Slot::Varies { fields, .. }) => {
-                let variant = base.variant(&vary::selecting(&fields, head.headers()));
-                match self.0.store.get(&variant) {
-                    Some(Slot::Entry(stored)) => Found::Stored(variant, stored),
-                    Some(_) | None => match self.in_language(base, &fields, head) {
-                        Some((variant, stored)) => Found::Stored(variant, stored),
-                        None => Found::OtherVariants(variant),
-                    },
-                }
-            }
-        }
-    }
-
-    /// A response in the one language that the client wants most, though its request is spelled differently from the one
-    /// that brought it.
-    fn in_language(
-        &self,
-        base: BaseKey,
-        fields: &[HeaderName],
-        head: &Head,
-    ) -> Option<(Variant, Arc<Stored>)> {
-        let wanted = vary::wanted_language(fields, head.headers())?;
-        let Slot::Same { variant, .. } = self.0.store.get(&base.variant(&wanted))? else {
-            return None;
-        };
-        match self.0.store.get(&variant)? {
-            Slot::Entry(stored) => Some((variant, stored)),
-            Slot::Varies { .. } | Slot::Same { .. } => None,
+    /// Whether a client with these wishes may have a response of this life that was fetched for another (RFC 9111 §4).
+    fn may_share(&self, meta: &EntryMeta, wishes: &Wishes) -> bool {
+        match usable(meta, wishes, self.0.clock.now()) {
+            Use::Fresh | Use::Stale(Stale::WhileRevalidate) => true,
+            Use::Stale(_) | Use::Expired | Use::Unwanted => false,
         }
     }
 
     /// Why a stale response may be served in place of an error, if it may, to the client of this request.
-    fn stands_in(&self, stored: &Stored, head: &Head, unreachable: bool) -> Option<Stale> {
+    pub fn stands_in(&self, stored: &Stored, head: &Head, unreachable: bool) -> Option<Stale> {
         let may = stored.seals.intact() && stored.holds(head) && stored.is_for(head);
         let wishes = Wishes::of(head.headers());
         may.then(|| on_failure(&stored.entry.meta, &wishes, unreachable, self.0.clock.now()))?
@@ -381,7 +367,8 @@ impl Cache {
 
     /// What is stored for a request, for explanations; changes nothing (L14).
     pub fn explain(&self, query: &Query, head: &Head) -> Option<Explanation> {
-        let Found::Stored(_, stored) = self.find(query.base, head) else {
+        let (Found::Stored(_, stored) | Found::InLanguage(_, stored)) = self.find(query.base, head)
+        else {
             return None;
         };
         let broken = stored
@@ -462,6 +449,22 @@ struct Errand {
 }
 
 impl Errand {
+    /// Forgets what is stored if a tag of it has changed since the lookup: the app's word that it is still right would
+    /// be about what it was before.
+    fn recheck(&mut self) {
+        if self
+            .stored
+            .as_ref()
+            .is_some_and(|stored| !stored.seals.intact())
+        {
+            self.stored = None;
+            self.why = Forward::Invalidated;
+            if self.aim != Aim::Part {
+                self.aim = Aim::Whole;
+            }
+        }
+    }
+
     /// Under which it is known to those who may join: one fetch of the whole, one of each part.
     fn flight(&self, head: &Head) -> Variant {
         match self.aim {
@@ -527,19 +530,13 @@ struct Miss {
 
 impl Miss {
     fn of(wishes: Wishes, since: Option<Stamp>, stored: Option<&Stored>) -> Miss {
-        let each_time = stored.is_some_and(|stored| stored.entry.meta.lifetime.is_zero());
+        let each_time = stored.is_some_and(|stored| stored.entry.meta.is_asked_each_time());
         Miss {
             since,
             anew: each_time || wishes.no_cache || wishes.max_age == Some(Duration::ZERO),
             wishes,
         }
     }
-}
-
-enum Found {
-    Nothing(Variant),
-    OtherVariants(Variant),
-    Stored(Variant, Arc<Stored>),
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::cache::Stored;
 use crate::model::entry::Entry;
+use crate::model::entry::EntryMeta;
 use crate::model::entry::Part;
 use crate::model::tag::Tagged;
 use crate::policy::freshening;
@@ -24,6 +25,9 @@ pub(super) fn part(head: &Parts, len: u64) -> Result<Option<Part>, NotAPart> {
     }
     let range = ContentRange::of(&head.headers).ok_or(NotAPart)?;
     let part = ranges::part(range, len).ok_or(NotAPart)?;
+    if part.complete != range.complete && !head.headers.contains_key(header::CONTENT_LENGTH) {
+        return Err(NotAPart); // shorter than it says, and nothing says that this is all
+    }
     let is_all = part.first == 0 && part.complete == Some(len);
     Ok((!is_all).then_some(part))
 }
@@ -52,13 +56,29 @@ pub(super) fn joined(
         Some((part, body)) if body.len() <= max_object => {
             let entry = Entry {
                 headers: updated(&old.headers, &new.headers),
+                targeted: updated(&old.targeted, &new.targeted),
                 part,
                 body,
+                meta: stricter(&old.meta, fresh, &new.meta),
                 ..new
             };
             Some((entry, stored.tags_with(tags)))
         }
         Some(_) | None => Some((new, tags)),
+    }
+}
+
+/// What holds for both: for sharing only if both are, and, while the old one is fresh, no longer than that. After that
+/// the new one speaks for it (RFC 9111 §3.4).
+fn stricter(old: &EntryMeta, fresh: bool, new: &EntryMeta) -> EntryMeta {
+    let sooner = if fresh && old.expires() < new.expires() {
+        old
+    } else {
+        new
+    };
+    EntryMeta {
+        shareable: old.shareable && new.shareable,
+        ..sooner.clone()
     }
 }
 
@@ -98,7 +118,8 @@ pub(super) fn rest(entry: &Entry) -> Option<Vec<(HeaderName, HeaderValue)>> {
     Some(range.into_iter().chain(unchanged).collect())
 }
 
-/// The whole, out of a stored beginning and a response that claims to be its rest: head, and content before the rest.
+/// The whole, out of a stored beginning and a response that claims to be its rest: head, as if it had come from the app,
+/// and content before the rest.
 pub(super) fn completed(
     stored: &Entry,
     rest: &Parts,
@@ -121,6 +142,7 @@ pub(super) fn completed(
     head.headers.remove(header::CONTENT_RANGE);
     head.headers.remove(header::CONTENT_LENGTH);
     ranges::drop_digests_of_content(&mut head.headers);
-    head.headers = updated(&stored.headers, &head.headers);
+    let in_force = updated(&stored.headers, &stored.targeted);
+    head.headers = updated(&in_force, &head.headers);
     Some((head, stored.body.clone()))
 }

@@ -13,6 +13,7 @@ use crate::body::Chunk;
 use crate::body::Cut;
 use crate::model::entry::StaleUse;
 use crate::model::outcome::Failure;
+use crate::model::outcome::NoStore;
 use crate::policy::Store;
 use crate::rules::Plan;
 use crate::rules::RuleSet;
@@ -433,4 +434,222 @@ async fn l10_a_body_that_somebody_still_reads_counts_after_its_fill_has_ended() 
     );
     drop(reader);
     assert!(free(cache.0.fills.held.most));
+}
+
+/// Stores a response with this tag of its own.
+async fn store_tagged(cache: &Cache, path: &str, keep: Keep) {
+    let (fill, _follower) = miss(cache, path);
+    let response = Response::builder().header("etag", "\"1\"");
+    let response = response.body(Body::from("old")).unwrap();
+    fill.store(response, StatusCode::OK, keep).await;
+}
+
+fn with(path: &str, name: &'static str, value: &str) -> Head {
+    let mut head = head(path);
+    head.parts.headers.insert(name, value.parse().unwrap());
+    head
+}
+
+fn fill_for(cache: &Cache, head: &Head) -> (Fill, Follower) {
+    let found = cache.lookup(&query(head), head, None);
+    let Lookup::Miss(fill, follower) = found else {
+        panic!("{found:?}");
+    };
+    (*fill, follower)
+}
+
+#[tokio::test]
+async fn l01_what_changes_between_lookup_and_snapshot_is_not_asked_about() {
+    let (cache, clock) = cache();
+    let tag = Tag::parse("A").unwrap();
+    let tagged = Keep {
+        tags: vec![tag.clone().into()],
+        ..keep(&cache, 60)
+    };
+    store_tagged(&cache, "/a", tagged).await;
+    clock.advance(Duration::from_secs(61));
+    let head = head("/a");
+    let query = query(&head);
+    let Found::Stored(variant, stored) = cache.find(query.base, &head) else {
+        panic!("it is stored");
+    };
+    // Intact for the lookup; then another client's write; then the snapshot.
+    assert!(stored.seals.intact());
+    cache.increment(&[tag.into()], &"POST /x".into());
+    assert!(Freshen::of(&cache, query.base, variant, Arc::clone(&stored)).is_none());
+    let errand = Errand {
+        variant,
+        why: Forward::Expired,
+        aim: Aim::Validate,
+        stored: Some(stored),
+    };
+    let miss = Miss::of(Wishes::default(), None, errand.stored.as_deref());
+    let found = cache.begin_or_join(&query, &head, errand, miss);
+    let Lookup::Miss(fill, follower) = found else {
+        panic!("{found:?}");
+    };
+    assert!(fill.validates().is_none(), "a 304 would renew old content");
+    assert!(fill.conditions().is_empty());
+    assert_eq!(follower.why, Forward::Invalidated);
+}
+
+#[tokio::test]
+async fn who_waits_gets_only_what_the_store_could_give_it() {
+    for (name, lifetime, age, window, wish, shared) in [
+        ("fresh", 60, 0, 0, "", true),
+        ("arrived stale", 60, 100, 0, "", false),
+        ("too old for this client", 60, 20, 0, "max-age=10", false),
+        ("young enough for it", 60, 5, 0, "max-age=10", true),
+        ("stale, within its window", 0, 0, 60, "", true),
+        ("asked each time", 0, 0, 0, "", false),
+    ] {
+        let (cache, _) = cache();
+        let (fill, _first) = miss(&cache, "/a");
+        let second = join(&cache, "/a");
+        let mut keep = keep(&cache, lifetime);
+        keep.store.meta.born = cache.now() - Duration::from_secs(age);
+        keep.store.meta.stale.while_revalidate = Duration::from_secs(window);
+        fill.store(Response::new(Body::from("x")), StatusCode::OK, keep)
+            .await;
+        let followed = soon(second.outcome(&cache, &with("/a", "cache-control", wish))).await;
+        let got = matches!(followed, Followed::Response(..));
+        assert_eq!(got, shared, "{name}: {followed:?}");
+        assert!(got || matches!(followed, Followed::Alone(_)), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_part_asked_for_later_does_not_keep_the_whole_out() {
+    for (name, part_tag, kept) in [
+        ("a part of it", Some("\"1\""), true),
+        ("of who knows what", None, true),
+        ("of another", Some("\"2\""), false),
+    ] {
+        let (cache, clock) = cache();
+        let (whole, _first) = miss(&cache, "/a");
+        clock.advance(Duration::from_secs(1));
+        let (part, _second) = fill_for(&cache, &with("/a", "range", "bytes=0-0"));
+        let mut response = Response::builder().status(206);
+        if let Some(tag) = part_tag {
+            response = response.header("etag", tag);
+        }
+        let response = response.header("content-range", "bytes 0-0/4");
+        let response = response.body(Body::from("w")).unwrap();
+        part.store(response, StatusCode::PARTIAL_CONTENT, keep(&cache, 60))
+            .await;
+        let response = Response::builder().header("etag", "\"1\"");
+        let response = response.body(Body::from("whol")).unwrap();
+        whole
+            .store(response, StatusCode::OK, keep(&cache, 60))
+            .await;
+        assert_eq!(is_hit(&cache, "/a"), kept, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn another_language_by_now_is_not_the_wanted_one() {
+    let (cache, _) = cache();
+    let mut asking = with("/a", "accept-language", "de, fr;q=0.5");
+    for lang in ["de", "fr"] {
+        let (fill, _follower) = fill_for(&cache, &asking);
+        let mut keep = keep(&cache, 60);
+        keep.store.meta.vary = [header::ACCEPT_LANGUAGE].into();
+        let response = Response::builder().header("content-language", lang);
+        let response = response.body(Body::from(lang)).unwrap();
+        fill.store(response, StatusCode::OK, keep).await;
+        let wants = with("/a", "accept-language", "de");
+        let found = cache.lookup(&query(&wants), &wants, None);
+        assert_eq!(matches!(found, Lookup::Hit(..)), lang == "de", "{found:?}");
+        drop(found);
+        let no_cache = "no-cache".parse().unwrap();
+        asking.parts.headers.insert("cache-control", no_cache);
+    }
+}
+
+#[tokio::test]
+async fn l09_a_page_that_a_head_outdated_is_fetched_once() {
+    let (cache, clock) = cache();
+    store(&cache, "/a", 60, "A").await;
+    clock.advance(Duration::from_secs(1));
+    let get = head("/a");
+    let base = query(&get).base;
+    let Found::Stored(variant, stored) = cache.find(base, &get) else {
+        panic!("it is stored");
+    };
+    let freshen = Freshen::of(&cache, base, variant, stored).unwrap();
+    freshen.outdated();
+    let (_fill, _first) = miss(&cache, "/a");
+    join(&cache, "/a");
+}
+
+#[tokio::test]
+async fn rfc5861_4_each_who_waits_has_a_stand_in_of_its_own() {
+    let stale = |cache: &Cache| {
+        let mut keep = keep(cache, 60);
+        keep.store.meta.stale.if_error = Duration::from_secs(600);
+        keep.store.meta.shareable = false;
+        keep
+    };
+    for (name, first, second, spared) in [
+        ("plain", ("x", "1"), ("x", "1"), true),
+        (
+            "after a reload",
+            ("cache-control", "no-cache"),
+            ("x", "1"),
+            true,
+        ),
+        (
+            "after one with a cookie",
+            ("cookie", "a=1"),
+            ("x", "1"),
+            true,
+        ),
+        ("with a cookie", ("x", "1"), ("cookie", "a=1"), false),
+        (
+            "with a wish",
+            ("x", "1"),
+            ("cache-control", "max-age=9"),
+            false,
+        ),
+    ] {
+        for answered in [false, true] {
+            let (cache, clock) = cache();
+            store_tagged(&cache, "/a", stale(&cache)).await;
+            clock.advance(Duration::from_secs(70));
+            let (fill, _leader) = fill_for(&cache, &with("/a", first.0, first.1));
+            let head = with("/a", second.0, second.1);
+            let found = cache.lookup(&query(&head), &head, None);
+            let Lookup::Join(follower) = found else {
+                panic!("{name}: {found:?}");
+            };
+            let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+            if !answered {
+                fill.fail(Failure::Unreachable);
+            } else if fill.may_spare() {
+                fill.spare();
+            } else {
+                let response = Response::builder().status(unavailable);
+                let response = response.body(Body::from("down")).unwrap();
+                fill.hand_over(response, unavailable, NoStore::NoFreshness);
+            }
+            let followed = soon(follower.outcome(&cache, &head)).await;
+            let got = matches!(followed, Followed::Stale(_, Stale::IfError));
+            assert_eq!(got, spared, "{name}, answered {answered}: {followed:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_clock_set_back_does_not_stop_storing() {
+    let (cache, clock) = cache();
+    store(&cache, "/a", 60, "A").await;
+    clock.set(Timestamp::from_secs(1_000_000 - 3_600));
+    let (fill, _follower) = fill_for(&cache, &with("/a", "cache-control", "no-cache"));
+    let response = Response::new(Body::from("new"));
+    fill.store(response, StatusCode::OK, keep(&cache, 60)).await;
+    let found = lookup(&cache, "/a");
+    let Lookup::Hit(stored, _) = found else {
+        panic!("{found:?}");
+    };
+    assert_eq!(stored.entry.body, "new");
 }

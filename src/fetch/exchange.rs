@@ -9,7 +9,6 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 
 use crate::body::Body;
 use crate::cache::Aside;
-use crate::cache::Fill;
 use crate::cache::Keep;
 use crate::cache::Stored;
 use crate::dialects::Ignored;
@@ -168,21 +167,22 @@ impl Fetch {
 }
 
 impl Exchange {
-    /// What is stored and its rest, as one, if the fill asked for that; `None` if they do not fit. It depends on what
-    /// either depends on, as it has bytes of both.
-    pub(super) fn completed(self, fill: &Fill) -> Option<Exchange> {
-        let mut signals = self.signals;
-        let stored = fill.completes();
-        if let Some(stored) = stored.filter(|_| self.status == StatusCode::PARTIAL_CONTENT) {
-            signals.tags = signals.tags.map(|tags| stored.tags_with(tags));
+    /// What is stored and its rest, which the app was asked for, as one; the app's answer if that is no part; `None` if
+    /// they do not fit. The whole depends on what either depends on, as it has bytes of both.
+    pub(super) fn completed(mut self, stored: &Stored) -> Option<Exchange> {
+        match self.status {
+            StatusCode::RANGE_NOT_SATISFIABLE => None,
+            StatusCode::PARTIAL_CONTENT => {
+                let (head, first) = stored.completed(&self.head, self.body.exact_len())?;
+                self.signals.tags = self.signals.tags.map(|tags| stored.tags_with(tags));
+                Some(Exchange {
+                    head,
+                    body: Body::joined(first, self.body),
+                    ..self
+                })
+            }
+            _ => Some(self),
         }
-        let (head, body) = fill.completed(self.head, self.body)?;
-        Some(Exchange {
-            head,
-            body,
-            signals,
-            ..self
-        })
     }
 
     /// What is stored, with what a 304 says of it (RFC 9111 §4.3.4).

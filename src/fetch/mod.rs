@@ -29,6 +29,7 @@ use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::model::tag::TagLimits;
+use crate::policy;
 use crate::policy::freshening;
 use crate::policy::freshening::HeadSays;
 use crate::rules::Cookies;
@@ -102,19 +103,13 @@ impl Fetch {
     }
 
     async fn run(&self, fill: Fill, mut request: Request<Body>) {
-        let whole = fill.completes().map(|_| copy(&request));
+        let whole = copy(&request);
         request.headers_mut().extend(fill.conditions());
-        let answered = self
-            .exchange(request, fill.head(), fill.matched(), None)
-            .await;
-        let exchange = match (answered, whole) {
-            (Ok(exchange), Some(whole)) => match exchange.completed(&fill) {
+        let ask = |request| self.exchange(request, fill.head(), fill.matched(), None);
+        let exchange = match (ask(request).await, fill.completes()) {
+            (Ok(exchange), Some(stored)) => match exchange.completed(stored) {
                 Some(exchange) => Ok(exchange),
-                // What came does not fit what is stored: the whole, then.
-                None => {
-                    self.exchange(whole, fill.head(), fill.matched(), None)
-                        .await
-                }
+                None => ask(whole).await, // what came does not fit what is stored
             },
             (answered, _) => answered,
         };
@@ -122,10 +117,8 @@ impl Fetch {
             Ok(exchange) => exchange,
             Err(failure) => return fill.fail(failure), // every follower learns it now (L9)
         };
-        if is_error(exchange.head.status)
-            && let Some(stored) = fill.stand_in()
-        {
-            return fill.serve_stale(stored);
+        if policy::is_error(exchange.status) && fill.may_spare() {
+            return fill.spare();
         }
         let exchange = match fill.validates() {
             Some(stored) if exchange.head.status == StatusCode::NOT_MODIFIED => {
@@ -250,16 +243,18 @@ impl Fetch {
     }
 
     /// What a HEAD's answer says of what is stored (RFC 9111 §4.3.5).
-    fn freshen(&self, freshen: Freshen, exchange: &Exchange, head: &Head, matched: &Matched) {
+    fn freshen(&self, freshen: Freshen, exchange: &Exchange, request: &Head, matched: &Matched) {
         let stored = freshen.stored();
         match freshening::head_says(&stored.entry, &exchange.head) {
             HeadSays::Nothing => {}
             HeadSays::Other => freshen.outdated(),
             HeadSays::Same(renewed) => {
                 let exchange = exchange.renewed(stored, renewed);
-                let judged = self.judge(exchange, &head.as_get(), matched);
+                let judged = self.judge(exchange, &request.as_get(), matched);
                 let (head, _) = judged.response.into_parts();
-                let kept = judged.verdict.and_then(|keep| freshen.renew(&head, &keep));
+                let kept = judged
+                    .verdict
+                    .and_then(|keep| freshen.renew(request, &head, &keep));
                 if let Err(reason) = kept {
                     tracing::debug!(uri = matched.uri, reason = reason.word(), "not renewed");
                 }
@@ -275,11 +270,6 @@ fn copy(request: &Request<Body>) -> Request<Body> {
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
     copy
-}
-
-/// The statuses that `stale-if-error` is about (RFC 5861 §4).
-fn is_error(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }
 
 /// An error of the app that is nobody's own: everyone who waits would only get it again, one call after another (L9).

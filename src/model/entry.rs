@@ -74,6 +74,11 @@ impl EntryMeta {
         now.since(self.born)
     }
 
+    /// Whether the app is asked before each use: nobody may wait for another's answer.
+    pub fn is_asked_each_time(&self) -> bool {
+        self.lifetime.is_zero() && self.stale.while_revalidate.is_zero()
+    }
+
     /// The moment at which it stops being fresh.
     pub fn expires(&self) -> Timestamp {
         self.born + self.lifetime

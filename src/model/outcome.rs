@@ -103,6 +103,8 @@ pub enum NoStore {
     Private,
     /// It sets a cookie (L12).
     SetCookie,
+    /// The request had credentials and the response does not say that it is for others too (L12, RFC 9111 §3.5).
+    Authorization,
     /// The request had a cookie and the response is not explicitly for sharing (L12).
     Cookie,
     /// Nothing says how long it is fresh.
@@ -225,6 +227,7 @@ impl NoStore {
             NoStore::NoStore => "no-store",
             NoStore::Private => "private",
             NoStore::SetCookie => "set-cookie",
+            NoStore::Authorization => "authorization",
             NoStore::Cookie => "cookie",
             NoStore::NoFreshness => "no-freshness",
             NoStore::AlreadyExpired => "already-expired",
@@ -263,12 +266,14 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether the app could not be asked at all, as far as can be told (RFC 9111 §4.2.4).
+    /// Whether the app could not be asked, as far as can be told (RFC 9111 §4.2.4).
     pub fn is_disconnection(self) -> bool {
-        matches!(
-            self,
-            Failure::Unreachable | Failure::TimedOut | Failure::Unvalidated
-        )
+        matches!(self, Failure::Unreachable | Failure::TimedOut)
+    }
+
+    /// Whether it is the app that failed.
+    pub fn is_the_apps(self) -> bool {
+        self.is_disconnection() || self == Failure::Malformed
     }
 
     /// One sentence for the client, which tells nothing of the network behind us.

@@ -73,9 +73,9 @@ impl Head {
         }
     }
 
-    /// The same request as a GET: what brings the content that a HEAD speaks of.
+    /// The same request as a GET: what brings the content that a HEAD speaks of, or that a POST may have changed.
     pub fn as_get(&self) -> Cow<'_, Head> {
-        if *self.method() != Method::HEAD {
+        if *self.method() == Method::GET {
             return Cow::Borrowed(self);
         }
         let mut get = self.clone();

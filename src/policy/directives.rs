@@ -173,9 +173,10 @@ fn in_list(headers: &HeaderMap, name: &HeaderName) -> Directives {
         clear &= member.argument != Argument::Unbalanced;
         said.add(&member);
     }
-    // A quote without its partner: what is inside quotes and what is not cannot be told.
+    // A quote without its partner: what is inside quotes and what is not cannot be told, `private` perhaps.
     if !clear {
         said.permit_nothing();
+        said.no_store = true;
     }
     said
 }
@@ -496,26 +497,30 @@ mod tests {
                 "no-store private",
             ),
             ("permission with an argument", &["public=1"], ""),
-            ("unbalanced quote", &["public, max-age=60, x=\""], ZEROES),
+            (
+                "unbalanced quote",
+                &["public, max-age=60, x=\""],
+                &*format!("no-store {ZEROES}"),
+            ),
             (
                 "unbalanced quote before a restriction",
                 &["x=\", private"],
-                &*format!("private {ZEROES}"),
+                &*format!("no-store private {ZEROES}"),
             ),
             (
                 "unbalanced quote before what permits",
                 &["x=\", must-revalidate, must-understand"],
-                &*format!("must-understand proxy-revalidate {ZEROES}"),
+                &*format!("no-store must-understand proxy-revalidate {ZEROES}"),
             ),
             (
                 "unbalanced list of fields",
                 &["private=\"a, b"],
-                &*format!("private {ZEROES}"),
+                &*format!("no-store private {ZEROES}"),
             ),
             (
                 "something behind a quoted string",
                 &["x=\"a\"b, max-age=9"],
-                ZEROES,
+                &*format!("no-store {ZEROES}"),
             ),
         ] {
             let fields: Vec<_> = lines.iter().map(|line| ("cache-control", *line)).collect();

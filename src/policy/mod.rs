@@ -159,6 +159,11 @@ fn understood(head: &Head, response: &Parts, control: &Control) -> Result<(), No
     }
 }
 
+/// The statuses that `stale-if-error` is about (RFC 5861 §4).
+pub fn is_error(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502 | 503 | 504)
+}
+
 /// Whether a 206 holds one range, as it was asked for one, and says which (RFC 9110 §15.3.7.1).
 fn is_one_part(head: &Head, response: &HeaderMap) -> bool {
     let asked = *head.method() == Method::GET && head.headers().contains_key(RANGE);

@@ -26,7 +26,7 @@ pub(super) fn check(
     } else if response.contains_key(SET_COOKIE) && terms.set_cookie == SetCookie::NeverStore {
         Err(NoStore::SetCookie)
     } else if request.contains_key(AUTHORIZATION) && !stores_of_credentials(terms, control) {
-        Err(NoStore::Private)
+        Err(NoStore::Authorization)
     } else if request.contains_key(COOKIE) && !shares_with_cookies(terms, head, control) {
         Err(NoStore::Cookie)
     } else {

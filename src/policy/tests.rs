@@ -371,7 +371,7 @@ fn rfc9111_3_which_responses_are_stored() {
             &[("authorization", "x")],
             200,
             plain,
-            Err(NoStore::Private),
+            Err(NoStore::Authorization),
         ),
         (
             "L12 Authorization, public: stricter than §3.5",
@@ -379,7 +379,7 @@ fn rfc9111_3_which_responses_are_stored() {
             &[("authorization", "x")],
             200,
             &[cc("public, max-age=60")],
-            Err(NoStore::Private),
+            Err(NoStore::Authorization),
         ),
         (
             "L12 Set-Cookie",

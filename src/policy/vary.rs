@@ -1,5 +1,7 @@
 //! `Vary`: which fields of the request select among the responses under one key (RFC 9111 §4.1).
 
+use std::cmp::Reverse;
+use std::ops::Range;
 use std::sync::Arc;
 
 use http::header::{
@@ -91,12 +93,11 @@ pub fn wanted_language(vary: &[HeaderName], request: &HeaderMap) -> Option<KeyFi
     if !vary.contains(&ACCEPT_LANGUAGE) {
         return None; // the usual case, before anything is read
     }
-    let lines = lines(&ACCEPT_LANGUAGE, request);
-    let preferences = preferences(&lines)?;
-    let (most, next) = (preferences.first()?, preferences.get(1));
+    let preferences = Preferences::of(&ACCEPT_LANGUAGE, request)?;
+    let (most, next) = (preferences.members.first()?, preferences.members.get(1));
     let alone = next.is_none_or(|next| next.weight < most.weight);
     let wanted = alone && most.weight > 0;
-    wanted.then(|| in_language(vary, request, &most.range))?
+    wanted.then(|| in_language(vary, request, preferences.range(most)))?
 }
 
 fn in_language(vary: &[HeaderName], request: &HeaderMap, language: &[u8]) -> Option<KeyFields> {
@@ -119,98 +120,143 @@ fn in_language(vary: &[HeaderName], request: &HeaderMap, language: &[u8]) -> Opt
 
 /// What the request says in a field, as one value; `None` if it does not have it.
 fn value(name: &HeaderName, request: &HeaderMap) -> Option<Vec<u8>> {
-    let lines = lines(name, request);
-    if lines.is_empty() {
+    if !request.contains_key(name) {
         return None;
     }
     let preferring = [ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE].contains(name);
-    let preferences = if preferring {
-        preferences(&lines)
-    } else {
-        None
-    };
-    let quoted = lines.iter().any(|line| line.contains(&b'"'));
-    Some(match preferences {
-        Some(preferences) => {
-            let members: Vec<Vec<u8>> = preferences.iter().map(Preference::spelled).collect();
-            members.join(&b',')
-        }
+    if preferring && let Some(preferences) = Preferences::of(name, request) {
+        return Some(preferences.spelled());
+    }
+    let quoted = || lines(name, request).any(|line| line.contains(&b'"'));
+    Some(match *name {
         // HTTP/2 may send each cookie on a line of its own (RFC 9113 §8.2.3).
-        None if *name == COOKIE => lines.join(&b"; "[..]),
-        None if quoted || NO_LISTS.contains(name) => lines.join(&b", "[..]),
-        None => members(&lines).collect::<Vec<_>>().join(&b','),
+        COOKIE => joined(lines(name, request), b"; "),
+        _ if NO_LISTS.contains(name) || quoted() => joined(lines(name, request), b", "),
+        _ => joined(members(name, request), b","),
     })
 }
 
-fn lines<'a>(name: &HeaderName, request: &'a HeaderMap) -> Vec<&'a [u8]> {
-    let lines = request.get_all(name).iter();
-    lines.map(|line| line.as_bytes().trim_ascii()).collect()
+fn lines<'a>(name: &HeaderName, request: &'a HeaderMap) -> impl Iterator<Item = &'a [u8]> {
+    let lines = request.get_all(name).into_iter();
+    lines.map(|line| line.as_bytes().trim_ascii())
 }
 
 /// The members of a list without quotes, empty ones too, without the blanks around them.
-fn members<'a>(lines: &'a [&'a [u8]]) -> impl Iterator<Item = &'a [u8]> {
-    let members = lines
-        .iter()
-        .flat_map(|line| line.split(|byte| *byte == b','));
+fn members<'a>(name: &HeaderName, request: &'a HeaderMap) -> impl Iterator<Item = &'a [u8]> {
+    let members = lines(name, request).flat_map(|line| line.split(|byte| *byte == b','));
     members.map(<[u8]>::trim_ascii)
 }
 
-/// A member of `Accept` and its kind (RFC 9110 §12.5), without its weight.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+fn joined<'a>(parts: impl Iterator<Item = &'a [u8]>, between: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for (n, part) in parts.enumerate() {
+        if n > 0 {
+            text.extend_from_slice(between);
+        }
+        text.extend_from_slice(part);
+    }
+    text
+}
+
+/// The members of `Accept` and its kind (RFC 9110 §12.5), the most wanted first.
+///
+/// Those wanted alike stay in their order: the standard gives it no meaning, but apps take the first of them for the one
+/// that is preferred (§12.5.4; Django does so with languages), and a client must not get what another would have
+/// preferred. In `Accept-Encoding` that is nobody's matter: any coding that a client accepts alike will do.
+struct Preferences {
+    /// What is preferred, one after the other, spelled as one way of spelling it.
+    text: Vec<u8>,
+    members: Vec<Preference>,
+}
+
+/// One of them, without its weight.
 struct Preference {
     /// Thousandths (RFC 9110 §12.4.2).
     weight: u16,
-    /// What is preferred, with its parameters, no blanks: lower case except for the parameters' values.
-    range: Vec<u8>,
+    /// Where in the text it stands, with its parameters, no blanks: lower case except for the parameters' values.
+    range: Range<usize>,
 }
 
-/// The members of `Accept` and its kind: the most wanted first, those wanted alike by name, each once. `None` if one of
-/// them is malformed, or has quotes: then it may mean anything.
-///
-/// RFC 9110 §12.5 gives no meaning to the order of members with equal weights. Some apps take the first of them for the
-/// preferred one (§12.5.4); clients that have a preference send different weights, as browsers do.
-fn preferences(lines: &[&[u8]]) -> Option<Vec<Preference>> {
-    let members = members(lines).filter(|member| !member.is_empty());
-    let mut preferences = members.map(Preference::parse).collect::<Option<Vec<_>>>()?;
-    preferences
-        .sort_unstable_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.range.cmp(&b.range)));
-    preferences.dedup();
-    Some(preferences)
-}
-
-impl Preference {
-    fn parse(member: &[u8]) -> Option<Preference> {
-        let mut parts: Vec<&[u8]> = member.split(|byte| *byte == b';').collect();
-        for part in &mut parts {
-            *part = part.trim_ascii();
+impl Preferences {
+    /// `None` if a member is malformed, or has quotes: then it may mean anything.
+    fn of(name: &HeaderName, request: &HeaderMap) -> Option<Preferences> {
+        let (mut text, mut found) = (Vec::new(), Vec::new());
+        for member in members(name, request).filter(|member| !member.is_empty()) {
+            found.push(Preference::parse(member, &mut text)?);
         }
-        let last = parts.pop_if(|last| is_weight(last));
-        let weight = last.map_or(Some(1000), |last| thousandths(last.get(2..)?))?;
-        let odd = |part: &&[u8]| {
-            let malformed = |byte: &u8| !byte.is_ascii_graphic() || *byte == b'"';
-            part.is_empty() || part.iter().any(malformed) || is_weight(part)
-        };
-        if parts.is_empty() || parts.iter().any(odd) {
-            return None;
+        let spelled = |one: &Preference| text.get(one.range.clone()).unwrap_or_default();
+        if *name == ACCEPT_ENCODING {
+            found.sort_unstable_by(|a, b| {
+                let by_name = || spelled(a).cmp(spelled(b));
+                b.weight.cmp(&a.weight).then_with(by_name)
+            });
+        } else {
+            found.sort_by_key(|one| Reverse(one.weight));
         }
-        let spelled: Vec<Vec<u8>> = parts.into_iter().map(lower_case).collect();
-        let range = spelled.join(&b';');
-        Some(Preference { weight, range })
+        found.dedup_by(|a, b| a.weight == b.weight && spelled(a) == spelled(b));
+        Some(Preferences {
+            text,
+            members: found,
+        })
     }
 
-    /// As short as it can be said.
+    fn range(&self, member: &Preference) -> &[u8] {
+        self.text.get(member.range.clone()).unwrap_or_default()
+    }
+
+    /// As short as they can be said.
     fn spelled(&self) -> Vec<u8> {
-        let mut text = self.range.clone();
-        match self.weight {
-            1000 => {}
-            0 => text.extend_from_slice(b";q=0"),
-            weight => {
-                let digits = format!("{weight:03}");
-                text.extend_from_slice(b";q=0.");
-                text.extend_from_slice(digits.trim_end_matches('0').as_bytes());
+        let mut text = Vec::with_capacity(self.text.len() + 8 * self.members.len());
+        for (n, member) in self.members.iter().enumerate() {
+            if n > 0 {
+                text.push(b',');
+            }
+            text.extend_from_slice(self.range(member));
+            match member.weight {
+                1000 => {}
+                0 => text.extend_from_slice(b";q=0"),
+                weight => {
+                    text.extend_from_slice(b";q=0.");
+                    let mut rest = weight;
+                    for unit in [100, 10, 1] {
+                        if rest > 0 {
+                            text.push(b'0' + u8::try_from(rest / unit).unwrap_or_default());
+                            rest %= unit;
+                        }
+                    }
+                }
             }
         }
         text
+    }
+}
+
+impl Preference {
+    fn parse(member: &[u8], text: &mut Vec<u8>) -> Option<Preference> {
+        let last = member.iter().rposition(|byte| *byte == b';');
+        let last = last.and_then(|at| member.split_at_checked(at));
+        let (range, weight) = match last {
+            Some((range, [_, last @ ..])) if is_weight(last.trim_ascii()) => {
+                (range, thousandths(last.trim_ascii().get(2..)?)?)
+            }
+            _ => (member, 1000),
+        };
+        let start = text.len();
+        for (n, part) in range.split(|byte| *byte == b';').enumerate() {
+            let part = part.trim_ascii();
+            let malformed = |byte: &u8| !byte.is_ascii_graphic() || *byte == b'"';
+            if part.is_empty() || part.iter().any(malformed) || is_weight(part) {
+                return None;
+            }
+            if n > 0 {
+                text.push(b';');
+            }
+            lower_case(part, text);
+        }
+        Some(Preference {
+            weight,
+            range: start..text.len(),
+        })
     }
 }
 
@@ -238,11 +284,12 @@ fn thousandths(value: &[u8]) -> Option<u16> {
     }
 }
 
-/// A range or a parameter. What a parameter's value says may depend on its case (RFC 9110 §8.3.1).
-fn lower_case(part: &[u8]) -> Vec<u8> {
+/// Adds a range or a parameter. What a parameter's value says may depend on its case (RFC 9110 §8.3.1).
+fn lower_case(part: &[u8], text: &mut Vec<u8>) {
     let end = part.iter().position(|byte| *byte == b'=');
     let (name, value) = part.split_at(end.unwrap_or(part.len()));
-    [&name.to_ascii_lowercase(), value].concat()
+    text.extend(name.iter().map(u8::to_ascii_lowercase));
+    text.extend_from_slice(value);
 }
 
 #[cfg(test)]
@@ -300,7 +347,10 @@ mod tests {
 
     #[test]
     fn rfc9111_4_1_requests_that_select_the_same_response() {
-        let vary = headers(&[("vary", "Accept-Language, Cookie, User-Agent, X-Foo")]);
+        let vary = headers(&[(
+            "vary",
+            "Accept-Encoding, Accept-Language, Cookie, User-Agent, X-Foo",
+        )]);
         let vary = names(&vary, false).unwrap();
         let en = &[("accept-language", "en, de")][..];
         for (name, one, other, same) in [
@@ -366,9 +416,15 @@ mod tests {
                 false,
             ),
             (
-                "RFC 9110 §12.5.4 order",
+                "RFC 9110 §12.5.4 order, which apps take for preference",
                 en,
                 &[("accept-language", "de, en")],
+                false,
+            ),
+            (
+                "RFC 9110 §12.5.3 order of codings",
+                &[("accept-encoding", "gzip, br")],
+                &[("accept-encoding", "br,gzip")],
                 true,
             ),
             (
@@ -439,7 +495,7 @@ mod tests {
                 "§12.4.2 the greatest weight",
                 "accept-language",
                 &["en;q=1, de;q=1.000, fr;q=1."],
-                "de,en,fr",
+                "en,de,fr",
             ),
             (
                 "§12.4.2 zeros",
@@ -651,7 +707,7 @@ mod tests {
         let turn = turn.checked_rem(lines.len()).unwrap_or_default();
         lines.rotate_left(turn);
         headers(&[(
-            "accept-language",
+            "accept-encoding",
             &lines.join(if upper { "," } else { ",," }),
         )])
     }
@@ -660,7 +716,7 @@ mod tests {
         #[test]
         fn what_is_preferred_in_another_order_differs(a in preferred(), b in preferred(), turn in 0_usize..4) {
             let same: [BTreeSet<_>; 2] = [&a, &b].map(|members| members.iter().collect());
-            let value = |members, turn, upper| value(&ACCEPT_LANGUAGE, &spelled(members, turn, upper));
+            let value = |members, turn, upper| value(&ACCEPT_ENCODING, &spelled(members, turn, upper));
             prop_assert_eq!(value(&a, 0, false), value(&a, turn, true));
             prop_assert_eq!(value(&a, 0, false) == value(&b, turn, true), same[0] == same[1]);
         }

@@ -32,16 +32,20 @@ use crate::cache::Fill;
 use crate::cache::Followed;
 use crate::cache::Freshen;
 use crate::cache::Lookup;
+use crate::cache::Stored;
 use crate::dialects::Dialects;
 use crate::dialects::cache_status;
 use crate::fetch::Fetch;
 use crate::fetch::Passed;
 use crate::model::outcome::Bypass;
 use crate::model::outcome::End;
+use crate::model::outcome::Failure;
 use crate::model::outcome::Forward;
 use crate::model::outcome::NoStore;
 use crate::model::outcome::Outcome;
+use crate::model::outcome::Stale;
 use crate::model::request::Head;
+use crate::policy;
 use crate::policy::request::Wishes;
 use crate::proxy::body::ToClient;
 use crate::proxy::debug::Debugged;
@@ -239,8 +243,19 @@ impl Proxy {
             head, body, peer, ..
         } = asked;
         let request = headers::for_upstream(&head, &matched.rule, peer, body);
-        let passed = self.0.fetch.pass(request, Arc::new(head), matched, freshen);
-        let (response, status, end) = match passed.await {
+        let stored = freshen.as_ref().map(|freshen| Arc::clone(freshen.stored()));
+        let head = Arc::new(head);
+        let passed = self
+            .0
+            .fetch
+            .pass(request, Arc::clone(&head), matched, freshen);
+        let passed = passed.await;
+        if let Some(stored) = stored
+            && let Some(why) = self.stands_in(&stored, &head, &passed)
+        {
+            return respond::hit(&head, &stored, Some(why), self.0.cache.now());
+        }
+        let (response, status, end) = match passed {
             Ok(Passed {
                 response,
                 status,
@@ -257,6 +272,20 @@ impl Proxy {
             end
         };
         (response, Outcome::Forwarded { why, status, end })
+    }
+
+    /// Why what is stored may be served in place of the app's failure, if it has failed (RFC 5861 §4).
+    fn stands_in(
+        &self,
+        stored: &Stored,
+        head: &Head,
+        passed: &Result<Passed, Failure>,
+    ) -> Option<Stale> {
+        let (failed, unreachable) = match passed {
+            Ok(passed) => (policy::is_error(passed.status), false),
+            Err(failure) => (failure.is_the_apps(), failure.is_disconnection()),
+        };
+        failed.then(|| self.0.cache.stands_in(stored, head, unreachable))?
     }
 
     fn stamp(

@@ -122,8 +122,10 @@ fn unsatisfiable(len: u64) -> Response<Body> {
 /// A response fresh from the app, the range of it that the client asks for, or 304 if the client has it already.
 pub(super) fn fetched(head: &Head, response: Response<Body>) -> Response<Body> {
     let headers = response.headers();
-    let known = validators::not_modified(head.headers(), response.status(), headers);
-    if known && !headers.contains_key(header::SET_COOKIE) {
+    if headers.contains_key(header::SET_COOKIE) {
+        return response; // no answer of our own may hide it
+    }
+    if validators::not_modified(head.headers(), response.status(), headers) {
         return not_modified(headers);
     }
     if response.status() == StatusCode::OK {

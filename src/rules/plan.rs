@@ -72,7 +72,8 @@ impl RuleSet {
 
     /// How a GET of the request's URL with its fields is looked up.
     fn as_get(&self, head: &Head) -> Query {
-        self.query(Arc::clone(self.rule_of(&Method::GET, head)), head)
+        let rule = Arc::clone(self.rule_of(&Method::GET, head));
+        self.query(rule, &head.as_get())
     }
 
     fn query(&self, rule: Arc<Rule>, head: &Head) -> Query {
@@ -162,7 +163,7 @@ impl Pass {
         let changes = self.changes.as_ref();
         let as_get = changes.filter(|query| *head.method() == Method::POST && query.rule.cache);
         Matched {
-            as_get: as_get.map(|query| Box::new(query.matched(head))),
+            as_get: as_get.map(|query| Box::new(query.matched(&head.as_get()))),
             ..Matched::of(&self.rule, head, changes.map(|query| query.base))
         }
     }

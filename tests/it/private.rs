@@ -215,8 +215,8 @@ async fn by_rfc9111_the_response_says_whether_credentials_made_it() {
         reply(call.field("authorization").unwrap_or_default())
     });
 
-    who("t1").await.is_unstored("private").has_body("t1");
-    who("t2").await.is_unstored("private").has_body("t2");
+    who("t1").await.is_unstored("authorization").has_body("t1");
+    who("t2").await.is_unstored("authorization").has_body("t2");
     client.get("/me").await.is_miss().has_body("");
     // What was stored for a client without may answer one with (RFC 9111 §3.5 speaks of the other direction).
     who("t1").await.is_hit().has_body("");
@@ -257,7 +257,11 @@ async fn by_rfc9111_those_who_wait_do_not_get_what_is_for_credentials() {
     sidecar.settle().await;
     held.release(reply("t1")).await;
 
-    first.answer().await.is_unstored("private").has_body("t1");
+    first
+        .answer()
+        .await
+        .is_unstored("authorization")
+        .has_body("t1");
     second.answer().await.is_not_stored().has_body("t2");
     without.answer().await.has_body("");
 }

@@ -52,7 +52,7 @@ macro_rules! every {
 fn outcomes() -> Vec<Outcome> {
     let stale = every!(Stale: WhileRevalidate, IfError, Disconnected, MaxStale);
     let bypasses = every!(Bypass: Rule, Authorization, Cookie, RequestBody, Upgrade, Range);
-    let reasons = every!(NoStore: NoStore, Private, SetCookie, Cookie, NoFreshness, AlreadyExpired, Status, Method,
+    let reasons = every!(NoStore: NoStore, Private, SetCookie, Authorization, Cookie, NoFreshness, AlreadyExpired, Status, Method,
         VaryAny, VaryUnknown, Partial, Raced, TooManyTags, BadTag, OldVersion, MissingTagValue, TooLarge, UpstreamFailed,
         Alone);
     let _all_are_here = |why: Forward| match why {
