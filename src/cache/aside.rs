@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use crate::cache::Aim;
 use crate::cache::Cache;
-use crate::cache::Errand;
 use crate::cache::Fill;
 use crate::cache::Follower;
+use crate::cache::errand::Aim;
+use crate::cache::errand::Errand;
 use crate::cache::names;
 use crate::model::outcome::Forward;
 use crate::model::request::Head;

@@ -14,11 +14,11 @@ use tokio::sync::{oneshot, watch};
 use crate::body::Body;
 use crate::body::Chunk;
 use crate::body::Cut;
-use crate::cache::Aim;
 use crate::cache::Cache;
-use crate::cache::Errand;
-use crate::cache::Slot;
+use crate::cache::Keep;
 use crate::cache::Stored;
+use crate::cache::errand::Aim;
+use crate::cache::errand::Errand;
 use crate::cache::flights::Flight;
 use crate::cache::follower::Answered;
 use crate::cache::follower::Follower;
@@ -26,9 +26,8 @@ use crate::cache::follower::Shared;
 use crate::cache::follower::Stage;
 use crate::cache::parts;
 use crate::cache::spool::Spool;
+use crate::cache::stored::Slot;
 use crate::model::entry::Entry;
-use crate::model::entry::EntryMeta;
-use crate::model::entry::Part;
 use crate::model::key::BaseKey;
 use crate::model::key::Variant;
 use crate::model::outcome::End;
@@ -38,10 +37,7 @@ use crate::model::request::Head;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
-use crate::policy;
-use crate::policy::Store;
 use crate::policy::freshening;
-use crate::policy::ranges;
 use crate::policy::vary;
 use crate::rules::Cookies;
 use crate::rules::Matched;
@@ -67,48 +63,6 @@ pub struct Fill {
     asked: Timestamp,
     stage: watch::Sender<Stage>,
     first: Option<oneshot::Sender<(Response<Body>, Answered)>>,
-}
-
-/// What is kept of a response besides its content.
-#[derive(Clone, Debug)]
-pub struct Keep {
-    /// What policy says of it.
-    pub store: Store,
-    /// The fields addressed to this cache alone.
-    pub targeted: HeaderMap,
-    /// What it depends on.
-    pub tags: Vec<Tagged>,
-}
-
-impl Keep {
-    pub(super) fn meta(&self) -> &EntryMeta {
-        &self.store.meta
-    }
-
-    /// The entry of a response with this head and this content.
-    pub(super) fn entry(&self, head: &Parts, body: Bytes, part: Option<Part>) -> Entry {
-        let mut headers = policy::storable_headers(&head.headers);
-        for name in &self.store.without {
-            headers.remove(name);
-        }
-        let is_partial = head.status == StatusCode::PARTIAL_CONTENT;
-        if is_partial {
-            headers.remove(header::CONTENT_RANGE);
-            ranges::drop_digests_of_content(&mut headers);
-        }
-        Entry {
-            status: if is_partial {
-                StatusCode::OK
-            } else {
-                head.status
-            },
-            headers,
-            targeted: self.targeted.clone(),
-            body,
-            part,
-            meta: self.store.meta.clone(),
-        }
-    }
 }
 
 impl Fill {

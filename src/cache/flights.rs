@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::cache::Cache;
-use crate::cache::Errand;
 use crate::cache::Lookup;
-use crate::cache::Miss;
+use crate::cache::errand::Errand;
+use crate::cache::errand::Miss;
 use crate::cache::fill::Fill;
 use crate::cache::follower::Follower;
 use crate::cache::follower::Stage;

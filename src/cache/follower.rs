@@ -10,8 +10,8 @@ use tokio::sync::{oneshot, watch};
 
 use crate::body::Body;
 use crate::cache::Cache;
+use crate::cache::Keep;
 use crate::cache::Stored;
-use crate::cache::fill::Keep;
 use crate::cache::spool::Spool;
 use crate::model::key::KeyFields;
 use crate::model::outcome::End;

@@ -6,8 +6,8 @@ use http::response::Parts;
 
 use crate::cache::Cache;
 use crate::cache::Keep;
-use crate::cache::Slot;
 use crate::cache::Stored;
+use crate::cache::stored::Slot;
 use crate::model::entry::StaleUse;
 use crate::model::key::BaseKey;
 use crate::model::key::Variant;

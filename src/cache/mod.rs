@@ -5,36 +5,39 @@
 //! the snapshot taken before the app was asked (L1).
 
 mod aside;
+mod errand;
 mod fill;
 mod flights;
 mod follower;
 mod freshen;
+mod keep;
 mod parts;
 mod spool;
+mod stored;
 mod variants;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use http::response::Parts;
-use http::{HeaderName, Method, header};
+use http::Method;
 
 pub use aside::Aside;
 pub use fill::Fill;
-pub use fill::Keep;
 pub use follower::Followed;
 pub use follower::Follower;
 pub use freshen::Freshen;
+pub use keep::Keep;
+pub use stored::Stored;
 
+use crate::cache::errand::Aim;
+use crate::cache::errand::Errand;
+use crate::cache::errand::Miss;
 use crate::cache::flights::Fills;
 use crate::cache::spool::Budget;
+use crate::cache::stored::Slot;
 use crate::cache::variants::Found;
 use crate::clock::Clock;
-use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
 use crate::model::key::ComposedKey;
-use crate::model::key::KeyFields;
 use crate::model::key::Variant;
 use crate::model::outcome::Bypass;
 use crate::model::outcome::Forward;
@@ -45,18 +48,13 @@ use crate::model::tag::Increment;
 use crate::model::tag::Tag;
 use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
-use crate::policy::freshening;
-use crate::policy::ranges;
-use crate::policy::ranges::Asked;
 use crate::policy::request::Use;
 use crate::policy::request::Wishes;
 use crate::policy::request::on_failure;
 use crate::policy::request::usable;
 use crate::rules::Query;
 use crate::store::Memory;
-use crate::store::Weigh;
 use crate::tags::Cause;
-use crate::tags::Seals;
 use crate::tags::Tags;
 
 /// How much the cache may hold.
@@ -81,104 +79,6 @@ struct Inner {
     max_object: usize,
 }
 
-/// What is stored under a variant.
-#[derive(Clone, Debug)]
-enum Slot {
-    Entry(Arc<Stored>),
-    /// Under a base key: which request fields select the variant (RFC 9111 §4.1), as long as there can be one.
-    Varies {
-        fields: Arc<[HeaderName]>,
-        until: Timestamp,
-    },
-    /// Under another spelling of what selects a variant: which one it means.
-    Same {
-        variant: Variant,
-        until: Timestamp,
-    },
-}
-
-/// An entry with its identity and its tags as they were when it was stored.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    /// The response.
-    pub entry: Entry,
-    /// When the fill that brought it began.
-    asked: Timestamp,
-    variant: Variant,
-    seals: Seals,
-}
-
-impl Stored {
-    /// The full identity: variant, tags, versions.
-    pub fn composed_key(&self) -> ComposedKey {
-        self.variant
-            .composed(self.seals.iter().map(|(tag, stamp)| (tag.as_str(), stamp)))
-    }
-
-    /// Its tags with the versions it was stored under.
-    pub fn tags(&self) -> impl Iterator<Item = (&Tag, Stamp)> {
-        self.seals.iter()
-    }
-
-    /// Its tags and these, each once.
-    pub fn tags_with(&self, mut tags: Vec<Tagged>) -> Vec<Tagged> {
-        for (tag, _) in self.tags() {
-            if !tags.iter().any(|other| other.tag == *tag) {
-                tags.push(tag.clone().into());
-            }
-        }
-        tags
-    }
-
-    /// The whole, out of this stored beginning and a response that claims to be its rest: the head, as if it had come from
-    /// the app, and the content before the rest; `None` if they do not fit.
-    pub fn completed(&self, rest: &Parts, rest_len: Option<u64>) -> Option<(Parts, Bytes)> {
-        parts::completed(&self.entry, rest, rest_len)
-    }
-
-    /// Whether it has what the request asks for: a stored part answers only for ranges inside it (RFC 9111 §3.3).
-    fn holds(&self, head: &Head) -> bool {
-        let len = self.entry.body.len() as u64;
-        self.entry.part.is_none_or(|part| {
-            let (method, request) = (head.method(), head.headers());
-            ranges::within(method, request, &self.entry.headers, part, len).is_some()
-        })
-    }
-
-    /// Whether it is for a client with this cookie, or without one (L12).
-    fn is_for(&self, head: &Head) -> bool {
-        self.entry.meta.shareable || !head.headers().contains_key(header::COOKIE)
-    }
-}
-
-/// What a slot costs besides what it points to: its place in the store's tables, reference counts.
-const SLOT_OVERHEAD: usize = 160;
-/// What a field of a head costs besides its text.
-const FIELD_OVERHEAD: usize = 104;
-/// What a tag costs an entry: its seal, and its share of the tag's own cell.
-const SEAL_OVERHEAD: usize = 96;
-
-impl Weigh for Slot {
-    fn weight(&self) -> u64 {
-        let bytes = match self {
-            Slot::Varies { fields, .. } => fields.len() * size_of::<HeaderName>(),
-            Slot::Same { .. } => 0,
-            Slot::Entry(stored) => {
-                let headers = stored.entry.headers.iter();
-                let head: usize = headers
-                    .map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD)
-                    .sum();
-                let tags: usize = stored
-                    .tags()
-                    .map(|(tag, _)| tag.as_str().len() + SEAL_OVERHEAD)
-                    .sum();
-                size_of::<Stored>() + head + tags + stored.entry.body.len()
-            }
-        };
-        (bytes + SLOT_OVERHEAD) as u64
-    }
-}
-
 /// What to do with a request whose plan says: look it up.
 #[derive(Debug)]
 pub enum Lookup {
@@ -199,29 +99,6 @@ pub enum Lookup {
 /// Bodies under way, whose readers may be slow, hold this part of what entries may: a quarter keeps the process within
 /// 1.25 times `max_bytes`. Beyond it they pass through without being kept.
 const HELD_SHARE: usize = 4;
-/// How long an entry that can no longer be used is kept, so that the next request is told `expired` or `invalidated`
-/// instead of a plain miss.
-const REMEMBERED: Duration = Duration::from_secs(300);
-
-/// How long an expired entry is kept that the app can be asked about, so that a 304 is enough.
-const REVALIDATED: Duration = Duration::from_secs(3_600);
-
-/// Until when an entry is kept: the last moment at which it may be of use.
-fn kept_until(meta: &EntryMeta, has_validator: bool) -> Timestamp {
-    let stale = &meta.stale;
-    let windows = [
-        stale.while_revalidate,
-        stale.if_error,
-        stale.if_disconnected,
-    ];
-    let asked = if has_validator {
-        REVALIDATED
-    } else {
-        REMEMBERED
-    };
-    meta.expires() + windows.into_iter().fold(asked, Duration::max)
-}
-
 impl Cache {
     /// An empty cache.
     pub fn new(config: Config, clock: Clock) -> Cache {
@@ -394,17 +271,7 @@ impl Cache {
     /// Drops what nobody can be answered with any more (L10).
     pub fn sweep(&self) {
         let now = self.0.clock.now();
-        self.0.store.retain(|slot| match slot {
-            Slot::Varies { until, .. } | Slot::Same { until, .. } => *until >= now,
-            Slot::Entry(stored) => {
-                let has_validator = !freshening::conditions(&stored.entry).is_empty();
-                kept_until(&stored.entry.meta, has_validator) >= now
-                    && stored
-                        .seals
-                        .broken_at()
-                        .is_none_or(|at| at + REMEMBERED > now)
-            }
-        });
+        self.0.store.retain(|slot| slot.is_of_use(now));
     }
 }
 
@@ -434,108 +301,6 @@ impl Explanation {
             ),
             None => format!("{tag} incremented"),
         })
-    }
-}
-
-/// What a fill is to bring, and what is there already.
-#[derive(Debug)]
-struct Errand {
-    /// Where it will be stored, as far as is known before the response's own `Vary` is.
-    variant: Variant,
-    why: Forward,
-    aim: Aim,
-    /// What is stored there, with its tags' versions intact: to be made fresh, completed, or served should the app fail.
-    stored: Option<Arc<Stored>>,
-}
-
-impl Errand {
-    /// Forgets what is stored if a tag of it has changed since the lookup: the app's word that it is still right would
-    /// be about what it was before.
-    fn recheck(&mut self) {
-        if self
-            .stored
-            .as_ref()
-            .is_some_and(|stored| !stored.seals.intact())
-        {
-            self.stored = None;
-            self.why = Forward::Invalidated;
-            if self.aim != Aim::Part {
-                self.aim = Aim::Whole;
-            }
-        }
-    }
-
-    /// Under which it is known to those who may join: one fetch of the whole, one of each part.
-    fn flight(&self, head: &Head) -> Variant {
-        match self.aim {
-            Aim::Whole | Aim::Validate | Aim::Complete => self.variant,
-            Aim::Part => {
-                let mut part = KeyFields::new();
-                for name in [header::RANGE, header::IF_RANGE] {
-                    part.optional(name.as_str(), head.headers().get(&name));
-                }
-                self.variant.part(&part)
-            }
-        }
-    }
-}
-
-/// How a fill asks the app.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Aim {
-    /// For the whole.
-    Whole,
-    /// For the whole, unless what is stored is still right (RFC 9111 §4.3).
-    Validate,
-    /// For the rest of a stored part (RFC 9111 §3.3).
-    Complete,
-    /// For the part that the client asks for.
-    Part,
-}
-
-impl Aim {
-    /// How to ask for what the request lacks; `None` if nothing that could be stored would answer it.
-    fn of(head: &Head, stored: Option<&Stored>, why: Forward) -> Option<Aim> {
-        let validates = stored.is_some_and(|stored| Aim::whole(stored) == Aim::Validate);
-        let can_complete = || stored.is_some_and(|stored| parts::rest(&stored.entry).is_some());
-        Some(match ranges::asked(head.method(), head.headers()) {
-            _ if validates => Aim::Validate,
-            Asked::Whole if why == Forward::Partial && can_complete() => Aim::Complete,
-            Asked::Whole => Aim::Whole,
-            Asked::One => Aim::Part,
-            Asked::Several => return None,
-        })
-    }
-
-    /// How to ask for the whole where this is stored.
-    fn whole(stored: &Stored) -> Aim {
-        let has_validator = || !freshening::conditions(&stored.entry).is_empty();
-        if stored.entry.part.is_none() && has_validator() {
-            Aim::Validate
-        } else {
-            Aim::Whole
-        }
-    }
-}
-
-/// What a client asks of the fill that ends its miss.
-#[derive(Clone, Copy)]
-struct Miss {
-    /// It must have begun at or after this stamp.
-    since: Option<Stamp>,
-    /// It must be one of the client's own time (RFC 9111 §5.2.1.4, §5.2.2.4).
-    anew: bool,
-    wishes: Wishes,
-}
-
-impl Miss {
-    fn of(wishes: Wishes, since: Option<Stamp>, stored: Option<&Stored>) -> Miss {
-        let each_time = stored.is_some_and(|stored| stored.entry.meta.is_asked_each_time());
-        Miss {
-            since,
-            anew: each_time || wishes.no_cache || wishes.max_age == Some(Duration::ZERO),
-            wishes,
-        }
     }
 }
 

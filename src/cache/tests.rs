@@ -6,11 +6,14 @@ use futures_util::stream;
 use http::HeaderMap;
 use http::Response;
 use http::StatusCode;
+use http::header;
 
 use super::*;
 use crate::body::Body;
 use crate::body::Chunk;
 use crate::body::Cut;
+use crate::cache::stored::REMEMBERED;
+use crate::cache::stored::REVALIDATED;
 use crate::model::entry::StaleUse;
 use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;

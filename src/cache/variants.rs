@@ -8,9 +8,9 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName};
 
 use crate::cache::Cache;
-use crate::cache::Slot;
 use crate::cache::Stored;
-use crate::cache::kept_until;
+use crate::cache::stored::Slot;
+use crate::cache::stored::kept_until;
 use crate::model::entry::EntryMeta;
 use crate::model::key::BaseKey;
 use crate::model::key::Variant;

@@ -1,0 +1,161 @@
+//! What the store holds: responses with their identity and tags, and notes that lead to them; for how long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::response::Parts;
+use http::{HeaderName, header};
+
+use crate::cache::parts;
+use crate::model::entry::Entry;
+use crate::model::entry::EntryMeta;
+use crate::model::key::ComposedKey;
+use crate::model::key::Variant;
+use crate::model::request::Head;
+use crate::model::stamp::Stamp;
+use crate::model::tag::Tag;
+use crate::model::tag::Tagged;
+use crate::model::time::Timestamp;
+use crate::policy::freshening;
+use crate::policy::ranges;
+use crate::store::Weigh;
+use crate::tags::Seals;
+
+/// What is stored under a variant.
+#[derive(Clone, Debug)]
+pub(super) enum Slot {
+    Entry(Arc<Stored>),
+    /// Under a base key: which request fields select the variant (RFC 9111 §4.1), as long as there can be one.
+    Varies {
+        fields: Arc<[HeaderName]>,
+        until: Timestamp,
+    },
+    /// Under another spelling of what selects a variant: which one it means.
+    Same {
+        variant: Variant,
+        until: Timestamp,
+    },
+}
+
+/// An entry with its identity and its tags as they were when it was stored.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The response.
+    pub entry: Entry,
+    /// When the fill that brought it began.
+    pub(super) asked: Timestamp,
+    pub(super) variant: Variant,
+    pub(super) seals: Seals,
+}
+
+impl Slot {
+    /// Whether somebody can still be answered with it, or told why not (L10).
+    pub(super) fn is_of_use(&self, now: Timestamp) -> bool {
+        match self {
+            Slot::Varies { until, .. } | Slot::Same { until, .. } => *until >= now,
+            Slot::Entry(stored) => {
+                let has_validator = !freshening::conditions(&stored.entry).is_empty();
+                let broken_at = stored.seals.broken_at();
+                kept_until(&stored.entry.meta, has_validator) >= now
+                    && broken_at.is_none_or(|at| at + REMEMBERED > now)
+            }
+        }
+    }
+}
+
+impl Stored {
+    /// The full identity: variant, tags, versions.
+    pub fn composed_key(&self) -> ComposedKey {
+        self.variant
+            .composed(self.seals.iter().map(|(tag, stamp)| (tag.as_str(), stamp)))
+    }
+
+    /// Its tags with the versions it was stored under.
+    pub fn tags(&self) -> impl Iterator<Item = (&Tag, Stamp)> {
+        self.seals.iter()
+    }
+
+    /// Its tags and these, each once.
+    pub fn tags_with(&self, mut tags: Vec<Tagged>) -> Vec<Tagged> {
+        for (tag, _) in self.tags() {
+            if !tags.iter().any(|other| other.tag == *tag) {
+                tags.push(tag.clone().into());
+            }
+        }
+        tags
+    }
+
+    /// The whole, out of this stored beginning and a response that claims to be its rest: the head, as if it had come from
+    /// the app, and the content before the rest; `None` if they do not fit.
+    pub fn completed(&self, rest: &Parts, rest_len: Option<u64>) -> Option<(Parts, Bytes)> {
+        parts::completed(&self.entry, rest, rest_len)
+    }
+
+    /// Whether it has what the request asks for: a stored part answers only for ranges inside it (RFC 9111 §3.3).
+    pub(super) fn holds(&self, head: &Head) -> bool {
+        let len = self.entry.body.len() as u64;
+        self.entry.part.is_none_or(|part| {
+            let (method, request) = (head.method(), head.headers());
+            ranges::within(method, request, &self.entry.headers, part, len).is_some()
+        })
+    }
+
+    /// Whether it is for a client with this cookie, or without one (L12).
+    pub(super) fn is_for(&self, head: &Head) -> bool {
+        self.entry.meta.shareable || !head.headers().contains_key(header::COOKIE)
+    }
+}
+
+/// What a slot costs besides what it points to: its place in the store's tables, reference counts.
+const SLOT_OVERHEAD: usize = 160;
+/// What a field of a head costs besides its text.
+const FIELD_OVERHEAD: usize = 104;
+/// What a tag costs an entry: its seal, and its share of the tag's own cell.
+const SEAL_OVERHEAD: usize = 96;
+
+impl Weigh for Slot {
+    fn weight(&self) -> u64 {
+        let bytes = match self {
+            Slot::Varies { fields, .. } => fields.len() * size_of::<HeaderName>(),
+            Slot::Same { .. } => 0,
+            Slot::Entry(stored) => {
+                let headers = [&stored.entry.headers, &stored.entry.targeted];
+                let head: usize = headers
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD)
+                    .sum();
+                let tags: usize = stored
+                    .tags()
+                    .map(|(tag, _)| tag.as_str().len() + SEAL_OVERHEAD)
+                    .sum();
+                size_of::<Stored>() + head + tags + stored.entry.body.len()
+            }
+        };
+        (bytes + SLOT_OVERHEAD) as u64
+    }
+}
+
+/// How long an entry that can no longer be used is kept, so that the next request is told `expired` or `invalidated`
+/// instead of a plain miss.
+pub(super) const REMEMBERED: Duration = Duration::from_secs(300);
+
+/// How long an expired entry is kept that the app can be asked about, so that a 304 is enough.
+pub(super) const REVALIDATED: Duration = Duration::from_secs(3_600);
+
+/// Until when an entry is kept: the last moment at which it may be of use.
+pub(super) fn kept_until(meta: &EntryMeta, has_validator: bool) -> Timestamp {
+    let stale = &meta.stale;
+    let windows = [
+        stale.while_revalidate,
+        stale.if_error,
+        stale.if_disconnected,
+    ];
+    let asked = if has_validator {
+        REVALIDATED
+    } else {
+        REMEMBERED
+    };
+    meta.expires() + windows.into_iter().fold(asked, Duration::max)
+}
