@@ -99,6 +99,7 @@ pub enum Lookup {
 /// Bodies under way, whose readers may be slow, hold this part of what entries may: a quarter keeps the process within
 /// 1.25 times `max_bytes`. Beyond it they pass through without being kept.
 const HELD_SHARE: usize = 4;
+
 impl Cache {
     /// An empty cache.
     pub fn new(config: Config, clock: Clock) -> Cache {
