@@ -21,12 +21,15 @@ use tagalong::model::outcome::Stale;
 use tagalong::model::stamp::Stamp;
 use tagalong::model::tag::Tag;
 
+use crate::support::Answer;
 use crate::support::Origin;
 use crate::support::Reply;
 use crate::support::Setup;
 use crate::support::Sidecar;
 use crate::support::get;
+use crate::support::not_modified;
 use crate::support::reply;
+use crate::support::stage;
 
 /// The reasons for going forward that are registered (§2.2).
 const FORWARD: [&str; 8] = [
@@ -347,6 +350,45 @@ async fn s2_2_the_most_specific_reason_is_said() {
             "{value}"
         );
     }
+}
+
+#[tokio::test]
+async fn s2_3_the_apps_status_is_told_where_it_is_not_the_one_that_is_sent() {
+    let (app, sidecar, client) = stage("").await;
+    let etag = |answer: Reply| answer.control("max-age=60").etag("\"e\"");
+    let known = |path| get(path).with("If-None-Match", "\"e\"");
+    let expect = |answer: &Answer, status: u16, rest: &str| {
+        let value = answer.field("cache-status").unwrap();
+        check(&value, false);
+        assert_eq!(value, format!("tagalong; {rest}"));
+        answer.has_status(status);
+    };
+
+    app.answer("/a", etag(reply("0123456789")));
+    let first = client.ask(known("/a")).await;
+    expect(&first, 304, "fwd=uri-miss; fwd-status=200; stored");
+    sidecar.wait(61);
+    app.answer("/a", etag(not_modified()));
+    let again = client.get("/a").await;
+    let revalidated = "fwd=stale; fwd-status=304; detail=revalidated";
+    expect(&again, 200, revalidated);
+    sidecar.wait(61);
+    let same = client.ask(known("/a")).await;
+    expect(&same, 304, "fwd=stale; detail=revalidated");
+    sidecar.wait(61);
+    let part = client.get_with("/a", "Range", "bytes=2-3").await;
+    expect(&part, 206, revalidated);
+
+    let rest = |first: usize, last: usize| {
+        let answer = etag(reply(&"0123456789"[first..=last])).status(206);
+        answer.header("Content-Range", &format!("bytes {first}-{last}/10"))
+    };
+    app.answer("/b", rest(0, 3));
+    let part = client.get_with("/b", "Range", "bytes=0-3").await;
+    expect(&part, 206, "fwd=uri-miss; stored");
+    app.answer("/b", rest(4, 9));
+    let whole = client.get("/b").await;
+    expect(&whole, 200, "fwd=partial; fwd-status=206; stored");
 }
 
 #[tokio::test]
