@@ -156,9 +156,13 @@ impl Fill {
         self.stored_for(Aim::Complete)
     }
 
-    /// Whether the app was asked for a part, whatever the client asked for.
-    pub fn asks_for_part(&self) -> bool {
-        matches!(self.errand.aim, Aim::Part | Aim::Complete)
+    /// Whether a response with this status may be kept. What a request for a part gets besides the part or the whole,
+    /// such as 416, is due to its `Range`, which no key holds; and a part that nobody asked for is nobody's.
+    pub fn may_keep(&self, status: StatusCode) -> bool {
+        match self.errand.aim {
+            Aim::Part => matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT),
+            Aim::Whole | Aim::Validate | Aim::Complete => status != StatusCode::PARTIAL_CONTENT,
+        }
     }
 
     fn stored_for(&self, aim: Aim) -> Option<&Stored> {

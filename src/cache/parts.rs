@@ -33,7 +33,7 @@ pub(super) fn part(head: &Parts, len: u64) -> Result<Option<Part>, NotAPart> {
 }
 
 /// What is put in the store for a new response where `stored` is: the response, or both parts in one; `None` where what
-/// is stored is the whole, which answers for more. `fresh` says whether `stored` still is.
+/// is stored is the whole or a longer part, which answers for more. `fresh` says whether `stored` still is.
 pub(super) fn joined(
     stored: &Stored,
     fresh: bool,
@@ -63,6 +63,13 @@ pub(super) fn joined(
                 ..new
             };
             Some((entry, stored.tags_with(tags)))
+        }
+        // Of two that do not touch the longer one stays, while it is fresh and of the same response.
+        None if fresh
+            && old.body.len() > new.body.len()
+            && validators::same_strong_validator(&old.headers, &new.headers) =>
+        {
+            None
         }
         Some(_) | None => Some((new, tags)),
     }

@@ -167,11 +167,12 @@ impl Fetch {
 }
 
 impl Exchange {
-    /// What is stored and its rest, which the app was asked for, as one; the app's answer if that is no part; `None` if
-    /// they do not fit. The whole depends on what either depends on, as it has bytes of both.
+    /// What is stored and its rest, which the app was asked for, as one; the app's answer if that is the whole, or an
+    /// error of its own; `None` if they do not fit, or the app refuses the range. The whole depends on what either depends
+    /// on, as it has bytes of both.
     pub(super) fn completed(mut self, stored: &Stored) -> Option<Exchange> {
         match self.status {
-            StatusCode::RANGE_NOT_SATISFIABLE => None,
+            status if status.is_client_error() => None,
             StatusCode::PARTIAL_CONTENT => {
                 let (head, first) = stored.completed(&self.head, self.body.exact_len())?;
                 self.signals.tags = self.signals.tags.map(|tags| stored.tags_with(tags));

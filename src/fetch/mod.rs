@@ -127,8 +127,8 @@ impl Fetch {
             Some(_) | None => exchange,
         };
         let mut judged = self.judge(exchange, fill.head(), fill.matched());
-        if judged.response.status() == StatusCode::PARTIAL_CONTENT && !fill.asks_for_part() {
-            judged.verdict = Err(NoStore::Partial); // the client has asked for a range, but nobody the app
+        if judged.verdict.is_ok() && !fill.may_keep(judged.response.status()) {
+            judged.verdict = Err(NoStore::Partial);
         }
         self.settle(fill, judged).await;
     }

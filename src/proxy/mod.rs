@@ -260,16 +260,15 @@ impl Proxy {
                 response,
                 status,
                 end,
-            }) => (response, Some(status), end),
+            }) => {
+                let was_meant_for_it = looked_up || !matches!(end, End::NotStored(_));
+                let end = if was_meant_for_it { end } else { End::Passed };
+                (response, Some(status), end)
+            }
             Err(failure) => {
                 let end = End::NotStored(NoStore::UpstreamFailed);
                 (respond::failure(failure), None, end)
             }
-        };
-        let end = if !looked_up && matches!(end, End::NotStored(_)) {
-            End::Passed
-        } else {
-            end
         };
         (response, Outcome::Forwarded { why, status, end })
     }

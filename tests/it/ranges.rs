@@ -1190,3 +1190,54 @@ async fn rfc9530_2_a_digest_of_the_content_is_of_that_message_alone() {
     assert!(!of_whole(client.get("/b").await.is_completed()));
     assert!(!of_whole(client.get("/b").await.is_hit()));
 }
+
+#[tokio::test]
+async fn what_a_range_alone_brings_about_is_nobody_elses() {
+    for status in [400, 404, 412, 416] {
+        let (app, _sidecar, client) = cold().await;
+        let refused = move || {
+            reply("no")
+                .status(status)
+                .header("Cache-Control", "max-age=60")
+        };
+        app.on("/a", move |call| match call.field("range") {
+            Some(_) => refused(),
+            None => fields(reply(CONTENT), TAG),
+        });
+        let answer = range(&client, "bytes=5000-").await;
+        answer.is_unstored("partial").has_status(status);
+        client.get("/a").await.is_miss().has_body(CONTENT);
+        range(&client, "bytes=5000-").await.is_hit().has_status(416);
+    }
+}
+
+#[tokio::test]
+async fn what_a_refused_range_brings_leaves_a_stored_part_as_it_is() {
+    let (app, _sidecar, client) = cold().await;
+    range(&client, "bytes=0-9").await.is_miss();
+    for status in [400, 412, 416] {
+        app.on("/a", move |call| match call.field("range") {
+            Some(_) => reply("no")
+                .status(status)
+                .header("Cache-Control", "max-age=60"),
+            None => fields(reply(CONTENT), TAG),
+        });
+        range(&client, "bytes=20-30").await.has_status(status);
+        is_slice(&range(&client, "bytes=2-5").await, 2, 5).is_hit();
+    }
+    // Asked for its rest and refused, the app is asked for the whole.
+    client.get("/a").await.is_partial().has_body(CONTENT);
+    client.get("/a").await.is_hit().has_body(CONTENT);
+}
+
+#[tokio::test]
+async fn of_two_parts_that_do_not_touch_the_longer_one_stays() {
+    let (app, _sidecar, client) = cold().await;
+    range(&client, "bytes=0-9").await.is_miss();
+    app.answer("/a", part(20, 20));
+    range(&client, "bytes=20-20").await.has_status(206);
+    is_slice(&range(&client, "bytes=0-9").await, 0, 9).is_hit();
+    app.answer("/a", part(20, 35));
+    range(&client, "bytes=20-35").await.has_status(206);
+    is_slice(&range(&client, "bytes=20-35").await, 20, 35).is_hit();
+}

@@ -381,7 +381,7 @@ async fn s2_3_the_apps_status_is_told_where_it_is_not_the_one_that_is_sent() {
 
     let rest = |first: usize, last: usize| {
         let answer = etag(reply(&"0123456789"[first..=last])).status(206);
-        answer.header("Content-Range", &format!("bytes {first}-{last}/10"))
+        answer.header("Content-Range", format!("bytes {first}-{last}/10"))
     };
     app.answer("/b", rest(0, 3));
     let part = client.get_with("/b", "Range", "bytes=0-3").await;
@@ -467,4 +467,20 @@ async fn s2_7_and_s2_8_key_and_detail_for_those_who_may_see_them() {
     let said = answer.cache_status().unwrap();
     assert!(said["detail"].contains("T incremented"), "{said:?}");
     assert_eq!(said["key"].len(), 32, "{said:?}");
+}
+
+#[tokio::test]
+async fn s2_8_when_the_app_is_down_the_detail_says_so_whatever_was_asked() {
+    let (app, _sidecar, client) =
+        stage("  - { id: off, match: { path: /off }, cache: false }\n").await;
+    app.close().await;
+    for (asked, forward) in [
+        (get("/a"), "uri-miss"),
+        (get("/off"), "bypass"),
+        (crate::support::post("/a"), "method"),
+    ] {
+        let answer = client.ask(asked).await;
+        let expected = format!("tagalong; fwd={forward}; detail=upstream-failed");
+        answer.has_status(502).has_field("cache-status", &expected);
+    }
 }
