@@ -8,20 +8,18 @@ use crate::cache::Fill;
 use crate::cache::Follower;
 use crate::cache::errand::Aim;
 use crate::cache::errand::Errand;
+use crate::cache::fill::Start;
 use crate::cache::names;
 use crate::model::outcome::Forward;
 use crate::model::request::Head;
 use crate::model::tag::Increment;
 use crate::rules::Matched;
-use crate::tags::Own;
-use crate::tags::Snapshot;
 
 /// The right to store it, from before the app is asked (L1).
 #[derive(Debug)]
 pub struct Aside {
     cache: Cache,
-    before: Snapshot,
-    own: Option<Own>,
+    start: Start,
 }
 
 impl Cache {
@@ -29,8 +27,7 @@ impl Cache {
     pub fn aside(&self) -> Aside {
         Aside {
             cache: self.clone(),
-            before: self.0.tags.snapshot(),
-            own: None,
+            start: Start::now(self),
         }
     }
 }
@@ -40,7 +37,12 @@ impl Aside {
     pub fn increment(&mut self, increments: &[Increment], by: &Arc<str>) {
         if !increments.is_empty() {
             let tags = names(increments);
-            self.own = Some(self.cache.0.tags.increment_own(tags, by, &self.before));
+            let own = self
+                .cache
+                .0
+                .tags
+                .increment_own(tags, by, &self.start.before);
+            self.start.own = Some(own);
         }
     }
 
@@ -54,14 +56,13 @@ impl Aside {
             aim: Aim::Whole,
             stored: None,
         };
-        let start = (self.before, self.own);
         Some(Fill::alone(
             &self.cache,
             base,
             head,
             matched.clone(),
             errand,
-            start,
+            self.start,
         ))
     }
 }

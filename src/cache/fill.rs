@@ -38,6 +38,7 @@ use crate::model::stamp::Stamp;
 use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
 use crate::policy::freshening;
+use crate::policy::validators;
 use crate::policy::vary;
 use crate::rules::Cookies;
 use crate::rules::Matched;
@@ -65,6 +66,25 @@ pub struct Fill {
     first: Option<oneshot::Sender<(Response<Body>, Answered)>>,
 }
 
+/// What is from before the app was asked.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) before: Snapshot,
+    pub(super) asked: Timestamp,
+    /// What the response has changed itself since.
+    pub(super) own: Option<Own>,
+}
+
+impl Start {
+    pub(super) fn now(cache: &Cache) -> Start {
+        Start {
+            before: cache.0.tags.snapshot(),
+            asked: cache.0.clock.now(),
+            own: None,
+        }
+    }
+}
+
 impl Fill {
     /// A fill, its first client's share in it, and what others see of it.
     pub(super) fn begin(
@@ -76,8 +96,8 @@ impl Fill {
     ) -> (Fill, Follower, Flight) {
         // A HEAD may find what is to be fetched again, and would bring no content.
         let head = Arc::new(head.as_get().into_owned());
-        let start = (cache.0.tags.snapshot(), None);
-        let before = start.0.stamp();
+        let start = Start::now(cache);
+        let before = start.before.stamp();
         errand.recheck(); // now that no change can go unnoticed any more (L1)
         let (mut fill, follower) = Fill::alone(cache, base, &head, matched, errand, start);
         fill.flights.push(fill.errand.flight(&head));
@@ -88,16 +108,16 @@ impl Fill {
         (fill, follower, flight)
     }
 
-    /// A fill that nobody joins, and its client's share in it; `start` is from before the app was asked, with what the
-    /// response has changed itself since.
+    /// A fill that nobody joins, and its client's share in it.
     pub(super) fn alone(
         cache: &Cache,
         base: BaseKey,
         head: &Arc<Head>,
         matched: Matched,
         errand: Errand,
-        (before, own): (Snapshot, Option<Own>),
+        start: Start,
     ) -> (Fill, Follower) {
+        let Start { before, asked, own } = start;
         let (stage, watched) = watch::channel(Stage::Asked);
         let (first, mine) = oneshot::channel();
         let follower = Follower {
@@ -116,7 +136,7 @@ impl Fill {
             head: Arc::clone(head),
             before: Some(Arc::new(before)),
             own,
-            asked: cache.0.clock.now(),
+            asked,
             stage,
             first: Some(first),
         };
@@ -230,7 +250,13 @@ impl Fill {
                 }
             };
             size += chunk.len() as u64;
-            if self.before.is_some() && !shared.spool.hold(chunk.len(), self.cache.0.max_object) {
+            // What a 304 makes fresh is in the store already.
+            let held = if answered.status == StatusCode::NOT_MODIFIED {
+                0
+            } else {
+                chunk.len()
+            };
+            if self.before.is_some() && !shared.spool.hold(held, self.cache.0.max_object) {
                 self.keep_no_longer(&shared);
             }
             if exact == Some(size) {
@@ -304,39 +330,51 @@ impl Fill {
     fn admit(&self, head: &Parts, keep: &Keep, body: Bytes) -> Result<(), NoStore> {
         let variant = self.errand.variant;
         let part = parts::part(head, body.len() as u64).map_err(|_| NoStore::Partial)?;
-        let (mut entry, mut tags) = (keep.entry(head, body, part), keep.tags.clone());
+        let entry = keep.entry(head, body, part);
         let store = &self.cache.0.store;
-        let _one_at_a_time = self.cache.0.fills.lock(); // nobody puts between this look and our own put
-        if let Some(Slot::Entry(stored)) = store.get(&variant)
-            && stored.seals.intact()
-        {
-            let now = self.cache.0.clock.now();
-            if self.gives_way_to(&stored, &entry, now) {
+        loop {
+            let there = store.get(&variant);
+            let stored = there.as_ref().and_then(Slot::entry);
+            let Some((entry, tags)) = self.beside(stored, entry.clone(), keep.tags.clone()) else {
+                return Ok(());
+            };
+            let stored = Stored {
+                entry,
+                asked: self.asked,
+                variant,
+                seals: self.seal(&tags)?,
+            };
+            let _one_at_a_time = self.cache.0.fills.lock();
+            let now_there = store.get(&variant);
+            if now_there.as_ref().and_then(Slot::entry).map(Arc::as_ptr)
+                == there.as_ref().and_then(Slot::entry).map(Arc::as_ptr)
+            {
+                store.put(variant, Slot::Entry(Arc::new(stored)));
                 return Ok(());
             }
-            let fresh = stored.entry.meta.expires() > now;
-            match parts::joined(&stored, fresh, entry, tags, self.cache.0.max_object) {
-                Some(joined) => (entry, tags) = joined,
-                None => return Ok(()),
-            }
+            // Another was put meanwhile: look at that one.
         }
-        let stored = Stored {
-            entry,
-            asked: self.asked,
-            variant,
-            seals: self.seal(&tags)?,
-        };
-        store.put(variant, Slot::Entry(Arc::new(stored)));
-        Ok(())
     }
 
-    /// Whether what is stored was asked for later, as a client did that wanted it anew. A mere part of the same does not
-    /// keep the whole out; nor does what was asked for before the clock was set back.
-    fn gives_way_to(&self, stored: &Stored, entry: &Entry, now: Timestamp) -> bool {
-        let tags = [&stored.entry, entry].map(|entry| entry.headers.get(header::ETAG));
-        let differ = matches!(tags, [Some(one), Some(other)] if one != other);
-        let is_part_of_it = stored.entry.part.is_some() && entry.part.is_none() && !differ;
-        stored.asked > self.asked && stored.asked <= now && !is_part_of_it
+    /// What is to be put where `stored` is, if anything.
+    fn beside(
+        &self,
+        stored: Option<&Arc<Stored>>,
+        entry: Entry,
+        tags: Vec<Tagged>,
+    ) -> Option<(Entry, Vec<Tagged>)> {
+        let Some(stored) = stored.filter(|stored| stored.seals.intact()) else {
+            return Some((entry, tags));
+        };
+        let now = self.cache.0.clock.now();
+        // Not what was asked for before the clock was set back.
+        let newer = stored.asked > self.asked && stored.asked <= now;
+        if newer && !is_part_beside(&stored.entry, &entry) {
+            return None; // a client wanted it anew
+        }
+        let fresh = stored.entry.meta.expires() > now;
+        let max_object = self.cache.0.max_object;
+        parts::joined(stored, (fresh, newer), entry, tags, max_object)
     }
 
     /// L1: the tags as they are, if none of them has changed since the app was asked.
@@ -369,10 +407,11 @@ impl Fill {
         stored.is_some_and(|stored| self.cache.stands_in(stored, &self.head, false).is_some())
     }
 
-    /// Lets what is stored stand in for an error of the app.
-    pub fn spare(mut self) {
+    /// Lets what is stored stand in for an error of the app, which had this status.
+    pub fn spare(mut self, status: StatusCode) {
         self.unregister();
-        self.stage.send_replace(Stage::Spared);
+        let reason = NoStore::UpstreamFailed;
+        self.stage.send_replace(Stage::Alone(reason, status));
     }
 
     /// Tells every follower that the app gave no answer; what is stored may stand in for it.
@@ -429,6 +468,16 @@ impl Fill {
     }
 }
 
+/// Whether one is a mere part, and of the same response as far as their tags tell: a part does not keep the whole out,
+/// nor one part another.
+fn is_part_beside(stored: &Entry, new: &Entry) -> bool {
+    let tags = [stored, new].map(|entry| entry.headers.get(header::ETAG));
+    let differ = matches!(tags, [Some(one), Some(other)] if one != other);
+    let joins =
+        new.part.is_none() || validators::same_strong_validator(&stored.headers, &new.headers);
+    stored.part.is_some() && joins && !differ
+}
+
 impl Drop for Fill {
     /// However it ends, nobody waits for it any longer.
     fn drop(&mut self) {
@@ -442,7 +491,7 @@ impl Drop for Fill {
                 shared.spool.end(Err(Cut("the fill was given up".into()))); // unless it has ended
                 false
             }
-            Stage::Spared | Stage::Alone(..) | Stage::Failed(_) => false,
+            Stage::Alone(..) | Stage::Failed(_) => false,
         });
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use crate::body::Body;
 use crate::cache::Cache;
 use crate::cache::Keep;
+use crate::cache::Passing;
 use crate::cache::Stored;
 use crate::cache::spool::Spool;
 use crate::model::key::KeyFields;
@@ -22,7 +23,6 @@ use crate::model::outcome::Outcome;
 use crate::model::outcome::Stale;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
-use crate::policy;
 use crate::policy::request::Wishes;
 use crate::policy::vary;
 use crate::tags::Snapshot;
@@ -34,8 +34,6 @@ pub(super) enum Stage {
     Asked,
     /// The app's head is here, and its body is arriving.
     Shared(Arc<Shared>),
-    /// The app answered with an error, which the first client was spared: what is stored stood in.
-    Spared,
     /// The response is for its first client alone, for this reason; with its status.
     Alone(NoStore, StatusCode),
     /// The app gave no answer.
@@ -98,10 +96,11 @@ pub enum Followed {
     Response(Response<Body>, Outcome),
     /// The app failed, and this may be served in its place.
     Stale(Arc<Stored>, Stale),
-    /// The response is older than an increment this client came after: look up again, for a fill begun since.
-    Again(Option<Stamp>),
+    /// The response is not for this client, and the next may be: look up again, for a fill begun since that stamp if one
+    /// is given, as what came is older than an increment this client came after. Or else pass.
+    Again(Option<Stamp>, Passing),
     /// The response is for another client alone: ask the app for this one.
-    Alone(Forward),
+    Alone(Passing),
     /// The app gave no answer.
     Failed(Failure, Outcome),
 }
@@ -116,34 +115,22 @@ impl Follower {
         }
         let asked = |stage: &Stage| !matches!(stage, Stage::Asked);
         let stage = self.stage.wait_for(asked).await.map(|stage| stage.clone());
-        match stage.unwrap_or(Stage::Failed(Failure::Abandoned)) {
+        match stage.unwrap_or(Stage::Asked) {
             Stage::Failed(failure) => self.failed(failure, cache, head),
-            Stage::Spared => self
-                .spared(cache, head)
-                .unwrap_or(Followed::Alone(self.why)),
             Stage::Shared(shared) => self
-                .spared_from(shared.answered.status, cache, head)
+                .spared(shared.answered.status, cache, head)
                 .unwrap_or_else(|| self.share(&shared, cache, head)),
             Stage::Alone(reason, status) => self
-                .spared_from(status, cache, head)
+                .spared(status, cache, head)
                 .unwrap_or_else(|| self.refused(reason, head)),
             Stage::Asked => self.failed(Failure::Abandoned, cache, head),
         }
     }
 
     /// What is stored, if the app's answer is an error (RFC 5861 §4) and this client may have that in its place.
-    fn spared_from(&self, status: StatusCode, cache: &Cache, head: &Head) -> Option<Followed> {
-        policy::is_error(status).then(|| self.spared(cache, head))?
-    }
-
-    fn spared(&self, cache: &Cache, head: &Head) -> Option<Followed> {
-        self.stand_in(false, cache, head)
-    }
-
-    fn stand_in(&self, unreachable: bool, cache: &Cache, head: &Head) -> Option<Followed> {
-        let stored = self.stored.as_ref()?;
-        let stale = cache.stands_in(stored, head, unreachable)?;
-        Some(Followed::Stale(Arc::clone(stored), stale))
+    fn spared(&self, status: StatusCode, cache: &Cache, head: &Head) -> Option<Followed> {
+        let found = cache.in_place_of_error(status, self.stored.as_ref(), head);
+        found.map(|(stored, stale)| Followed::Stale(stored, stale))
     }
 
     /// The response was for its first client alone. What that one brought may be the reason, and this one does not.
@@ -157,9 +144,9 @@ impl Follower {
             .into_iter()
             .any(|(because, name)| reason == because && lacks(name));
         if may_share {
-            Followed::Again(None)
+            self.again(None)
         } else {
-            Followed::Alone(self.why)
+            self.alone()
         }
     }
 
@@ -171,32 +158,29 @@ impl Follower {
 
     fn share(&self, shared: &Shared, cache: &Cache, head: &Head) -> Followed {
         if !shared.shareable && has_cookie(head) {
-            return Followed::Alone(self.why); // L12
+            return self.alone(); // L12
         }
         if let Some(keep) = &shared.keep {
             let meta = keep.meta();
             if vary::selecting(&meta.vary, head.headers()) != shared.selected {
-                return Followed::Again(None); // now that it is known what varies
+                return self.again(None); // now that it is known what varies
             }
             // What this client could not have out of the store is not its either (RFC 9111 §4).
             if !cache.may_share(meta, &Wishes::of(head.headers())) {
-                return Followed::Alone(self.why);
+                return self.alone();
             }
         }
-        if shared
-            .alive
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_none()
-        {
-            return Followed::Alone(self.why);
-        }
+        let alive = shared.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(_remembered) = alive.clone() else {
+            return self.alone();
+        };
+        drop(alive);
         // L1: it may be older than an increment this client came after. An error's tags are not known.
         let tags = shared.keep.iter().flat_map(|keep| &keep.tags);
         let tags = tags.map(|tagged| &tagged.tag);
         let changed = || shared.keep.is_none() || cache.0.tags.changed_since(tags, shared.before);
         if self.arrived > shared.before && changed() {
-            return Followed::Again(Some(self.arrived));
+            return self.again(Some(self.arrived));
         }
         match shared.spool.read() {
             Some(body) => {
@@ -212,32 +196,41 @@ impl Follower {
                 }
                 Followed::Response(response, Outcome::Collapsed { why: self.why })
             }
-            None => Followed::Alone(self.why), // its beginning has left
+            None => self.alone(), // its beginning has left
         }
     }
 
     fn failed(&self, failure: Failure, cache: &Cache, head: &Head) -> Followed {
-        if failure.is_the_apps()
-            && let Some(stale) = self.stand_in(failure.is_disconnection(), cache, head)
-        {
-            return stale;
+        match cache.in_place_of(failure, self.stored.as_ref(), head) {
+            Ok((stored, stale)) => Followed::Stale(stored, stale),
+            Err(failure) => {
+                let end = End::NotStored(NoStore::UpstreamFailed);
+                Followed::Failed(
+                    failure,
+                    Outcome::Forwarded {
+                        why: self.why,
+                        status: None,
+                        end,
+                    },
+                )
+            }
         }
-        let stored = self.stored.as_ref();
-        let forbidden = stored.is_some_and(|stored| stored.entry.meta.stale.forbidden);
-        let failure = if failure == Failure::Unreachable && forbidden {
-            Failure::Unvalidated
-        } else {
-            failure
-        };
-        let end = End::NotStored(NoStore::UpstreamFailed);
-        Followed::Failed(
-            failure,
-            Outcome::Forwarded {
-                why: self.why,
-                status: None,
-                end,
-            },
-        )
+    }
+
+    fn alone(&self) -> Followed {
+        Followed::Alone(self.passing())
+    }
+
+    fn again(&self, since: Option<Stamp>) -> Followed {
+        Followed::Again(since, self.passing())
+    }
+
+    fn passing(&self) -> Passing {
+        Passing {
+            why: self.why,
+            stored: self.stored.clone(),
+            freshen: None,
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The engine, without sockets: what is stored, what is being fetched, and what has been forgotten.
 //!
 //! [`Cache::lookup`] answers with what to do next. A miss hands out the one [`Fill`] of its key; who comes meanwhile
-//! joins it as a [`Follower`]. A fill ends in the store only through [`Fill::store`], which compares tag versions with
-//! the snapshot taken before the app was asked (L1).
+//! joins it as a [`Follower`]. A response comes into the store through [`Fill::store`], and a newer head of it through
+//! [`Freshen::renew`]; both compare tag versions with the snapshot taken before the app was asked (L1).
 
 mod aside;
 mod errand;
@@ -18,7 +18,7 @@ mod variants;
 
 use std::sync::Arc;
 
-use http::Method;
+use http::{Method, StatusCode};
 
 pub use aside::Aside;
 pub use fill::Fill;
@@ -40,6 +40,7 @@ use crate::model::entry::EntryMeta;
 use crate::model::key::ComposedKey;
 use crate::model::key::Variant;
 use crate::model::outcome::Bypass;
+use crate::model::outcome::Failure;
 use crate::model::outcome::Forward;
 use crate::model::outcome::Stale;
 use crate::model::request::Head;
@@ -48,6 +49,7 @@ use crate::model::tag::Increment;
 use crate::model::tag::Tag;
 use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
+use crate::policy;
 use crate::policy::request::Use;
 use crate::policy::request::Wishes;
 use crate::policy::request::on_failure;
@@ -90,10 +92,32 @@ pub enum Lookup {
     Miss(Box<Fill>, Follower),
     /// Somebody runs the fill.
     Join(Follower),
-    /// Ask the app for this client alone; nothing will be stored. What a HEAD brings may concern what is.
-    Pass(Forward, Option<Box<Freshen>>),
+    /// Ask the app for this client alone; nothing will be stored.
+    Pass(Passing),
     /// The client wants a stored response or none (RFC 9111 §5.2.1.7).
     OnlyIfCached,
+}
+
+/// A request that is looked up and passed all the same.
+#[derive(Debug)]
+pub struct Passing {
+    /// Why the store could not answer.
+    pub why: Forward,
+    /// What is stored, and may stand in for an error of the app.
+    pub stored: Option<Arc<Stored>>,
+    /// What a HEAD's answer may renew.
+    pub freshen: Option<Box<Freshen>>,
+}
+
+impl Passing {
+    /// With nothing to stand in.
+    pub fn new(why: Forward) -> Passing {
+        Passing {
+            why,
+            stored: None,
+            freshen: None,
+        }
+    }
 }
 
 /// Bodies under way, whose readers may be slow, hold this part of what entries may: a quarter keeps the process within
@@ -131,9 +155,11 @@ impl Cache {
             }
             Found::Stored(variant, stored) => match self.usable(&stored, head, &wishes, now) {
                 Ok(None) => return Lookup::Hit(stored, now),
-                Ok(Some(stale)) => return self.stale(query, head, variant, stored, now, stale),
+                Ok(Some(stale)) => {
+                    return self.stale(query, head, (variant, stored), &wishes, now, stale);
+                }
                 Err(why @ Forward::Bypass(_)) if !wishes.only_if_cached => {
-                    return Lookup::Pass(why, None);
+                    return Lookup::Pass(Passing::new(why));
                 }
                 Err(why) => (variant, why, Some(stored)),
             },
@@ -144,15 +170,23 @@ impl Cache {
         // What has been invalidated is fetched anew and never served: it is no help to a fill. Nor is what this client must
         // not see: a validator may be the same for all, and 304 would hand it out (L12).
         let stored = stored.filter(|stored| stored.seals.intact() && stored.is_for(head));
+        let pass = |why, freshen| {
+            Lookup::Pass(Passing {
+                why,
+                stored: stored.clone(),
+                freshen,
+            })
+        };
         if head.method() != Method::GET {
-            let freshen = stored.and_then(|stored| Freshen::of(self, query.base, variant, stored));
-            return Lookup::Pass(why, freshen.map(Box::new)); // a HEAD brings no body to store
+            let freshen = stored.clone();
+            let freshen = freshen.and_then(|it| Freshen::of(self, query.base, variant, it));
+            return pass(why, freshen.map(Box::new)); // a HEAD brings no body to store
         }
         if wishes.no_store {
-            return Lookup::Pass(why, None); // nobody else is to have it, so nobody waits for it
+            return pass(why, None); // nobody else is to have it, so nobody waits for it
         }
         let Some(aim) = Aim::of(head, stored.as_deref(), why) else {
-            return Lookup::Pass(Forward::Bypass(Bypass::Range), None); // several parts are stored by nobody
+            return pass(Forward::Bypass(Bypass::Range), None); // several parts are stored by nobody
         };
         let errand = Errand {
             variant,
@@ -195,8 +229,8 @@ impl Cache {
         &self,
         query: &Query,
         head: &Head,
-        variant: Variant,
-        stored: Arc<Stored>,
+        (variant, stored): (Variant, Arc<Stored>),
+        wishes: &Wishes,
         now: Timestamp,
         stale: Stale,
     ) -> Lookup {
@@ -207,7 +241,6 @@ impl Cache {
             stored: Some(Arc::clone(&stored)),
         };
         // What a client with `no-store` fetches is nobody else's, and `only-if-cached` asks for nothing.
-        let wishes = Wishes::of(head.headers());
         let may_fetch = !wishes.no_store && !wishes.only_if_cached;
         let fill = (stale == Stale::WhileRevalidate && may_fetch)
             .then(|| self.begin_unless_begun(query, head, errand()))
@@ -224,10 +257,45 @@ impl Cache {
     }
 
     /// Why a stale response may be served in place of an error, if it may, to the client of this request.
-    pub fn stands_in(&self, stored: &Stored, head: &Head, unreachable: bool) -> Option<Stale> {
+    fn stands_in(&self, stored: &Stored, head: &Head, unreachable: bool) -> Option<Stale> {
         let may = stored.seals.intact() && stored.holds(head) && stored.is_for(head);
         let wishes = Wishes::of(head.headers());
         may.then(|| on_failure(&stored.entry.meta, &wishes, unreachable, self.0.clock.now()))?
+    }
+
+    /// What may be served where the app gave this status, which is an error (RFC 5861 §4).
+    pub fn in_place_of_error(
+        &self,
+        status: StatusCode,
+        stored: Option<&Arc<Stored>>,
+        head: &Head,
+    ) -> Option<(Arc<Stored>, Stale)> {
+        let stored = stored.filter(|_| policy::is_error(status))?;
+        let stale = self.stands_in(stored, head, false)?;
+        Some((Arc::clone(stored), stale))
+    }
+
+    /// What may be served where the app gave no answer.
+    ///
+    /// # Errors
+    ///
+    /// The failure to tell: 504 where what is stored must not be served unasked (RFC 9111 §5.2.2.2).
+    pub fn in_place_of(
+        &self,
+        failure: Failure,
+        stored: Option<&Arc<Stored>>,
+        head: &Head,
+    ) -> Result<(Arc<Stored>, Stale), Failure> {
+        let Some(stored) = stored.filter(|_| failure.is_the_apps()) else {
+            return Err(failure);
+        };
+        match self.stands_in(stored, head, failure.is_disconnection()) {
+            Some(stale) => Ok((Arc::clone(stored), stale)),
+            None if failure == Failure::Unreachable && stored.entry.meta.stale.forbidden => {
+                Err(Failure::Unvalidated)
+            }
+            None => Err(failure),
+        }
     }
 
     /// Gives the tags new versions, before anyone sees the response that asked for it (L4). `by` is who asked, such as

@@ -8,6 +8,7 @@ use crate::cache::Stored;
 use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
 use crate::model::entry::Part;
+use crate::model::entry::StaleUse;
 use crate::model::tag::Tagged;
 use crate::policy::freshening;
 use crate::policy::ranges;
@@ -33,10 +34,11 @@ pub(super) fn part(head: &Parts, len: u64) -> Result<Option<Part>, NotAPart> {
 }
 
 /// What is put in the store for a new response where `stored` is: the response, or both parts in one; `None` where what
-/// is stored is the whole or a longer part, which answers for more. `fresh` says whether `stored` still is.
+/// is stored is the whole or a longer part, which answers for more. `fresh` says whether `stored` still is, `newer`
+/// whether it was asked for after the new one.
 pub(super) fn joined(
     stored: &Stored,
-    fresh: bool,
+    (fresh, newer): (bool, bool),
     new: Entry,
     tags: Vec<Tagged>,
     max_object: usize,
@@ -52,39 +54,47 @@ pub(super) fn joined(
         (&old.headers, old_part, &old.body),
         (&new.headers, part, &new.body),
     );
-    match both {
-        Some((part, body)) if body.len() <= max_object => {
+    match both.filter(|(_, body)| body.len() <= max_object) {
+        Some((part, body)) => {
+            let (before, after) = if newer { (&new, old) } else { (old, &new) };
             let entry = Entry {
-                headers: updated(&old.headers, &new.headers),
-                targeted: updated(&old.targeted, &new.targeted),
+                status: new.status,
+                headers: updated(&before.headers, &after.headers),
+                targeted: updated(&before.targeted, &after.targeted),
                 part,
                 body,
                 meta: stricter(&old.meta, fresh, &new.meta),
-                ..new
             };
             Some((entry, stored.tags_with(tags)))
         }
-        // Of two that do not touch the longer one stays, while it is fresh and of the same response.
+        // Of two that stay apart the longer one stays, while it is fresh and of the same response.
         None if fresh
             && old.body.len() > new.body.len()
             && validators::same_strong_validator(&old.headers, &new.headers) =>
         {
             None
         }
-        Some(_) | None => Some((new, tags)),
+        None => Some((new, tags)),
     }
 }
 
-/// What holds for both: for sharing only if both are, and, while the old one is fresh, no longer than that. After that
-/// the new one speaks for it (RFC 9111 §3.4).
+/// What holds for both: for sharing, or for use when stale, only as far as both are; and, while the old one is fresh, no
+/// longer than that. After that the new one speaks for its life (RFC 9111 §3.4).
 fn stricter(old: &EntryMeta, fresh: bool, new: &EntryMeta) -> EntryMeta {
     let sooner = if fresh && old.expires() < new.expires() {
         old
     } else {
         new
     };
+    let (one, other) = (&old.stale, &new.stale);
     EntryMeta {
         shareable: old.shareable && new.shareable,
+        stale: StaleUse {
+            forbidden: one.forbidden || other.forbidden,
+            while_revalidate: one.while_revalidate.min(other.while_revalidate),
+            if_error: one.if_error.min(other.if_error),
+            if_disconnected: one.if_disconnected.min(other.if_disconnected),
+        },
         ..sooner.clone()
     }
 }
@@ -92,18 +102,16 @@ fn stricter(old: &EntryMeta, fresh: bool, new: &EntryMeta) -> EntryMeta {
 /// The stored fields, with what the new response says in their place (RFC 9111 §3.4).
 pub(super) fn updated(stored: &HeaderMap, new: &HeaderMap) -> HeaderMap {
     let mut headers = stored.clone();
-    for name in new.keys() {
-        headers.remove(name);
-    }
-    headers.extend(new.clone());
+    headers.extend(new.clone()); // takes the place of what is there
     headers
 }
 
 /// How the app is asked for what a stored beginning lacks (RFC 9111 §3.3); `None` if it is not a beginning, nobody knows
 /// its length, or its validator says that the rest may not belong to it.
 ///
-/// Where there is no validator at all the rest is asked for as well: an app that has stopped to know ranges answers with
-/// the whole. One that does not brings a rest that is joined to nothing, and is asked again.
+/// Where there is no validator at all the rest is asked for as well, as the public suite of HTTP caching expects: an app
+/// that has stopped to know ranges answers with the whole. The rest itself could be joined to nothing, and the app is
+/// asked again.
 pub(super) fn rest(entry: &Entry) -> Option<Vec<(HeaderName, HeaderValue)>> {
     let part = entry.part?;
     let len = entry.body.len() as u64;
@@ -149,7 +157,9 @@ pub(super) fn completed(
     head.headers.remove(header::CONTENT_RANGE);
     head.headers.remove(header::CONTENT_LENGTH);
     ranges::drop_digests_of_content(&mut head.headers);
-    let in_force = updated(&stored.headers, &stored.targeted);
+    let mut in_force = updated(&stored.headers, &stored.targeted);
+    in_force.remove(header::AGE); // freshness counts from the rest, as from a 304
+    in_force.remove(header::DATE);
     head.headers = updated(&in_force, &head.headers);
     Some((head, stored.body.clone()))
 }

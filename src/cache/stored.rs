@@ -50,6 +50,13 @@ pub struct Stored {
 }
 
 impl Slot {
+    pub(super) fn entry(&self) -> Option<&Arc<Stored>> {
+        match self {
+            Slot::Entry(stored) => Some(stored),
+            Slot::Varies { .. } | Slot::Same { .. } => None,
+        }
+    }
+
     /// Whether somebody can still be answered with it, or told why not (L10).
     pub(super) fn is_of_use(&self, now: Timestamp) -> bool {
         match self {

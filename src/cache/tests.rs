@@ -223,7 +223,14 @@ async fn l09_a_fill_that_ends_while_a_stale_hit_looks_for_it_is_not_run_again() 
     };
     let stale = || {
         let stored = Arc::clone(&stored);
-        let found = cache.stale(&query, &head, variant, stored, now, Stale::WhileRevalidate);
+        let found = cache.stale(
+            &query,
+            &head,
+            (variant, stored),
+            &Wishes::default(),
+            now,
+            Stale::WhileRevalidate,
+        );
         let Lookup::Stale(_, _, _, fill) = found else {
             panic!("{found:?}");
         };
@@ -629,7 +636,7 @@ async fn rfc5861_4_each_who_waits_has_a_stand_in_of_its_own() {
             if !answered {
                 fill.fail(Failure::Unreachable);
             } else if fill.may_spare() {
-                fill.spare();
+                fill.spare(unavailable);
             } else {
                 let response = Response::builder().status(unavailable);
                 let response = response.body(Body::from("down")).unwrap();

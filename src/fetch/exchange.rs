@@ -43,6 +43,8 @@ pub(super) struct Judged {
     /// The app's own status.
     pub(super) status: StatusCode,
     pub(super) verdict: Result<Keep, NoStore>,
+    /// It says of none of its fields that they are one client's own.
+    pub(super) impersonal: bool,
 }
 
 impl Fetch {
@@ -140,6 +142,7 @@ impl Fetch {
             times,
             dialects.targeted(),
         );
+        let impersonal = policy::is_impersonal(&parts.headers, dialects.targeted());
         if !parts.headers.contains_key(header::DATE)
             && let Ok(date) = HeaderValue::try_from(times.received.to_string())
         {
@@ -162,6 +165,7 @@ impl Fetch {
             response: Response::from_parts(parts, body),
             status,
             verdict,
+            impersonal,
         }
     }
 }

@@ -103,11 +103,11 @@ impl Fetch {
     }
 
     async fn run(&self, fill: Fill, mut request: Request<Body>) {
-        let whole = copy(&request);
+        let whole = fill.completes().map(|_| copy(&request));
         request.headers_mut().extend(fill.conditions());
         let ask = |request| self.exchange(request, fill.head(), fill.matched(), None);
-        let exchange = match (ask(request).await, fill.completes()) {
-            (Ok(exchange), Some(stored)) => match exchange.completed(stored) {
+        let exchange = match (ask(request).await, fill.completes().zip(whole)) {
+            (Ok(exchange), Some((stored, whole))) => match exchange.completed(stored) {
                 Some(exchange) => Ok(exchange),
                 None => ask(whole).await, // what came does not fit what is stored
             },
@@ -118,7 +118,7 @@ impl Fetch {
             Err(failure) => return fill.fail(failure), // every follower learns it now (L9)
         };
         if policy::is_error(exchange.status) && fill.may_spare() {
-            return fill.spare();
+            return fill.spare(exchange.status);
         }
         let exchange = match fill.validates() {
             Some(stored) if exchange.head.status == StatusCode::NOT_MODIFIED => {
@@ -139,20 +139,26 @@ impl Fetch {
             response,
             status,
             verdict,
+            impersonal,
         } = judged;
-        let max_object = self.0.limits.max_object as u64;
-        let is_too_large = response
-            .body()
-            .exact_len()
-            .is_some_and(|len| len > max_object);
         match verdict {
-            Ok(_) if is_too_large => fill.hand_over(response, status, NoStore::TooLarge),
+            Ok(_) if self.is_too_large(&response) => {
+                fill.hand_over(response, status, NoStore::TooLarge)
+            }
             Ok(keep) => fill.store(response, status, keep).await,
-            Err(reason) if shared_error(reason, fill.matched(), fill.head(), &response) => {
+            Err(reason)
+                if impersonal && shared_error(reason, fill.matched(), fill.head(), &response) =>
+            {
                 fill.share_unstored(response, reason).await;
             }
             Err(reason) => fill.hand_over(response, status, reason),
         }
+    }
+
+    fn is_too_large(&self, response: &Response<Body>) -> bool {
+        let max_object = self.0.limits.max_object as u64;
+        let len = response.body().exact_len();
+        len.is_some_and(|len| len > max_object)
     }
 
     /// Asks the app for one client. The exchange goes on when that client leaves: to its head if it is safe, to its end
@@ -201,8 +207,10 @@ impl Fetch {
             response,
             status,
             verdict,
+            ..
         } = self.judge(exchange, head, matched);
         let end = match (verdict, aside.zip(as_get)) {
+            (Ok(_), Some(_)) if self.is_too_large(&response) => End::NotStored(NoStore::TooLarge),
             (Ok(keep), Some((aside, as_get))) => {
                 return self.keep(aside, response, keep, head, as_get).await;
             }

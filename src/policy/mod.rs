@@ -35,6 +35,7 @@ use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::model::time::Timestamp;
 use crate::policy::directives::Control;
+use crate::policy::directives::Scope;
 use crate::policy::ranges::ContentRange;
 use crate::policy::request::Wishes;
 use crate::rules::SetCookie;
@@ -157,6 +158,15 @@ fn understood(head: &Head, response: &Parts, control: &Control) -> Result<(), No
         _ if control.directives.must_understand && !known => Err(NoStore::Status),
         _ => Ok(()),
     }
+}
+
+/// Whether a response says of none of its fields that they are one client's own, or must be asked for each time: neither
+/// `private` nor `no-cache`, in any form.
+pub fn is_impersonal(response: &HeaderMap, targeted: &[HeaderName]) -> bool {
+    [targeted, &[]].iter().all(|fields| {
+        let said = Control::of(response, fields).directives;
+        said.private == Scope::Nowhere && said.no_cache == Scope::Nowhere
+    })
 }
 
 /// The statuses that `stale-if-error` is about (RFC 5861 §4).

@@ -30,22 +30,18 @@ use crate::body::Body;
 use crate::cache::Cache;
 use crate::cache::Fill;
 use crate::cache::Followed;
-use crate::cache::Freshen;
 use crate::cache::Lookup;
-use crate::cache::Stored;
+use crate::cache::Passing;
 use crate::dialects::Dialects;
 use crate::dialects::cache_status;
 use crate::fetch::Fetch;
 use crate::fetch::Passed;
 use crate::model::outcome::Bypass;
 use crate::model::outcome::End;
-use crate::model::outcome::Failure;
 use crate::model::outcome::Forward;
 use crate::model::outcome::NoStore;
 use crate::model::outcome::Outcome;
-use crate::model::outcome::Stale;
 use crate::model::request::Head;
-use crate::policy;
 use crate::policy::request::Wishes;
 use crate::proxy::body::ToClient;
 use crate::proxy::debug::Debugged;
@@ -114,8 +110,8 @@ struct Connection {
 /// What is sent, and what it came from.
 type Answer = (Response<Body>, Outcome);
 
-/// How often a request is looked up again because what it waited for was not for it.
-const LOOKUPS: usize = 4;
+/// How often a request is looked up: once more if what it waited for was not for it, then it asks by itself (L9).
+const LOOKUPS: usize = 2;
 
 impl Proxy {
     /// Requests are planned by `rules`, answered from `cache` or through `fetch`.
@@ -164,7 +160,7 @@ impl Proxy {
     }
 
     async fn cached(&self, asked: Asked, query: Query) -> Answer {
-        let mut since = None;
+        let (mut since, mut in_vain) = (None, Passing::new(Forward::UriMiss));
         for _ in 0..LOOKUPS {
             let head = &asked.head;
             let follower = match self.0.cache.lookup(&query, head, since) {
@@ -180,10 +176,10 @@ impl Proxy {
                     follower
                 }
                 Lookup::Join(follower) => follower,
-                Lookup::Pass(why, freshen) => {
+                Lookup::Pass(passing) => {
                     let matched = query.matched(head);
-                    let looked_up = !matches!(why, Forward::Bypass(_));
-                    return self.pass(asked, matched, why, looked_up, freshen).await;
+                    let looked_up = !matches!(passing.why, Forward::Bypass(_));
+                    return self.pass(asked, matched, passing, looked_up).await;
                 }
                 Lookup::OnlyIfCached => return (respond::only_if_cached(), Outcome::OnlyIfCached),
             };
@@ -194,12 +190,15 @@ impl Proxy {
                 Followed::Stale(stored, why) => {
                     return respond::hit(head, &stored, Some(why), self.0.cache.now());
                 }
-                Followed::Again(newer) => since = since.max(newer),
-                Followed::Alone(why) => return self.alone(asked, &query, why).await,
+                Followed::Again(newer, passing) => {
+                    since = since.max(newer);
+                    in_vain = passing;
+                }
+                Followed::Alone(passing) => return self.alone(asked, &query, passing).await,
                 Followed::Failed(failure, outcome) => return (respond::failure(failure), outcome),
             }
         }
-        self.alone(asked, &query, Forward::UriMiss).await // what it waits for changes faster than it can be fetched
+        self.alone(asked, &query, in_vain).await
     }
 
     fn fill(&self, fill: Fill, asked: &Asked, query: &Query) {
@@ -214,20 +213,24 @@ impl Proxy {
         }
         let matched = pass.matched(&asked.head);
         let Some(client) = asked.upgrade.take() else {
-            return self.pass(asked, matched, pass.why, false, None).await;
+            return self
+                .pass(asked, matched, Passing::new(pass.why), false)
+                .await;
         };
         let (tunnel, from_client) = Tunnel::new(client);
         asked.body = from_client;
-        let (mut response, outcome) = self.pass(asked, matched, pass.why, false, None).await;
+        let (mut response, outcome) = self
+            .pass(asked, matched, Passing::new(pass.why), false)
+            .await;
         tunnel.open(&mut response);
         (response, outcome)
     }
 
     /// Asks the app for a client whose request was looked up, without a fill; says what keeps the response out of the
     /// store.
-    async fn alone(&self, asked: Asked, query: &Query, why: Forward) -> Answer {
+    async fn alone(&self, asked: Asked, query: &Query, passing: Passing) -> Answer {
         let matched = query.matched(&asked.head);
-        self.pass(asked, matched, why, true, None).await
+        self.pass(asked, matched, passing, true).await
     }
 
     /// Asks the app for one client. Of a request that was looked up it is said why its response is not stored.
@@ -235,25 +238,36 @@ impl Proxy {
         &self,
         asked: Asked,
         matched: Matched,
-        why: Forward,
+        passing: Passing,
         looked_up: bool,
-        freshen: Option<Box<Freshen>>,
     ) -> Answer {
         let Asked {
             head, body, peer, ..
         } = asked;
+        let Passing {
+            why,
+            stored,
+            freshen,
+        } = passing;
         let request = headers::for_upstream(&head, &matched.rule, peer, body);
-        let stored = freshen.as_ref().map(|freshen| Arc::clone(freshen.stored()));
         let head = Arc::new(head);
         let passed = self
             .0
             .fetch
             .pass(request, Arc::clone(&head), matched, freshen);
-        let passed = passed.await;
-        if let Some(stored) = stored
-            && let Some(why) = self.stands_in(&stored, &head, &passed)
-        {
-            return respond::hit(&head, &stored, Some(why), self.0.cache.now());
+        let (cache, stored) = (&self.0.cache, stored.as_ref());
+        let (passed, stand_in) = match passed.await {
+            Ok(passed) => {
+                let stand_in = cache.in_place_of_error(passed.status, stored, &head);
+                (Ok(passed), stand_in)
+            }
+            Err(failure) => match cache.in_place_of(failure, stored, &head) {
+                Ok(stand_in) => (Err(failure), Some(stand_in)),
+                Err(failure) => (Err(failure), None),
+            },
+        };
+        if let Some((stored, stale)) = stand_in {
+            return respond::hit(&head, &stored, Some(stale), cache.now());
         }
         let (response, status, end) = match passed {
             Ok(Passed {
@@ -271,20 +285,6 @@ impl Proxy {
             }
         };
         (response, Outcome::Forwarded { why, status, end })
-    }
-
-    /// Why what is stored may be served in place of the app's failure, if it has failed (RFC 5861 §4).
-    fn stands_in(
-        &self,
-        stored: &Stored,
-        head: &Head,
-        passed: &Result<Passed, Failure>,
-    ) -> Option<Stale> {
-        let (failed, unreachable) = match passed {
-            Ok(passed) => (policy::is_error(passed.status), false),
-            Err(failure) => (failure.is_the_apps(), failure.is_disconnection()),
-        };
-        failed.then(|| self.0.cache.stands_in(stored, head, unreachable))?
     }
 
     fn stamp(

@@ -759,7 +759,7 @@ async fn parts_of_what_is_too_large_to_be_stored_are_stored() {
 
     let all = client.get("/a").await;
     all.has_status(200).has_body(CONTENT).is_not_stored();
-    is_slice(&range(&client, "bytes=0-9").await, 0, 9).is_hit();
+    is_slice(&range(&client, "bytes=20-24").await, 20, 24).is_hit(); // the longer part
     let most = range(&client, "bytes=5-34").await;
     is_slice(&most, 5, 34).is_not_stored();
 }
