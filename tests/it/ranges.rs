@@ -950,6 +950,14 @@ async fn rfc9111_3_3_what_is_no_proper_part_is_not_stored() {
             wrong("bytes 0-8/36"),
         ),
         (
+            "less than it says, and no length",
+            Some("bytes=0-9"),
+            fields(reply("01234"), TAG)
+                .status(206)
+                .header("Content-Range", "bytes 0-9/36")
+                .chunked(),
+        ),
+        (
             "no place",
             Some("bytes=0-9"),
             fields(reply("0123456789"), TAG).status(206),
@@ -1098,6 +1106,56 @@ async fn l12_a_part_is_as_private_as_a_whole() {
         .is_bypass(Some("cookie"))
         .has_status(206);
     assert_eq!(app.last("/a").field("range").as_deref(), Some("bytes=0-9"));
+}
+
+#[tokio::test]
+async fn l12_what_is_joined_is_as_private_as_either() {
+    let private = |first, last| part(first, last);
+    let public = |first, last| part(first, last).header("Cache-Control", "public");
+    for (name, first, second, shared) in [
+        ("both for all", public(0, 9), public(10, 19), true),
+        ("the old one for some", private(0, 9), public(10, 19), false),
+        ("the new one for some", public(0, 9), private(10, 19), false),
+    ] {
+        let (app, _sidecar, client) = cold().await;
+        app.answer("/a", first);
+        range(&client, "bytes=0-9").await.is_miss();
+        app.answer("/a", second);
+        range(&client, "bytes=10-19").await.is_partial();
+        serves_ranges(&app, "/a");
+        let with_cookie = get("/a").with("Cookie", "sid=1");
+        let answer = client.ask(with_cookie.with("Range", "bytes=5-12")).await;
+        assert_eq!(is_slice(&answer, 5, 12).hits(), shared, "{name}:\n{answer}");
+    }
+}
+
+#[tokio::test]
+async fn rfc9111_3_4_what_is_joined_lives_no_longer_than_either() {
+    let living = |first: usize, last: usize, seconds: u64| {
+        let answer = reply(&CONTENT[first..=last]).status(206).etag(TAG);
+        answer
+            .header("Content-Range", format!("bytes {first}-{last}/36"))
+            .control(&format!("max-age={seconds}"))
+    };
+    for (old, new) in [(60, 600), (600, 60)] {
+        let (app, _sidecar, client) = cold().await;
+        app.answer("/a", living(0, 9, old));
+        range(&client, "bytes=0-9").await.is_miss();
+        app.answer("/a", living(10, 19, new));
+        range(&client, "bytes=10-19").await.is_partial();
+        let answer = range(&client, "bytes=5-12").await;
+        assert_eq!(answer.is_hit().ttl(), 60, "{old} and {new}");
+    }
+}
+
+#[tokio::test]
+async fn rfc9111_4_3_5_a_head_does_not_make_a_part_the_whole() {
+    let (app, _sidecar, client) = cold().await;
+    range(&client, "bytes=0-9").await.is_miss();
+    app.answer("/a", whole());
+    client.head("/a").await.has_status(200);
+    serves_ranges(&app, "/a");
+    client.get("/a").await.is_completed().has_body(CONTENT);
 }
 
 #[tokio::test]
