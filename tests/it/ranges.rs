@@ -555,6 +555,12 @@ async fn rfc9111_3_4_a_rest_that_does_not_fit_is_not_used() {
         ("the tag, weakly", part_of(CONTENT, "W/\"v1\"", 10, 35)),
         ("no tag", part_of(CONTENT, "", 10, 35)),
         ("another length", part_of(&longer, TAG, 10, 36)),
+        (
+            "to the end of another length",
+            fields(reply(&CONTENT[10..]), TAG)
+                .status(206)
+                .header("Content-Range", "bytes 10-35/99"),
+        ),
         ("another position", part(12, 35)),
         ("overlapping", part(5, 35)),
         ("not to the end", part(10, 30)),
@@ -1146,6 +1152,20 @@ async fn rfc9111_3_4_what_is_joined_lives_no_longer_than_either() {
         let answer = range(&client, "bytes=5-12").await;
         assert_eq!(answer.is_hit().ttl(), 60, "{old} and {new}");
     }
+}
+
+#[tokio::test]
+async fn rfc9213_2_what_a_part_says_to_this_cache_holds_for_what_it_is_joined_to() {
+    let (app, _sidecar, client) = cold().await;
+    app.answer(
+        "/a",
+        part(0, 9).header("Tagalong-Cache-Control", "max-age=600"),
+    );
+    range(&client, "bytes=0-9").await.is_miss();
+    serves_ranges(&app, "/a");
+    range(&client, "bytes=10-19").await.is_partial();
+    client.get("/a").await.is_completed().has_body(CONTENT);
+    assert_eq!(client.get("/a").await.is_hit().ttl(), 600);
 }
 
 #[tokio::test]
