@@ -284,15 +284,17 @@ async fn rfc5861_3_whoever_starts_the_fetch_it_brings_the_whole() {
 }
 
 #[tokio::test]
-async fn rfc9111_5_2_1_5_who_lets_nothing_be_stored_starts_no_fetch_behind() {
-    let (app, sidecar, client) = stored(swr("old"), 15).await;
-    app.answer("/a", swr("new"));
-    let answer = client.get_with("/a", "Cache-Control", "no-store").await;
-    answer.is_stale(BEHIND).has_body("old");
-    sidecar.settle().await;
-    assert_eq!(app.calls("/a"), 1);
-    client.get("/a").await.is_stale(BEHIND).has_body("old");
-    refreshed(&client).await.has_body("new");
+async fn rfc9111_5_2_1_who_lets_nothing_be_stored_or_asked_starts_no_fetch_behind() {
+    for wish in ["no-store", "only-if-cached"] {
+        let (app, sidecar, client) = stored(swr("old"), 15).await;
+        app.answer("/a", swr("new"));
+        let answer = client.get_with("/a", "Cache-Control", wish).await;
+        answer.is_stale(BEHIND).has_body("old");
+        sidecar.settle().await;
+        assert_eq!(app.calls("/a"), 1, "{wish}");
+        client.get("/a").await.is_stale(BEHIND).has_body("old");
+        refreshed(&client).await.has_body("new");
+    }
 }
 
 #[tokio::test]
@@ -725,6 +727,27 @@ async fn rfc9111_4_2_4_only_an_app_that_gives_no_answer_is_disconnected() {
                 .is_not_stored();
         } else {
             got.is_stale("disconnected");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rfc5861_4_a_head_is_spared_as_a_get_is() {
+    let malformed = ("malformed", verbatim("nonsense\r\n\r\n"));
+    for (name, failing) in failures().into_iter().chain([malformed]) {
+        let gives_no_answer = failing.status < 500 && name != "malformed";
+        for (stored, reason, spared) in [
+            (sie("old"), FAILED, true),
+            (answer("old", ""), "disconnected", gives_no_answer),
+        ] {
+            let (app, _sidecar, client) = impatient(stored, 15).await;
+            app.answer("/a", failing.clone());
+            let got = client.head("/a").await;
+            assert_eq!(got.status == 200, spared, "{name}, {reason}:\n{got}");
+            if spared {
+                got.is_stale(reason).has_field("content-length", "3");
+            }
+            assert_eq!(app.calls("/a"), 2, "{name}, {reason}");
         }
     }
 }
