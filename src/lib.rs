@@ -15,7 +15,7 @@
 //!                        |- Stale --> respond, and a Fill behind it --+                           |
 //!                        |- Miss(Fill) -------------------------------+-------> Fetch::fill --+   |
 //!                        |- Join(Follower) <--+                                               |   |
-//!                        '- Pass (a HEAD, with what it may renew) ----------------------------|---+
+//!                        '- Pass (a HEAD, with what it may renew; what nobody else may have) -|---+
 //!                                             |   a task of its own, detached from every client:
 //! client <- respond::stamp <---- Follower <---+   1 Snapshot of the tags (L1), taken with the Fill
 //!                                             |   2 Upstream::send -> app: for the whole, whether what is stored is

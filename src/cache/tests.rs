@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::Response;
 use http::StatusCode;
 use http::header;
+use http::response::Parts;
 
 use super::*;
 use crate::body::Body;
@@ -622,7 +623,7 @@ async fn rfc5861_4_each_who_waits_has_a_stand_in_of_its_own() {
             false,
         ),
     ] {
-        for answered in [false, true] {
+        for way in ["no answer", "an error for one", "an error for all"] {
             let (cache, clock) = cache();
             store_tagged(&cache, "/a", stale(&cache)).await;
             clock.advance(Duration::from_secs(70));
@@ -633,20 +634,150 @@ async fn rfc5861_4_each_who_waits_has_a_stand_in_of_its_own() {
                 panic!("{name}: {found:?}");
             };
             let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-            if !answered {
+            let response = Response::builder().status(unavailable);
+            let response = response.body(Body::from("down")).unwrap();
+            let reason = NoStore::NoFreshness;
+            if way == "no answer" {
                 fill.fail(Failure::Unreachable);
             } else if fill.may_spare() {
                 fill.spare(unavailable);
+            } else if way == "an error for one" {
+                fill.hand_over(response, unavailable, reason);
             } else {
-                let response = Response::builder().status(unavailable);
-                let response = response.body(Body::from("down")).unwrap();
-                fill.hand_over(response, unavailable, NoStore::NoFreshness);
+                fill.share_unstored(response, reason).await;
             }
             let followed = soon(follower.outcome(&cache, &head)).await;
             let got = matches!(followed, Followed::Stale(_, Stale::IfError));
-            assert_eq!(got, spared, "{name}, answered {answered}: {followed:?}");
+            assert_eq!(got, spared, "{name}, {way}: {followed:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn rfc5861_4_a_fill_that_was_given_up_is_no_error_of_the_app() {
+    let (cache, clock) = cache();
+    let mut keep = keep(&cache, 60);
+    keep.store.meta.stale.if_error = Duration::from_secs(600);
+    store_tagged(&cache, "/a", keep).await;
+    clock.advance(Duration::from_secs(70));
+    let (fill, follower) = miss(&cache, "/a");
+    drop(fill);
+    let followed = soon(follower.outcome(&cache, &head("/a"))).await;
+    let given_up = matches!(followed, Followed::Failed(Failure::Abandoned, _));
+    assert!(given_up, "{followed:?}");
+}
+
+#[tokio::test]
+async fn l12_what_stands_in_is_for_this_client() {
+    for (name, shareable, cookie, stands_in) in [
+        ("for all, without a cookie", true, false, true),
+        ("for all, with a cookie", true, true, true),
+        ("for some, without a cookie", false, false, true),
+        ("for some, with a cookie", false, true, false),
+    ] {
+        let (cache, clock) = cache();
+        let mut keep = keep(&cache, 60);
+        keep.store.meta.stale.if_error = Duration::from_secs(600);
+        keep.store.meta.shareable = shareable;
+        store_tagged(&cache, "/a", keep).await;
+        let stored = stored(&cache, &head("/a")).1;
+        clock.advance(Duration::from_secs(70));
+        let field = if cookie { "cookie" } else { "x" };
+        let found = cache.stands_in(&stored, &with("/a", field, "1"), false);
+        assert_eq!(found.is_some(), stands_in, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn rfc9111_5_2_1_who_wants_it_of_its_own_time_joins_nobody() {
+    for (wish, joins) in [
+        ("", true),
+        ("no-cache", false),
+        ("max-age=0", false),
+        ("max-age=1", true),
+    ] {
+        let (cache, _) = cache();
+        let (_fill, _first) = miss(&cache, "/a");
+        let head = with("/a", "cache-control", wish);
+        let found = cache.lookup(&query(&head), &head, None);
+        assert_eq!(matches!(found, Lookup::Join(_)), joins, "{wish}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn l09_what_was_asked_about_each_time_is_fetched_once_when_invalidated() {
+    let (cache, _) = cache();
+    let tag = Tag::parse("A").unwrap();
+    let tagged = Keep {
+        tags: vec![tag.clone().into()],
+        ..keep(&cache, 0)
+    };
+    store_tagged(&cache, "/a", tagged).await;
+    cache.increment(&[tag.into()], &"POST /x".into());
+    let (_fill, _first) = miss(&cache, "/a");
+    join(&cache, "/a");
+}
+
+/// What is stored for a request, and the right to renew it.
+fn freshen(cache: &Cache, head: &Head) -> Freshen {
+    let (variant, stored) = stored(cache, head);
+    Freshen::of(cache, query(head).base, variant, stored).unwrap()
+}
+
+fn stored(cache: &Cache, head: &Head) -> (Variant, Arc<Stored>) {
+    match cache.find(query(head).base, head) {
+        Found::Stored(variant, stored) => (variant, stored),
+        _ => panic!("it is stored"),
+    }
+}
+
+/// The head of what [`store_tagged`] stores.
+fn same() -> Parts {
+    let response = Response::builder().header("etag", "\"1\"");
+    response.body(()).unwrap().into_parts().0
+}
+
+#[tokio::test]
+async fn rfc9111_4_3_5_a_head_does_not_touch_what_came_meanwhile() {
+    for agrees in [false, true] {
+        let (cache, _) = cache();
+        store_tagged(&cache, "/a", keep(&cache, 60)).await;
+        let freshen = freshen(&cache, &head("/a"));
+        let (fill, _follower) = fill_for(&cache, &with("/a", "cache-control", "no-cache"));
+        let response = Response::new(Body::from("new"));
+        fill.store(response, StatusCode::OK, keep(&cache, 60)).await;
+        if agrees {
+            let renewed = freshen.renew(&head("/a"), &same(), &keep(&cache, 60));
+            assert_eq!(renewed, Ok(()));
+        } else {
+            freshen.outdated();
+        }
+        let found = lookup(&cache, "/a");
+        let Lookup::Hit(stored, _) = found else {
+            panic!("agrees {agrees}: {found:?}");
+        };
+        assert_eq!(stored.entry.body, "new", "agrees {agrees}");
+    }
+}
+
+#[tokio::test]
+async fn rfc9111_4_3_5_a_renewed_variant_is_found_as_long_as_it_lives() {
+    let (cache, clock) = cache();
+    let head = with("/a", "accept-language", "de");
+    let varying = |lifetime| {
+        let mut keep = keep(&cache, lifetime);
+        keep.store.meta.vary = [header::ACCEPT_LANGUAGE].into();
+        keep
+    };
+    let (fill, _follower) = fill_for(&cache, &head);
+    let response = Response::new(Body::from("x"));
+    fill.store(response, StatusCode::OK, varying(60)).await;
+    let renewed = freshen(&cache, &head).renew(&head, &same(), &varying(10_000));
+    assert_eq!(renewed, Ok(()));
+    clock.advance(Duration::from_secs(9_000));
+    cache.sweep();
+    let found = cache.lookup(&query(&head), &head, None);
+    assert!(matches!(found, Lookup::Hit(..)), "{found:?}");
 }
 
 #[tokio::test]
@@ -662,4 +793,64 @@ async fn a_clock_set_back_does_not_stop_storing() {
         panic!("{found:?}");
     };
     assert_eq!(stored.entry.body, "new");
+}
+
+/// Stores what a fill for a part brought.
+async fn store_part(fill: Fill, range: &str, body: impl Into<Body>, keep: Keep) {
+    let response = Response::builder().status(206).header("etag", "\"1\"");
+    let response = response.header("content-range", range);
+    let response = response.body(body.into()).unwrap();
+    fill.store(response, StatusCode::PARTIAL_CONTENT, keep)
+        .await;
+}
+
+#[tokio::test]
+async fn parts_fetched_beside_each_other_become_one_in_any_order() {
+    for later_first in [false, true] {
+        let (cache, clock) = cache();
+        let (one, _a) = fill_for(&cache, &with("/a", "range", "bytes=0-1"));
+        clock.advance(Duration::from_secs(1));
+        let (two, _b) = fill_for(&cache, &with("/a", "range", "bytes=2-3"));
+        if later_first {
+            store_part(two, "bytes 2-3/4", "le", keep(&cache, 60)).await;
+            store_part(one, "bytes 0-1/4", "wh", keep(&cache, 60)).await;
+        } else {
+            store_part(one, "bytes 0-1/4", "wh", keep(&cache, 60)).await;
+            store_part(two, "bytes 2-3/4", "le", keep(&cache, 60)).await;
+        }
+        assert!(is_hit(&cache, "/a"), "later first: {later_first}");
+    }
+}
+
+#[tokio::test]
+async fn rfc9111_3_4_what_is_joined_is_used_stale_only_as_far_as_both() {
+    let (cache, _) = cache();
+    let (one, _a) = fill_for(&cache, &with("/a", "range", "bytes=0-1"));
+    let mut lax = keep(&cache, 10);
+    lax.store.meta.stale.if_error = Duration::from_secs(600);
+    store_part(one, "bytes 0-1/4", "wh", lax).await;
+    let (two, _b) = fill_for(&cache, &with("/a", "range", "bytes=2-3"));
+    let mut strict = keep(&cache, 60);
+    strict.store.meta.stale.forbidden = true;
+    store_part(two, "bytes 2-3/4", "le", strict).await;
+    let meta = stored(&cache, &head("/a")).1.entry.meta.clone();
+    assert!(meta.stale.forbidden);
+    assert_eq!(meta.stale.if_error, Duration::ZERO);
+    assert_eq!(meta.lifetime, Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn of_parts_too_long_to_be_one_the_longer_stays() {
+    let (cache, _) = cache();
+    let (one, _a) = fill_for(&cache, &with("/a", "range", "bytes=0-999"));
+    store_part(one, "bytes 0-999/2000", "x".repeat(1_000), keep(&cache, 60)).await;
+    let (two, _b) = fill_for(&cache, &with("/a", "range", "bytes=1000-1099"));
+    store_part(
+        two,
+        "bytes 1000-1099/2000",
+        "x".repeat(100),
+        keep(&cache, 60),
+    )
+    .await;
+    assert_eq!(stored(&cache, &head("/a")).1.entry.body.len(), 1_000);
 }

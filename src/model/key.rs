@@ -138,7 +138,14 @@ impl BaseKey {
 impl Variant {
     /// Under which a part of it is fetched: requests for other parts are other fetches.
     pub fn part(self, fields: &KeyFields) -> Variant {
-        BaseKey(self.0).variant(fields)
+        Variant(self.hash_with(b"tagalong part 1", fields))
+    }
+
+    fn hash_with(self, domain: &[u8], fields: &KeyFields) -> u128 {
+        let mut bytes = Vec::with_capacity(16 + fields.0.len());
+        bytes.extend_from_slice(&self.0.to_le_bytes());
+        bytes.extend_from_slice(&fields.0);
+        hash(domain, &bytes)
     }
 
     /// The identity under these tags and versions, in the order given.
@@ -147,10 +154,7 @@ impl Variant {
         for (tag, stamp) in tags {
             fields.field(tag, stamp.get().to_le_bytes());
         }
-        let mut bytes = Vec::with_capacity(16 + fields.0.len());
-        bytes.extend_from_slice(&self.0.to_le_bytes());
-        bytes.extend_from_slice(&fields.0);
-        ComposedKey(hash(b"tagalong composed key 1", &bytes))
+        ComposedKey(self.hash_with(b"tagalong composed key 1", &fields))
     }
 }
 

@@ -77,7 +77,7 @@ pub enum Bypass {
     RequestBody,
     /// It asks for another protocol.
     Upgrade,
-    /// It asks for a part of the response, and the whole is not stored.
+    /// It asks for several parts of the response, and they are not stored.
     Range,
 }
 
@@ -119,7 +119,7 @@ pub enum NoStore {
     VaryAny,
     /// It varies by something that is not understood (`X-LiteSpeed-Vary`).
     VaryUnknown,
-    /// It is a part of the whole.
+    /// It is a part that nobody asked for, or not what it says it is; or it is what a range alone has brought about.
     Partial,
     /// One of its tags was incremented after the app was asked (L1).
     Raced,

@@ -173,10 +173,8 @@ fn in_list(headers: &HeaderMap, name: &HeaderName) -> Directives {
         clear &= member.argument != Argument::Unbalanced;
         said.add(&member);
     }
-    // A quote without its partner: what is inside quotes and what is not cannot be told, `private` perhaps.
     if !clear {
-        said.permit_nothing();
-        said.no_store = true;
+        said.forbid_all();
     }
     said
 }
@@ -243,6 +241,12 @@ impl Directives {
         self.must_revalidate |= other.must_revalidate;
         self.proxy_revalidate |= other.proxy_revalidate;
         self.malformed |= other.malformed;
+    }
+
+    /// For a quote without its partner: what is inside quotes and what is not cannot be told, `private` perhaps.
+    pub(super) fn forbid_all(&mut self) {
+        self.permit_nothing();
+        self.no_store = true;
     }
 
     /// Leaves nothing but restrictions, where it cannot be told what is meant.

@@ -19,7 +19,9 @@ pub const DEVICE: &str = "tagalong";
 pub(super) fn directives(headers: &HeaderMap, name: &HeaderName) -> Directives {
     let mut everyone = Directives::default();
     let mut ours = Directives::default();
+    let mut clear = true;
     for member in members_with_parameters(headers, name) {
+        clear &= member.argument != Argument::Unbalanced;
         match member.parameter {
             None => add(&mut everyone, &member),
             Some(device) if device.eq_ignore_ascii_case(DEVICE.as_bytes()) => {
@@ -33,7 +35,11 @@ pub(super) fn directives(headers: &HeaderMap, name: &HeaderName) -> Directives {
             }
         }
     }
-    for_us(everyone, ours)
+    let mut said = for_us(everyone, ours);
+    if !clear {
+        said.forbid_all();
+    }
+    said
 }
 
 /// Adds a member. `max-age=60+30` is fresh for the first number of seconds, and may then be served stale for the second
@@ -210,6 +216,18 @@ mod tests {
             ("§2.2.2 for another", "no-store-remote;other", false, false),
             ("§2.2.2 for nobody", "no-store-remote;a b", true, false),
             (
+                "a quote without its partner hides what it hides",
+                "max-age=\"9, private, ext=\", public, s-maxage=5, z=\"",
+                true,
+                false,
+            ),
+            (
+                "and is excused by nothing",
+                "no-store-remote=\", must-understand, max-age=9",
+                true,
+                false,
+            ),
+            (
                 "everyone's holds beside what is ours",
                 "no-store, max-age=60;tagalong",
                 true,
@@ -217,7 +235,8 @@ mod tests {
             ),
         ] {
             let said = read(&[line]);
-            let got = (said.no_store, said.private == Scope::Everywhere);
+            let no_store_counts = said.no_store && !said.excuses_no_store;
+            let got = (no_store_counts, said.private == Scope::Everywhere);
             assert_eq!(got, (no_store, private), "{name}");
         }
     }

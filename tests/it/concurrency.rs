@@ -270,3 +270,60 @@ async fn an_error_is_not_told_to_who_came_after_any_increment() {
     after.answer().await.has_status(200).has_body("well again");
     assert_eq!(app.calls("/f"), 2);
 }
+
+#[tokio::test]
+async fn an_error_with_a_field_of_ones_own_is_not_shared() {
+    for said in ["private=\"x-user\"", "no-cache", "no-cache=\"x-user\""] {
+        let app = Origin::start().await;
+        let sidecar = Sidecar::plain(&app).await;
+        let client = sidecar.client();
+        let error = |who: &str| {
+            let error = reply("no").status(500).header("Cache-Control", said);
+            error.header("X-User", who)
+        };
+        let hold = app.hold("/f");
+        let first = client.begin(get("/f")).await;
+        let held = hold.arrived().await;
+        let other = client.begin(get("/f")).await;
+        sidecar.settle().await;
+        app.answer("/f", error("bob"));
+        held.release(error("alice")).await;
+        first.answer().await.has_field("x-user", "alice");
+        other.answer().await.has_field("x-user", "bob");
+        assert_eq!(app.calls("/f"), 2, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn l09_who_waits_is_sent_round_once_and_then_asks_by_itself() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, "  - { id: f, match: { path: /f }, ttl: 60s }\n").await;
+    let client = sidecar.client();
+    let with_cookie = || {
+        get("/f")
+            .with("Cookie", "a=1")
+            .with("Cache-Control", "no-cache")
+    };
+    let hold = app.hold("/f");
+    let one = client.begin(with_cookie()).await;
+    let first = hold.arrived().await;
+    let waits = client.begin(get("/f")).await;
+    sidecar.settle().await;
+    let hold = app.hold("/f");
+    let two = client.begin(with_cookie()).await;
+    let second = hold.arrived().await;
+    let hold = app.hold("/f");
+    let three = client.begin(with_cookie()).await;
+    let third = hold.arrived().await;
+    app.answer("/f", reply("for all"));
+
+    first.release(reply("one")).await; // sent round, it joins the newest
+    one.answer().await.has_body("one");
+    sidecar.settle().await;
+    third.release(reply("three")).await; // and then asks by itself
+    three.answer().await.has_body("three");
+    waits.answer().await.has_body("for all");
+    second.release(reply("two")).await;
+    two.answer().await.has_body("two");
+    assert_eq!(app.calls("/f"), 4);
+}

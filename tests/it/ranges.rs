@@ -555,6 +555,12 @@ async fn rfc9111_3_4_a_rest_that_does_not_fit_is_not_used() {
         ("the tag, weakly", part_of(CONTENT, "W/\"v1\"", 10, 35)),
         ("no tag", part_of(CONTENT, "", 10, 35)),
         ("another length", part_of(&longer, TAG, 10, 36)),
+        (
+            "to the end of another length",
+            fields(reply(&CONTENT[10..]), TAG)
+                .status(206)
+                .header("Content-Range", "bytes 10-35/99"),
+        ),
         ("another position", part(12, 35)),
         ("overlapping", part(5, 35)),
         ("not to the end", part(10, 30)),
@@ -950,6 +956,14 @@ async fn rfc9111_3_3_what_is_no_proper_part_is_not_stored() {
             wrong("bytes 0-8/36"),
         ),
         (
+            "less than it says, and no length",
+            Some("bytes=0-9"),
+            fields(reply("01234"), TAG)
+                .status(206)
+                .header("Content-Range", "bytes 0-9/36")
+                .chunked(),
+        ),
+        (
             "no place",
             Some("bytes=0-9"),
             fields(reply("0123456789"), TAG).status(206),
@@ -1101,6 +1115,70 @@ async fn l12_a_part_is_as_private_as_a_whole() {
 }
 
 #[tokio::test]
+async fn l12_what_is_joined_is_as_private_as_either() {
+    let private = |first, last| part(first, last);
+    let public = |first, last| part(first, last).header("Cache-Control", "public");
+    for (name, first, second, shared) in [
+        ("both for all", public(0, 9), public(10, 19), true),
+        ("the old one for some", private(0, 9), public(10, 19), false),
+        ("the new one for some", public(0, 9), private(10, 19), false),
+    ] {
+        let (app, _sidecar, client) = cold().await;
+        app.answer("/a", first);
+        range(&client, "bytes=0-9").await.is_miss();
+        app.answer("/a", second);
+        range(&client, "bytes=10-19").await.is_partial();
+        serves_ranges(&app, "/a");
+        let with_cookie = get("/a").with("Cookie", "sid=1");
+        let answer = client.ask(with_cookie.with("Range", "bytes=5-12")).await;
+        assert_eq!(is_slice(&answer, 5, 12).hits(), shared, "{name}:\n{answer}");
+    }
+}
+
+#[tokio::test]
+async fn rfc9111_3_4_what_is_joined_lives_no_longer_than_either() {
+    let living = |first: usize, last: usize, seconds: u64| {
+        let answer = reply(&CONTENT[first..=last]).status(206).etag(TAG);
+        answer
+            .header("Content-Range", format!("bytes {first}-{last}/36"))
+            .control(&format!("max-age={seconds}"))
+    };
+    for (old, new) in [(60, 600), (600, 60)] {
+        let (app, _sidecar, client) = cold().await;
+        app.answer("/a", living(0, 9, old));
+        range(&client, "bytes=0-9").await.is_miss();
+        app.answer("/a", living(10, 19, new));
+        range(&client, "bytes=10-19").await.is_partial();
+        let answer = range(&client, "bytes=5-12").await;
+        assert_eq!(answer.is_hit().ttl(), 60, "{old} and {new}");
+    }
+}
+
+#[tokio::test]
+async fn rfc9213_2_what_a_part_says_to_this_cache_holds_for_what_it_is_joined_to() {
+    let (app, _sidecar, client) = cold().await;
+    app.answer(
+        "/a",
+        part(0, 9).header("Tagalong-Cache-Control", "max-age=600"),
+    );
+    range(&client, "bytes=0-9").await.is_miss();
+    serves_ranges(&app, "/a");
+    range(&client, "bytes=10-19").await.is_partial();
+    client.get("/a").await.is_completed().has_body(CONTENT);
+    assert_eq!(client.get("/a").await.is_hit().ttl(), 600);
+}
+
+#[tokio::test]
+async fn rfc9111_4_3_5_a_head_does_not_make_a_part_the_whole() {
+    let (app, _sidecar, client) = cold().await;
+    range(&client, "bytes=0-9").await.is_miss();
+    app.answer("/a", whole());
+    client.head("/a").await.has_status(200);
+    serves_ranges(&app, "/a");
+    client.get("/a").await.is_completed().has_body(CONTENT);
+}
+
+#[tokio::test]
 async fn rfc9111_4_1_parts_of_two_variants_stay_apart() {
     let (app, _sidecar, client) = cold().await;
     app.on("/a", |call| {
@@ -1240,4 +1318,15 @@ async fn of_two_parts_that_do_not_touch_the_longer_one_stays() {
     app.answer("/a", part(20, 35));
     range(&client, "bytes=20-35").await.has_status(206);
     is_slice(&range(&client, "bytes=20-35").await, 20, 35).is_hit();
+}
+
+#[tokio::test]
+async fn a_completed_whole_is_as_old_as_its_rest() {
+    let (app, _sidecar, client) = cold().await;
+    app.answer("/a", part(0, 9).header("Age", "50"));
+    range(&client, "bytes=0-9").await.is_miss();
+    app.answer("/a", part(10, 35));
+    let whole = client.get("/a").await;
+    whole.is_completed().has_no_field("age").has_body(CONTENT);
+    client.get("/a").await.is_hit().has_field("age", "0");
 }

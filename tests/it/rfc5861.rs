@@ -13,6 +13,7 @@ use crate::support::ask;
 use crate::support::get;
 use crate::support::reply;
 use crate::support::soon;
+use crate::support::stage;
 use crate::support::verbatim;
 
 const BEHIND: &str = "stale-while-revalidate";
@@ -284,15 +285,17 @@ async fn rfc5861_3_whoever_starts_the_fetch_it_brings_the_whole() {
 }
 
 #[tokio::test]
-async fn rfc9111_5_2_1_5_who_lets_nothing_be_stored_starts_no_fetch_behind() {
-    let (app, sidecar, client) = stored(swr("old"), 15).await;
-    app.answer("/a", swr("new"));
-    let answer = client.get_with("/a", "Cache-Control", "no-store").await;
-    answer.is_stale(BEHIND).has_body("old");
-    sidecar.settle().await;
-    assert_eq!(app.calls("/a"), 1);
-    client.get("/a").await.is_stale(BEHIND).has_body("old");
-    refreshed(&client).await.has_body("new");
+async fn rfc9111_5_2_1_who_lets_nothing_be_stored_or_asked_starts_no_fetch_behind() {
+    for wish in ["no-store", "only-if-cached"] {
+        let (app, sidecar, client) = stored(swr("old"), 15).await;
+        app.answer("/a", swr("new"));
+        let answer = client.get_with("/a", "Cache-Control", wish).await;
+        answer.is_stale(BEHIND).has_body("old");
+        sidecar.settle().await;
+        assert_eq!(app.calls("/a"), 1, "{wish}");
+        client.get("/a").await.is_stale(BEHIND).has_body("old");
+        refreshed(&client).await.has_body("new");
+    }
 }
 
 #[tokio::test]
@@ -730,6 +733,27 @@ async fn rfc9111_4_2_4_only_an_app_that_gives_no_answer_is_disconnected() {
 }
 
 #[tokio::test]
+async fn rfc5861_4_a_head_is_spared_as_a_get_is() {
+    let malformed = ("malformed", verbatim("nonsense\r\n\r\n"));
+    for (name, failing) in failures().into_iter().chain([malformed]) {
+        let gives_no_answer = failing.status < 500 && name != "malformed";
+        for (stored, reason, spared) in [
+            (sie("old"), FAILED, true),
+            (answer("old", ""), "disconnected", gives_no_answer),
+        ] {
+            let (app, _sidecar, client) = impatient(stored, 15).await;
+            app.answer("/a", failing.clone());
+            let got = client.head("/a").await;
+            assert_eq!(got.status == 200, spared, "{name}, {reason}:\n{got}");
+            if spared {
+                got.is_stale(reason).has_field("content-length", "3");
+            }
+            assert_eq!(app.calls("/a"), 2, "{name}, {reason}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn rfc9111_4_2_4_a_rule_may_forbid_it() {
     for (rule, said) in [
         ("stale_if_error: 0", ""),
@@ -858,4 +882,37 @@ async fn rfc9111_5_2_1_2_max_stale_is_the_clients_own_window() {
     assert_eq!(app.calls("/a"), 1);
     app.answer("/a", answer("new", ""));
     wish("max-stale=2").await.is_expired().has_body("new");
+}
+
+#[tokio::test]
+async fn those_who_do_not_wait_have_a_stand_in_too() {
+    let (app, sidecar, client) = stage("").await;
+    let page = reply("x").control("max-age=1, stale-if-error=60");
+    app.answer("/a", page.etag("\"1\""));
+    client.get("/a").await.is_miss();
+    sidecar.wait(5);
+    app.answer("/a", reply("down").status(503));
+    client.head("/a").await.is_stale("stale-if-error");
+    let no_store = client.get_with("/a", "Cache-Control", "no-store").await;
+    no_store.is_stale("stale-if-error").has_body("x");
+    app.close().await;
+    client.head("/a").await.is_stale("stale-if-error");
+    let ranges = client.get_with("/a", "Range", "bytes=0-0,-1").await;
+    ranges.is_stale("stale-if-error");
+}
+
+#[tokio::test]
+async fn rfc9111_5_2_2_2_what_must_be_asked_about_gets_504_by_any_method() {
+    let (app, sidecar, client) = stage("").await;
+    app.answer(
+        "/a",
+        reply("x")
+            .control("max-age=1, must-revalidate")
+            .etag("\"1\""),
+    );
+    client.get("/a").await.is_miss();
+    sidecar.wait(5);
+    app.close().await;
+    client.get("/a").await.has_status(504);
+    client.head("/a").await.has_status(504);
 }

@@ -1579,6 +1579,9 @@ async fn s4_3_5_a_head_that_says_of_other_selecting_fields_renews_nothing_for_ot
         );
         let other = client.get_with("/a", "Bar", "2").await;
         assert_eq!(other.text(), "new", "{name}:\n{other}");
+        // It is stale, not lost: the app may say that it is this one's too.
+        let asked = app.last("/a").field("if-none-match");
+        assert_eq!(asked.as_deref(), Some("\"1\""), "{name}");
     }
 }
 
