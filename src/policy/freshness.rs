@@ -137,9 +137,7 @@ fn stale_use(control: &Control, terms: &Terms) -> StaleUse {
     let named = |window: Option<Duration>| window.unwrap_or_default().min(terms.max_ttl);
     let banned =
         said.must_revalidate || said.proxy_revalidate || said.no_cache == Scope::Everywhere;
-    let named_either =
-        !named(said.stale_while_revalidate).is_zero() || !named(said.stale_if_error).is_zero();
-    if banned || (said.s_maxage.is_some() && !named_either) {
+    if banned {
         return StaleUse {
             forbidden: true,
             ..StaleUse::default()

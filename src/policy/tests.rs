@@ -772,6 +772,27 @@ fn rfc9111_4_2_how_long_what_is_stored_may_be_used() {
             Ok((60, 0, 5, false)),
         ),
         (
+            "RFC 5861 §3 after a lifetime of zero",
+            plain(),
+            200,
+            &[cc("max-age=0, stale-while-revalidate=5"), etag],
+            Ok((0, 0, 5, false)),
+        ),
+        (
+            "RFC 5861 §3 after no lifetime",
+            plain(),
+            200,
+            &[cc("stale-while-revalidate=5"), etag],
+            Ok((0, 0, 0, false)),
+        ),
+        (
+            "RFC 5861 §3 after a malformed lifetime",
+            plain(),
+            200,
+            &[cc("max-age=x, stale-while-revalidate=5"), etag],
+            Ok((0, 0, 0, false)),
+        ),
+        (
             "the rule's window",
             rule(None, Some(9)),
             200,

@@ -1874,6 +1874,14 @@ async fn s4_4_what_a_post_got_is_stored_as_the_rule_of_its_gets_says() {
 }
 
 #[tokio::test]
+async fn s4_4_what_a_post_got_is_not_stored_where_the_rule_of_its_gets_stores_nothing() {
+    let rules = "  - { id: a, match: { path: /a }, cache: false }\n";
+    let (app, _sidecar, client) = stage(rules).await;
+    app.answer("/a", posted("posted"));
+    client.post("/a").await.is_not_stored().has_body("posted");
+}
+
+#[tokio::test]
 async fn s4_4_what_the_rule_of_a_post_increments_does_not_keep_its_own_answer_out() {
     let rules = r"
   - { id: get, match: { path: /a }, tags: [Page] }
