@@ -725,10 +725,10 @@ fn freshen(cache: &Cache, head: &Head) -> Freshen {
 }
 
 fn stored(cache: &Cache, head: &Head) -> (Variant, Arc<Stored>) {
-    match cache.find(query(head).base, head) {
-        Found::Stored(variant, stored) => (variant, stored),
-        _ => panic!("it is stored"),
-    }
+    let Found::Stored(variant, stored) = cache.find(query(head).base, head) else {
+        panic!("it is stored");
+    };
+    (variant, stored)
 }
 
 /// The head of what [`store_tagged`] stores.
