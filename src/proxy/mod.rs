@@ -32,15 +32,18 @@ use crate::cache::Fill;
 use crate::cache::Followed;
 use crate::cache::Lookup;
 use crate::cache::Passing;
+use crate::cache::Stored;
 use crate::dialects::Dialects;
 use crate::dialects::cache_status;
 use crate::fetch::Fetch;
 use crate::fetch::Passed;
 use crate::model::outcome::Bypass;
 use crate::model::outcome::End;
+use crate::model::outcome::Failure;
 use crate::model::outcome::Forward;
 use crate::model::outcome::NoStore;
 use crate::model::outcome::Outcome;
+use crate::model::outcome::Stale;
 use crate::model::request::Head;
 use crate::policy::request::Wishes;
 use crate::proxy::body::ToClient;
@@ -187,9 +190,7 @@ impl Proxy {
                 Followed::Response(response, outcome) => {
                     return (respond::fetched(head, response), outcome);
                 }
-                Followed::Stale(stored, why) => {
-                    return respond::hit(head, &stored, Some(why), self.0.cache.now());
-                }
+                Followed::Stale(stored, why) => return self.stale(head, &stored, why),
                 Followed::Again(newer, passing) => {
                     since = since.max(newer);
                     in_vain = passing;
@@ -256,35 +257,20 @@ impl Proxy {
             .fetch
             .pass(request, Arc::clone(&head), matched, freshen);
         let (cache, stored) = (&self.0.cache, stored.as_ref());
-        let (passed, stand_in) = match passed.await {
-            Ok(passed) => {
-                let stand_in = cache.in_place_of_error(passed.status, stored, &head);
-                (Ok(passed), stand_in)
-            }
-            Err(failure) => match cache.in_place_of(failure, stored, &head) {
-                Ok(stand_in) => (Err(failure), Some(stand_in)),
-                Err(failure) => (Err(failure), None),
+        match passed.await {
+            Ok(passed) => match cache.in_place_of_error(passed.status, stored, &head) {
+                Some((stored, stale)) => self.stale(&head, &stored, stale),
+                None => answered(passed, why, looked_up),
             },
-        };
-        if let Some((stored, stale)) = stand_in {
-            return respond::hit(&head, &stored, Some(stale), cache.now());
+            Err(failure) => match cache.in_place_of(failure, stored, &head) {
+                Ok((stored, stale)) => self.stale(&head, &stored, stale),
+                Err(failure) => failed(failure, why),
+            },
         }
-        let (response, status, end) = match passed {
-            Ok(Passed {
-                response,
-                status,
-                end,
-            }) => {
-                let was_meant_for_it = looked_up || !matches!(end, End::NotStored(_));
-                let end = if was_meant_for_it { end } else { End::Passed };
-                (response, Some(status), end)
-            }
-            Err(failure) => {
-                let end = End::NotStored(NoStore::UpstreamFailed);
-                (respond::failure(failure), None, end)
-            }
-        };
-        (response, Outcome::Forwarded { why, status, end })
+    }
+
+    fn stale(&self, head: &Head, stored: &Stored, why: Stale) -> Answer {
+        respond::hit(head, stored, Some(why), self.0.cache.now())
     }
 
     fn stamp(
@@ -363,4 +349,26 @@ impl Proxy {
             debug,
         })
     }
+}
+
+/// What the app answered one client; why it is not stored is said only of what might have been.
+fn answered(passed: Passed, why: Forward, looked_up: bool) -> Answer {
+    let Passed {
+        response,
+        status,
+        end,
+    } = passed;
+    let might_be_stored = looked_up || !matches!(end, End::NotStored(_));
+    let end = if might_be_stored { end } else { End::Passed };
+    let status = Some(status);
+    (response, Outcome::Forwarded { why, status, end })
+}
+
+fn failed(failure: Failure, why: Forward) -> Answer {
+    let outcome = Outcome::Forwarded {
+        why,
+        status: None,
+        end: End::NotStored(NoStore::UpstreamFailed),
+    };
+    (respond::failure(failure), outcome)
 }
