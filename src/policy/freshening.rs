@@ -7,8 +7,6 @@ use http::header::{
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-pub use crate::policy::validators::same_strong_validator;
-
 use crate::model::entry::Entry;
 use crate::policy::fields::only;
 use crate::policy::fields::storable_headers;
@@ -132,6 +130,8 @@ mod tests {
     use crate::model::entry::Part;
     use crate::model::entry::StaleUse;
     use crate::model::time::Timestamp;
+    use crate::policy::tests::headers;
+    use crate::policy::validators::same_strong_validator;
     use bytes::Bytes;
     use proptest::prelude::*;
     use std::time::Duration;
@@ -140,14 +140,6 @@ mod tests {
     const DATE_2: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
 
     type Fields<'a> = &'a [(&'static str, &'a str)];
-
-    fn headers(fields: Fields<'_>) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.append(*name, HeaderValue::from_str(value).unwrap());
-        }
-        headers
-    }
 
     fn entry(fields: Fields<'_>) -> Entry {
         Entry {

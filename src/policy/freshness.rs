@@ -18,7 +18,7 @@ use crate::rules::Terms;
 
 /// How long after it has expired a response may be served while the app cannot be reached, where neither it nor its rule
 /// says anything of failures (RFC 9111 §4.2.4).
-pub const DISCONNECTED_GRACE: Duration = Duration::from_secs(300);
+const DISCONNECTED_GRACE: Duration = Duration::from_secs(300);
 
 /// The life of a stored response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,11 +24,10 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 pub use crate::policy::fields::drop_hop_by_hop;
 pub use crate::policy::fields::storable_headers;
-pub use crate::policy::freshness::DISCONNECTED_GRACE;
 pub use crate::policy::signals::Declared;
 pub use crate::policy::signals::Signals;
 pub use crate::policy::signals::signals;
-pub use crate::policy::surrogate::DEVICE;
+pub use crate::policy::surrogate::CAPABILITY;
 
 use crate::model::entry::EntryMeta;
 use crate::model::outcome::NoStore;

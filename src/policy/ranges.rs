@@ -438,15 +438,8 @@ fn coalesced(extents: Vec<Extent>) -> Vec<Extent> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::tests::headers;
     use proptest::prelude::*;
-
-    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.append(*name, HeaderValue::from_str(value).unwrap());
-        }
-        headers
-    }
 
     /// The Content-Range of each, or what there is instead.
     fn shown(selected: &Selected) -> String {

@@ -147,15 +147,8 @@ impl Wishes {
 mod tests {
     use super::*;
     use crate::model::entry::StaleUse;
+    use crate::policy::tests::headers;
     use proptest::prelude::*;
-
-    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.append(*name, value.parse().unwrap());
-        }
-        headers
-    }
 
     #[test]
     fn rfc9111_5_2_1_request_directives() {

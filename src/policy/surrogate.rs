@@ -11,8 +11,10 @@ use crate::policy::members::is_token;
 use crate::policy::members::members_with_parameters;
 use crate::policy::members::seconds;
 
-/// The name by which an app may address us: the device token that we send in `Surrogate-Capability`.
-pub const DEVICE: &str = "tagalong";
+/// The name by which an app may address us.
+const DEVICE: &str = "tagalong";
+/// `Surrogate-Capability`, which tells the app that name: we read `Surrogate-Control`.
+pub const CAPABILITY: &str = "tagalong=\"Surrogate/1.0\"";
 
 /// What the field says to us: members for another device are passed over, and a number for us alone wins over one for
 /// everyone. What everyone is forbidden is forbidden to us.
@@ -105,6 +107,11 @@ mod tests {
             headers.append(&name, HeaderValue::from_str(line).unwrap());
         }
         directives(&headers, &name)
+    }
+
+    #[test]
+    fn the_name_we_listen_to_is_the_one_we_tell() {
+        assert_eq!(CAPABILITY.split('=').next(), Some(DEVICE));
     }
 
     #[test]

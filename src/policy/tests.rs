@@ -26,6 +26,13 @@ const LIMITS: TagLimits = TagLimits {
 
 type Fields<'a> = &'a [(&'static str, &'a str)];
 
+/// Fields as they came, for the tests of every file here.
+pub(super) fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    add(&mut headers, fields);
+    headers
+}
+
 fn add(headers: &mut HeaderMap, fields: Fields) {
     for (name, value) in fields {
         headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());

@@ -295,17 +295,10 @@ fn lower_case(part: &[u8], text: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::tests::headers;
     use http::HeaderValue;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
-
-    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.append(*name, HeaderValue::from_str(value).unwrap());
-        }
-        headers
-    }
 
     #[test]
     fn rfc9110_12_5_5_vary() {

@@ -126,7 +126,7 @@ pub(super) fn for_upstream(
         headers.insert(X_FORWARDED_FOR, text(&chain.join(", ")));
     }
     headers.append(header::VIA, HeaderValue::from_static("1.1 tagalong"));
-    let capability = HeaderValue::from_static("tagalong=\"Surrogate/1.0\"");
+    let capability = HeaderValue::from_static(policy::CAPABILITY);
     headers.append(SURROGATE_CAPABILITY, capability);
 
     let mut request = http::Request::new(body);
