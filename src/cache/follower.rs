@@ -101,8 +101,8 @@ pub enum Followed {
     Again(Option<Stamp>, Passing),
     /// The response is for another client alone: ask the app for this one.
     Alone(Passing),
-    /// The app gave no answer.
-    Failed(Failure, Outcome),
+    /// The app gave no answer; and why it was asked.
+    Failed(Failure, Forward),
 }
 
 impl Follower {
@@ -203,17 +203,7 @@ impl Follower {
     fn failed(&self, failure: Failure, cache: &Cache, head: &Head) -> Followed {
         match cache.in_place_of(failure, self.stored.as_ref(), head) {
             Ok((stored, stale)) => Followed::Stale(stored, stale),
-            Err(failure) => {
-                let end = End::NotStored(NoStore::UpstreamFailed);
-                Followed::Failed(
-                    failure,
-                    Outcome::Forwarded {
-                        why: self.why,
-                        status: None,
-                        end,
-                    },
-                )
-            }
+            Err(failure) => Followed::Failed(failure, self.why),
         }
     }
 

@@ -211,6 +211,7 @@ impl Cache {
         }
         let stale = match usable(&stored.entry.meta, wishes, now) {
             Use::Fresh => None,
+            Use::Soft => Some(Stale::Soft),
             Use::Stale(why) => Some(why),
             Use::Expired => return Err(Forward::Expired),
             Use::Unwanted => return Err(Forward::Request),
@@ -251,7 +252,7 @@ impl Cache {
     /// Whether a client with these wishes may have a response of this life that was fetched for another (RFC 9111 §4).
     fn may_share(&self, meta: &EntryMeta, wishes: &Wishes) -> bool {
         match usable(meta, wishes, self.0.clock.now()) {
-            Use::Fresh | Use::Stale(Stale::WhileRevalidate) => true,
+            Use::Fresh | Use::Soft | Use::Stale(Stale::WhileRevalidate) => true,
             Use::Stale(_) | Use::Expired | Use::Unwanted => false,
         }
     }

@@ -85,6 +85,7 @@ fn meta(cache: &Cache, lifetime: u64) -> EntryMeta {
         received: cache.now(),
         born: cache.now(),
         lifetime: Duration::from_secs(lifetime),
+        soft_until: None,
         stale: StaleUse::default(),
         shareable: true,
         vary: [].into(),

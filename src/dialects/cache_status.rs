@@ -106,7 +106,7 @@ impl fmt::Display for Line<'_> {
             }
             Outcome::Collapsed { why } => write!(f, "; fwd={}; collapsed", reason(why))?,
             // Neither a hit nor forwarded (RFC 9211 §2.1, §2.2): the detail says it all.
-            Outcome::OnlyIfCached => {}
+            Outcome::Refused(_) => {}
         }
         match (self.debug.detail, self.outcome.detail()) {
             (Some(text), _) => write!(f, "; detail={}", Quoted(text))?,
@@ -178,6 +178,7 @@ mod tests {
     use crate::model::key::KeyFields;
     use crate::model::outcome::Bypass;
     use crate::model::outcome::NoStore;
+    use crate::model::outcome::Refusal;
     use crate::model::outcome::Stale;
     use http::StatusCode;
     use proptest::prelude::*;
@@ -275,7 +276,16 @@ mod tests {
                 not_stored(Forward::Expired, NoStore::SetCookie),
                 "fwd=stale; detail=set-cookie",
             ),
-            (Outcome::OnlyIfCached, "detail=only-if-cached"),
+            (
+                bypass(Bypass::HitForMiss),
+                "fwd=bypass; detail=hit-for-miss",
+            ),
+            (
+                Outcome::Refused(Refusal::OnlyIfCached),
+                "detail=only-if-cached",
+            ),
+            (Outcome::Refused(Refusal::Overloaded), "detail=overloaded"),
+            (Outcome::Refused(Refusal::Waited), "detail=coalesce-timeout"),
         ] {
             let expected = format!("tagalong; {expected}");
             assert_eq!(render(outcome), expected);

@@ -59,7 +59,9 @@ pub struct EntryMeta {
     pub born: Timestamp,
     /// How long after `born` it is fresh; zero: it is asked for each time, and stored for its validator.
     pub lifetime: Duration,
-    /// How it may be used after that.
+    /// Until when it is served without being fetched again, though it may be fresh for longer; `None`: as long as it is fresh.
+    pub soft_until: Option<Timestamp>,
+    /// How it may be used when it is no longer fresh.
     pub stale: StaleUse,
     /// The response says itself that it may be shared (`public`, `s-maxage`, a targeted field), or its rule does:
     /// requests with a cookie may be answered from it (L12).

@@ -26,8 +26,19 @@ pub enum Outcome {
         /// Why the store could not answer.
         why: Forward,
     },
-    /// Refused without asking the app: the client wanted a stored response only (`only-if-cached`).
+    /// Refused without asking the app.
+    Refused(Refusal),
+}
+
+/// Why the app was not asked though nothing stored could answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The client wanted a stored response only (`only-if-cached`).
     OnlyIfCached,
+    /// The app has all the exchanges it may have, and others wait already or this one waited too long.
+    Overloaded,
+    /// Another request's answer was waited for too long, and the rule says to stop there.
+    Waited,
 }
 
 /// Why a stale response was served.
@@ -41,6 +52,12 @@ pub enum Stale {
     Disconnected,
     /// The client accepts it (RFC 9111 §5.2.1.2).
     MaxStale,
+    /// It is fresh, but past the soft life that its rule gives it, and is fetched again meanwhile.
+    Soft,
+    /// A tag of it was incremented, and its rule or the increment says that it may be served for a while.
+    Invalidated,
+    /// Another request's answer was waited for too long, and the rule says to serve this instead.
+    Waited,
 }
 
 /// Why a request was forwarded to the app.
@@ -79,6 +96,8 @@ pub enum Bypass {
     Upgrade,
     /// It asks for several parts of the response, and they are not stored.
     Range,
+    /// The last response could not be stored for reasons of its own, so nobody waits for this one.
+    HitForMiss,
 }
 
 /// What became of the app's response.
@@ -154,7 +173,7 @@ impl Outcome {
             Outcome::Hit { stale: None, .. } => "hit",
             Outcome::Hit { .. } => "stale",
             Outcome::Collapsed { .. } => "collapsed",
-            Outcome::OnlyIfCached => "only-if-cached",
+            Outcome::Refused(reason) => reason.word(),
             Outcome::Forwarded { why, .. } => match why {
                 Forward::UriMiss | Forward::VaryMiss | Forward::Partial => "miss",
                 Forward::Expired => "expired",
@@ -171,7 +190,7 @@ impl Outcome {
         match self {
             Outcome::Hit { stale, .. } => stale.map(Stale::word),
             Outcome::Collapsed { .. } => None,
-            Outcome::OnlyIfCached => Some("only-if-cached"),
+            Outcome::Refused(reason) => Some(reason.word()),
             Outcome::Forwarded {
                 end: End::Revalidated,
                 ..
@@ -194,6 +213,17 @@ impl Outcome {
     }
 }
 
+impl Refusal {
+    /// The `detail` of `Cache-Status`, the word of the log line, and the metric label.
+    pub fn word(self) -> &'static str {
+        match self {
+            Refusal::OnlyIfCached => "only-if-cached",
+            Refusal::Overloaded => "overloaded",
+            Refusal::Waited => "coalesce-timeout",
+        }
+    }
+}
+
 impl Stale {
     /// The `detail` of `Cache-Status`, and the metric label.
     pub fn word(self) -> &'static str {
@@ -202,6 +232,9 @@ impl Stale {
             Stale::IfError => "stale-if-error",
             Stale::Disconnected => "disconnected",
             Stale::MaxStale => "max-stale",
+            Stale::Soft => "soft-stale",
+            Stale::Invalidated => "invalidated",
+            Stale::Waited => "coalesce-timeout",
         }
     }
 }
@@ -216,6 +249,7 @@ impl Bypass {
             Bypass::RequestBody => "request-body",
             Bypass::Upgrade => "upgrade",
             Bypass::Range => "range",
+            Bypass::HitForMiss => "hit-for-miss",
         }
     }
 }
@@ -261,11 +295,30 @@ pub enum Failure {
     RequestCut,
     /// The exchange was given up here: 502.
     Abandoned,
+    /// The app has all the exchanges it may have, and the queue for more is full, or was too slow: 503.
+    Overloaded,
     /// No answer came, and what is stored must not be served without one (RFC 9111 §5.2.2.2): 504.
     Unvalidated,
 }
 
 impl Failure {
+    /// What is said of a request that this befell, and that the store could not answer for the reason `why`.
+    pub fn outcome(self, why: Forward) -> Outcome {
+        match self {
+            Failure::Overloaded => Outcome::Refused(Refusal::Overloaded),
+            Failure::Unreachable
+            | Failure::Malformed
+            | Failure::TimedOut
+            | Failure::RequestCut
+            | Failure::Abandoned
+            | Failure::Unvalidated => Outcome::Forwarded {
+                why,
+                status: None,
+                end: End::NotStored(NoStore::UpstreamFailed),
+            },
+        }
+    }
+
     /// Whether the app could not be asked, as far as can be told (RFC 9111 §4.2.4).
     pub fn is_disconnection(self) -> bool {
         matches!(self, Failure::Unreachable | Failure::TimedOut)
@@ -273,7 +326,7 @@ impl Failure {
 
     /// Whether it is the app that failed.
     pub fn is_the_apps(self) -> bool {
-        self.is_disconnection() || self == Failure::Malformed
+        self.is_disconnection() || matches!(self, Failure::Malformed | Failure::Overloaded)
     }
 
     /// One sentence for the client, which tells nothing of the network behind us.
@@ -284,6 +337,7 @@ impl Failure {
             Failure::TimedOut => "The app did not answer in time.",
             Failure::RequestCut => "The request's body ended early.",
             Failure::Abandoned => "The exchange with the app was given up.",
+            Failure::Overloaded => "The app is busy; please try again in a moment.",
             Failure::Unvalidated => {
                 "The app could not be reached, and what is stored must not be served without asking it."
             }

@@ -145,6 +145,10 @@ impl From<Tag> for Tagged {
     }
 }
 
+/// The longest that a second increment may be put off: readers of an app do not lag behind for days, and what waits is
+/// held in memory.
+pub const LONGEST_AGAIN: std::time::Duration = std::time::Duration::from_secs(86_400);
+
 /// A wish to give a tag a new version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Increment {

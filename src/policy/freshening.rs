@@ -152,6 +152,7 @@ mod tests {
                 received: Timestamp::from_secs(0),
                 born: Timestamp::from_secs(0),
                 lifetime: Duration::ZERO,
+                soft_until: None,
                 stale: StaleUse::default(),
                 shareable: false,
                 vary: [].into(),

@@ -14,6 +14,7 @@ use crate::policy::directives::Control;
 use crate::policy::directives::Scope;
 use crate::policy::fields::only;
 use crate::policy::members::seconds;
+use crate::rules::StatusTtl;
 use crate::rules::Terms;
 
 /// How long after it has expired a response may be served while the app cannot be reached, where neither it nor its rule
@@ -52,8 +53,7 @@ pub(super) fn life(
     };
     // RFC 9111 §3. A lifetime of zero is what a malformed one is read as, so it allows nothing.
     let says_so = said.is_some_and(|lifetime| !lifetime.is_zero());
-    let rule_refuses = terms.ttl == Some(Duration::ZERO);
-    if !says_so && (rule_refuses || !may_guess(control, response.status)) {
+    if !says_so && !may_imply(control, response.status, terms) {
         return Err(reason);
     }
     let mut life = match initial_age(&response.headers, times) {
@@ -89,8 +89,8 @@ pub(super) fn life(
 
 /// How long the response is fresh, counted from when it was of age zero; `None` if nothing says so.
 ///
-/// In this order: what it says itself, the rule's `ttl`, a tenth of the time since `Last-Modified`; the rule's `max_ttl`
-/// caps them all.
+/// In this order: what it says itself, the rule's `statuses`, the rule's `ttl`, a tenth of the time since `Last-Modified`;
+/// the rule's `max_ttl` caps them all.
 fn lifetime(
     control: &Control,
     response: &Parts,
@@ -102,7 +102,11 @@ fn lifetime(
         let modified = last_modified(&response.headers)?;
         (modified < date).then(|| date.since(modified) / 10)
     };
-    let implied = || may_guess(control, response.status).then(|| terms.ttl.or_else(guess))?;
+    let implied = || match terms.statuses.ttl(response.status) {
+        Some(StatusTtl::For(ttl)) => Some(ttl),
+        Some(StatusTtl::Inherit) => terms.ttl.or_else(guess),
+        None => may_guess(control, response.status).then(|| terms.ttl.or_else(guess))?,
+    };
     let lifetime = explicit(control, response, received).or_else(implied)?;
     Some(lifetime.min(terms.max_ttl))
 }
@@ -119,6 +123,17 @@ pub(super) fn explicit(
         let expires = (!control.targeted).then(|| expires(&response.headers))??;
         Some(expires.since(date(&response.headers, received)))
     })
+}
+
+/// Whether a response that does not say how long it is fresh may be stored: the rule says so of its status, or it may be
+/// guessed; and the rule does not say zero.
+fn may_imply(control: &Control, status: StatusCode, terms: &Terms) -> bool {
+    let by_rule = terms.ttl != Some(Duration::ZERO);
+    match terms.statuses.ttl(status) {
+        Some(StatusTtl::For(ttl)) => !ttl.is_zero(),
+        Some(StatusTtl::Inherit) => by_rule,
+        None => by_rule && may_guess(control, status),
+    }
 }
 
 /// Whether a response that does not say how long it is fresh may be stored, and its lifetime guessed: RFC 9111 §3 and

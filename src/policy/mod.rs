@@ -68,6 +68,22 @@ pub struct Store {
     pub without: Vec<HeaderName>,
 }
 
+impl Store {
+    /// Lets it expire earlier by as much as `chance`, a number from 0 to 1, makes of the rule's jitter. Never later, and its
+    /// age stays what it is.
+    pub fn spread(&mut self, terms: &Terms, chance: f64) {
+        let EntryMeta {
+            received,
+            born,
+            lifetime,
+            ..
+        } = &mut self.meta;
+        let age = received.since(*born);
+        let left = lifetime.saturating_sub(age);
+        *lifetime -= left - terms.jitter.spread(left, chance);
+    }
+}
+
 /// Judges a response to `head`, whose tags have been taken off by [`signals`] and whose other fields are as they came.
 ///
 /// `targeted` names the targeted fields (RFC 9213), the strongest first. A response to POST is stored as if it were one
@@ -135,6 +151,7 @@ fn store(
             received: times.received,
             born: times.received - life.age,
             lifetime: life.lifetime,
+            soft_until: terms.soft_ttl.map(|soft| times.received + soft),
             stale: life.stale,
             shareable: privacy::shares_with_cookies(terms, head, control),
             vary,

@@ -34,6 +34,8 @@ pub struct Wishes {
 pub enum Use {
     /// It may, for it is fresh.
     Fresh,
+    /// It is fresh, but past its soft life: it is to be fetched again.
+    Soft,
     /// It may, though its life is over, for this reason.
     Stale(Stale),
     /// Its life is over.
@@ -87,6 +89,8 @@ pub fn usable(meta: &EntryMeta, wishes: &Wishes, now: Timestamp) -> Use {
         .is_some_and(|min| meta.lifetime.saturating_sub(age) < min);
     if wishes.no_cache || wishes.exclude(age) || too_short {
         Use::Unwanted
+    } else if meta.soft_until.is_some_and(|until| now >= until) {
+        Use::Soft
     } else {
         Use::Fresh
     }
@@ -117,6 +121,8 @@ pub fn on_failure(
     let asked = wishes.stale_if_error.filter(|_| !meta.stale.forbidden);
     if wishes.refuse_stale() {
         None
+    } else if meta.age(now) < meta.lifetime {
+        Some(Stale::Soft) // that was why the app was asked
     } else if within(meta.stale.if_error, over) || asked.is_some_and(|asked| within(asked, over)) {
         Some(Stale::IfError)
     } else if disconnected && within(meta.stale.if_disconnected, over) {
@@ -247,6 +253,7 @@ mod tests {
             received: Timestamp::from_secs(1_000),
             born: Timestamp::from_secs(990),
             lifetime: Duration::from_secs(60),
+            soft_until: None,
             stale: StaleUse::default(),
             shareable: false,
             vary: [].into(),
@@ -276,6 +283,7 @@ mod tests {
             received: Timestamp::from_secs(940),
             born: Timestamp::from_secs(940),
             lifetime: Duration::from_secs(60),
+            soft_until: None,
             stale: StaleUse {
                 forbidden: false,
                 while_revalidate: Duration::from_secs(10),

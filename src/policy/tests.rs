@@ -656,6 +656,7 @@ fn what_is_stored_knows_its_life_its_variants_and_its_rule() {
         received: Timestamp::from_secs(NOW),
         born: Timestamp::from_secs(NOW - 10),
         lifetime: Duration::from_secs(60),
+        soft_until: None,
         stale: StaleUse {
             forbidden: true,
             ..StaleUse::default()

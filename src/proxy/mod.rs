@@ -41,8 +41,8 @@ use crate::model::outcome::Bypass;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
 use crate::model::outcome::Forward;
-use crate::model::outcome::NoStore;
 use crate::model::outcome::Outcome;
+use crate::model::outcome::Refusal;
 use crate::model::outcome::Stale;
 use crate::model::request::Head;
 use crate::policy::request::Wishes;
@@ -184,7 +184,12 @@ impl Proxy {
                     let looked_up = !matches!(passing.why, Forward::Bypass(_));
                     return self.pass(asked, matched, passing, looked_up).await;
                 }
-                Lookup::OnlyIfCached => return (respond::only_if_cached(), Outcome::OnlyIfCached),
+                Lookup::OnlyIfCached => {
+                    return (
+                        respond::only_if_cached(),
+                        Outcome::Refused(Refusal::OnlyIfCached),
+                    );
+                }
             };
             match follower.outcome(&self.0.cache, head).await {
                 Followed::Response(response, outcome) => {
@@ -196,7 +201,7 @@ impl Proxy {
                     in_vain = passing;
                 }
                 Followed::Alone(passing) => return self.alone(asked, &query, passing).await,
-                Followed::Failed(failure, outcome) => return (respond::failure(failure), outcome),
+                Followed::Failed(failure, why) => return failed(failure, why),
             }
         }
         self.alone(asked, &query, in_vain).await
@@ -210,7 +215,10 @@ impl Proxy {
     async fn passed(&self, mut asked: Asked, pass: Pass) -> Answer {
         if matches!(pass.why, Forward::Bypass(_)) && Wishes::of(asked.head.headers()).only_if_cached
         {
-            return (respond::only_if_cached(), Outcome::OnlyIfCached);
+            return (
+                respond::only_if_cached(),
+                Outcome::Refused(Refusal::OnlyIfCached),
+            );
         }
         let matched = pass.matched(&asked.head);
         let Some(client) = asked.upgrade.take() else {
@@ -365,10 +373,5 @@ fn answered(passed: Passed, why: Forward, looked_up: bool) -> Answer {
 }
 
 fn failed(failure: Failure, why: Forward) -> Answer {
-    let outcome = Outcome::Forwarded {
-        why,
-        status: None,
-        end: End::NotStored(NoStore::UpstreamFailed),
-    };
-    (respond::failure(failure), outcome)
+    (respond::failure(failure), failure.outcome(why))
 }

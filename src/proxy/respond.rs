@@ -172,6 +172,7 @@ pub(super) fn failure(failure: Failure) -> Response<Body> {
     let status = match failure {
         Failure::Unreachable | Failure::Malformed | Failure::Abandoned => StatusCode::BAD_GATEWAY,
         Failure::TimedOut | Failure::Unvalidated => StatusCode::GATEWAY_TIMEOUT,
+        Failure::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         Failure::RequestCut => StatusCode::BAD_REQUEST,
     };
     problem(status, failure.sentence())

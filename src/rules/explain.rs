@@ -7,7 +7,10 @@ use crate::model::key::KeyFields;
 use crate::model::outcome::{Bypass, Forward};
 use crate::model::request::Head;
 use crate::model::units;
-use crate::rules::{Authorization, Cookies, Matched, Plan, Rule, SetCookie};
+use crate::rules::refill::{
+    Coalesce, OnInvalidate, OnTimeout, Refill, RefreshAhead, Revalidate, WhenInvalidated,
+};
+use crate::rules::{Authorization, Cookies, Matched, Plan, Rule, SetCookie, StatusTtl};
 
 /// A plan, ready to be shown.
 #[derive(Debug)]
@@ -44,6 +47,7 @@ impl fmt::Display for Explanation<'_> {
                 self.tags(f)?;
                 freshness(f, rule)?;
                 privacy(f, rule)?;
+                refill(f, rule)?;
             }
             Plan::Pass(pass) => {
                 writeln!(f, "plan: pass to the app, because {}", because(pass.why))?
@@ -78,7 +82,13 @@ impl Explanation<'_> {
             match &rule.increments {
                 Ok(increments) => {
                     for increment in increments {
-                        writeln!(f, "  {} on {}", increment.tag, rule.on_status)?;
+                        write!(f, "  {} on {}", increment.tag, rule.on_status)?;
+                        match increment.again {
+                            Some(again) => {
+                                writeln!(f, ", and again after {}", units::Written(again))?
+                            }
+                            None => writeln!(f)?,
+                        }
                     }
                 }
                 Err(missing) => writeln!(f, "  (skipped: {missing})")?,
@@ -116,8 +126,111 @@ fn freshness(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
         ),
         None => writeln!(f, "freshness: what the response says, at most {cap}"),
     }?;
+    statuses(f, rule)?;
+    soft(f, rule)?;
     stale(f, "it is fetched again", rule.terms.stale_while_revalidate)?;
     stale(f, "the app fails", rule.terms.stale_if_error)
+}
+
+fn statuses(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    for (status, ttl) in rule.terms.statuses.iter() {
+        match ttl {
+            StatusTtl::Inherit => writeln!(f, "  with {status}: as above")?,
+            StatusTtl::For(Duration::ZERO) => {
+                writeln!(f, "  with {status}: if it says nothing, not stored")?;
+            }
+            StatusTtl::For(ttl) => {
+                let ttl = units::Written(ttl);
+                writeln!(f, "  with {status}: if it says nothing, {ttl}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn soft(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    if let Some(soft) = rule.terms.soft_ttl {
+        let then = match rule.refill.revalidate {
+            Revalidate::Background => "served and fetched again behind that",
+            Revalidate::Sync => "fetched again first",
+        };
+        writeln!(f, "after {}: {then}", units::Written(soft))?;
+    }
+    let jitter = rule.terms.jitter.percent();
+    if jitter > 0.0 {
+        writeln!(f, "jitter: expires up to {jitter} % earlier")?;
+    }
+    Ok(())
+}
+
+/// What is not the default of who waits for whom, and of what is served meanwhile.
+fn refill(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    let Refill {
+        coalesce,
+        hit_for_miss,
+        on_invalidate,
+        refresh_ahead,
+        revalidate: _, // told with `soft_ttl`
+    } = &rule.refill;
+    let usual = Refill::default();
+    match coalesce {
+        _ if *coalesce == usual.coalesce => {}
+        None => writeln!(f, "coalesce: none, each request is fetched for itself")?,
+        Some(Coalesce { wait, on_timeout }) => {
+            let then = match on_timeout {
+                OnTimeout::Fetch => "a response of its own",
+                OnTimeout::Stale => "what is stored, though it has expired",
+                OnTimeout::Refuse => "503",
+            };
+            let wait = units::Written(*wait);
+            writeln!(
+                f,
+                "coalesce: waits at most {wait} for another's response, then {then}"
+            )?;
+        }
+    }
+    if *hit_for_miss != usual.hit_for_miss {
+        writeln!(f, "hit for miss: {}", units::Written(*hit_for_miss))?;
+    }
+    let OnInvalidate {
+        mode,
+        delay,
+        max_stale,
+        max_entries,
+        stale_if_error,
+    } = *on_invalidate;
+    let max_stale = units::Written(max_stale);
+    match mode {
+        WhenInvalidated::Miss => {}
+        WhenInvalidated::Stale => writeln!(
+            f,
+            "on invalidate: served stale while one fill fetches it again, at most {max_stale}"
+        )?,
+        WhenInvalidated::Refresh => writeln!(
+            f,
+            "on invalidate: served stale for at most {max_stale}; fetched again after {}, at most {max_entries} at a time",
+            units::Written(delay)
+        )?,
+    }
+    if stale_if_error {
+        writeln!(
+            f,
+            "on invalidate: served stale where the app fails, at most {max_stale}"
+        )?;
+    }
+    if let Some(RefreshAhead {
+        every,
+        max,
+        min_hits,
+    }) = refresh_ahead
+    {
+        writeln!(
+            f,
+            "refresh ahead: every {}, at most {max} that were used {min_hits} times",
+            units::Written(*every)
+        )?;
+    }
+    Ok(())
 }
 
 fn stale(f: &mut fmt::Formatter<'_>, when: &str, most: Option<Duration>) -> fmt::Result {
@@ -167,7 +280,7 @@ fn because(why: Forward) -> &'static str {
         }
         Forward::Bypass(Bypass::RequestBody) => "it has a body, which the key does not hold",
         Forward::Bypass(Bypass::Upgrade) => "it asks for another protocol",
-        Forward::Bypass(Bypass::Cookie | Bypass::Range)
+        Forward::Bypass(Bypass::Cookie | Bypass::Range | Bypass::HitForMiss)
         | Forward::UriMiss
         | Forward::VaryMiss
         | Forward::Partial

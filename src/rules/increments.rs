@@ -1,5 +1,7 @@
 //! Increments that a rule declares, and after which statuses they apply.
 
+use std::time::Duration;
+
 use http::StatusCode;
 
 use crate::model::tag::Increment;
@@ -10,6 +12,8 @@ use crate::rules::template::{MissingTagValue, Template, Values};
 pub(super) struct Increments {
     pub(super) tags: Vec<Template>,
     pub(super) on_status: StatusSet,
+    /// How long after that they are incremented once more.
+    pub(super) again: Option<Duration>,
 }
 
 /// Increments that apply once the response has one of these statuses.
@@ -32,7 +36,10 @@ impl Increments {
         };
         for template in &self.tags {
             match template.tag(values) {
-                Ok(tag) => found.push(Increment::from(tag)),
+                Ok(tag) => found.push(Increment {
+                    again: self.again,
+                    ..tag.into()
+                }),
                 Err(missing) => rendered.push(of(Err(missing))),
             }
         }

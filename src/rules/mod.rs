@@ -14,6 +14,7 @@ mod path;
 mod pattern;
 mod plan;
 mod query;
+pub mod refill;
 pub mod source;
 mod template;
 mod terms;
@@ -26,6 +27,7 @@ use crate::model::request::Head;
 use crate::rules::fields::Fields;
 use crate::rules::increments::Increments;
 use crate::rules::pattern::Pattern;
+use crate::rules::refill::Refill;
 use crate::rules::template::{Template, Values};
 
 pub use crate::rules::compile::Defaults;
@@ -33,7 +35,7 @@ pub use crate::rules::explain::Explanation;
 pub use crate::rules::increments::{RuleIncrement, StatusSet};
 pub use crate::rules::plan::{Matched, Pass, Plan, Query, asks_to_upgrade};
 pub use crate::rules::template::MissingTagValue;
-pub use crate::rules::terms::{Authorization, Cookies, SetCookie, Terms};
+pub use crate::rules::terms::{Authorization, Cookies, SetCookie, StatusTtl, Terms};
 
 /// One route: what matches, what the key depends on, which tags, how long.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub struct Rule {
     pub cache: bool,
     /// On which terms they may be.
     pub terms: Terms,
+    /// How they are fetched again, and who waits for that.
+    pub refill: Refill,
     pattern: Pattern,
     key_name: Option<Arc<str>>,
     version: Option<Box<str>>,
@@ -60,6 +64,7 @@ impl Rule {
             id: None,
             cache: true,
             terms: Terms::default(),
+            refill: Refill::default(),
             pattern: Pattern::default(),
             key_name: None,
             version: None,

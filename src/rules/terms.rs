@@ -1,7 +1,9 @@
 //! What a rule says of storing responses: the terms on which `policy` judges them. Says nothing of how they are judged.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -15,6 +17,12 @@ pub struct Terms {
     pub ttl: Option<Duration>,
     /// The cap on whatever is said about freshness.
     pub max_ttl: Duration,
+    /// How long responses with some statuses are fresh that do not say so themselves.
+    pub statuses: Statuses,
+    /// How long after it arrived a response is fetched again though it is fresh; `None`: never.
+    pub soft_ttl: Option<Duration>,
+    /// Up to which part of its life, by chance, a response expires earlier.
+    pub jitter: Jitter,
     /// How long after it has expired a response that does not say so itself may be served while it is fetched again
     /// (RFC 5861 §3). Zero: never, which is another thing than nothing said.
     pub stale_while_revalidate: Option<Duration>,
@@ -37,6 +45,9 @@ impl Default for Terms {
         Terms {
             ttl: None,
             max_ttl: MAX_TTL,
+            statuses: Statuses::default(),
+            soft_ttl: None,
+            jitter: Jitter::default(),
             stale_while_revalidate: None,
             stale_if_error: None,
             cookies: Cookies::default(),
@@ -44,6 +55,101 @@ impl Default for Terms {
             set_cookie: SetCookie::default(),
             authorization: Authorization::default(),
         }
+    }
+}
+
+/// How long responses with some statuses are fresh.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statuses {
+    codes: BTreeMap<u16, StatusTtl>,
+    /// By first digit.
+    classes: BTreeMap<u16, StatusTtl>,
+}
+
+/// How long a response with some status is fresh that does not say so itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusTtl {
+    /// As any other of the rule.
+    Inherit,
+    /// So long; zero: it is not stored.
+    For(Duration),
+}
+
+impl Statuses {
+    /// Adds a status (`404`) or a class (`5xx`), in place of what was said of it before.
+    ///
+    /// # Errors
+    ///
+    /// What was expected instead. 206 and 304 are about other responses, which are stored by their own status.
+    pub(super) fn add(&mut self, text: &str, ttl: StatusTtl) -> Result<(), &'static str> {
+        const EXPECTED: &str = "expected a final status such as `404` or `5xx`";
+        let class = text
+            .strip_suffix("xx")
+            .and_then(|class| class.parse().ok())
+            .filter(|class| (2..=5).contains(class));
+        let code = || text.parse().ok().filter(|code| (200..600).contains(code));
+        match (class, code()) {
+            (Some(class), _) => self.classes.insert(class, ttl),
+            (None, Some(206 | 304)) => {
+                return Err(
+                    "expected a status that is stored by itself, which 206 and 304 are not",
+                );
+            }
+            (None, Some(code)) => self.codes.insert(code, ttl),
+            (None, None) => return Err(EXPECTED),
+        };
+        Ok(())
+    }
+
+    /// What was added, as it is written: statuses, then classes.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (String, StatusTtl)> {
+        let codes = self
+            .codes
+            .iter()
+            .map(|(code, ttl)| (code.to_string(), *ttl));
+        let classes = self.classes.iter();
+        codes.chain(classes.map(|(class, ttl)| (format!("{class}xx"), *ttl)))
+    }
+
+    /// What is said of a status: by itself, or of its class.
+    pub fn ttl(&self, status: StatusCode) -> Option<StatusTtl> {
+        let code = status.as_u16();
+        let found = self.codes.get(&code).or(self.classes.get(&(code / 100)));
+        found.copied()
+    }
+}
+
+/// Up to which part of its life, by chance, a response expires earlier: many that were stored together do not all expire
+/// together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Jitter {
+    /// In parts of a million.
+    millionths: u32,
+}
+
+impl Jitter {
+    /// A share of 0 to 1.
+    pub(super) fn of(share: f64) -> Jitter {
+        let millionths = (share.clamp(0.0, 1.0) * 1e6).round();
+        Jitter {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it is between 0 and a million"
+            )]
+            millionths: millionths as u32,
+        }
+    }
+
+    /// In percent.
+    pub(super) fn percent(self) -> f64 {
+        f64::from(self.millionths) / 1e4
+    }
+
+    /// What is left of a life: never more than it was, `chance` (0 to 1) decides how much less.
+    pub fn spread(self, life: Duration, chance: f64) -> Duration {
+        let less = f64::from(self.millionths) / 1e6 * chance.clamp(0.0, 1.0);
+        life.mul_f64(1.0 - less).min(life)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Durations and sizes as fields of a file.
+//! Durations, sizes and shares as fields of a file.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,6 +16,10 @@ pub struct Span(pub Duration);
 /// A size: `64KiB`, `8MiB`, `1GiB`, or a number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub usize);
+
+/// A share of something: a number from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share(pub f64);
 
 const LONGEST: Duration = Duration::from_secs(3_650 * 86_400);
 
@@ -63,6 +67,43 @@ impl<'de> Deserialize<'de> for Size {
             }
         }
         deserializer.deserialize_any(Text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Share, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Share;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number from 0 to 1")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Share, E> {
+                let number = text.parse().ok();
+                number
+                    .filter(|number| (0.0..=1.0).contains(number))
+                    .map(Share)
+                    .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
+}
+
+impl JsonSchema for Share {
+    fn schema_name() -> Cow<'static, str> {
+        "Share".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A share: a number from 0 to 1.",
+            "type": "number",
+            "minimum": 0,
+            "maximum": 1,
+        })
     }
 }
 

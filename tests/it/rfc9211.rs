@@ -17,6 +17,7 @@ use tagalong::model::outcome::End;
 use tagalong::model::outcome::Forward;
 use tagalong::model::outcome::NoStore;
 use tagalong::model::outcome::Outcome;
+use tagalong::model::outcome::Refusal;
 use tagalong::model::outcome::Stale;
 use tagalong::model::stamp::Stamp;
 use tagalong::model::tag::Tag;
@@ -53,8 +54,11 @@ macro_rules! every {
 
 /// Every outcome there is, with the extremes of its numbers.
 fn outcomes() -> Vec<Outcome> {
-    let stale = every!(Stale: WhileRevalidate, IfError, Disconnected, MaxStale);
-    let bypasses = every!(Bypass: Rule, Authorization, Cookie, RequestBody, Upgrade, Range);
+    let stale =
+        every!(Stale: WhileRevalidate, IfError, Disconnected, MaxStale, Soft, Invalidated, Waited);
+    let refusals = every!(Refusal: OnlyIfCached, Overloaded, Waited);
+    let bypasses =
+        every!(Bypass: Rule, Authorization, Cookie, RequestBody, Upgrade, Range, HitForMiss);
     let reasons = every!(NoStore: NoStore, Private, SetCookie, Authorization, Cookie, NoFreshness, AlreadyExpired, Status, Method,
         VaryAny, VaryUnknown, Partial, Raced, TooManyTags, BadTag, OldVersion, MissingTagValue, TooLarge, UpstreamFailed,
         Alone);
@@ -78,7 +82,7 @@ fn outcomes() -> Vec<Outcome> {
     let mut ends = vec![End::Stored, End::Revalidated, End::Passed];
     ends.extend(reasons.map(End::NotStored));
 
-    let mut all = vec![Outcome::OnlyIfCached];
+    let mut all: Vec<_> = refusals.map(Outcome::Refused).into();
     for ttl in [i64::MIN, -1, 0, 1, i64::MAX] {
         let hit = |stale| Outcome::Hit { ttl, stale };
         all.push(hit(None));

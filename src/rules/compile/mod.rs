@@ -1,5 +1,6 @@
 //! Rule files as written to a [`RuleSet`]: regexes, globs and templates built, every mistake of every file at once.
 
+mod refill;
 mod sections;
 
 use std::collections::HashMap;
@@ -12,7 +13,7 @@ use crate::rules::fields::Named;
 use crate::rules::pattern::{PathPattern, Pattern};
 use crate::rules::source;
 use crate::rules::template::{Known, Template};
-use crate::rules::terms::{Authorization, Cookies, Terms};
+use crate::rules::terms::{Authorization, Cookies, Jitter, Statuses, Terms};
 use crate::rules::{Rule, RuleSet};
 use crate::yaml::units::Span;
 use crate::yaml::{self, Spanned, shown};
@@ -126,6 +127,7 @@ impl Compiler {
             rule.fields.captures = Some(self.captures(captures, known));
         }
         self.key_on_credentials(written, &mut rule);
+        self.nobodys_credentials(written, &rule);
         rule.pattern.path = path.map(|(_, pattern)| pattern);
         rule.id = self.id(written, tainted, taken);
         rule.key_name = match &written.key_name {
@@ -195,8 +197,10 @@ impl Compiler {
             terms: Terms {
                 keys_on_cookie: fields.key_on(&header::COOKIE)
                     || group.as_ref().is_some_and(|it| it.reads(&header::COOKIE)),
+                statuses: self.statuses(written, &base.terms),
                 ..terms(written, &base.terms)
             },
+            refill: self.refill(written, &base.refill),
             pattern: Pattern {
                 methods: match &written.matches.methods {
                     Some(methods) => self.methods(methods),
@@ -274,6 +278,9 @@ fn terms(written: &source::Rule, base: &Terms) -> Terms {
     Terms {
         ttl: written.ttl.as_ref().map(|ttl| ttl.0.0).or(base.ttl),
         max_ttl: span(written.max_ttl).unwrap_or(base.max_ttl),
+        statuses: Statuses::default(), // they may be wrong
+        soft_ttl: span(written.soft_ttl).or(base.soft_ttl),
+        jitter: written.jitter.map_or(base.jitter, |it| Jitter::of(it.0)),
         stale_while_revalidate: span(written.stale_while_revalidate)
             .or(base.stale_while_revalidate),
         stale_if_error: span(written.stale_if_error).or(base.stale_if_error),

@@ -1,8 +1,11 @@
 //! The sections of a rule, each by itself: what it matches, what its key holds, its tags and increments.
 
+use std::time::Duration;
+
 use http::{HeaderName, Method};
 
 use crate::model::glob::Glob;
+use crate::model::tag::LONGEST_AGAIN;
 use crate::rules::compile::Compiler;
 use crate::rules::fields::{Fields, Named};
 use crate::rules::increments::{Increments, StatusSet};
@@ -10,6 +13,7 @@ use crate::rules::pattern::HostGlob;
 use crate::rules::query::{Param, QueryFields};
 use crate::rules::source::{self, QueryMode, TagItem};
 use crate::rules::template::{Known, Template};
+use crate::yaml::units::Span;
 use crate::yaml::{Spanned, shown};
 
 impl Compiler {
@@ -153,6 +157,17 @@ impl Compiler {
             .collect()
     }
 
+    /// As long as entries live at most, an increment can matter (L10).
+    fn again(&mut self, written: &Spanned<Span>) -> Option<Duration> {
+        let again = written.value.0;
+        if again.is_zero() || again > LONGEST_AGAIN {
+            let message = "expected a duration above zero, of at most `1d`";
+            self.wrong(written.place, message);
+            return None;
+        }
+        Some(again)
+    }
+
     pub(super) fn increments(
         &mut self,
         written: &source::Increments,
@@ -178,6 +193,7 @@ impl Compiler {
         Increments {
             tags: self.tags(&written.tags, known),
             on_status,
+            again: written.again.as_ref().and_then(|it| self.again(it)),
         }
     }
 }

@@ -1,12 +1,19 @@
 //! Rule files as written (rules.md §2). Docstrings here are what editors show: the JSON Schema is made of these types.
 
+mod refill;
+mod statuses;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use refill::{Coalesce, CoalesceItem, IfError, OnInvalidate, RefreshAhead};
+pub use statuses::{StatusTtl, Statuses};
+
+use crate::rules::refill::Revalidate;
 use crate::rules::terms::{Authorization, Cookies, SetCookie};
 use crate::yaml::Spanned;
 use crate::yaml::one_value_for_now;
-use crate::yaml::units::Span;
+use crate::yaml::units::{Share, Span};
 
 /// A rule file, `rules/*.yaml`: files in name order, rules in file order, the first that matches wins.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -51,6 +58,13 @@ pub struct Rule {
     /// The cap on whatever is said about freshness. Default: `7d`.
     #[serde(default)]
     pub max_ttl: Option<Span>,
+    /// How long a response is served as it is; then it is fetched again, as `revalidate` says, until its life is over.
+    #[serde(default)]
+    pub soft_ttl: Option<Span>,
+    /// After `soft_ttl`: served and fetched again behind that (`background`), or fetched again first (`sync`). Default:
+    /// `background`.
+    #[serde(default)]
+    pub revalidate: Option<Revalidate>,
     /// How long after it has expired a response that says nothing of it itself may be served while it is fetched again
     /// (RFC 5861); 0: never.
     #[serde(default)]
@@ -59,6 +73,13 @@ pub struct Rule {
     /// (RFC 5861); 0: never.
     #[serde(default)]
     pub stale_if_error: Option<Span>,
+    /// Up to this share of its life, by chance, a response expires earlier: 0.1 is 10 %. Default: 0.
+    #[serde(default)]
+    pub jitter: Option<Share>,
+    /// By status (`404`) or class (`5xx`): `inherit`, or how long a response is fresh that says nothing of it itself.
+    /// Those not named are stored as RFC 9111 says.
+    #[serde(default)]
+    pub statuses: Option<Statuses>,
     /// What the cookies of requests mean. Default: `key_or_public`.
     #[serde(default)]
     pub cookies: Option<Spanned<Cookies>>,
@@ -69,6 +90,19 @@ pub struct Rule {
     /// What becomes of responses that set cookies. Default: `never_store`.
     #[serde(default)]
     pub set_cookie: Option<SetCookie>,
+    /// Who waits for a response that another request fetches already. Default: `{ wait: 10s, on_timeout: fetch }`.
+    #[serde(default)]
+    pub coalesce: Option<CoalesceItem>,
+    /// How long nobody waits for another's response after one could not be stored for its own reasons; 0: they always
+    /// wait. Default: `10s`.
+    #[serde(default)]
+    pub hit_for_miss: Option<Span>,
+    /// What becomes of a response one of whose tags was incremented.
+    #[serde(default)]
+    pub on_invalidate: OnInvalidate,
+    /// Fetching again what is about to expire and is in use.
+    #[serde(default)]
+    pub refresh_ahead: Option<Spanned<RefreshAhead>>,
     /// What a successful request of this rule changes, without the app saying so.
     #[serde(default)]
     pub increments: Vec<Increments>,
@@ -163,6 +197,9 @@ pub struct Increments {
     /// Statuses of the response: `2xx`, `404`. Default: `2xx` and `3xx`.
     #[serde(default)]
     pub on_status: Option<Spanned<Vec<Spanned<String>>>>,
+    /// How long after that they are incremented once more, for apps whose readers lag behind.
+    #[serde(default)]
+    pub again: Option<Spanned<Span>>,
 }
 
 /// Defaults for the fields of all rules, in `tagalong.yaml`.
@@ -193,12 +230,24 @@ pub struct Defaults {
     /// The cap on whatever is said about freshness.
     #[serde(default)]
     pub max_ttl: Option<Span>,
+    /// How long a response is served as it is, before it is fetched again.
+    #[serde(default)]
+    pub soft_ttl: Option<Span>,
+    /// What is done after `soft_ttl`.
+    #[serde(default)]
+    pub revalidate: Option<Revalidate>,
     /// How long after it has expired a response that says nothing of it itself may be served while it is fetched again.
     #[serde(default)]
     pub stale_while_revalidate: Option<Span>,
     /// How long after it has expired a response that says nothing of it itself may be served where the app fails.
     #[serde(default)]
     pub stale_if_error: Option<Span>,
+    /// Up to this share of its life, by chance, a response expires earlier.
+    #[serde(default)]
+    pub jitter: Option<Share>,
+    /// By status or class: how long a response is fresh that says nothing of it itself.
+    #[serde(default)]
+    pub statuses: Option<Statuses>,
     /// What the cookies of requests mean.
     #[serde(default)]
     pub cookies: Option<Spanned<Cookies>>,
@@ -208,6 +257,18 @@ pub struct Defaults {
     /// What becomes of responses that set cookies.
     #[serde(default)]
     pub set_cookie: Option<SetCookie>,
+    /// Who waits for a response that another request fetches already.
+    #[serde(default)]
+    pub coalesce: Option<CoalesceItem>,
+    /// How long nobody waits for another's response after one could not be stored for its own reasons.
+    #[serde(default)]
+    pub hit_for_miss: Option<Span>,
+    /// What becomes of a response one of whose tags was incremented.
+    #[serde(default)]
+    pub on_invalidate: OnInvalidate,
+    /// Fetching again what is about to expire and is in use.
+    #[serde(default)]
+    pub refresh_ahead: Option<Spanned<RefreshAhead>>,
 }
 
 /// Defaults for `match`.
@@ -263,6 +324,14 @@ impl From<Defaults> for Rule {
             cookies: defaults.cookies,
             authorization: defaults.authorization,
             set_cookie: defaults.set_cookie,
+            soft_ttl: defaults.soft_ttl,
+            revalidate: defaults.revalidate,
+            jitter: defaults.jitter,
+            statuses: defaults.statuses,
+            coalesce: defaults.coalesce,
+            hit_for_miss: defaults.hit_for_miss,
+            on_invalidate: defaults.on_invalidate,
+            refresh_ahead: defaults.refresh_ahead,
             ..Rule::default()
         }
     }
@@ -285,20 +354,13 @@ const LATER: &[&str] = &[
     "key",
     "use",
     "tags_from_body",
-    "soft_ttl",
-    "revalidate",
-    "jitter",
-    "statuses",
     "client_control",
     "skip_when",
-    "coalesce",
-    "hit_for_miss",
-    "on_invalidate",
-    "refresh_ahead",
+    "coalesce.shared",
+    "coalesce.lease",
     "store",
     "consistency",
     "increments[].when",
-    "increments[].again",
     "changes",
     "dimensions",
     "hooks",
