@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use tagalong::clock::Clock;
-use tagalong::model::tag::{Tag, Tagged};
+use tagalong::model::tag::{Increment, Tag, Tagged};
 use tagalong::tags::{Seals, Tags};
 
 /// `entries` entries, all with the tag `hot` and two of their own, as responses have them.
@@ -29,11 +29,11 @@ fn filled(entries: usize) -> (Tags, Vec<Seals>) {
 fn increment(c: &mut Criterion) {
     let mut group = c.benchmark_group("increment of a tag with dependents");
     let by: Arc<str> = "POST /users/42".into();
-    let hot = Tag::parse("hot").expect("a tag");
+    let hot = [Increment::from(Tag::parse("hot").expect("a tag"))];
     for entries in [1, 100, 10_000, 100_000] {
         let (tags, seals) = filled(entries);
         group.bench_function(BenchmarkId::from_parameter(entries), |b| {
-            b.iter(|| tags.increment([black_box(&hot)], &by));
+            b.iter(|| tags.increment(black_box(&hot), &by));
         });
         assert!(
             seals.iter().all(|seals| !seals.intact()),

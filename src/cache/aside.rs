@@ -9,7 +9,6 @@ use crate::cache::Follower;
 use crate::cache::errand::Aim;
 use crate::cache::errand::Errand;
 use crate::cache::fill::Start;
-use crate::cache::names;
 use crate::model::outcome::Forward;
 use crate::model::request::Head;
 use crate::model::tag::Increment;
@@ -36,12 +35,8 @@ impl Aside {
     /// Gives tags new versions, as [`Cache::increment`] does. These changes are the response's own: it is as new as they.
     pub fn increment(&mut self, increments: &[Increment], by: &Arc<str>) {
         if !increments.is_empty() {
-            let tags = names(increments);
-            let own = self
-                .cache
-                .0
-                .tags
-                .increment_own(tags, by, &self.start.before);
+            let tags = &self.cache.0.tags;
+            let own = tags.increment_own(increments, by, &self.start.before);
             self.start.own = Some(own);
         }
     }
@@ -55,6 +50,7 @@ impl Aside {
             why: Forward::Method,
             aim: Aim::Whole,
             stored: None,
+            spare: None,
         };
         Some(Fill::alone(
             &self.cache,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::header;
 
+use crate::cache::Spare;
 use crate::cache::Stored;
 use crate::cache::parts;
 use crate::model::key::KeyFields;
@@ -24,8 +25,10 @@ pub(super) struct Errand {
     pub(super) variant: Variant,
     pub(super) why: Forward,
     pub(super) aim: Aim,
-    /// What is stored there, with its tags' versions intact: to be made fresh, completed, or served should the app fail.
+    /// What is stored there, with its tags' versions intact: to be made fresh or completed.
     pub(super) stored: Option<Arc<Stored>>,
+    /// What is stored there, whatever has become of its tags: it may stand in should the app fail.
+    pub(super) spare: Option<Spare>,
 }
 
 impl Errand {

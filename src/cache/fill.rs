@@ -4,7 +4,7 @@
 //! five ways: [`Fill::store`], [`Fill::share_unstored`], [`Fill::hand_over`], [`Fill::spare`], [`Fill::fail`]; being
 //! dropped (a panic, a cancelled task) is the sixth. In each, every follower learns the outcome at once (L9).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use http::response::Parts;
@@ -20,12 +20,14 @@ use crate::cache::Stored;
 use crate::cache::errand::Aim;
 use crate::cache::errand::Errand;
 use crate::cache::flights::Flight;
+use crate::cache::flights::Flights;
 use crate::cache::follower::Answered;
 use crate::cache::follower::Follower;
 use crate::cache::follower::Shared;
 use crate::cache::follower::Stage;
 use crate::cache::parts;
 use crate::cache::spool::Spool;
+use crate::cache::stored::REMEMBERED;
 use crate::cache::stored::Slot;
 use crate::model::entry::Entry;
 use crate::model::key::BaseKey;
@@ -42,6 +44,7 @@ use crate::policy::validators;
 use crate::policy::vary;
 use crate::rules::Cookies;
 use crate::rules::Matched;
+use crate::rules::Query;
 use crate::tags::Own;
 use crate::tags::Seals;
 use crate::tags::Snapshot;
@@ -86,26 +89,33 @@ impl Start {
 }
 
 impl Fill {
-    /// A fill, its first client's share in it, and what others see of it.
+    /// A fill, which nobody joins before it has [taken off](Fill::take_off), and its first client's share in it.
     pub(super) fn begin(
         cache: &Cache,
-        base: BaseKey,
+        query: &Query,
         head: &Head,
-        matched: Matched,
         mut errand: Errand,
-    ) -> (Fill, Follower, Flight) {
+    ) -> (Fill, Follower) {
         // A HEAD may find what is to be fetched again, and would bring no content.
+        let matched = query.matched(head);
         let head = Arc::new(head.as_get().into_owned());
         let start = Start::now(cache);
-        let before = start.before.stamp();
         errand.recheck(); // now that no change can go unnoticed any more (L1)
-        let (mut fill, follower) = Fill::alone(cache, base, &head, matched, errand, start);
-        fill.flights.push(fill.errand.flight(&head));
-        let flight = Flight {
-            stage: follower.stage.clone(),
-            before,
-        };
-        (fill, follower, flight)
+        Fill::alone(cache, query.base, &head, matched, errand, start)
+    }
+
+    /// Lets others join.
+    pub(super) fn take_off(&mut self, flights: &mut Flights) {
+        let key = self.errand.flight(&self.head);
+        flights.insert(key, self.flight());
+        self.flights.push(key);
+    }
+
+    fn flight(&self) -> Flight {
+        Flight {
+            stage: self.stage.clone(),
+            before: self.began(),
+        }
     }
 
     /// A fill that nobody joins, and its client's share in it.
@@ -124,8 +134,9 @@ impl Fill {
             stage: watched,
             why: errand.why,
             arrived: before.stamp(),
-            stored: errand.stored.clone(),
+            spare: errand.spare.clone(),
             own: Some(mine),
+            hit_for_miss: false,
         };
         let fill = Fill {
             cache: cache.clone(),
@@ -257,7 +268,7 @@ impl Fill {
                 chunk.len()
             };
             if self.before.is_some() && !shared.spool.hold(held, self.cache.0.max_object) {
-                self.keep_no_longer(&shared);
+                self.keep_no_longer(&shared, size);
             }
             if exact == Some(size) {
                 // The last byte waits until the entry is stored: who has read all finds a hit when coming back.
@@ -275,7 +286,10 @@ impl Fill {
     }
 
     /// From here on the body only passes through: nobody joins, nothing is stored, nothing is remembered for it.
-    fn keep_no_longer(&mut self, shared: &Shared) {
+    fn keep_no_longer(&mut self, shared: &Shared, size: u64) {
+        if size > self.cache.0.max_object as u64 {
+            self.note_unstorable(NoStore::TooLarge, shared.head.status);
+        }
         self.unregister();
         self.before = None;
         *shared.alive.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -343,6 +357,8 @@ impl Fill {
                 asked: self.asked,
                 variant,
                 seals: self.seal(&tags)?,
+                after_increment: REMEMBERED.max(self.matched.rule.refill.on_invalidate.max_stale),
+                noticed: OnceLock::new(),
             };
             let _one_at_a_time = self.cache.0.fills.lock();
             let now_there = store.get(&variant);
@@ -350,6 +366,7 @@ impl Fill {
                 == there.as_ref().and_then(Slot::entry).map(Arc::as_ptr)
             {
                 store.put(variant, Slot::Entry(Arc::new(stored)));
+                store.remove(&self.base.unstorable());
                 return Ok(());
             }
             // Another was put meanwhile: look at that one.
@@ -392,7 +409,8 @@ impl Fill {
 
     /// Gives the response to the first client alone; the others ask for themselves.
     pub fn hand_over(mut self, response: Response<Body>, status: StatusCode, reason: NoStore) {
-        self.unregister(); // before anyone looks again
+        self.note_unstorable(reason, status); // before anyone looks again
+        self.unregister();
         if let Some(first) = self.first.take() {
             let end = End::NotStored(reason);
             // An error means that this client has left: its response is dropped, which ends the exchange.
@@ -401,10 +419,22 @@ impl Fill {
         self.stage.send_replace(Stage::Alone(reason, status));
     }
 
+    /// Lets the next requests ask for themselves at once, if what came cannot be stored for reasons of its own: it is hardly
+    /// worth waiting for the next one. A response that can be stored ends that.
+    fn note_unstorable(&self, reason: NoStore, status: StatusCode) {
+        let time = self.matched.rule.refill.hit_for_miss;
+        let is_whole = self.errand.aim != Aim::Part;
+        if reason.is_its_own() && is_whole && !status.is_server_error() && !time.is_zero() {
+            let until = self.cache.now() + time;
+            let slot = Slot::Unstorable { reason, until };
+            self.cache.0.store.put(self.base.unstorable(), slot);
+        }
+    }
+
     /// Whether the first client may be spared an error of the app, by what is stored (RFC 5861 §4).
     pub fn may_spare(&self) -> bool {
-        let stored = self.errand.stored.as_ref();
-        stored.is_some_and(|stored| self.cache.stands_in(stored, &self.head, false).is_some())
+        let spare = self.errand.spare.as_ref();
+        self.cache.spares_an_error(spare, &self.head)
     }
 
     /// Lets what is stored stand in for an error of the app, which had this status.
@@ -438,10 +468,7 @@ impl Fill {
         if self.flights.is_empty() || self.flights.contains(&key) {
             return;
         }
-        let flight = Flight {
-            stage: self.stage.subscribe(),
-            before: self.began(),
-        };
+        let flight = self.flight();
         let mut flights = self.cache.0.fills.lock();
         if flights
             .get(&key)
@@ -460,7 +487,7 @@ impl Fill {
             // A newer fill may have taken the place.
             if flights
                 .get(key)
-                .is_some_and(|flight| flight.stage.same_channel(&self.stage.subscribe()))
+                .is_some_and(|flight| flight.stage.same_channel(&self.stage))
             {
                 flights.remove(key);
             }

@@ -1,7 +1,7 @@
 //! Which fills are under way, and who may join them: one per variant, so that nobody asks the app what is being asked.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
@@ -21,19 +21,22 @@ use crate::policy::request::Wishes;
 use crate::rules::Matched;
 use crate::rules::Query;
 
-/// Fills under way, by the variant they will be stored under.
+/// Fills under way.
 #[derive(Debug)]
 pub(super) struct Fills {
-    flights: Mutex<HashMap<Variant, Flight>>,
+    flights: Mutex<Flights>,
     /// What bodies under way hold in memory, for the store and for their readers.
     pub(super) held: Budget,
 }
 
+/// By the variant they will be stored under.
+pub(super) type Flights = HashMap<Variant, Flight>;
+
 /// A fill as those see it who may join it.
 #[derive(Clone, Debug)]
 pub(super) struct Flight {
-    /// Tells one flight under a variant from the next.
-    pub(super) stage: watch::Receiver<Stage>,
+    /// Tells one flight under a variant from the next. Its receivers are followers, all of them.
+    pub(super) stage: watch::Sender<Stage>,
     /// The last stamp applied when it began.
     pub(super) before: Stamp,
 }
@@ -53,14 +56,15 @@ impl Cache {
         let arrived = self.0.tags.applied();
         if let Some(flight) = flights
             .get(&key)
-            .filter(|flight| self.may_join(flight, &matched, miss))
+            .filter(|flight| self.may_join(flight, &matched, &errand, miss))
         {
             return Lookup::Join(Follower {
-                stage: flight.stage.clone(),
+                stage: flight.stage.subscribe(),
                 why: errand.why,
                 arrived,
-                stored: errand.stored,
+                spare: errand.spare,
                 own: None,
+                hit_for_miss: false,
             });
         }
         // A fill that ended between our look into the store and this lock has left its response there.
@@ -69,12 +73,12 @@ impl Cache {
                 self.find(query.base, head)
         {
             let now = self.0.clock.now();
-            if let Ok(None) = self.usable(&stored, head, &miss.wishes, now) {
+            if let Ok(None) = self.usable(query, &stored, head, &miss.wishes, now) {
                 return Lookup::Hit(stored, now);
             }
         }
-        let (fill, follower, flight) = Fill::begin(self, query.base, head, matched, errand);
-        flights.insert(key, flight);
+        let (mut fill, follower) = Fill::begin(self, query, head, errand);
+        fill.take_off(&mut flights);
         drop(flights);
         Lookup::Miss(Box::new(fill), follower)
     }
@@ -89,32 +93,44 @@ impl Cache {
         let matched = query.matched(head);
         let key = errand.flight(head);
         let mut flights = self.0.fills.lock();
-        if flights.contains_key(&key) || self.is_fresh(query, head) {
+        let is_begun = flights
+            .get(&key)
+            .is_some_and(|flight| !self.is_outdated(flight, &matched, &errand));
+        if is_begun || self.is_renewed(query, head, &errand) {
             return None;
         }
-        let (fill, _, flight) = Fill::begin(self, query.base, head, matched, errand);
-        flights.insert(key, flight);
+        let (mut fill, _) = Fill::begin(self, query, head, errand);
+        fill.take_off(&mut flights);
         Some(fill)
     }
 
-    /// Whether a fill that ended between our look into the store and now has left a fresh response there.
-    fn is_fresh(&self, query: &Query, head: &Head) -> bool {
-        let now = self.0.clock.now();
-        match self.find(query.base, head) {
-            Found::Stored(_, stored) => stored.seals.intact() && stored.entry.meta.expires() > now,
-            Found::Nothing(_) | Found::OtherVariants(_) | Found::InLanguage(..) => false,
-        }
+    /// Whether a fill that ended between our look into the store and now has left another fresh response there.
+    fn is_renewed(&self, query: &Query, head: &Head, errand: &Errand) -> bool {
+        let Found::Stored(_, there) = self.find(query.base, head) else {
+            return false;
+        };
+        let seen = errand.spare.as_ref();
+        let is_another = seen.is_none_or(|seen| !Arc::ptr_eq(&seen.stored, &there));
+        is_another && there.seals.intact() && there.entry.meta.expires() > self.now()
     }
 
-    /// Whether a client that comes now may wait for a fill begun before: not if one of the tags known already has
-    /// changed since the app was asked (L1), and not if the client wants a response of its own time.
-    fn may_join(&self, flight: &Flight, matched: &Matched, miss: Miss) -> bool {
-        let implicit = matched.implicit_tags();
-        let known = matched.tags.iter().flatten().chain(&implicit);
+    /// Whether a client that comes now may wait for a fill begun before: not if what it will bring is outdated, and not if
+    /// the client wants a response of its own time.
+    fn may_join(&self, flight: &Flight, matched: &Matched, errand: &Errand, miss: Miss) -> bool {
         !miss.anew
             && miss.since.is_none_or(|since| flight.before >= since)
-            && !self.0.tags.changed_since(known, flight.before)
+            && !self.is_outdated(flight, matched, errand)
             && self.is_fresh_enough(flight, &miss.wishes)
+    }
+
+    /// Whether one of the tags known already has changed since the app was asked (L1): those of the rule, and those that the
+    /// last response carried.
+    fn is_outdated(&self, flight: &Flight, matched: &Matched, errand: &Errand) -> bool {
+        let implicit = matched.implicit_tags();
+        let last = errand.spare.iter().flat_map(|spare| spare.stored.tags());
+        let known = matched.tags.iter().flatten().chain(&implicit);
+        let known = known.chain(last.map(|(tag, _)| tag));
+        self.0.tags.changed_since(known, flight.before)
     }
 
     /// What has arrived of it already may have become too old for this client, or for any (RFC 9111 §4.2).
@@ -136,7 +152,7 @@ impl Fills {
         }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<Variant, Flight>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Flights> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,7 @@
 //! A share in somebody's fill: waits for the app's head, then reads the body as it arrives, if it is this client's to read.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::Response;
 use http::StatusCode;
@@ -12,9 +13,11 @@ use crate::body::Body;
 use crate::cache::Cache;
 use crate::cache::Keep;
 use crate::cache::Passing;
+use crate::cache::Spare;
 use crate::cache::Stored;
 use crate::cache::spool::Spool;
 use crate::model::key::KeyFields;
+use crate::model::outcome::Bypass;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
 use crate::model::outcome::Forward;
@@ -68,12 +71,16 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    fn outcome(self, why: Forward) -> Outcome {
-        Outcome::Forwarded {
-            why,
-            status: Some(self.status),
-            end: self.end,
-        }
+    fn outcome(self, why: Forward, hit_for_miss: bool) -> Outcome {
+        let (why, end) = match self.end {
+            // As was expected.
+            End::NotStored(reason) if hit_for_miss && reason.is_its_own() => {
+                (Forward::Bypass(Bypass::HitForMiss), End::Passed)
+            }
+            end => (why, end),
+        };
+        let status = Some(self.status);
+        Outcome::Forwarded { why, status, end }
     }
 }
 
@@ -84,9 +91,11 @@ pub struct Follower {
     pub(super) why: Forward,
     pub(super) arrived: Stamp,
     /// What is stored, and may stand in for an error of the app.
-    pub(super) stored: Option<Arc<Stored>>,
+    pub(super) spare: Option<Spare>,
     /// The first client's follower alone has one.
     pub(super) own: Option<oneshot::Receiver<(Response<Body>, Answered)>>,
+    /// Nobody joins it, as the last response could not be stored.
+    pub(super) hit_for_miss: bool,
 }
 
 /// What became of a follower's wait.
@@ -101,20 +110,36 @@ pub enum Followed {
     Again(Option<Stamp>, Passing),
     /// The response is for another client alone: ask the app for this one.
     Alone(Passing),
+    /// The response was a long time coming, and this client waits no longer.
+    Waited(Passing),
     /// The app gave no answer; and why it was asked.
     Failed(Failure, Forward),
 }
 
 impl Follower {
-    /// Waits for the app's head, and says what this client is to get.
-    pub async fn outcome(mut self, cache: &Cache, head: &Head) -> Followed {
+    /// Waits for the app's head, and says what this client is to get. For another's response it waits no longer than
+    /// `patience`, if there is such a limit.
+    pub async fn outcome(
+        mut self,
+        cache: &Cache,
+        head: &Head,
+        patience: Option<Duration>,
+    ) -> Followed {
+        let is_first = self.own.is_some();
         if let Some(own) = self.own.take()
             && let Ok((response, answered)) = own.await
         {
-            return Followed::Response(response, answered.outcome(self.why));
+            return Followed::Response(response, answered.outcome(self.why, self.hit_for_miss));
         }
         let asked = |stage: &Stage| !matches!(stage, Stage::Asked);
-        let stage = self.stage.wait_for(asked).await.map(|stage| stage.clone());
+        let head_is_here = self.stage.wait_for(asked);
+        let stage = match patience.filter(|_| !is_first) {
+            Some(limit) => cache.0.clock.within(limit, head_is_here).await,
+            None => Some(head_is_here.await),
+        };
+        let Some(stage) = stage.map(|stage| stage.map(|stage| stage.clone())) else {
+            return Followed::Waited(self.passing());
+        };
         match stage.unwrap_or(Stage::Asked) {
             Stage::Failed(failure) => self.failed(failure, cache, head),
             Stage::Shared(shared) => self
@@ -129,7 +154,7 @@ impl Follower {
 
     /// What is stored, if the app's answer is an error (RFC 5861 §4) and this client may have that in its place.
     fn spared(&self, status: StatusCode, cache: &Cache, head: &Head) -> Option<Followed> {
-        let found = cache.in_place_of_error(status, self.stored.as_ref(), head);
+        let found = cache.in_place_of_error(status, self.spare.as_ref(), head);
         found.map(|(stored, stale)| Followed::Stale(stored, stale))
     }
 
@@ -201,7 +226,7 @@ impl Follower {
     }
 
     fn failed(&self, failure: Failure, cache: &Cache, head: &Head) -> Followed {
-        match cache.in_place_of(failure, self.stored.as_ref(), head) {
+        match cache.in_place_of(failure, self.spare.as_ref(), head) {
             Ok((stored, stale)) => Followed::Stale(stored, stale),
             Err(failure) => Followed::Failed(failure, self.why),
         }
@@ -218,7 +243,7 @@ impl Follower {
     fn passing(&self) -> Passing {
         Passing {
             why: self.why,
-            stored: self.stored.clone(),
+            spare: self.spare.clone(),
             freshen: None,
         }
     }

@@ -1,6 +1,6 @@
 //! A stored response that a HEAD's answer brings up to date, or proves to be another by now (RFC 9111 §4.3.5).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::response::Parts;
 
@@ -69,6 +69,7 @@ impl Freshen {
         self.replace(Stored {
             entry,
             seals,
+            noticed: OnceLock::new(),
             ..(*self.stored).clone()
         });
         Ok(())

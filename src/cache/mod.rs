@@ -12,13 +12,15 @@ mod follower;
 mod freshen;
 mod keep;
 mod parts;
+mod spare;
 mod spool;
 mod stored;
 mod variants;
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::Method;
+use http::header;
 
 pub use aside::Aside;
 pub use fill::Fill;
@@ -26,6 +28,7 @@ pub use follower::Followed;
 pub use follower::Follower;
 pub use freshen::Freshen;
 pub use keep::Keep;
+pub use spare::Spare;
 pub use stored::Stored;
 
 use crate::cache::errand::Aim;
@@ -33,15 +36,17 @@ use crate::cache::errand::Errand;
 use crate::cache::errand::Miss;
 use crate::cache::flights::Fills;
 use crate::cache::spool::Budget;
+use crate::cache::stored::Invalidated;
 use crate::cache::stored::Slot;
 use crate::cache::variants::Found;
 use crate::clock::Clock;
 use crate::model::entry::EntryMeta;
+use crate::model::key::BaseKey;
 use crate::model::key::ComposedKey;
 use crate::model::key::Variant;
 use crate::model::outcome::Bypass;
-use crate::model::outcome::Failure;
 use crate::model::outcome::Forward;
+use crate::model::outcome::NoStore;
 use crate::model::outcome::Stale;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
@@ -49,12 +54,12 @@ use crate::model::tag::Increment;
 use crate::model::tag::Tag;
 use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
-use crate::policy;
 use crate::policy::request::Use;
 use crate::policy::request::Wishes;
-use crate::policy::request::on_failure;
 use crate::policy::request::usable;
 use crate::rules::Query;
+use crate::rules::refill::Revalidate;
+use crate::rules::refill::WhenInvalidated;
 use crate::store::Memory;
 use crate::tags::Cause;
 use crate::tags::Tags;
@@ -104,7 +109,7 @@ pub struct Passing {
     /// Why the store could not answer.
     pub why: Forward,
     /// What is stored, and may stand in for an error of the app.
-    pub stored: Option<Arc<Stored>>,
+    pub spare: Option<Spare>,
     /// What a HEAD's answer may renew.
     pub freshen: Option<Box<Freshen>>,
 }
@@ -114,7 +119,7 @@ impl Passing {
     pub fn new(why: Forward) -> Passing {
         Passing {
             why,
-            stored: None,
+            spare: None,
             freshen: None,
         }
     }
@@ -147,33 +152,37 @@ impl Cache {
             Found::Nothing(variant) => (variant, Forward::UriMiss, None),
             Found::OtherVariants(variant) => (variant, Forward::VaryMiss, None),
             Found::InLanguage(variant, stored) => {
-                match self.usable(&stored, head, &wishes, now) {
+                match self.usable(query, &stored, head, &wishes, now) {
                     Ok(None) => return Lookup::Hit(stored, now),
                     // It is the other request's to fetch again.
                     Ok(Some(_)) | Err(_) => (variant, Forward::VaryMiss, None),
                 }
             }
-            Found::Stored(variant, stored) => match self.usable(&stored, head, &wishes, now) {
-                Ok(None) => return Lookup::Hit(stored, now),
-                Ok(Some(stale)) => {
-                    return self.stale(query, head, (variant, stored), &wishes, now, stale);
+            Found::Stored(variant, stored) => {
+                match self.usable(query, &stored, head, &wishes, now) {
+                    Ok(None) => return Lookup::Hit(stored, now),
+                    Ok(Some(stale)) => {
+                        return self.stale(query, head, (variant, stored), &wishes, now, stale);
+                    }
+                    Err(why @ Forward::Bypass(_)) if !wishes.only_if_cached => {
+                        return Lookup::Pass(Passing::new(why));
+                    }
+                    Err(why) => (variant, why, Some(stored)),
                 }
-                Err(why @ Forward::Bypass(_)) if !wishes.only_if_cached => {
-                    return Lookup::Pass(Passing::new(why));
-                }
-                Err(why) => (variant, why, Some(stored)),
-            },
+            }
         };
         if wishes.only_if_cached {
             return Lookup::OnlyIfCached;
         }
-        // What has been invalidated is fetched anew and never served: it is no help to a fill. Nor is what this client must
-        // not see: a validator may be the same for all, and 304 would hand it out (L12).
-        let stored = stored.filter(|stored| stored.seals.intact() && stored.is_for(head));
+        // What this client must not see is no help to it: a validator may be the same for all, and 304 would hand it out
+        // (L12). What has been invalidated is fetched anew.
+        let stored = stored.filter(|stored| stored.is_for(head));
+        let spare = stored.clone().map(|it| Spare::of(&query.rule, it));
+        let stored = stored.filter(|stored| stored.seals.intact());
         let pass = |why, freshen| {
             Lookup::Pass(Passing {
                 why,
-                stored: stored.clone(),
+                spare: spare.clone(),
                 freshen,
             })
         };
@@ -193,25 +202,39 @@ impl Cache {
             why,
             aim,
             stored,
+            spare,
         };
-        let miss = Miss::of(wishes, since, errand.stored.as_deref());
-        self.begin_or_join(query, head, errand, miss)
+        let hit_for_miss = self.is_unstorable(query.base, head, now);
+        if query.rule.refill.coalesce.is_some() && !hit_for_miss {
+            let miss = Miss::of(wishes, since, errand.stored.as_deref());
+            return self.begin_or_join(query, head, errand, miss);
+        }
+        let (fill, mut follower) = Fill::begin(self, query, head, errand);
+        follower.hit_for_miss = hit_for_miss;
+        Lookup::Miss(Box::new(fill), follower)
     }
 
     /// Whether a stored response can answer this request, and if it is stale, why it may; else why it cannot.
     fn usable(
         &self,
+        query: &Query,
         stored: &Stored,
         head: &Head,
         wishes: &Wishes,
         now: Timestamp,
     ) -> Result<Option<Stale>, Forward> {
-        if !stored.seals.intact() {
-            return Err(Forward::Invalidated);
-        }
+        let intact = stored.seals.intact();
         let stale = match usable(&stored.entry.meta, wishes, now) {
+            _ if !intact && !is_served_invalidated(query, stored, wishes, now) => {
+                return Err(Forward::Invalidated);
+            }
+            Use::Expired if !intact => return Err(Forward::Invalidated),
+            Use::Fresh | Use::Soft | Use::Stale(_) if !intact => Some(Stale::Invalidated),
             Use::Fresh => None,
-            Use::Soft => Some(Stale::Soft),
+            Use::Soft => match query.rule.refill.revalidate {
+                Revalidate::Background => Some(Stale::Soft),
+                Revalidate::Sync => return Err(Forward::Expired),
+            },
             Use::Stale(why) => Some(why),
             Use::Expired => return Err(Forward::Expired),
             Use::Unwanted => return Err(Forward::Request),
@@ -235,18 +258,50 @@ impl Cache {
         now: Timestamp,
         stale: Stale,
     ) -> Lookup {
-        let errand = || Errand {
-            variant,
-            why: Forward::Expired,
-            aim: Aim::whole(&stored),
-            stored: Some(Arc::clone(&stored)),
+        let spare = Some(Spare::of(&query.rule, Arc::clone(&stored)));
+        let errand = match stale {
+            Stale::Invalidated => Errand {
+                variant,
+                why: Forward::Invalidated,
+                aim: Aim::Whole,
+                stored: None,
+                spare,
+            },
+            Stale::WhileRevalidate
+            | Stale::IfError
+            | Stale::Disconnected
+            | Stale::MaxStale
+            | Stale::Soft
+            | Stale::Waited => Errand {
+                variant,
+                why: Forward::Expired,
+                aim: Aim::whole(&stored),
+                stored: Some(Arc::clone(&stored)),
+                spare,
+            },
+        };
+        let refills = match stale {
+            Stale::WhileRevalidate | Stale::Soft => true,
+            Stale::Invalidated => is_refilled_by_requests(query, &stored),
+            Stale::IfError | Stale::Disconnected | Stale::MaxStale | Stale::Waited => false,
         };
         // What a client with `no-store` fetches is nobody else's, and `only-if-cached` asks for nothing.
         let may_fetch = !wishes.no_store && !wishes.only_if_cached;
-        let fill = (stale == Stale::WhileRevalidate && may_fetch)
-            .then(|| self.begin_unless_begun(query, head, errand()))
+        let fill = (refills && may_fetch)
+            .then(|| self.begin_unless_begun(query, head, errand))
             .flatten();
         Lookup::Stale(stored, now, stale, fill.map(Box::new))
+    }
+
+    /// Whether the last response could not be stored, for reasons that hold for this request too: nobody waits for it then.
+    fn is_unstorable(&self, base: BaseKey, head: &Head, now: Timestamp) -> bool {
+        let Some(Slot::Unstorable { reason, until }) = self.0.store.get(&base.unstorable()) else {
+            return false;
+        };
+        let lacks = |name| !head.headers().contains_key(name);
+        let other = (reason == NoStore::Cookie && lacks(header::COOKIE))
+            || (reason == NoStore::Authorization && lacks(header::AUTHORIZATION));
+        !other && until > now
     }
 
     /// Whether a client with these wishes may have a response of this life that was fetched for another (RFC 9111 §4).
@@ -257,53 +312,11 @@ impl Cache {
         }
     }
 
-    /// Why a stale response may be served in place of an error, if it may, to the client of this request.
-    fn stands_in(&self, stored: &Stored, head: &Head, unreachable: bool) -> Option<Stale> {
-        let may = stored.seals.intact() && stored.holds(head) && stored.is_for(head);
-        let wishes = Wishes::of(head.headers());
-        may.then(|| on_failure(&stored.entry.meta, &wishes, unreachable, self.0.clock.now()))?
-    }
-
-    /// What may be served where the app gave this status, which is an error (RFC 5861 §4).
-    pub fn in_place_of_error(
-        &self,
-        status: StatusCode,
-        stored: Option<&Arc<Stored>>,
-        head: &Head,
-    ) -> Option<(Arc<Stored>, Stale)> {
-        let stored = stored.filter(|_| policy::is_error(status))?;
-        let stale = self.stands_in(stored, head, false)?;
-        Some((Arc::clone(stored), stale))
-    }
-
-    /// What may be served where the app gave no answer.
-    ///
-    /// # Errors
-    ///
-    /// The failure to tell: 504 where what is stored must not be served unasked (RFC 9111 §5.2.2.2).
-    pub fn in_place_of(
-        &self,
-        failure: Failure,
-        stored: Option<&Arc<Stored>>,
-        head: &Head,
-    ) -> Result<(Arc<Stored>, Stale), Failure> {
-        let Some(stored) = stored.filter(|_| failure.is_the_apps()) else {
-            return Err(failure);
-        };
-        match self.stands_in(stored, head, failure.is_disconnection()) {
-            Some(stale) => Ok((Arc::clone(stored), stale)),
-            None if failure == Failure::Unreachable && stored.entry.meta.stale.forbidden => {
-                Err(Failure::Unvalidated)
-            }
-            None => Err(failure),
-        }
-    }
-
     /// Gives the tags new versions, before anyone sees the response that asked for it (L4). `by` is who asked, such as
     /// `POST /users/42`.
     pub fn increment(&self, increments: &[Increment], by: &Arc<str>) {
         if !increments.is_empty() {
-            self.0.tags.increment(names(increments), by);
+            self.0.tags.increment(increments, by);
         }
     }
 
@@ -321,7 +334,7 @@ impl Cache {
         let broken = stored
             .seals
             .broken()
-            .map(|tag| (tag.clone(), self.0.tags.cause(tag)));
+            .map(|broken| (broken.tag.clone(), self.0.tags.cause(broken.tag)));
         let tags = stored
             .tags()
             .map(|(tag, stamp)| (tag.clone(), stamp))
@@ -345,8 +358,21 @@ impl Cache {
     }
 }
 
-fn names(increments: &[Increment]) -> impl Iterator<Item = &Tag> {
-    increments.iter().map(|increment| &increment.tag)
+/// Whether the rule, or a soft increment, lets a response be served to such a client some time after an increment of its
+/// tags (rules.md §5).
+fn is_served_invalidated(query: &Query, stored: &Stored, wishes: &Wishes, now: Timestamp) -> bool {
+    let on = &query.rule.refill.on_invalidate;
+    let served = |it: Invalidated| {
+        let serves = it.soft || on.mode != WhenInvalidated::Miss;
+        serves && now.since(it.since) <= on.max_stale
+    };
+    !wishes.refuse_stale() && stored.invalidated().is_some_and(served)
+}
+
+/// Whether the next request starts the fill that takes its place; else that happens by schedule.
+fn is_refilled_by_requests(query: &Query, stored: &Stored) -> bool {
+    query.rule.refill.on_invalidate.mode == WhenInvalidated::Stale
+        || stored.invalidated().is_some_and(|it| it.soft)
 }
 
 /// What is stored under a request's key.

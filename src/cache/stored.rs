@@ -1,6 +1,6 @@
 //! What the store holds: responses with their identity and tags, and notes that lead to them; for how long.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
 use crate::model::key::ComposedKey;
 use crate::model::key::Variant;
+use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
@@ -36,6 +37,11 @@ pub(super) enum Slot {
         variant: Variant,
         until: Timestamp,
     },
+    /// Beside a base key: the last response to it could not be stored, for this reason of its own.
+    Unstorable {
+        reason: NoStore,
+        until: Timestamp,
+    },
 }
 
 /// An entry with its identity and its tags as they were when it was stored.
@@ -47,13 +53,25 @@ pub struct Stored {
     pub(super) asked: Timestamp,
     pub(super) variant: Variant,
     pub(super) seals: Seals,
+    /// How long after an increment of its tags it is kept: it may be served, or told why not.
+    pub(super) after_increment: Duration,
+    /// Since when its tags are known to have changed.
+    pub(super) noticed: OnceLock<Timestamp>,
+}
+
+/// A stored response one of whose tags was incremented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Invalidated {
+    pub(super) since: Timestamp,
+    /// By nothing but soft increments.
+    pub(super) soft: bool,
 }
 
 impl Slot {
     pub(super) fn entry(&self) -> Option<&Arc<Stored>> {
         match self {
             Slot::Entry(stored) => Some(stored),
-            Slot::Varies { .. } | Slot::Same { .. } => None,
+            Slot::Varies { .. } | Slot::Same { .. } | Slot::Unstorable { .. } => None,
         }
     }
 
@@ -61,11 +79,12 @@ impl Slot {
     pub(super) fn is_of_use(&self, now: Timestamp) -> bool {
         match self {
             Slot::Varies { until, .. } | Slot::Same { until, .. } => *until >= now,
+            Slot::Unstorable { until, .. } => *until >= now,
             Slot::Entry(stored) => {
                 let has_validator = !freshening::conditions(&stored.entry).is_empty();
-                let broken_at = stored.seals.broken_at();
+                let invalidated = stored.invalidated();
                 kept_until(&stored.entry.meta, has_validator) >= now
-                    && broken_at.is_none_or(|at| at + REMEMBERED > now)
+                    && invalidated.is_none_or(|it| it.since + stored.after_increment > now)
             }
         }
     }
@@ -76,6 +95,15 @@ impl Stored {
     pub fn composed_key(&self) -> ComposedKey {
         self.variant
             .composed(self.seals.iter().map(|(tag, stamp)| (tag.as_str(), stamp)))
+    }
+
+    /// Since when one of its tags has another version, if one has.
+    pub(super) fn invalidated(&self) -> Option<Invalidated> {
+        let broken = self.seals.broken()?;
+        // Who looks first notes it: later increments do not put off the end of a time that counts from the first.
+        let since = *self.noticed.get_or_init(|| broken.at);
+        let soft = broken.soft;
+        Some(Invalidated { since, soft })
     }
 
     /// Its tags with the versions it was stored under.
@@ -125,7 +153,7 @@ impl Weigh for Slot {
     fn weight(&self) -> u64 {
         let bytes = match self {
             Slot::Varies { fields, .. } => fields.len() * size_of::<HeaderName>(),
-            Slot::Same { .. } => 0,
+            Slot::Same { .. } | Slot::Unstorable { .. } => 0,
             Slot::Entry(stored) => {
                 let headers = [&stored.entry.headers, &stored.entry.targeted];
                 let head: usize = headers

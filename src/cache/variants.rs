@@ -30,7 +30,7 @@ impl Cache {
     pub(super) fn find(&self, base: BaseKey, head: &Head) -> Found {
         let only = base.only_variant();
         match self.0.store.get(&only) {
-            None | Some(Slot::Same { .. }) => Found::Nothing(only),
+            None | Some(Slot::Same { .. } | Slot::Unstorable { .. }) => Found::Nothing(only),
             Some(Slot::Entry(stored)) => Found::Stored(only, stored),
             Some(Slot::Varies { fields, .. }) => {
                 let variant = base.variant(&vary::selecting(&fields, head.headers()));
@@ -85,7 +85,7 @@ impl Cache {
         }
         let until = match store.get(&only) {
             Some(Slot::Varies { until, .. }) => until.max(needed),
-            Some(Slot::Entry(_) | Slot::Same { .. }) | None => needed,
+            Some(Slot::Entry(_) | Slot::Same { .. } | Slot::Unstorable { .. }) | None => needed,
         };
         let fields = Arc::clone(fields);
         store.put(only, Slot::Varies { fields, until });

@@ -126,6 +126,11 @@ impl BaseKey {
         Variant(self.0)
     }
 
+    /// Under which it is noted that its responses cannot be stored.
+    pub fn unstorable(self) -> Variant {
+        Variant(hash(b"tagalong unstorable 1", &self.0.to_le_bytes()))
+    }
+
     /// The variant that these fields of the request select.
     pub fn variant(self, selecting: &KeyFields) -> Variant {
         let mut bytes = Vec::with_capacity(16 + selecting.0.len());

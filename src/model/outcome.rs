@@ -255,6 +255,33 @@ impl Bypass {
 }
 
 impl NoStore {
+    /// Whether the next response for the same key will hardly fare better: the reason is the response's own, and not an
+    /// error, a race, or what this one request asked for.
+    pub fn is_its_own(self) -> bool {
+        match self {
+            NoStore::NoStore
+            | NoStore::Private
+            | NoStore::SetCookie
+            | NoStore::Authorization
+            | NoStore::Cookie
+            | NoStore::NoFreshness
+            | NoStore::AlreadyExpired
+            | NoStore::Status
+            | NoStore::VaryAny
+            | NoStore::VaryUnknown
+            | NoStore::TooManyTags
+            | NoStore::BadTag
+            | NoStore::MissingTagValue
+            | NoStore::TooLarge => true,
+            NoStore::Method
+            | NoStore::Partial
+            | NoStore::Raced
+            | NoStore::OldVersion
+            | NoStore::UpstreamFailed
+            | NoStore::Alone => false,
+        }
+    }
+
     /// The `detail` of `Cache-Status`, and the metric label.
     pub fn word(self) -> &'static str {
         match self {

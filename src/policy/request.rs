@@ -132,6 +132,12 @@ pub fn on_failure(
     }
 }
 
+/// Why the response may answer a client with these wishes, though another request's fresher one is on its way, and a long
+/// time coming. `None`: it may not.
+pub fn on_wait(meta: &EntryMeta, wishes: &Wishes) -> Option<Stale> {
+    (!meta.stale.forbidden && !wishes.refuse_stale()).then_some(Stale::Waited)
+}
+
 /// Whether what is `over` its lifetime by so much lies in a window; one of zero holds nothing.
 fn within(window: Duration, over: Duration) -> bool {
     !window.is_zero() && over <= window
@@ -144,7 +150,7 @@ impl Wishes {
     }
 
     /// Whether the client asks for what only a fresh response can give (RFC 9111 §5.2.1.1, §5.2.1.3, §5.2.1.4).
-    fn refuse_stale(&self) -> bool {
+    pub fn refuse_stale(&self) -> bool {
         self.no_cache || self.max_age.is_some() || self.min_fresh.is_some()
     }
 }

@@ -58,6 +58,8 @@ use crate::rules::Plan;
 use crate::rules::Query;
 use crate::rules::RuleSet;
 use crate::rules::asks_to_upgrade;
+use crate::rules::refill::Coalesce;
+use crate::rules::refill::OnTimeout;
 use crate::telemetry::access;
 
 /// What the proxy does with heads and bodies.
@@ -164,6 +166,8 @@ impl Proxy {
 
     async fn cached(&self, asked: Asked, query: Query) -> Answer {
         let (mut since, mut in_vain) = (None, Passing::new(Forward::UriMiss));
+        let coalesce = query.rule.refill.coalesce;
+        let mut gives_up = None;
         for _ in 0..LOOKUPS {
             let head = &asked.head;
             let follower = match self.0.cache.lookup(&query, head, since) {
@@ -191,7 +195,15 @@ impl Proxy {
                     );
                 }
             };
-            match follower.outcome(&self.0.cache, head).await {
+            let now = self.0.cache.now();
+            let left = |it: Coalesce| {
+                gives_up
+                    .get_or_insert(now + it.wait)
+                    .since(now)
+                    .min(it.wait)
+            };
+            let patience = coalesce.map(left);
+            match follower.outcome(&self.0.cache, head, patience).await {
                 Followed::Response(response, outcome) => {
                     return (respond::fetched(head, response), outcome);
                 }
@@ -201,6 +213,7 @@ impl Proxy {
                     in_vain = passing;
                 }
                 Followed::Alone(passing) => return self.alone(asked, &query, passing).await,
+                Followed::Waited(passing) => return self.waited(asked, &query, passing).await,
                 Followed::Failed(failure, why) => return failed(failure, why),
             }
         }
@@ -235,6 +248,23 @@ impl Proxy {
         (response, outcome)
     }
 
+    /// What the rule says for a client that has waited too long for another's response.
+    async fn waited(&self, asked: Asked, query: &Query, passing: Passing) -> Answer {
+        match query.rule.refill.coalesce.unwrap_or_default().on_timeout {
+            OnTimeout::Fetch => {}
+            OnTimeout::Stale => {
+                let (cache, spare) = (&self.0.cache, passing.spare.as_ref());
+                if let Some((stored, why)) = cache.in_place_of_waiting(spare, &asked.head) {
+                    return self.stale(&asked.head, &stored, why);
+                }
+            }
+            OnTimeout::Refuse => {
+                return (respond::waited(), Outcome::Refused(Refusal::Waited));
+            }
+        }
+        self.alone(asked, query, passing).await
+    }
+
     /// Asks the app for a client whose request was looked up, without a fill; says what keeps the response out of the
     /// store.
     async fn alone(&self, asked: Asked, query: &Query, passing: Passing) -> Answer {
@@ -255,7 +285,7 @@ impl Proxy {
         } = asked;
         let Passing {
             why,
-            stored,
+            spare,
             freshen,
         } = passing;
         let request = headers::for_upstream(&head, &matched.rule, peer, body);
@@ -264,13 +294,13 @@ impl Proxy {
             .0
             .fetch
             .pass(request, Arc::clone(&head), matched, freshen);
-        let (cache, stored) = (&self.0.cache, stored.as_ref());
+        let (cache, spare) = (&self.0.cache, spare.as_ref());
         match passed.await {
-            Ok(passed) => match cache.in_place_of_error(passed.status, stored, &head) {
+            Ok(passed) => match cache.in_place_of_error(passed.status, spare, &head) {
                 Some((stored, stale)) => self.stale(&head, &stored, stale),
                 None => answered(passed, why, looked_up),
             },
-            Err(failure) => match cache.in_place_of(failure, stored, &head) {
+            Err(failure) => match cache.in_place_of(failure, spare, &head) {
                 Ok((stored, stale)) => self.stale(&head, &stored, stale),
                 Err(failure) => failed(failure, why),
             },

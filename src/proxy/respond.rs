@@ -186,6 +186,17 @@ pub(super) fn only_if_cached() -> Response<Body> {
     )
 }
 
+/// The client waited for another's response for as long as its rule says.
+pub(super) fn waited() -> Response<Body> {
+    let mut response = problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The app is taking a long time; please try again in a moment.",
+    );
+    let soon = HeaderValue::from_static("1");
+    response.headers_mut().insert(header::RETRY_AFTER, soon);
+    response
+}
+
 /// A request that is not looked at; its connection is closed.
 pub(super) fn bad_request(why: BadRequest) -> Response<Body> {
     let mut response = match why {

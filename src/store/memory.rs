@@ -64,6 +64,11 @@ impl<V: Weigh + Clone> Memory<V> {
         self.cache.insert(key, value);
     }
 
+    /// Drops what is under a key.
+    pub fn remove(&self, key: &Variant) {
+        self.cache.remove(key);
+    }
+
     /// Keeps only what `keep` says.
     pub fn retain(&self, keep: impl Fn(&V) -> bool) {
         self.cache.retain(|_, value| keep(value));

@@ -15,6 +15,8 @@ pub struct Cell {
     current: AtomicU64,
     /// The last increment.
     incremented: AtomicU64,
+    /// The last change that was not a soft increment.
+    hard: AtomicU64,
     /// The highest version the app itself gave (`;v=7`), or [`NO_VERSION`].
     app: AtomicI64,
 }
@@ -29,6 +31,7 @@ impl Cell {
             tag,
             current: AtomicU64::new(Stamp::NEVER.get()),
             incremented: AtomicU64::new(Stamp::NEVER.get()),
+            hard: AtomicU64::new(Stamp::NEVER.get()),
             app: AtomicI64::new(NO_VERSION),
         }
     }
@@ -48,13 +51,21 @@ impl Cell {
         Stamp::from_raw(self.incremented.load(Ordering::Acquire))
     }
 
+    /// The stamp of the last change that was not a soft increment.
+    pub fn hard(&self) -> Stamp {
+        Stamp::from_raw(self.hard.load(Ordering::Acquire))
+    }
+
     /// The highest version the app itself gave.
     pub fn app_version(&self) -> Option<i64> {
         Some(self.app.load(Ordering::Acquire)).filter(|&version| version != NO_VERSION)
     }
 
     /// Makes `stamp` the version. `current` goes last: who sees the new one sees the rest of the change too.
-    pub(super) fn increment(&self, stamp: Stamp) {
+    pub(super) fn increment(&self, stamp: Stamp, soft: bool) {
+        if !soft {
+            self.hard.store(stamp.get(), Ordering::Release);
+        }
         self.incremented.store(stamp.get(), Ordering::Release);
         self.current.store(stamp.get(), Ordering::Release);
     }
@@ -65,6 +76,7 @@ impl Cell {
             return false;
         }
         self.app.store(version, Ordering::Release);
+        self.hard.store(stamp.get(), Ordering::Release);
         self.current.store(stamp.get(), Ordering::Release);
         true
     }
@@ -85,15 +97,21 @@ mod tests {
             let writer = {
                 let cell = Arc::clone(&cell);
                 thread::spawn(move || {
-                    cell.increment(Stamp::from_raw(5));
+                    cell.increment(Stamp::from_raw(4), true);
+                    cell.increment(Stamp::from_raw(5), false);
                     cell.raise(7, Stamp::from_raw(6));
                 })
             };
             let current = cell.current().get();
+            if current >= 4 {
+                assert!(cell.incremented().get() >= 4);
+            }
             if current >= 5 {
                 assert_eq!(cell.incremented().get(), 5);
+                assert!(cell.hard().get() >= 5);
             }
             if current >= 6 {
+                assert_eq!(cell.hard().get(), 6);
                 assert_eq!(cell.app_version(), Some(7));
             }
             writer.join().unwrap();
@@ -108,7 +126,7 @@ mod tests {
             let cell = Arc::new(Cell::new(Tag::parse("T").unwrap()));
             let writer = {
                 let cell = Arc::clone(&cell);
-                thread::spawn(move || cell.increment(Stamp::from_raw(5)))
+                thread::spawn(move || cell.increment(Stamp::from_raw(5), false))
             };
             let sealed = cell.current();
             let raced = cell.incremented() > Stamp::NEVER;

@@ -20,6 +20,7 @@ pub use sequence::Snapshot;
 use crate::clock::Clock;
 use crate::model::outcome::NoStore;
 use crate::model::stamp::Stamp;
+use crate::model::tag::Increment;
 use crate::model::tag::Tag;
 use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
@@ -72,34 +73,37 @@ impl Tags {
     }
 
     /// Gives each of these tags a version it never had (L2), as one atomic change; `by` says who asked.
-    pub fn increment<'a>(&self, tags: impl IntoIterator<Item = &'a Tag>, by: &Arc<str>) -> Stamp {
-        let cells: Vec<_> = tags.into_iter().map(|tag| self.cell(tag)).collect();
-        self.apply(&mut self.write(), &cells, by)
+    pub fn increment(&self, increments: &[Increment], by: &Arc<str>) -> Stamp {
+        let changes = self.changes(increments);
+        self.apply(&mut self.write(), &changes, by)
     }
 
     /// The same for a response that is to be stored itself, though it changes some of its own tags.
-    pub fn increment_own<'a>(
-        &self,
-        tags: impl IntoIterator<Item = &'a Tag>,
-        by: &Arc<str>,
-        before: &Snapshot,
-    ) -> Own {
-        let cells: Vec<_> = tags.into_iter().map(|tag| self.cell(tag)).collect();
+    pub fn increment_own(&self, increments: &[Increment], by: &Arc<str>, before: &Snapshot) -> Own {
+        let changes = self.changes(increments);
         let mut writer = self.write();
         // Under the lock: nobody's change may come between this look and our own.
-        let first = cells.iter().all(|cell| cell.current() <= before.stamp());
-        let stamp = self.apply(&mut writer, &cells, by);
+        let first = changes
+            .iter()
+            .all(|(cell, _)| cell.current() <= before.stamp());
+        let stamp = self.apply(&mut writer, &changes, by);
         Own {
             stamp: first.then_some(stamp),
-            cells,
+            cells: changes.into_iter().map(|(cell, _)| cell).collect(),
         }
     }
 
-    fn apply(&self, writer: &mut Writer, cells: &[Arc<Cell>], by: &Arc<str>) -> Stamp {
+    /// The cells, and whether the change is a soft one.
+    fn changes(&self, increments: &[Increment]) -> Vec<(Arc<Cell>, bool)> {
+        let of = |increment: &Increment| (self.cell(&increment.tag), increment.soft);
+        increments.iter().map(of).collect()
+    }
+
+    fn apply(&self, writer: &mut Writer, changes: &[(Arc<Cell>, bool)], by: &Arc<str>) -> Stamp {
         let at = self.clock.now();
         let stamp = writer.sequence.next(at);
-        for cell in cells {
-            cell.increment(stamp);
+        for (cell, soft) in changes {
+            cell.increment(stamp, *soft);
             writer.history.note(
                 cell.tag(),
                 Cause {
@@ -245,6 +249,17 @@ impl Own {
 #[derive(Clone, Debug)]
 pub struct Seals(Box<[Seal]>);
 
+/// What has become of the tags of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken<'a> {
+    /// The first tag that has changed.
+    pub tag: &'a Tag,
+    /// About when one of them changed first. Of a tag that changed several times, its last change.
+    pub at: Timestamp,
+    /// Nothing but soft increments has happened to them: the entry may be served while one refresher works.
+    pub soft: bool,
+}
+
 #[derive(Clone, Debug)]
 struct Seal {
     cell: Arc<Cell>,
@@ -257,21 +272,24 @@ impl Seals {
         self.0.iter().all(|seal| seal.cell.current() == seal.stamp)
     }
 
-    /// The first tag that has changed since.
-    pub fn broken(&self) -> Option<&Tag> {
-        self.0
-            .iter()
-            .find(|seal| seal.cell.current() != seal.stamp)
-            .map(|seal| seal.cell.tag())
-    }
-
-    /// About when the first of the changed tags changed last: stamps are microseconds since the epoch (L3).
-    pub fn broken_at(&self) -> Option<Timestamp> {
-        let changed = self
-            .0
-            .iter()
-            .find(|seal| seal.cell.current() != seal.stamp)?;
-        Some(Timestamp::from_micros(changed.cell.current().get()))
+    /// What has changed since, if anything has.
+    pub fn broken(&self) -> Option<Broken<'_>> {
+        let changed = self.0.iter().filter_map(|seal| {
+            let current = seal.cell.current();
+            let at = Timestamp::from_micros(current.get()); // stamps are microseconds since the epoch (L3)
+            // `current` was read first: what it tells of is seen in `hard`.
+            let soft = || seal.cell.hard() <= seal.stamp;
+            (current != seal.stamp).then(|| Broken {
+                tag: seal.cell.tag(),
+                at,
+                soft: soft(),
+            })
+        });
+        changed.reduce(|first, other| Broken {
+            at: first.at.min(other.at),
+            soft: first.soft && other.soft,
+            ..first
+        })
     }
 
     /// The tags and the versions the entry was stored under.
@@ -314,7 +332,7 @@ mod tests {
         let carried = [Tagged::from(own_tag.clone()), Tagged::from(other.clone())];
 
         let before = tags.snapshot();
-        let own = tags.increment_own([&own_tag], &by, &before);
+        let own = tags.increment_own(&[own_tag.clone().into()], &by, &before);
         assert_eq!(
             tags.seal(&carried, &before).unwrap_err(),
             NoStore::Raced,
@@ -323,20 +341,20 @@ mod tests {
         let seals = tags.seal_own(&carried, &before, Some(&own)).unwrap();
         assert!(seals.intact());
 
-        tags.increment([&own_tag], &by);
+        tags.increment(&[own_tag.clone().into()], &by);
         assert!(!seals.intact(), "a later change counts");
         let late = tags.seal_own(&carried, &before, Some(&own));
         assert_eq!(late.unwrap_err(), NoStore::Raced);
 
         let before = tags.snapshot();
-        tags.increment([&own_tag], &by);
-        let own = tags.increment_own([&own_tag], &by, &before);
+        tags.increment(&[own_tag.clone().into()], &by);
+        let own = tags.increment_own(&[own_tag.clone().into()], &by, &before);
         let second = tags.seal_own(&carried, &before, Some(&own));
         assert_eq!(second.unwrap_err(), NoStore::Raced, "another came first");
 
         let before = tags.snapshot();
-        let own = tags.increment_own([&own_tag], &by, &before);
-        tags.increment([&other], &by);
+        let own = tags.increment_own(&[own_tag.clone().into()], &by, &before);
+        tags.increment(&[other.clone().into()], &by);
         let elsewhere = tags.seal_own(&carried, &before, Some(&own));
         assert_eq!(elsewhere.unwrap_err(), NoStore::Raced, "another tag");
     }
@@ -347,9 +365,9 @@ mod tests {
         let before = tags.snapshot();
         let both = tags.seal(&[at("A", None), at("B", None)], &before).unwrap();
         let other = tags.seal(&[at("C", None)], &before).unwrap();
-        tags.increment([&tag("B")], &me());
+        tags.increment(&[tag("B").into()], &me());
         assert!(!both.intact());
-        assert_eq!(both.broken(), Some(&tag("B")));
+        assert_eq!(both.broken().map(|broken| broken.tag), Some(&tag("B")));
         assert!(other.intact());
     }
 
@@ -357,7 +375,7 @@ mod tests {
     fn l01_a_change_after_the_snapshot_refuses_the_seal() {
         let (tags, _) = tags();
         let before = tags.snapshot();
-        tags.increment([&tag("A")], &me());
+        tags.increment(&[tag("A").into()], &me());
         assert_eq!(
             tags.seal(&[at("A", None)], &before).unwrap_err(),
             NoStore::Raced
@@ -378,7 +396,7 @@ mod tests {
                 let tags = Arc::clone(&tags);
                 thread::spawn(move || {
                     let increment = |_| {
-                        let stamp = tags.increment([&tag("A")], &me());
+                        let stamp = tags.increment(&[tag("A").into()], &me());
                         // Whoever is done has the change behind them, and no other change takes it back.
                         assert!(tags.version("A") >= Some(stamp));
                         assert!(tags.applied() >= stamp);
@@ -402,18 +420,20 @@ mod tests {
     #[test]
     fn l03_stamps_go_on_when_the_clock_steps_back() {
         let (tags, clock) = tags();
-        let first = tags.increment([&tag("A")], &me());
+        let first = tags.increment(&[tag("A").into()], &me());
         clock.set(Timestamp::from_secs(1));
-        assert!(tags.increment([&tag("A")], &me()) > first);
+        assert!(tags.increment(&[tag("A").into()], &me()) > first);
     }
 
     #[test]
     fn l03_a_restart_repeats_no_stamp() {
         let (old, clock) = tags();
-        let last = (0..100).map(|_| old.increment([&tag("A")], &me())).last();
+        let last = (0..100)
+            .map(|_| old.increment(&[tag("A").into()], &me()))
+            .last();
         clock.advance(Duration::from_millis(1));
         let restarted = Tags::new(clock);
-        assert!(Some(restarted.increment([&tag("A")], &me())) > last);
+        assert!(Some(restarted.increment(&[tag("A").into()], &me())) > last);
     }
 
     #[test]
@@ -452,7 +472,7 @@ mod tests {
         );
 
         // An increment from elsewhere does not stop the same version from being stored again.
-        tags.increment([&tag("U")], &me());
+        tags.increment(&[tag("U").into()], &me());
         assert_eq!(
             tags.seal(&[at("U", Some(8))], &before).unwrap_err(),
             NoStore::Raced
@@ -466,7 +486,7 @@ mod tests {
         let seals = tags.seal(&[at("held", None)], &tags.snapshot()).unwrap();
         tags.observe(&[at("counted", Some(3))], &me());
         let running = tags.snapshot();
-        tags.increment([&tag("needed")], &me());
+        tags.increment(&[tag("needed").into()], &me());
         for n in 0..100_000 {
             let _seen = tags.seal(&[at(&format!("gone:{n}"), None)], &tags.snapshot());
         }
@@ -481,7 +501,7 @@ mod tests {
             NoStore::OldVersion
         );
         // L3: the cell that an entry holds is the one that later increments find.
-        tags.increment([&tag("held")], &me());
+        tags.increment(&[tag("held").into()], &me());
         assert!(!seals.intact());
     }
 
@@ -490,7 +510,7 @@ mod tests {
         let (tags, _) = tags();
         drop(tags.snapshot());
         for n in 0..100_000 {
-            tags.increment([&tag(&format!("gone:{n}"))], &me());
+            tags.increment(&[tag(&format!("gone:{n}")).into()], &me());
         }
         assert!(tags.len() < 40_000, "{} tags left", tags.len());
     }
@@ -502,7 +522,7 @@ mod tests {
         for n in 0..20_000 {
             let uri = Tag::uri(&format!("http://a/{long}/{n}"));
             assert!(uri.as_str().len() < 400, "{uri}");
-            tags.increment([&uri], &me());
+            tags.increment(&[uri.clone().into()], &me());
         }
         assert!(tags.len() < 10_000, "{} tags left", tags.len());
     }
@@ -510,7 +530,7 @@ mod tests {
     #[test]
     fn the_cause_of_a_change_is_remembered() {
         let (tags, clock) = tags();
-        tags.increment([&tag("A")], &me());
+        tags.increment(&[tag("A").into()], &me());
         assert_eq!(
             tags.cause(&tag("A")),
             Some(Cause {

@@ -24,7 +24,7 @@ async fn every_mistake_in_the_files_is_reported_at_once() {
         .rules(
             r#"  - id: a
     match: { path: '/a(' }
-    soft_ttl: 3s
+    consistency: strict
   - id: a
     match: { path: /b }
     ttl: -1

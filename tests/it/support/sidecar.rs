@@ -137,6 +137,12 @@ impl Sidecar {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
+    /// Lets so much time pass that a response which could not be stored is no longer expected of the next one (the default of
+    /// `hit_for_miss`).
+    pub(crate) fn forget_hit_for_miss(&self) {
+        self.wait(10);
+    }
+
     /// Comes back when everything sent to the sidecar before has had its turn there: requests of its own go all the way
     /// to the app and back, several times. A barrier for what shows outside in no other way, such as a follower that waits.
     pub(crate) async fn settle(&self) {
