@@ -72,12 +72,11 @@ pub(super) struct Answered {
 
 impl Answered {
     fn outcome(self, why: Forward, hit_for_miss: bool) -> Outcome {
-        let (why, end) = match self.end {
-            // As was expected.
-            End::NotStored(reason) if hit_for_miss && reason.is_its_own() => {
-                (Forward::Bypass(Bypass::HitForMiss), End::Passed)
-            }
-            end => (why, end),
+        let as_expected = matches!(self.end, End::NotStored(reason) if reason.is_its_own());
+        let (why, end) = if hit_for_miss && as_expected {
+            (Forward::Bypass(Bypass::HitForMiss), End::Passed)
+        } else {
+            (why, self.end)
         };
         let status = Some(self.status);
         Outcome::Forwarded { why, status, end }
