@@ -106,6 +106,15 @@ impl Stored {
         Some(Invalidated { since, soft })
     }
 
+    /// Whole seconds until it expires; negative after that, and after an increment of one of its tags.
+    pub fn ttl(&self, now: Timestamp) -> i64 {
+        let ttl = self.entry.meta.ttl(now);
+        self.invalidated().map_or(ttl, |it| {
+            let over = now.since(it.since).as_secs();
+            ttl.min(-i64::try_from(over).unwrap_or(i64::MAX))
+        })
+    }
+
     /// Its tags with the versions it was stored under.
     pub fn tags(&self) -> impl Iterator<Item = (&Tag, Stamp)> {
         self.seals.iter()

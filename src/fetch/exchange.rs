@@ -134,14 +134,8 @@ impl Fetch {
             ..
         } = exchange;
         let dialects = &self.0.dialects;
-        let verdict = policy::judge(
-            &matched.storing().rule.terms,
-            head,
-            &parts,
-            &signals,
-            times,
-            dialects.targeted(),
-        );
+        let terms = &matched.storing().rule.terms;
+        let verdict = policy::judge(terms, head, &parts, &signals, times, dialects.targeted());
         let impersonal = policy::is_impersonal(&parts.headers, dialects.targeted());
         if !parts.headers.contains_key(header::DATE)
             && let Ok(date) = HeaderValue::try_from(times.received.to_string())
@@ -154,11 +148,14 @@ impl Fetch {
         }
         parts.version = Version::HTTP_11; // the app's own is its connection's (RFC 9110 §6.2)
         let verdict = match verdict {
-            Verdict::Store(store) => Ok(Keep {
-                store,
-                targeted,
-                tags: signals.tags.unwrap_or_default(), // there are some: else it would not be stored
-            }),
+            Verdict::Store(mut store) => {
+                store.spread(terms, self.0.clock.chance());
+                Ok(Keep {
+                    store,
+                    targeted,
+                    tags: signals.tags.unwrap_or_default(), // there are some: else it would not be stored
+                })
+            }
             Verdict::Pass(reason) => Err(reason),
         };
         Judged {

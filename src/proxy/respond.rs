@@ -59,7 +59,10 @@ pub(super) fn hit(
     };
     let age = entry.meta.age(now).as_secs();
     response.headers_mut().insert(header::AGE, age.into());
-    let ttl = entry.meta.ttl(now);
+    let ttl = match stale {
+        None => entry.meta.ttl(now),
+        Some(_) => stored.ttl(now),
+    };
     (response, Outcome::Hit { ttl, stale })
 }
 

@@ -372,6 +372,51 @@ mod tests {
     }
 
     #[test]
+    fn a_seal_is_softly_broken_by_nothing_but_soft_increments() {
+        let soft = |name: &str| Increment {
+            soft: true,
+            ..tag(name).into()
+        };
+        let hard = |name: &str| Increment::from(tag(name));
+        for (name, changes, expected) in [
+            ("soft", &[soft("A")][..], true),
+            ("soft twice", &[soft("A"), soft("A")], true),
+            ("two tags, soft", &[soft("A"), soft("B")], true),
+            ("hard", &[hard("A")], false),
+            ("soft, then hard", &[soft("A"), hard("A")], false),
+            ("hard, then soft", &[hard("A"), soft("A")], false),
+            ("one soft, another hard", &[soft("A"), hard("B")], false),
+        ] {
+            let (tags, clock) = tags();
+            tags.increment(&[hard("A")], &me()); // before it is sealed: of no account
+            let carried = [at("A", None), at("B", Some(1))];
+            let seals = tags.seal(&carried, &tags.snapshot()).unwrap();
+            assert_eq!(seals.broken(), None, "{name}");
+            clock.advance(Duration::from_secs(5));
+            for change in changes {
+                tags.increment(std::slice::from_ref(change), &me());
+            }
+            let broken = seals.broken().unwrap();
+            assert_eq!(broken.soft, expected, "{name}");
+            assert_eq!(broken.at.as_secs(), 1_005, "{name}");
+            assert_eq!(
+                tags.seal(&carried, &tags.snapshot()).unwrap().broken(),
+                None,
+                "{name}: what is sealed after them"
+            );
+        }
+        let (tags, _) = tags();
+        let carried = [at("A", Some(1))];
+        tags.observe(&carried, &me());
+        let seals = tags.seal(&carried, &tags.snapshot()).unwrap();
+        tags.observe(&[at("A", Some(2))], &me());
+        assert!(
+            !seals.broken().unwrap().soft,
+            "a newer version of the app's"
+        );
+    }
+
+    #[test]
     fn l01_a_change_after_the_snapshot_refuses_the_seal() {
         let (tags, _) = tags();
         let before = tags.snapshot();

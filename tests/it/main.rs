@@ -5,6 +5,8 @@ mod architecture;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod coalescing;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod concurrency;
@@ -46,6 +48,8 @@ mod rfc9211;
 mod rfc9213;
 #[cfg(test)]
 mod rfc9875;
+#[cfg(test)]
+mod staleness;
 #[cfg(test)]
 mod storing;
 #[cfg(test)]

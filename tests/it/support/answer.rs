@@ -135,7 +135,11 @@ impl Answer {
     #[track_caller]
     pub(crate) fn is_stale(&self, why: &str) -> &Answer {
         let ttl = self.ttl();
-        assert!(ttl <= 0, "expected a stale hit with ttl <= 0:\n{self}");
+        let is_fresh = why == "soft-stale"; // only to be fetched again
+        assert!(
+            ttl <= 0 || is_fresh,
+            "expected a stale hit with ttl <= 0:\n{self}"
+        );
         let ttl = ttl.to_string();
         self.says("STALE", &[("hit", ""), ("ttl", &ttl), ("detail", why)])
     }
@@ -157,6 +161,30 @@ impl Answer {
     #[track_caller]
     pub(crate) fn is_unstored(&self, reason: &str) -> &Answer {
         self.says("UNSTORED", &[("fwd", "uri-miss"), ("detail", reason)])
+    }
+
+    /// COLLAPSED: out of somebody else's fill, whatever was stored.
+    #[track_caller]
+    pub(crate) fn is_collapsed(&self) -> &Answer {
+        let said = self.cache_status().unwrap_or_default();
+        assert!(
+            said.contains_key("collapsed"),
+            "expected COLLAPSED:\n{self}"
+        );
+        self
+    }
+
+    /// The `detail` of `Cache-Status`, empty without one.
+    #[track_caller]
+    pub(crate) fn detail(&self) -> String {
+        let said = self.cache_status().unwrap_or_default();
+        said.get("detail").cloned().unwrap_or_default()
+    }
+
+    /// REFUSED(reason): neither out of the store nor asked for.
+    #[track_caller]
+    pub(crate) fn is_refused(&self, reason: &str) -> &Answer {
+        self.says("REFUSED", &[("detail", reason)])
     }
 
     /// BYPASS, for this reason if one is given.

@@ -16,6 +16,7 @@ pub(crate) use answer::Answer;
 pub(crate) use certificate::Certificate;
 pub(crate) use client::Client;
 pub(crate) use client::Connection;
+pub(crate) use client::Pending;
 pub(crate) use client::ask;
 pub(crate) use client::content;
 pub(crate) use client::get;
