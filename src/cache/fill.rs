@@ -4,6 +4,7 @@
 //! five ways: [`Fill::store`], [`Fill::share_unstored`], [`Fill::hand_over`], [`Fill::spare`], [`Fill::fail`]; being
 //! dropped (a panic, a cancelled task) is the sixth. In each, every follower learns the outcome at once (L9).
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -102,7 +103,7 @@ impl Fill {
         let (mut fill, follower) = Fill::alone(cache, base, &head, matched, errand, start);
         fill.flights.push(fill.errand.flight(&head));
         let flight = Flight {
-            stage: follower.stage.clone(),
+            stage: fill.stage.clone(),
             before,
         };
         (fill, follower, flight)
@@ -237,8 +238,18 @@ impl Fill {
             self.announce(&shared);
         }
         let mut size = 0;
-        while shared.spool.room().await {
-            let chunk = match body.next().await {
+        loop {
+            let next = async {
+                shared.spool.room().await;
+                body.next().await
+            };
+            let next = tokio::select! {
+                biased;
+                next = next => next,
+                // Dropping the body ends the exchange.
+                () = self.unwanted(&shared.spool), if !self.is_for_store(answered.end) => return,
+            };
+            let chunk = match next {
                 Some(Ok(Chunk::Data(chunk))) => chunk,
                 Some(Ok(Chunk::Trailers(_))) => continue, // may be discarded (RFC 9110 §6.5.1)
                 Some(Err(cut)) => return self.cut(&shared, cut),
@@ -271,7 +282,24 @@ impl Fill {
             }
             shared.spool.push(chunk);
         }
-        // Nobody reads it and nobody will: dropping the body ends the exchange.
+    }
+
+    /// Whether it will be stored, as far as is known.
+    fn is_for_store(&self, end: End) -> bool {
+        matches!(end, End::Stored | End::Revalidated) && self.before.is_some()
+    }
+
+    /// Comes back when nobody reads the body, and nobody will any more.
+    async fn unwanted(&self, spool: &Spool) {
+        loop {
+            self.stage.closed().await; // who waited for the head has it
+            spool.unread().await;
+            let mut flights = self.cache.0.fills.lock(); // now nobody joins
+            // In this order: who stops waiting reads already.
+            if self.stage.receiver_count() == 0 && !spool.is_read() {
+                return self.leave(&mut flights);
+            }
+        }
     }
 
     /// From here on the body only passes through: nobody joins, nothing is stored, nothing is remembered for it.
@@ -283,7 +311,7 @@ impl Fill {
     }
 
     /// The body ended before it was whole.
-    fn cut(mut self, shared: &Shared, cut: Cut) {
+    fn cut(self, shared: &Shared, cut: Cut) {
         self.unregister();
         shared.spool.end(Err(cut));
     }
@@ -299,8 +327,7 @@ impl Fill {
 
     /// The body has ended whole: L1 once more, then put; then everyone may know that it has ended.
     fn finish(mut self, shared: &Arc<Shared>, last: Bytes) {
-        if matches!(shared.answered.end, End::Stored | End::Revalidated)
-            && self.before.is_some()
+        if self.is_for_store(shared.answered.end)
             && let Some(keep) = &shared.keep
         {
             let body = match self.validates() {
@@ -408,14 +435,14 @@ impl Fill {
     }
 
     /// Lets what is stored stand in for an error of the app, which had this status.
-    pub fn spare(mut self, status: StatusCode) {
+    pub fn spare(self, status: StatusCode) {
         self.unregister();
         let reason = NoStore::UpstreamFailed;
         self.stage.send_replace(Stage::Alone(reason, status));
     }
 
     /// Tells every follower that the app gave no answer; what is stored may stand in for it.
-    pub fn fail(mut self, failure: Failure) {
+    pub fn fail(self, failure: Failure) {
         self.unregister();
         self.stage.send_replace(Stage::Failed(failure));
     }
@@ -439,7 +466,7 @@ impl Fill {
             return;
         }
         let flight = Flight {
-            stage: self.stage.subscribe(),
+            stage: self.stage.clone(),
             before: self.began(),
         };
         let mut flights = self.cache.0.fills.lock();
@@ -454,13 +481,16 @@ impl Fill {
     }
 
     /// From here on nobody joins.
-    fn unregister(&mut self) {
-        let mut flights = self.cache.0.fills.lock();
+    fn unregister(&self) {
+        self.leave(&mut self.cache.0.fills.lock());
+    }
+
+    fn leave(&self, flights: &mut HashMap<Variant, Flight>) {
         for key in &self.flights {
             // A newer fill may have taken the place.
             if flights
                 .get(key)
-                .is_some_and(|flight| flight.stage.same_channel(&self.stage.subscribe()))
+                .is_some_and(|flight| flight.stage.same_channel(&self.stage))
             {
                 flights.remove(key);
             }

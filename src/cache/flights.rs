@@ -32,8 +32,8 @@ pub(super) struct Fills {
 /// A fill as those see it who may join it.
 #[derive(Clone, Debug)]
 pub(super) struct Flight {
-    /// Tells one flight under a variant from the next.
-    pub(super) stage: watch::Receiver<Stage>,
+    /// Tells one flight under a variant from the next. Who joins subscribes: only followers are receivers.
+    pub(super) stage: watch::Sender<Stage>,
     /// The last stamp applied when it began.
     pub(super) before: Stamp,
 }
@@ -56,7 +56,7 @@ impl Cache {
             .filter(|flight| self.may_join(flight, &matched, miss))
         {
             return Lookup::Join(Follower {
-                stage: flight.stage.clone(),
+                stage: flight.stage.subscribe(),
                 why: errand.why,
                 arrived,
                 stored: errand.stored,
