@@ -15,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 use crate::body::Body;
 use crate::body::Chunk;
 use crate::body::Cut;
+use crate::body::Surplus;
 use crate::cache::Cache;
 use crate::cache::Keep;
 use crate::cache::Stored;
@@ -61,6 +62,8 @@ pub struct Fill {
     before: Option<Arc<Snapshot>>,
     /// What the response changed itself.
     own: Option<Own>,
+    /// More may come than the response declares; then it is not stored.
+    surplus: Option<Surplus>,
     /// When it began.
     asked: Timestamp,
     stage: watch::Sender<Stage>,
@@ -137,6 +140,7 @@ impl Fill {
             head: Arc::clone(head),
             before: Some(Arc::new(before)),
             own,
+            surplus: None,
             asked,
             stage,
             first: Some(first),
@@ -195,6 +199,7 @@ impl Fill {
     /// has changed since the app was asked. `status` is the app's own.
     pub async fn store(mut self, response: Response<Body>, status: StatusCode, keep: Keep) {
         self.register_variant(&keep, response.headers());
+        self.surplus = response.extensions().get().cloned();
         // Now for the word in the head; what counts is the same question when the body has ended.
         let end = match self.seal(&keep.tags) {
             Ok(_) if status == StatusCode::NOT_MODIFIED => End::Revalidated,
@@ -406,6 +411,9 @@ impl Fill {
 
     /// L1: the tags as they are, if none of them has changed since the app was asked.
     fn seal(&self, tags: &[Tagged]) -> Result<Seals, NoStore> {
+        if self.surplus.as_ref().is_some_and(Surplus::came) {
+            return Err(NoStore::UpstreamFailed);
+        }
         let before = self.before.as_ref().ok_or(NoStore::TooLarge)?;
         self.cache.0.tags.seal_own(tags, before, self.own.as_ref())
     }

@@ -16,6 +16,7 @@ pub(crate) use answer::Answer;
 pub(crate) use certificate::Certificate;
 pub(crate) use client::Client;
 pub(crate) use client::Connection;
+pub(crate) use client::Pending;
 pub(crate) use client::ask;
 pub(crate) use client::content;
 pub(crate) use client::get;
@@ -31,6 +32,7 @@ pub(crate) use sidecar::Setup;
 pub(crate) use sidecar::Sidecar;
 pub(crate) use sidecar::date;
 pub(crate) use sidecar::stage;
+pub(crate) use wire::End;
 
 /// How long a test waits for an event before it fails; far longer than anything takes, so that a busy machine is no bug.
 const PATIENCE: Duration = Duration::from_secs(20);
