@@ -58,7 +58,7 @@ pub(super) struct Spool(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// A reader moved on or left.
+    /// A reader moved on or left. Two may wait for it: for room, and for nobody to read any more.
     moved: Notify,
     exact: Option<u64>,
     budget: Budget,
@@ -289,7 +289,7 @@ impl Stream for Reader {
             place.read += chunk.len() as u64;
             state.let_go(&self.shared.budget);
             drop(guard);
-            self.shared.moved.notify_one();
+            self.shared.moved.notify_waiters();
             return Poll::Ready(Some(Ok(Chunk::Data(chunk))));
         }
         match &state.end {
@@ -309,7 +309,7 @@ impl Drop for Reader {
         state.readers.remove(&self.id);
         state.let_go(&self.shared.budget);
         drop(state);
-        self.shared.moved.notify_one();
+        self.shared.moved.notify_waiters();
     }
 }
 
@@ -488,11 +488,19 @@ mod tests {
     #[tokio::test]
     async fn when_the_last_reader_leaves_the_writer_learns_it_and_nothing_is_held() {
         let budget = Budget::new(MOST);
-        let (spool, readers) = outgrown(MOST, &budget);
+        let (spool, [first, last]) = outgrown(MOST, &budget);
+        drop(first);
+        let mut room = Box::pin(spool.room());
         let mut unread = Box::pin(spool.unread());
+        assert!(futures_util::poll!(&mut room).is_pending());
         assert!(futures_util::poll!(&mut unread).is_pending());
-        drop(readers);
-        unread.await;
+        drop(last);
+        for learnt in [
+            futures_util::poll!(&mut room),
+            futures_util::poll!(&mut unread),
+        ] {
+            assert!(learnt.is_ready());
+        }
         assert_eq!(holds(&spool), 0);
         assert!(budget.take(MOST));
     }
