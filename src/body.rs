@@ -2,6 +2,8 @@
 
 use std::future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
@@ -35,6 +37,23 @@ enum Inner {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("the body was cut short: {0}")]
 pub struct Cut(pub String);
+
+/// Goes with a response, and says when its body has ended whether more came than was declared: its length is wrong then,
+/// and what it declares may not be the whole.
+#[derive(Clone, Debug, Default)]
+pub struct Surplus(Arc<OnceLock<()>>);
+
+impl Surplus {
+    /// More came.
+    pub fn note(&self) {
+        self.0.set(()).unwrap_or_default(); // it may be known already
+    }
+
+    /// Whether more came, as far as is known.
+    pub fn came(&self) -> bool {
+        self.0.get().is_some()
+    }
+}
 
 /// One piece of a body.
 #[derive(Debug)]

@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 use crate::body::Body;
 use crate::body::Chunk;
 use crate::body::Cut;
+use crate::body::Surplus;
 use crate::cache::Cache;
 use crate::cache::Keep;
 use crate::cache::Stored;
@@ -63,6 +64,8 @@ pub struct Fill {
     before: Option<Arc<Snapshot>>,
     /// What the response changed itself.
     own: Option<Own>,
+    /// More may come than the response declares; then it is not stored.
+    surplus: Option<Surplus>,
     /// When it began.
     asked: Timestamp,
     stage: watch::Sender<Stage>,
@@ -147,6 +150,7 @@ impl Fill {
             head: Arc::clone(head),
             before: Some(Arc::new(before)),
             own,
+            surplus: None,
             asked,
             stage,
             first: Some(first),
@@ -205,6 +209,7 @@ impl Fill {
     /// has changed since the app was asked. `status` is the app's own.
     pub async fn store(mut self, response: Response<Body>, status: StatusCode, keep: Keep) {
         self.register_variant(&keep, response.headers());
+        self.surplus = response.extensions().get().cloned();
         // Now for the word in the head; what counts is the same question when the body has ended.
         let end = match self.seal(&keep.tags) {
             Ok(_) if status == StatusCode::NOT_MODIFIED => End::Revalidated,
@@ -248,8 +253,18 @@ impl Fill {
             self.announce(&shared);
         }
         let mut size = 0;
-        while shared.spool.room().await {
-            let chunk = match body.next().await {
+        loop {
+            let next = async {
+                shared.spool.room().await;
+                body.next().await
+            };
+            let next = tokio::select! {
+                biased;
+                next = next => next,
+                // Dropping the body ends the exchange.
+                () = self.unwanted(&shared.spool), if !self.is_for_store(answered.end) => return,
+            };
+            let chunk = match next {
                 Some(Ok(Chunk::Data(chunk))) => chunk,
                 Some(Ok(Chunk::Trailers(_))) => continue, // may be discarded (RFC 9110 §6.5.1)
                 Some(Err(cut)) => return self.cut(&shared, cut),
@@ -282,7 +297,24 @@ impl Fill {
             }
             shared.spool.push(chunk);
         }
-        // Nobody reads it and nobody will: dropping the body ends the exchange.
+    }
+
+    /// Whether it will be stored, as far as is known.
+    fn is_for_store(&self, end: End) -> bool {
+        matches!(end, End::Stored | End::Revalidated) && self.before.is_some()
+    }
+
+    /// Comes back when nobody reads the body, and nobody will any more.
+    async fn unwanted(&self, spool: &Spool) {
+        loop {
+            self.stage.closed().await; // who waited for the head has it
+            spool.unread().await;
+            let mut flights = self.cache.0.fills.lock(); // now nobody joins
+            // In this order: who stops waiting reads already.
+            if self.stage.receiver_count() == 0 && !spool.is_read() {
+                return self.leave(&mut flights);
+            }
+        }
     }
 
     /// From here on the body only passes through: nobody joins, nothing is stored, nothing is remembered for it.
@@ -297,7 +329,7 @@ impl Fill {
     }
 
     /// The body ended before it was whole.
-    fn cut(mut self, shared: &Shared, cut: Cut) {
+    fn cut(self, shared: &Shared, cut: Cut) {
         self.unregister();
         shared.spool.end(Err(cut));
     }
@@ -313,8 +345,7 @@ impl Fill {
 
     /// The body has ended whole: L1 once more, then put; then everyone may know that it has ended.
     fn finish(mut self, shared: &Arc<Shared>, last: Bytes) {
-        if matches!(shared.answered.end, End::Stored | End::Revalidated)
-            && self.before.is_some()
+        if self.is_for_store(shared.answered.end)
             && let Some(keep) = &shared.keep
         {
             let body = match self.validates() {
@@ -396,6 +427,9 @@ impl Fill {
 
     /// L1: the tags as they are, if none of them has changed since the app was asked.
     fn seal(&self, tags: &[Tagged]) -> Result<Seals, NoStore> {
+        if self.surplus.as_ref().is_some_and(Surplus::came) {
+            return Err(NoStore::UpstreamFailed);
+        }
         let before = self.before.as_ref().ok_or(NoStore::TooLarge)?;
         self.cache.0.tags.seal_own(tags, before, self.own.as_ref())
     }
@@ -438,14 +472,14 @@ impl Fill {
     }
 
     /// Lets what is stored stand in for an error of the app, which had this status.
-    pub fn spare(mut self, status: StatusCode) {
+    pub fn spare(self, status: StatusCode) {
         self.unregister();
         let reason = NoStore::UpstreamFailed;
         self.stage.send_replace(Stage::Alone(reason, status));
     }
 
     /// Tells every follower that the app gave no answer; what is stored may stand in for it.
-    pub fn fail(mut self, failure: Failure) {
+    pub fn fail(self, failure: Failure) {
         self.unregister();
         self.stage.send_replace(Stage::Failed(failure));
     }
@@ -481,8 +515,11 @@ impl Fill {
     }
 
     /// From here on nobody joins.
-    fn unregister(&mut self) {
-        let mut flights = self.cache.0.fills.lock();
+    fn unregister(&self) {
+        self.leave(&mut self.cache.0.fills.lock());
+    }
+
+    fn leave(&self, flights: &mut Flights) {
         for key in &self.flights {
             // A newer fill may have taken the place.
             if flights

@@ -1,7 +1,9 @@
 //! A body that arrives once and is read by many.
 //!
-//! While it is *kept*, every chunk stays, so that a late reader gets all of it and the whole can be stored. When it has
-//! outgrown what may be kept, chunks leave as soon as every reader has them, and the writer waits for the slowest reader.
+//! While it is *kept*, every chunk stays, so that a late reader gets all of it and the whole can be stored; the writer
+//! waits for nobody. When it has outgrown what may be kept, it only *passes*: chunks leave as soon as every reader has
+//! them, and the writer waits for the reader in front. The others may lag behind that one as far as what is held of the
+//! budget already allows; who lags further is cut off, so that nobody waits for it.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -16,8 +18,9 @@ use crate::body::Body;
 use crate::body::Chunk;
 use crate::body::Cut;
 
-/// How far the writer of a body that is no longer kept may be ahead of its slowest reader, in bytes.
-const WINDOW: usize = 256 << 10;
+/// How far the writer of a body that only passes may be ahead of the reader in front, in bytes; and how far the others
+/// may lag behind that one, however little is held.
+const WINDOW: u64 = 256 << 10;
 
 /// Bytes that all spools together may keep.
 #[derive(Clone, Debug)]
@@ -55,7 +58,7 @@ pub(super) struct Spool(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// A reader moved on or left.
+    /// A reader moved on or left. Two may wait for it: for room, and for nobody to read any more.
     moved: Notify,
     exact: Option<u64>,
     budget: Budget,
@@ -66,20 +69,24 @@ struct State {
     chunks: VecDeque<Bytes>,
     /// How many chunks have left at the front.
     left: usize,
-    /// Bytes in `chunks`.
-    bytes: usize,
+    /// Bytes of all chunks, of those that have left too.
+    written: u64,
     kept: bool,
     /// Its part of the budget, given back when the last reader has left.
     held: usize,
     end: Option<Result<(), Cut>>,
+    /// Those who are served: neither those who have left nor those who were cut off.
     readers: HashMap<u64, Place>,
     next_reader: u64,
 }
 
 /// Where a reader is.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Place {
+    /// The chunk to be read next.
     chunk: usize,
+    /// Bytes read.
+    read: u64,
     waker: Option<Waker>,
 }
 
@@ -89,7 +96,7 @@ impl Spool {
         let state = State {
             chunks: VecDeque::new(),
             left: 0,
-            bytes: 0,
+            written: 0,
             kept: true,
             held: 0,
             end: None,
@@ -112,13 +119,7 @@ impl Spool {
         }
         let id = state.next_reader;
         state.next_reader += 1;
-        state.readers.insert(
-            id,
-            Place {
-                chunk: 0,
-                waker: None,
-            },
-        );
+        state.readers.insert(id, Place::default());
         drop(state);
         Some(Body::chunks(
             Reader {
@@ -129,11 +130,13 @@ impl Spool {
         ))
     }
 
-    /// Adds a chunk.
+    /// Adds a chunk. If the body only passes, who lags too far behind is cut off.
     pub(super) fn push(&self, chunk: Bytes) {
         let mut state = self.0.lock();
-        state.bytes += chunk.len();
+        state.written += chunk.len() as u64;
         state.chunks.push_back(chunk);
+        state.cut_off();
+        state.let_go(&self.0.budget);
         state.wake();
     }
 
@@ -151,25 +154,31 @@ impl Spool {
     pub(super) fn keep_no_longer(&self) {
         let mut state = self.0.lock();
         state.kept = false;
-        self.0.budget.give_back(std::mem::take(&mut state.held));
-        state.drop_read();
+        state.let_go(&self.0.budget);
     }
 
-    /// Waits until the writer may go on: always at once while the body is kept. `false` if nobody reads it any more.
-    pub(super) async fn room(&self) -> bool {
+    /// Waits until the writer may go on: always at once while the body is kept.
+    pub(super) async fn room(&self) {
+        self.until(|state| state.kept || state.written - state.front() < WINDOW)
+            .await;
+    }
+
+    /// Whether somebody reads it.
+    pub(super) fn is_read(&self) -> bool {
+        !self.0.lock().readers.is_empty()
+    }
+
+    /// Waits until nobody reads it.
+    pub(super) async fn unread(&self) {
+        self.until(|state| state.readers.is_empty()).await;
+    }
+
+    /// Waits until this holds, which readers bring about by moving on or leaving.
+    async fn until(&self, holds: impl Fn(&State) -> bool) {
         loop {
             let moved = self.0.moved.notified();
-            {
-                let state = self.0.lock();
-                if state.kept {
-                    return true;
-                }
-                if state.readers.is_empty() {
-                    return false;
-                }
-                if state.bytes < WINDOW {
-                    return true;
-                }
+            if holds(&self.0.lock()) {
+                return;
             }
             moved.await;
         }
@@ -179,7 +188,8 @@ impl Spool {
     /// called while the body is kept.
     pub(super) fn whole(&self, last: &Bytes) -> Bytes {
         let state = self.0.lock();
-        let mut whole = BytesMut::with_capacity(state.bytes + last.len());
+        let len = state.chunks.iter().map(Bytes::len).sum::<usize>() + last.len();
+        let mut whole = BytesMut::with_capacity(len);
         for chunk in &state.chunks {
             whole.extend_from_slice(chunk);
         }
@@ -217,22 +227,38 @@ impl State {
         }
     }
 
-    /// Lets go of chunks that every reader has.
-    fn drop_read(&mut self) {
+    /// How far the reader in front is; as far as the writer if there is none.
+    fn front(&self) -> u64 {
+        let read = self.readers.values().map(|place| place.read);
+        read.max().unwrap_or(self.written)
+    }
+
+    /// Cuts off who lags further behind the reader in front than what is held allows. Nobody waits for a chunk that
+    /// another has read: they were woken when it came.
+    fn cut_off(&mut self) {
+        if !self.kept {
+            let (front, allowed) = (self.front(), WINDOW.max(self.held as u64));
+            self.readers
+                .retain(|_, place| front - place.read <= allowed);
+        }
+    }
+
+    /// Lets go of chunks that every reader has; and, where nobody can lag behind another any more, of what is held and
+    /// needed no longer.
+    fn let_go(&mut self, budget: &Budget) {
         if self.kept {
             return;
         }
-        let slowest = self
-            .readers
-            .values()
-            .map(|place| place.chunk)
-            .min()
-            .unwrap_or(usize::MAX);
-        while self.left < slowest
-            && let Some(chunk) = self.chunks.pop_front()
+        let slowest = self.readers.values().map(|place| place.chunk).min();
+        while slowest.is_none_or(|slowest| self.left < slowest) && self.chunks.pop_front().is_some()
         {
             self.left += 1;
-            self.bytes -= chunk.len();
+        }
+        if self.readers.len() < 2 {
+            let ahead = self.written - self.front();
+            let needed = usize::try_from(ahead.saturating_sub(WINDOW)).unwrap_or(usize::MAX);
+            let held = self.held.min(needed);
+            budget.give_back(std::mem::replace(&mut self.held, held) - held);
         }
     }
 }
@@ -250,10 +276,9 @@ impl Stream for Reader {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, Cut>>> {
         let mut guard = self.shared.lock();
         let state = &mut *guard;
-        let place = state
-            .readers
-            .get_mut(&self.id)
-            .expect("a reader is known until it is dropped");
+        let Some(place) = state.readers.get_mut(&self.id) else {
+            return Poll::Ready(Some(Err(Cut("its reader is too slow".into()))));
+        };
         if let Some(chunk) = place
             .chunk
             .checked_sub(state.left)
@@ -261,9 +286,10 @@ impl Stream for Reader {
             .cloned()
         {
             place.chunk += 1;
-            state.drop_read();
+            place.read += chunk.len() as u64;
+            state.let_go(&self.shared.budget);
             drop(guard);
-            self.shared.moved.notify_one();
+            self.shared.moved.notify_waiters();
             return Poll::Ready(Some(Ok(Chunk::Data(chunk))));
         }
         match &state.end {
@@ -281,14 +307,16 @@ impl Drop for Reader {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.readers.remove(&self.id);
-        state.drop_read();
+        state.let_go(&self.shared.budget);
         drop(state);
-        self.shared.moved.notify_one();
+        self.shared.moved.notify_waiters();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     async fn text(mut body: Body) -> Result<String, Cut> {
@@ -326,24 +354,154 @@ mod tests {
         assert_eq!(text(reader).await, Err(Cut("reset".into())));
     }
 
-    #[tokio::test]
-    async fn what_is_not_kept_waits_for_its_slowest_reader_and_leaves() {
-        let spool = Spool::new(None, Budget::new(usize::MAX));
-        let mut slow = spool.read().unwrap();
-        let mut fast = spool.read().unwrap();
-        spool.push(Bytes::from(vec![0; WINDOW]));
+    const PIECE: usize = 64 << 10;
+    const MOST: usize = 1 << 20;
+
+    /// A body that has just outgrown `MOST`, of which so much is held.
+    fn outgrown(held: usize, budget: &Budget) -> (Spool, [Body; 2]) {
+        let spool = Spool::new(None, budget.clone());
+        let readers = [spool.read().unwrap(), spool.read().unwrap()];
+        for n in 0..MOST / PIECE {
+            assert!(n >= held / PIECE || spool.hold(PIECE, MOST));
+            spool.push(Bytes::from(vec![n as u8; PIECE]));
+        }
         spool.keep_no_longer();
-        assert!(spool.read().is_some(), "nothing has left yet");
-        assert!(fast.next().await.is_some());
+        (spool, readers)
+    }
+
+    /// Whether the writer may go on now.
+    fn has_room(spool: &Spool) -> bool {
+        spool.room().now_or_never().is_some()
+    }
+
+    /// Reads so many bytes, which are there.
+    fn read(body: &mut Body, bytes: usize) {
+        for _ in 0..bytes / PIECE {
+            let next = body.next().now_or_never();
+            assert!(matches!(next, Some(Some(Ok(Chunk::Data(_))))), "{next:?}");
+        }
+    }
+
+    /// Writes as long as the writer need not wait, and no more than this; how much it was.
+    fn write(spool: &Spool, most: usize) -> usize {
+        let mut written = 0;
+        while written < most && has_room(spool) {
+            spool.push(Bytes::from(vec![0; PIECE]));
+            written += PIECE;
+        }
+        written
+    }
+
+    /// Bytes in memory.
+    fn holds(spool: &Spool) -> usize {
+        spool.0.lock().chunks.iter().map(Bytes::len).sum()
+    }
+
+    #[tokio::test]
+    async fn what_only_passes_waits_for_its_fastest_reader_alone() {
+        let (spool, [mut fast, _slow]) = outgrown(MOST, &Budget::new(MOST));
+        read(&mut fast, MOST - WINDOW as usize);
+        assert!(!has_room(&spool), "nobody has read enough");
+        read(&mut fast, PIECE);
+        assert!(has_room(&spool), "whatever the slow one has read");
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_within_what_is_held_loses_nothing() {
+        let (spool, [mut fast, slow]) = outgrown(MOST, &Budget::new(MOST));
+        read(&mut fast, MOST);
+        write(&spool, WINDOW as usize);
+        spool.end(Ok(()));
+        read(&mut fast, WINDOW as usize); // the end has come: nothing grows any more
+        let text = text(slow).await.unwrap();
+        assert_eq!(text.len(), MOST + WINDOW as usize);
+        let pieces = text.as_bytes().chunks(PIECE);
+        for (n, piece) in pieces.take(MOST / PIECE).enumerate() {
+            assert!(piece.iter().all(|byte| usize::from(*byte) == n), "{n}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_lags_too_far_is_cut_and_the_others_go_on() {
+        for held in [MOST, 0] {
+            let allowed = held.max(WINDOW as usize);
+            let (spool, [mut fast, mut slow]) = outgrown(held, &Budget::new(held));
+            read(&mut fast, MOST);
+            read(&mut slow, MOST - allowed);
+            write(&spool, PIECE);
+            read(&mut slow, PIECE);
+            read(&mut fast, PIECE);
+            write(&spool, PIECE); // as far behind as is allowed
+            assert_eq!(spool.0.lock().readers.len(), 2, "{held}");
+            read(&mut fast, PIECE);
+            write(&spool, PIECE);
+            assert_eq!(spool.0.lock().readers.len(), 1, "{held}");
+            spool.end(Ok(()));
+            let cut = text(slow).await;
+            assert!(matches!(cut, Err(Cut(_))), "never as if whole");
+            assert_eq!(text(fast).await.unwrap().len(), PIECE, "{held}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_alone_is_never_cut() {
+        let budget = Budget::new(MOST);
+        let (spool, [fast, mut slow]) = outgrown(MOST, &budget);
+        drop(fast);
+        assert!(!has_room(&spool), "it has read nothing");
+        let mut received = 0;
+        for _ in 0..100 {
+            read(&mut slow, PIECE);
+            received += PIECE;
+            write(&spool, usize::MAX);
+        }
+        spool.end(Ok(()));
+        let written = spool.0.lock().written as usize;
+        assert_eq!(received + text(slow).await.unwrap().len(), written);
+        assert!(budget.take(MOST), "it is all given back");
+    }
+
+    #[tokio::test]
+    async fn what_only_passes_takes_bounded_memory_however_its_readers_differ() {
+        for held in [MOST, 0] {
+            let budget = Budget::new(held);
+            let allowed = held.max(WINDOW as usize);
+            let most = allowed + WINDOW as usize + PIECE;
+            let (spool, [mut fast, mut slow]) = outgrown(held, &budget);
+            read(&mut fast, MOST);
+            read(&mut slow, MOST - allowed);
+            for n in 0..200 {
+                write(&spool, usize::MAX);
+                read(&mut fast, PIECE);
+                if n < 100 {
+                    read(&mut slow, PIECE); // and stands still from there on
+                }
+                assert!(holds(&spool) <= most, "{held}: {}", holds(&spool));
+            }
+            assert!(spool.read().is_none(), "the beginning has left");
+            assert!(text(slow).await.is_err(), "{held}");
+            assert!(holds(&spool) <= WINDOW as usize, "{held}");
+            assert!(budget.take(held), "nobody is left to lag behind: {held}");
+        }
+    }
+
+    #[tokio::test]
+    async fn when_the_last_reader_leaves_the_writer_learns_it_and_nothing_is_held() {
+        let budget = Budget::new(MOST);
+        let (spool, [first, last]) = outgrown(MOST, &budget);
+        drop(first);
         let mut room = Box::pin(spool.room());
-        assert!(
-            futures_util::poll!(&mut room).is_pending(),
-            "the slow reader has read nothing"
-        );
-        assert!(slow.next().await.is_some());
-        assert!(room.await);
-        assert!(spool.read().is_none(), "the beginning has left");
-        drop((slow, fast));
-        assert!(!spool.room().await, "nobody reads");
+        let mut unread = Box::pin(spool.unread());
+        assert!(futures_util::poll!(&mut room).is_pending());
+        assert!(futures_util::poll!(&mut unread).is_pending());
+        drop(last);
+        for learnt in [
+            futures_util::poll!(&mut room),
+            futures_util::poll!(&mut unread),
+        ] {
+            assert!(learnt.is_ready());
+        }
+        assert_eq!(holds(&spool), 0);
+        assert!(budget.take(MOST));
     }
 }

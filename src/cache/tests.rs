@@ -316,6 +316,36 @@ async fn l09_a_fill_that_dies_in_the_body_cuts_it_for_everyone() {
 }
 
 #[tokio::test]
+async fn a_fill_that_is_not_for_the_store_ends_when_nobody_reads_or_waits_for_it() {
+    let (cache, _) = cache();
+    let (fill, first) = miss(&cache, "/a");
+    let waits = join(&cache, "/a");
+    let half = Ok(Chunk::Data(Bytes::from("half")));
+    let body = Body::chunks(stream::iter([half]).chain(stream::pending()), None);
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    let running = tokio::spawn(fill.share_unstored(response, NoStore::NoFreshness));
+    let go_on = async || {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        !running.is_finished()
+    };
+
+    drop(body_of(&cache, first).await);
+    assert!(go_on().await, "the second waits");
+    let mut reads = body_of(&cache, waits).await;
+    assert!(go_on().await, "the second reads");
+    assert!(matches!(reads.next().await, Some(Ok(Chunk::Data(_)))));
+    let late = join(&cache, "/a");
+    drop(reads);
+    assert!(go_on().await, "a third waits");
+    drop(late);
+    soon(running).await.unwrap();
+    miss(&cache, "/a"); // nobody joins it any more
+}
+
+#[tokio::test]
 async fn a_body_that_does_not_end_as_it_should_is_neither_stored_nor_whole() {
     let data = |text: &'static str| Ok(Chunk::Data(Bytes::from(text)));
     let cut = || Err(Cut("reset".into()));

@@ -175,7 +175,8 @@ impl Exchange {
         match self.status {
             status if status.is_client_error() => None,
             StatusCode::PARTIAL_CONTENT => {
-                let (head, first) = stored.completed(&self.head, self.body.exact_len())?;
+                let (mut head, first) = stored.completed(&self.head, self.body.exact_len())?;
+                head.extensions.extend(self.head.extensions);
                 self.signals.tags = self.signals.tags.map(|tags| stored.tags_with(tags));
                 Some(Exchange {
                     head,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::client::HttpSession;
 
@@ -14,7 +14,7 @@ use super::request::{Framing, Outgoing, is_empty};
 use super::response::{Incoming, declared_length, idle_time};
 use super::target::Target;
 use super::upload::{Coding, Upload};
-use crate::body::Body;
+use crate::body::{Body, Surplus};
 
 /// Interim responses (RFC 9110 §15.2) that are waited through.
 const MAX_INTERIM: usize = 100;
@@ -113,6 +113,7 @@ async fn exchange(
             upload,
             limit: FOREVER,
             idle: None,
+            surplus: None,
         };
         return Ok(head.with(incoming.into_body(None).await?));
     } else {
@@ -120,17 +121,26 @@ async fn exchange(
         declared_length(&mut head.headers)
     };
     let idle = Some(idle_time(&head.headers));
+    let bodiless = outgoing.is_head()
+        || head.status == StatusCode::NO_CONTENT
+        || head.status == StatusCode::NOT_MODIFIED;
+    if head.status == StatusCode::NO_CONTENT {
+        head.headers.remove(header::CONTENT_LENGTH); // it must not say one (RFC 9110 §8.6)
+    }
+    let surplus = head.says_its_end(bodiless).then(Surplus::default);
     let incoming = Incoming {
         lease,
         upload,
         limit,
         idle,
+        surplus: surplus.clone(),
     };
-    let bodiless = outgoing.is_head()
-        || head.status == StatusCode::NO_CONTENT
-        || head.status == StatusCode::NOT_MODIFIED;
     let body = incoming.into_body(length.filter(|_| !bodiless)).await?;
-    Ok(head.with(body))
+    let mut response = head.with(body);
+    if let Some(surplus) = surplus {
+        response.extensions_mut().insert(surplus);
+    }
+    Ok(response)
 }
 
 /// A response's head.
@@ -147,6 +157,19 @@ impl Head {
             version: header.version,
             headers: header.headers.clone(),
         }
+    }
+
+    /// Whether the end of the response is not that of its connection, which goes on.
+    fn says_its_end(&self, bodiless: bool) -> bool {
+        let closes = |value: &HeaderValue| {
+            let value = value.as_bytes().to_ascii_lowercase();
+            value.windows(5).any(|word| word == b"close")
+        };
+        let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+        let is_framed = framing.iter().any(|name| self.headers.contains_key(name));
+        self.version == http::Version::HTTP_11
+            && (bodiless || is_framed)
+            && !self.headers.get_all(header::CONNECTION).iter().any(closes)
     }
 
     fn with(self, body: Body) -> Response<Body> {
@@ -249,7 +272,6 @@ fn malformed(why: &str) -> UpstreamError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn only_a_coding_that_means_nothing_is_passed_over() {

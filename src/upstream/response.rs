@@ -10,7 +10,7 @@ use pingora::protocols::http::client::HttpSession;
 use super::connector::{IDLE, Lease};
 use super::error::UpstreamError;
 use super::upload::Upload;
-use crate::body::{Body, Chunk, Cut};
+use crate::body::{Body, Chunk, Cut, Surplus};
 
 /// A response whose head has arrived. Dropped before its end, it closes its connection.
 pub(super) struct Incoming {
@@ -22,6 +22,8 @@ pub(super) struct Incoming {
     pub(super) limit: Duration,
     /// How long the connection may be kept afterwards; `None` if it serves nothing else.
     pub(super) idle: Option<Duration>,
+    /// Told if more comes than was declared; `None` where that cannot be known.
+    pub(super) surplus: Option<Surplus>,
 }
 
 impl Incoming {
@@ -91,7 +93,14 @@ impl Incoming {
 
     /// The response is whole. Its connection is used again if the request is whole too: an app that has answered
     /// early is not made to read the rest.
-    async fn finish(self) {
+    async fn finish(mut self) {
+        if let (HttpSession::H1(session), Some(surplus)) = (self.lease.session(), &self.surplus) {
+            // Pingora tells it by this alone: it would keep the connection if nothing had come.
+            session.respect_keepalive();
+            if !session.will_keepalive() {
+                surplus.note();
+            }
+        }
         if let Some(idle) = self.idle
             && self.upload.is_whole()
         {

@@ -7,13 +7,17 @@ use tokio::net::TcpListener;
 use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
 
+use crate::support::End;
+use crate::support::Held;
 use crate::support::Origin;
+use crate::support::Pending;
 use crate::support::Reply;
 use crate::support::Setup;
 use crate::support::Sidecar;
 use crate::support::get;
 use crate::support::post;
 use crate::support::reply;
+use crate::support::soon;
 use crate::support::verbatim;
 
 #[tokio::test]
@@ -220,7 +224,7 @@ async fn a_client_that_takes_nothing_is_dropped_and_its_exchange_with_it() {
 
     let piece = vec![b'x'; 64 << 10];
     let given_up = async { while body.wire.write(&piece).await.is_ok() {} };
-    crate::support::soon("the sidecar to give the client up", given_up).await;
+    soon("the sidecar to give the client up", given_up).await;
     open.leave();
 }
 
@@ -263,8 +267,7 @@ async fn a_cut_upload_is_not_completed_at_the_app() {
     let mut held = hold.arrived().await;
     assert_eq!(held.some().await.as_deref(), Some(&b"half"[..]));
     drop(connection);
-    let rest = String::from_utf8_lossy(&crate::support::soon("the cut", held.wire.drain()).await)
-        .into_owned();
+    let rest = String::from_utf8_lossy(&soon("the cut", held.wire.drain()).await).into_owned();
     assert!(
         !rest.contains("0\r\n\r\n"),
         "completed as if whole: {rest:?}"
@@ -422,6 +425,160 @@ async fn a_body_cut_short_is_cut_for_the_client_too_and_not_stored() {
         }
         app.answer(&path, reply("whole"));
         client.get(&path).await.is_not_hit().has_body("whole");
+    }
+}
+
+/// A GET at the sidecar, and what the app was asked for it. Each `name` is a path of its own.
+async fn asked(app: &Origin, sidecar: &Sidecar, name: &str) -> (Pending, Held) {
+    let path = format!("/{}", name.replace(' ', "-"));
+    let hold = app.hold(&path);
+    let pending = sidecar.client().begin(get(&path)).await;
+    (pending, hold.arrived().await)
+}
+
+/// What no broken answer may do: be stored, or leave a connection that is used again.
+async fn is_over(mut held: Held, app: &Origin, sidecar: &Sidecar) {
+    let path = held.call.target.clone();
+    let more = soon("the connection to be closed", held.wire.drain()).await;
+    assert_eq!(String::from_utf8_lossy(&more), "", "{path}: asked for more");
+    app.answer(&path, reply("well"));
+    let answer = sidecar.client().get(&path).await;
+    assert!(answer.body == b"well", "{path}:\n{answer}");
+    answer.is_miss();
+}
+
+const STORED: &str = "  - { id: a, match: { path: '/.*' }, ttl: 60s }\n";
+
+#[tokio::test]
+async fn malformed_chunks_cut_the_body_and_end_the_connection() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, STORED).await;
+    for (name, rest) in [
+        ("size no number", "zz\r\nrest\r\n0\r\n\r\n"),
+        ("size negative", "-4\r\nrest\r\n0\r\n\r\n"),
+        ("size signed", "+4\r\nrest\r\n0\r\n\r\n"),
+        ("size as in C", "0x4\r\nrest\r\n0\r\n\r\n"),
+        ("size too large", "fffffffffffffffff\r\nrest\r\n0\r\n\r\n"),
+        ("longer than its size", "1\r\nrest\r\n0\r\n\r\n"),
+        ("no line end after it", "4\r\nrest0\r\n\r\n"),
+    ] {
+        let (pending, mut held) = asked(&app, &sidecar, name).await;
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n";
+        held.wire.write(head.as_bytes()).await.unwrap();
+        let mut open = pending.head().await;
+        assert_eq!(open.some().await.as_deref(), Some(&b"body"[..]), "{name}");
+        held.wire.write(rest.as_bytes()).await.unwrap();
+        let answer = open.rest().await;
+        assert!(answer.end != End::Whole, "{name}:\n{answer}");
+        is_over(held, &app, &sidecar).await;
+    }
+}
+
+#[tokio::test]
+async fn more_than_was_declared_is_no_answer_and_ends_the_connection() {
+    let evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, STORED).await;
+    for (name, head, body) in [
+        ("a body", "200 OK\r\nContent-Length: 4\r\n\r\nbody", "body"),
+        ("no body", "200 OK\r\nContent-Length: 0\r\n\r\n", ""),
+        ("204", "204 No Content\r\n\r\n", ""),
+        (
+            "204 with a length",
+            "204 No Content\r\nContent-Length: 4\r\n\r\n",
+            "",
+        ),
+    ] {
+        for surplus in ["more", evil] {
+            let (pending, mut held) =
+                asked(&app, &sidecar, &format!("{name} {}", surplus.len())).await;
+            let answer = format!("HTTP/1.1 {head}{surplus}");
+            held.wire.write(answer.as_bytes()).await.unwrap();
+            let answer = pending.answer().await;
+            answer.has_body(body);
+            if answer.status == 204 {
+                answer.has_no_field("content-length"); // RFC 9110 §8.6
+            }
+            is_over(held, &app, &sidecar).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_304_with_a_body_is_a_304_and_ends_the_connection() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, STORED).await;
+    let client = sidecar.client();
+    app.answer("/a", reply("old").etag("\"v1\""));
+    client.get("/a").await.is_miss();
+    sidecar.wait(61);
+    let (pending, mut held) = asked(&app, &sidecar, "a").await;
+    assert!(held.call.field("if-none-match").is_some());
+    let answer = "HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\n\r\n\
+                  HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    held.wire.write(answer.as_bytes()).await.unwrap();
+    pending.answer().await.has_status(200).has_body("old");
+    held.closed().await;
+    client.get("/b").await.has_status(404);
+    client.get("/a").await.has_body("old");
+}
+
+#[tokio::test]
+async fn a_few_interim_answers_are_waited_through_and_a_storm_of_them_is_a_502() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, STORED).await;
+    let hints = |count| "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n".repeat(count);
+    let (pending, mut held) = asked(&app, &sidecar, "few").await;
+    held.wire.write(hints(20).as_bytes()).await.unwrap();
+    held.release(reply("calm")).await;
+    pending.answer().await.is_miss().has_body("calm");
+    for (name, count) in [("many", 200), ("storm", 100_000)] {
+        let (pending, mut held) = asked(&app, &sidecar, name).await;
+        // The sidecar may hang up before all of it is taken.
+        drop(held.wire.write(hints(count).as_bytes()).await);
+        pending.answer().await.is_problem(502).is_not_stored();
+        is_over(held, &app, &sidecar).await;
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_never_comes_is_a_504_and_ends_the_connection() {
+    let app = Origin::start().await;
+    let sidecar = Setup::new(&app)
+        .rules(STORED)
+        .upstream("read_timeout: 200ms")
+        .start()
+        .await;
+    for (name, begun) in [
+        ("nothing", ""),
+        ("half a head", "HTTP/1.1 200 OK\r\nContent-"),
+        ("interim", "HTTP/1.1 103 Early Hints\r\n\r\n"),
+    ] {
+        let (pending, mut held) = asked(&app, &sidecar, name).await;
+        held.wire.write(begun.as_bytes()).await.unwrap();
+        pending.answer().await.is_problem(504).is_not_stored();
+        is_over(held, &app, &sidecar).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_before_the_upload_was_read_reaches_its_client_and_ends_the_connection() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    for framing in ["Content-Length: 1000000000", "Transfer-Encoding: chunked"] {
+        let hold = app.hold("/up");
+        let mut connection = sidecar.client().connect().await;
+        connection
+            .write(format!("POST /up HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n"))
+            .await;
+        let mut held = hold.arrived().await;
+        connection.write("4\r\nhalf\r\n").await; // a piece, framed in chunks or not
+        let answer = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig";
+        held.wire.write(answer.as_bytes()).await.unwrap();
+        connection.answer().await.has_status(413).has_body("big");
+        held.closed().await;
+        connection.closed().await; // what follows would be the rest of the upload
+        sidecar.client().get("/up").await.has_status(404);
     }
 }
 

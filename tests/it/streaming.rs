@@ -13,6 +13,7 @@ use crate::support::Held;
 use crate::support::Origin;
 use crate::support::Setup;
 use crate::support::Sidecar;
+use crate::support::chunk;
 use crate::support::content;
 use crate::support::get;
 use crate::support::reply;
@@ -156,6 +157,126 @@ async fn a_slow_reader_does_not_delay_a_fill() {
     let answer = slow.answer().await;
     assert!(answer.body == body, "{answer}");
     assert_eq!(app.calls("/a"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_reader_of_what_outgrew_the_store_delays_no_other_and_is_cut() {
+    const SIZE: usize = 48 << 20;
+    let app = Origin::start().await;
+    let sidecar = Setup::new(&app)
+        .config("limits: { max_object: 4MiB }")
+        .rules("  - { id: a, match: { path: /a }, ttl: 60s }\n")
+        .start()
+        .await;
+    let client = sidecar.client();
+    let hold = app.hold("/a");
+    let slow = client.begin(get("/a")).await;
+    let held = hold.arrived().await;
+    let quick = client.begin(get("/a")).await;
+    sidecar.settle().await;
+    let mut body = held.begin(reply("")).await;
+    let slow = slow.head().await;
+    let sending = tokio::spawn(async move {
+        for _ in 0..SIZE / PIECE {
+            body.send(&[b'x'; PIECE]).await;
+        }
+        body.end().await;
+    });
+
+    let answer = quick.answer().await;
+    answer.is_whole();
+    assert_eq!(answer.body.len(), SIZE);
+    let answer = slow.rest().await;
+    answer.is_cut();
+    assert!(answer.body.len() < SIZE);
+    assert_eq!(app.calls("/a"), 1);
+    sending.await.unwrap();
+    app.answer("/a", reply("small"));
+    client.get("/a").await.is_miss().has_body("small");
+}
+
+#[tokio::test]
+async fn a_fill_for_the_store_goes_on_when_all_its_readers_have_left() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, "  - { id: a, match: { path: /a }, ttl: 60s }\n").await;
+    let client = sidecar.client();
+    let hold = app.hold("/a");
+    let first = client.begin(get("/a")).await;
+    let held = hold.arrived().await;
+    let second = client.begin(get("/a")).await;
+    sidecar.settle().await;
+    let mut body = held.begin(reply("first ")).await;
+    for reader in [first, second] {
+        reader.head().await.leave();
+    }
+    sidecar.settle().await;
+    body.send(b"and last").await;
+    body.end().await;
+    sidecar.settle().await;
+
+    let answer = client.get("/a").await;
+    answer.is_hit().has_body("first and last");
+    assert_eq!(app.calls("/a"), 1);
+}
+
+#[tokio::test]
+async fn a_shared_error_that_all_have_left_is_broken_off() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    let hold = app.hold("/a");
+    let first = client.begin(get("/a")).await;
+    let held = hold.arrived().await;
+    let second = client.begin(get("/a")).await;
+    sidecar.settle().await;
+    let mut body = held.begin(reply("oh").status(500)).await;
+    first.head().await.leave();
+    sidecar.settle().await;
+
+    body.send(b" no").await;
+    let mut second = second.head().await;
+    second.answer.has_status(500).is_shared();
+    let mut got = Vec::new();
+    while got.len() < "oh no".len() {
+        got.extend(second.some().await.expect("it goes on for the second"));
+    }
+    assert_eq!(got, b"oh no");
+    second.leave();
+    body.closed().await;
+    app.answer("/a", reply("well"));
+    client.get("/a").await.has_status(200).has_body("well");
+    assert_eq!(app.calls("/a"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_without_end_is_streamed_to_its_reader_and_broken_off_when_it_has_none() {
+    const MOST: usize = 1 << 20;
+    for reads in [3 * MOST, 0] {
+        let app = Origin::start().await;
+        let sidecar = Setup::new(&app)
+            .config("limits: { max_object: 1MiB }")
+            .rules("  - { id: a, match: { path: /a }, ttl: 60s }\n")
+            .start()
+            .await;
+        let client = sidecar.client();
+        let hold = app.hold("/a");
+        let reader = client.begin(get("/a")).await;
+        let mut body = hold.arrived().await.begin(reply("begun")).await;
+        let sending = tokio::spawn(async move {
+            let piece = chunk(&[b'x'; PIECE]);
+            while body.wire.write(&piece).await.is_ok() {}
+        });
+        let mut reader = reader.head().await;
+        let mut received = 0;
+        while received < reads {
+            received += reader.some().await.expect("it goes on").len();
+        }
+        assert!(!sending.is_finished(), "somebody reads it");
+        reader.leave();
+        soon("the sidecar to break it off", sending).await.unwrap();
+        app.answer("/a", reply("small"));
+        client.get("/a").await.is_miss().has_body("small");
+    }
 }
 
 async fn upgraded(

@@ -32,6 +32,7 @@ pub(crate) use sidecar::Setup;
 pub(crate) use sidecar::Sidecar;
 pub(crate) use sidecar::date;
 pub(crate) use sidecar::stage;
+pub(crate) use wire::End;
 
 /// How long a test waits for an event before it fails; far longer than anything takes, so that a busy machine is no bug.
 const PATIENCE: Duration = Duration::from_secs(20);
