@@ -4,6 +4,8 @@
 //! five ways: [`Fill::store`], [`Fill::share_unstored`], [`Fill::hand_over`], [`Fill::spare`], [`Fill::fail`]; being
 //! dropped (a panic, a cancelled task) is the sixth. In each, every follower learns the outcome at once (L9).
 
+use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -60,8 +62,10 @@ pub struct Fill {
     before: Option<Arc<Snapshot>>,
     /// What the response changed itself.
     own: Option<Own>,
-    /// When it began.
+    /// When it began, and then when it set out.
     asked: Timestamp,
+    /// Whether it goes on though nobody waits for it.
+    insists: bool,
     stage: watch::Sender<Stage>,
     first: Option<oneshot::Sender<(Response<Body>, Answered)>>,
 }
@@ -97,13 +101,12 @@ impl Fill {
         // A HEAD may find what is to be fetched again, and would bring no content.
         let head = Arc::new(head.as_get().into_owned());
         let start = Start::now(cache);
-        let before = start.before.stamp();
         errand.recheck(); // now that no change can go unnoticed any more (L1)
         let (mut fill, follower) = Fill::alone(cache, base, &head, matched, errand, start);
         fill.flights.push(fill.errand.flight(&head));
         let flight = Flight {
-            stage: follower.stage.clone(),
-            before,
+            stage: fill.stage.clone(),
+            before: None,
         };
         (fill, follower, flight)
     }
@@ -137,10 +140,51 @@ impl Fill {
             before: Some(Arc::new(before)),
             own,
             asked,
+            insists: false,
             stage,
             first: Some(first),
         };
         (fill, follower)
+    }
+
+    /// It goes on though nobody waits for it: what it brings is for those who come later.
+    pub(super) fn insist(&mut self) {
+        self.insists = true;
+    }
+
+    /// Waits for something before the app is asked; `None` if by then nobody waits for the fill, and so nobody will.
+    pub async fn unless_deserted<T>(&self, event: impl Future<Output = T>) -> Option<T> {
+        let mut event = pin!(event);
+        loop {
+            tokio::select! {
+                biased;
+                output = &mut event => return Some(output),
+                () = self.stage.closed(), if !self.insists => {}
+            }
+            let mut flights = self.cache.0.fills.lock(); // now nobody joins
+            if self.stage.receiver_count() == 0 {
+                self.leave(&mut flights);
+                return None;
+            }
+        }
+    }
+
+    /// The app is about to be asked: what has changed until now is in its answer (L1).
+    pub fn set_out(&mut self) {
+        let mut flights = self.cache.0.fills.lock();
+        // Under the lock: who has joined came before the snapshot, and who comes now sees it.
+        let Start { before, asked, .. } = Start::now(&self.cache);
+        for key in &self.flights {
+            if let Some(flight) = flights.get_mut(key)
+                && flight.stage.same_channel(&self.stage)
+            {
+                flight.before = Some(before.stamp());
+            }
+        }
+        drop(flights);
+        self.before = Some(Arc::new(before));
+        self.asked = asked;
+        self.errand.recheck();
     }
 
     /// The request to be sent: a GET, with the fields that its first client sent.
@@ -283,7 +327,7 @@ impl Fill {
     }
 
     /// The body ended before it was whole.
-    fn cut(mut self, shared: &Shared, cut: Cut) {
+    fn cut(self, shared: &Shared, cut: Cut) {
         self.unregister();
         shared.spool.end(Err(cut));
     }
@@ -408,14 +452,14 @@ impl Fill {
     }
 
     /// Lets what is stored stand in for an error of the app, which had this status.
-    pub fn spare(mut self, status: StatusCode) {
+    pub fn spare(self, status: StatusCode) {
         self.unregister();
         let reason = NoStore::UpstreamFailed;
         self.stage.send_replace(Stage::Alone(reason, status));
     }
 
     /// Tells every follower that the app gave no answer; what is stored may stand in for it.
-    pub fn fail(mut self, failure: Failure) {
+    pub fn fail(self, failure: Failure) {
         self.unregister();
         self.stage.send_replace(Stage::Failed(failure));
     }
@@ -438,14 +482,15 @@ impl Fill {
         if self.flights.is_empty() || self.flights.contains(&key) {
             return;
         }
+        let before = self.began();
         let flight = Flight {
-            stage: self.stage.subscribe(),
-            before: self.began(),
+            stage: self.stage.clone(),
+            before: Some(before),
         };
         let mut flights = self.cache.0.fills.lock();
         if flights
             .get(&key)
-            .is_none_or(|other| other.before <= flight.before)
+            .is_none_or(|other| other.before.is_some_and(|other| other <= before))
         {
             flights.insert(key, flight);
         }
@@ -454,13 +499,16 @@ impl Fill {
     }
 
     /// From here on nobody joins.
-    fn unregister(&mut self) {
-        let mut flights = self.cache.0.fills.lock();
+    fn unregister(&self) {
+        self.leave(&mut self.cache.0.fills.lock());
+    }
+
+    fn leave(&self, flights: &mut HashMap<Variant, Flight>) {
         for key in &self.flights {
             // A newer fill may have taken the place.
             if flights
                 .get(key)
-                .is_some_and(|flight| flight.stage.same_channel(&self.stage.subscribe()))
+                .is_some_and(|flight| flight.stage.same_channel(&self.stage))
             {
                 flights.remove(key);
             }

@@ -32,10 +32,10 @@ pub(super) struct Fills {
 /// A fill as those see it who may join it.
 #[derive(Clone, Debug)]
 pub(super) struct Flight {
-    /// Tells one flight under a variant from the next.
-    pub(super) stage: watch::Receiver<Stage>,
-    /// The last stamp applied when it began.
-    pub(super) before: Stamp,
+    /// Tells one flight under a variant from the next. Who joins subscribes: only followers are receivers.
+    pub(super) stage: watch::Sender<Stage>,
+    /// The last stamp applied when the app was asked; `None` if it is still to be asked.
+    pub(super) before: Option<Stamp>,
 }
 
 impl Cache {
@@ -56,7 +56,7 @@ impl Cache {
             .filter(|flight| self.may_join(flight, &matched, miss))
         {
             return Lookup::Join(Follower {
-                stage: flight.stage.clone(),
+                stage: flight.stage.subscribe(),
                 why: errand.why,
                 arrived,
                 stored: errand.stored,
@@ -92,7 +92,8 @@ impl Cache {
         if flights.contains_key(&key) || self.is_fresh(query, head) {
             return None;
         }
-        let (fill, _, flight) = Fill::begin(self, query.base, head, matched, errand);
+        let (mut fill, _, flight) = Fill::begin(self, query.base, head, matched, errand);
+        fill.insist();
         flights.insert(key, flight);
         Some(fill)
     }
@@ -111,9 +112,12 @@ impl Cache {
     fn may_join(&self, flight: &Flight, matched: &Matched, miss: Miss) -> bool {
         let implicit = matched.implicit_tags();
         let known = matched.tags.iter().flatten().chain(&implicit);
+        let in_time = |before| {
+            miss.since.is_none_or(|since| before >= since)
+                && !self.0.tags.changed_since(known, before)
+        };
         !miss.anew
-            && miss.since.is_none_or(|since| flight.before >= since)
-            && !self.0.tags.changed_since(known, flight.before)
+            && flight.before.is_none_or(in_time)
             && self.is_fresh_enough(flight, &miss.wishes)
     }
 
