@@ -185,8 +185,9 @@ impl Fetch {
         len.is_some_and(|len| len > max_object)
     }
 
-    /// Asks the app for one client. When that client leaves, a safe request that still waits for its turn is given up; else
-    /// the exchange goes on: to its head if it is safe, to its end if it is not. What a HEAD's answer says of a stored response counts for that.
+    /// Asks the app for one client. When that client leaves, a safe request that still waits for its turn is given up;
+    /// else the exchange goes on: to its head if it is safe, to its end if it is not. What a HEAD's answer says of a stored
+    /// response counts for that.
     ///
     /// # Errors
     ///
