@@ -72,7 +72,8 @@ impl App {
             max_object: limits.max_object,
             tags: limits.tags,
         };
-        let upstream = Upstream::new(config.upstream);
+        let retry_after = config.upstream.queue_timeout;
+        let upstream = Upstream::new(config.upstream, clock.clone());
         let fetch = Fetch::new(
             upstream,
             cache.clone(),
@@ -84,6 +85,7 @@ impl App {
             cache_status: config.cache_status,
             access_log: config.log.access,
             debug: config.debug,
+            retry_after,
             max_head: limits.max_head,
             header_timeout: limits.client_header_timeout,
             body_timeout: limits.client_body_timeout,

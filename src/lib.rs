@@ -17,7 +17,7 @@
 //!                        |- Join(Follower) <--+                                               |   |
 //!                        '- Pass (a HEAD, with what it may renew; what nobody else may have) -|---+
 //!                                             |   a task of its own, detached from every client:
-//! client <- respond::stamp <---- Follower <---+   1 Snapshot of the tags (L1), taken with the Fill
+//! client <- respond::stamp <---- Follower <---+   1 Upstream::turn, then a Snapshot of the tags (L1)
 //!                                             |   2 Upstream::send -> app: for the whole, whether what is stored is
 //!                                             |     still right, for the rest of a part, or for a part
 //!                                             |   3 policy::signals -> Cache::increment (L4)

@@ -4,6 +4,7 @@
 //! five ways: [`Fill::store`], [`Fill::share_unstored`], [`Fill::hand_over`], [`Fill::spare`], [`Fill::fail`]; being
 //! dropped (a panic, a cancelled task) is the sixth. In each, every follower learns the outcome at once (L9).
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -66,8 +67,10 @@ pub struct Fill {
     own: Option<Own>,
     /// More may come than the response declares; then it is not stored.
     surplus: Option<Surplus>,
-    /// When it began.
+    /// When it began, and then when it set out.
     asked: Timestamp,
+    /// Whether it goes on though nobody waits for it.
+    insists: bool,
     stage: watch::Sender<Stage>,
     first: Option<oneshot::Sender<(Response<Body>, Answered)>>,
 }
@@ -107,17 +110,17 @@ impl Fill {
         Fill::alone(cache, query.base, &head, matched, errand, start)
     }
 
-    /// Lets others join.
+    /// Lets others join, though the app is still to be asked.
     pub(super) fn take_off(&mut self, flights: &mut Flights) {
         let key = self.errand.flight(&self.head);
-        flights.insert(key, self.flight());
+        flights.insert(key, self.flight(None));
         self.flights.push(key);
     }
 
-    fn flight(&self) -> Flight {
+    fn flight(&self, before: Option<Stamp>) -> Flight {
         Flight {
             stage: self.stage.clone(),
-            before: self.began(),
+            before,
         }
     }
 
@@ -152,10 +155,51 @@ impl Fill {
             own,
             surplus: None,
             asked,
+            insists: false,
             stage,
             first: Some(first),
         };
         (fill, follower)
+    }
+
+    /// It goes on though nobody waits for it: what it brings is for those who come later.
+    pub(super) fn insist(&mut self) {
+        self.insists = true;
+    }
+
+    /// Waits for something before the app is asked; `None` if by then nobody waits for the fill, and so nobody will.
+    pub async fn unless_deserted<T>(&self, event: impl Future<Output = T>) -> Option<T> {
+        let mut event = pin!(event);
+        loop {
+            tokio::select! {
+                biased;
+                output = &mut event => return Some(output),
+                () = self.stage.closed(), if !self.insists => {}
+            }
+            let mut flights = self.cache.0.fills.lock(); // now nobody joins
+            if self.stage.receiver_count() == 0 {
+                self.leave(&mut flights);
+                return None;
+            }
+        }
+    }
+
+    /// The app is about to be asked: what has changed until now is in its answer (L1).
+    pub fn set_out(&mut self) {
+        let mut flights = self.cache.0.fills.lock();
+        // Under the lock: who has joined came before the snapshot, and who comes now sees it.
+        let Start { before, asked, .. } = Start::now(&self.cache);
+        for key in &self.flights {
+            if let Some(flight) = flights.get_mut(key)
+                && flight.stage.same_channel(&self.stage)
+            {
+                flight.before = Some(before.stamp());
+            }
+        }
+        drop(flights);
+        self.before = Some(Arc::new(before));
+        self.asked = asked;
+        self.errand.recheck();
     }
 
     /// The request to be sent: a GET, with the fields that its first client sent.
@@ -502,11 +546,12 @@ impl Fill {
         if self.flights.is_empty() || self.flights.contains(&key) {
             return;
         }
-        let flight = self.flight();
+        let before = self.began();
+        let flight = self.flight(Some(before));
         let mut flights = self.cache.0.fills.lock();
         if flights
             .get(&key)
-            .is_none_or(|other| other.before <= flight.before)
+            .is_none_or(|other| other.before.is_some_and(|other| other <= before))
         {
             flights.insert(key, flight);
         }

@@ -35,10 +35,10 @@ pub(super) type Flights = HashMap<Variant, Flight>;
 /// A fill as those see it who may join it.
 #[derive(Clone, Debug)]
 pub(super) struct Flight {
-    /// Tells one flight under a variant from the next. Its receivers are followers, all of them.
+    /// Tells one flight under a variant from the next. Who joins subscribes: only followers are receivers.
     pub(super) stage: watch::Sender<Stage>,
-    /// The last stamp applied when it began.
-    pub(super) before: Stamp,
+    /// The last stamp applied when the app was asked; `None` if it is still to be asked.
+    pub(super) before: Option<Stamp>,
 }
 
 impl Cache {
@@ -100,6 +100,7 @@ impl Cache {
             return None;
         }
         let (mut fill, _) = Fill::begin(self, query, head, errand);
+        fill.insist();
         fill.take_off(&mut flights);
         Some(fill)
     }
@@ -117,8 +118,9 @@ impl Cache {
     /// Whether a client that comes now may wait for a fill begun before: not if what it will bring is outdated, and not if
     /// the client wants a response of its own time.
     fn may_join(&self, flight: &Flight, matched: &Matched, errand: &Errand, miss: Miss) -> bool {
+        let in_time = |before| miss.since.is_none_or(|since| before >= since);
         !miss.anew
-            && miss.since.is_none_or(|since| flight.before >= since)
+            && flight.before.is_none_or(in_time)
             && !self.is_outdated(flight, matched, errand)
             && self.is_fresh_enough(flight, &miss.wishes)
     }
@@ -126,11 +128,14 @@ impl Cache {
     /// Whether one of the tags known already has changed since the app was asked (L1): those of the rule, and those that the
     /// last response carried.
     fn is_outdated(&self, flight: &Flight, matched: &Matched, errand: &Errand) -> bool {
+        let Some(before) = flight.before else {
+            return false;
+        };
         let implicit = matched.implicit_tags();
         let last = errand.spare.iter().flat_map(|spare| spare.stored.tags());
         let known = matched.tags.iter().flatten().chain(&implicit);
         let known = known.chain(last.map(|(tag, _)| tag));
-        self.0.tags.changed_since(known, flight.before)
+        self.0.tags.changed_since(known, before)
     }
 
     /// What has arrived of it already may have become too old for this client, or for any (RFC 9111 §4.2).

@@ -291,6 +291,39 @@ async fn l09_a_fill_that_dies_before_the_head_tells_everyone_at_once() {
 }
 
 #[tokio::test]
+async fn l09_nobody_joins_a_fill_that_is_given_up_because_nobody_waits() {
+    let (cache, _) = cache();
+    let (fill, first) = miss(&cache, "/a");
+    let second = join(&cache, "/a");
+    drop(first);
+    let mut turn = Box::pin(fill.unless_deserted(std::future::pending::<()>()));
+    assert!(futures_util::poll!(&mut turn).is_pending(), "one waits");
+    drop(second);
+    assert_eq!(soon(turn).await, None);
+    let (next, _follower) = miss(&cache, "/a");
+    drop(fill);
+    join(&cache, "/a"); // the next one, which is still under way
+    assert_eq!(soon(next.unless_deserted(async { 1 })).await, Some(1));
+}
+
+#[tokio::test]
+async fn l01_a_fill_may_be_joined_after_any_change_until_it_has_set_out() {
+    let (cache, _) = cache();
+    let (mut fill, _first) = miss(&cache, "/a");
+    let uri = || query(&head("/a")).matched(&head("/a")).implicit_tags();
+    let change = || {
+        let tags = uri().into_iter().map(Increment::from);
+        cache.increment(&tags.collect::<Vec<_>>(), &"POST /a".into());
+    };
+    change();
+    join(&cache, "/a");
+    fill.set_out();
+    join(&cache, "/a");
+    change();
+    miss(&cache, "/a");
+}
+
+#[tokio::test]
 async fn l09_a_fill_that_dies_in_the_body_cuts_it_for_everyone() {
     let (cache, _) = cache();
     let (fill, first) = miss(&cache, "/a");

@@ -122,6 +122,15 @@ pub(super) struct Upstream {
     /// Further tries of idempotent requests after a failed connection, at most 10. Default: 1.
     #[serde(default)]
     pub(super) retries: Option<Spanned<u32>>,
+    /// Exchanges with the app at once, at least 1; upgraded connections do not count. Default: 256.
+    #[serde(default)]
+    pub(super) max_concurrent: Option<Spanned<u32>>,
+    /// How many more requests may wait for their turn; beyond that 503. Default: 1024.
+    #[serde(default)]
+    pub(super) queue: Option<u32>,
+    /// The longest wait for a turn; then 503. Default: `5s`.
+    #[serde(default)]
+    pub(super) queue_timeout: Option<Spanned<Span>>,
 }
 
 /// How the addresses of the app are checked.
@@ -301,9 +310,6 @@ pub(super) fn is_later(path: &str) -> bool {
 }
 
 const LATER: &[&str] = &[
-    "upstream.max_concurrent",
-    "upstream.queue",
-    "upstream.queue_timeout",
     "admin",
     "store.redis",
     "tags",

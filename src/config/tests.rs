@@ -133,7 +133,7 @@ fn everything_can_be_said_otherwise() {
     let text = "
 namespace: shop
 listen: ['0.0.0.0:80', '[::1]:0', 'unix:/run/t.sock']
-upstream: { url: 'unix:/run/app.sock', connect_timeout: 250ms, read_timeout: 5m, retries: 0 }
+upstream: { url: 'unix:/run/app.sock', connect_timeout: 250ms, read_timeout: 5m, retries: 0, max_concurrent: 1, queue: 0, queue_timeout: 90s }
 rules: r
 headers:
   tags: [X-A, { name: X-B, separator: '|' }]
@@ -166,6 +166,9 @@ defaults: { ttl: 60s }
         (config.upstream.retries, config.upstream.max_head),
         (0, 8192)
     );
+    let upstream = &config.upstream;
+    assert_eq!((upstream.max_concurrent, upstream.queue), (1, 0));
+    assert_eq!(upstream.queue_timeout, Duration::from_secs(90));
     assert_eq!(config.dialects.tags[0].name, "x-a");
     assert_eq!(
         config.dialects.tags[1].separator,

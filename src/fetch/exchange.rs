@@ -24,6 +24,7 @@ use crate::policy::Times;
 use crate::policy::Verdict;
 use crate::policy::freshening;
 use crate::rules::Matched;
+use crate::upstream::Turn;
 use crate::upstream::UpstreamError;
 use crate::upstream::UpstreamErrorKind;
 
@@ -48,10 +49,17 @@ pub(super) struct Judged {
 }
 
 impl Fetch {
+    /// The right to ask the app once.
+    pub(super) async fn turn(&self, head: &Head) -> Result<Turn, Failure> {
+        let turn = self.0.upstream.turn().await;
+        turn.map_err(|error| failure(&error, head))
+    }
+
     /// Every response of the app comes through here, so no path can forget an increment. One that may be put `aside`
     /// does not compete with its own.
     pub(super) async fn exchange(
         &self,
+        turn: Turn,
         request: Request<Body>,
         head: &Arc<Head>,
         matched: &Matched,
@@ -61,7 +69,7 @@ impl Fetch {
         let sent = inner.clock.now();
         let response = inner
             .upstream
-            .send(request)
+            .send(turn, request)
             .await
             .map_err(|error| failure(&error, head))?;
         let times = Times {
@@ -247,6 +255,7 @@ fn failure(error: &UpstreamError, head: &Head) -> Failure {
         UpstreamErrorKind::Connect | UpstreamErrorKind::Reset => Failure::Unreachable,
         UpstreamErrorKind::ConnectTimeout | UpstreamErrorKind::Timeout => Failure::TimedOut,
         UpstreamErrorKind::Malformed | UpstreamErrorKind::HeadTooLarge => Failure::Malformed,
+        UpstreamErrorKind::Busy => Failure::Overloaded,
         UpstreamErrorKind::RequestBody => Failure::RequestCut,
     }
 }

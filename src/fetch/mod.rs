@@ -34,6 +34,7 @@ use crate::policy::freshening;
 use crate::policy::freshening::HeadSays;
 use crate::rules::Cookies;
 use crate::rules::Matched;
+use crate::upstream::Turn;
 use crate::upstream::Upstream;
 
 /// Starts exchanges. Clones share everything.
@@ -102,18 +103,8 @@ impl Fetch {
             .spawn(async move { fetch.run(fill, request).await });
     }
 
-    async fn run(&self, fill: Fill, mut request: Request<Body>) {
-        let whole = fill.completes().map(|_| copy(&request));
-        request.headers_mut().extend(fill.conditions());
-        let ask = |request| self.exchange(request, fill.head(), fill.matched(), None);
-        let exchange = match (ask(request).await, fill.completes().zip(whole)) {
-            (Ok(exchange), Some((stored, whole))) => match exchange.completed(stored) {
-                Some(exchange) => Ok(exchange),
-                None => ask(whole).await, // what came does not fit what is stored
-            },
-            (answered, _) => answered,
-        };
-        let exchange = match exchange {
+    async fn run(&self, mut fill: Fill, request: Request<Body>) {
+        let exchange = match self.asked(&mut fill, request).await {
             Ok(exchange) => exchange,
             Err(failure) => return fill.fail(failure), // every follower learns it now (L9)
         };
@@ -131,6 +122,39 @@ impl Fetch {
             judged.verdict = Err(NoStore::Partial);
         }
         self.settle(fill, judged).await;
+    }
+
+    /// The app's answer to what the fill is to bring.
+    async fn asked(
+        &self,
+        fill: &mut Fill,
+        mut request: Request<Body>,
+    ) -> Result<Exchange, Failure> {
+        let turn = self.set_out(fill).await?;
+        let whole = fill.completes().map(|_| copy(&request));
+        request.headers_mut().extend(fill.conditions());
+        let exchange = self
+            .exchange(turn, request, fill.head(), fill.matched(), None)
+            .await?;
+        let Some((stored, whole)) = fill.completes().zip(whole) else {
+            return Ok(exchange);
+        };
+        match exchange.completed(stored) {
+            Some(exchange) => Ok(exchange),
+            None => {
+                let turn = self.set_out(fill).await?; // what came does not fit what is stored
+                self.exchange(turn, whole, fill.head(), fill.matched(), None)
+                    .await
+            }
+        }
+    }
+
+    /// Waits until the app may be asked, as long as somebody waits for the answer.
+    async fn set_out(&self, fill: &mut Fill) -> Result<Turn, Failure> {
+        let turn = fill.unless_deserted(self.turn(fill.head())).await;
+        let turn = turn.ok_or(Failure::Abandoned)??;
+        fill.set_out();
+        Ok(turn)
     }
 
     /// What becomes of a fill, now that the app has answered.
@@ -161,8 +185,9 @@ impl Fetch {
         len.is_some_and(|len| len > max_object)
     }
 
-    /// Asks the app for one client. The exchange goes on when that client leaves: to its head if it is safe, to its end
-    /// if it is not. What a HEAD's answer says of a stored response counts for that.
+    /// Asks the app for one client. When that client leaves, a safe request that still waits for its turn is given up;
+    /// else the exchange goes on: to its head if it is safe, to its end if it is not. What a HEAD's answer says of a stored
+    /// response counts for that.
     ///
     /// # Errors
     ///
@@ -175,9 +200,17 @@ impl Fetch {
         freshen: Option<Box<Freshen>>,
     ) -> Result<Passed, Failure> {
         let fetch = self.clone();
-        let (answer, answered) = oneshot::channel();
+        let (mut answer, answered) = oneshot::channel();
         let run = async move {
-            let passed = fetch.passed(request, &head, &matched, freshen).await;
+            let turn = tokio::select! {
+                biased;
+                turn = fetch.turn(&head) => turn,
+                () = answer.closed(), if head.is_safe() => return,
+            };
+            let passed = match turn {
+                Ok(turn) => fetch.passed(turn, request, &head, &matched, freshen).await,
+                Err(failure) => Err(failure),
+            };
             if let Err(Ok(unwanted)) = answer.send(passed)
                 && !head.is_safe()
             {
@@ -190,6 +223,7 @@ impl Fetch {
 
     async fn passed(
         &self,
+        turn: Turn,
         request: Request<Body>,
         head: &Arc<Head>,
         matched: &Matched,
@@ -198,7 +232,7 @@ impl Fetch {
         let as_get = matched.as_get.as_deref();
         let mut aside = as_get.map(|_| self.0.cache.aside());
         let exchange = self
-            .exchange(request, head, matched, aside.as_mut())
+            .exchange(turn, request, head, matched, aside.as_mut())
             .await?;
         if let Some(freshen) = freshen {
             self.freshen(*freshen, &exchange, head, matched);

@@ -71,6 +71,8 @@ pub struct Config {
     pub access_log: bool,
     /// Who may see keys, tags and versions.
     pub debug: DebugConfig,
+    /// When a client may come again that found the app busy.
+    pub retry_after: Duration,
     /// The longest head of a request, in bytes.
     pub max_head: usize,
     /// How long a head may take once it has begun, and a TLS handshake.
@@ -214,7 +216,7 @@ impl Proxy {
                 }
                 Followed::Alone(passing) => return self.alone(asked, &query, passing).await,
                 Followed::Waited(passing) => return self.waited(asked, &query, passing).await,
-                Followed::Failed(failure, why) => return failed(failure, why),
+                Followed::Failed(failure, why) => return self.failed(failure, why),
             }
         }
         self.alone(asked, &query, in_vain).await
@@ -302,9 +304,14 @@ impl Proxy {
             },
             Err(failure) => match cache.in_place_of(failure, spare, &head) {
                 Ok((stored, stale)) => self.stale(&head, &stored, stale),
-                Err(failure) => failed(failure, why),
+                Err(failure) => self.failed(failure, why),
             },
         }
+    }
+
+    fn failed(&self, failure: Failure, why: Forward) -> Answer {
+        let response = respond::failure(failure, self.0.config.retry_after);
+        (response, failure.outcome(why))
     }
 
     fn stale(&self, head: &Head, stored: &Stored, why: Stale) -> Answer {
@@ -400,8 +407,4 @@ fn answered(passed: Passed, why: Forward, looked_up: bool) -> Answer {
     let end = if might_be_stored { end } else { End::Passed };
     let status = Some(status);
     (response, Outcome::Forwarded { why, status, end })
-}
-
-fn failed(failure: Failure, why: Forward) -> Answer {
-    (respond::failure(failure), failure.outcome(why))
 }

@@ -1,5 +1,7 @@
 //! Answers: from an entry, or from a failure. The only map from error to status.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::body::Body;
@@ -170,15 +172,27 @@ fn not_modified(headers: &HeaderMap) -> Response<Body> {
     response
 }
 
-/// The app gave no answer.
-pub(super) fn failure(failure: Failure) -> Response<Body> {
+/// The app gave no answer. `retry_after` is how long it takes until whoever waits for the app now has had a turn.
+pub(super) fn failure(failure: Failure, retry_after: Duration) -> Response<Body> {
     let status = match failure {
         Failure::Unreachable | Failure::Malformed | Failure::Abandoned => StatusCode::BAD_GATEWAY,
         Failure::TimedOut | Failure::Unvalidated => StatusCode::GATEWAY_TIMEOUT,
         Failure::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         Failure::RequestCut => StatusCode::BAD_REQUEST,
     };
-    problem(status, failure.sentence())
+    let mut response = problem(status, failure.sentence());
+    if failure == Failure::Overloaded {
+        let seconds = whole_seconds(retry_after);
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// As `Retry-After` counts (RFC 9110 §10.2.3): rounded up, so one at least.
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 /// The client wanted a stored response or none, and none is stored (RFC 9111 §5.2.1.7).

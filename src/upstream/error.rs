@@ -36,6 +36,9 @@ pub enum UpstreamErrorKind {
     /// The client's body ended before it was whole, so the exchange was broken off.
     #[error("the request's body was cut short")]
     RequestBody,
+    /// It has all the exchanges it may have, and the queue is full or was too slow: nothing was sent.
+    #[error("the app is busy")]
+    Busy,
 }
 
 /// An exchange that failed before its response's head had arrived. Cheap to clone: everyone who waited is told.

@@ -10,6 +10,7 @@ use pingora::protocols::http::client::HttpSession;
 use super::Config;
 use super::connector::{Lease, Need, Pool};
 use super::error::{UpstreamError, UpstreamErrorKind};
+use super::queue::Turn;
 use super::request::{Framing, Outgoing, is_empty};
 use super::response::{Incoming, declared_length, idle_time};
 use super::target::Target;
@@ -33,12 +34,13 @@ pub(super) struct Failed {
 }
 
 /// Sends a request over a connection and waits for the response's head. The body is taken once there is a connection: where
-/// none was made, nothing was sent.
+/// none was made, nothing was sent. The turn is taken by the response's body, if there is one.
 pub(super) async fn run(
     pool: &Arc<Pool>,
     config: &Config,
     outgoing: &Outgoing,
     body: &mut Body,
+    turn: &mut Option<Turn>,
     need: Need,
 ) -> Result<Response<Body>, Failed> {
     let (lease, reused) = pool.take(need).await.map_err(|error| Failed {
@@ -49,7 +51,7 @@ pub(super) async fn run(
     let mut answered = false;
     let app = pool.target();
     let body = std::mem::take(body);
-    exchange(lease, app, config, outgoing, body, &mut answered)
+    exchange(lease, app, config, outgoing, body, turn, &mut answered)
         .await
         .map_err(|error| Failed {
             error,
@@ -64,6 +66,7 @@ async fn exchange(
     config: &Config,
     outgoing: &Outgoing,
     body: Body,
+    turn: &mut Option<Turn>,
     answered: &mut bool,
 ) -> Result<Response<Body>, UpstreamError> {
     let limit = config.read_timeout;
@@ -114,8 +117,10 @@ async fn exchange(
             limit: FOREVER,
             idle: None,
             surplus: None,
+            turn: None,
         };
-        return Ok(head.with(incoming.into_body(None).await?));
+        let body = incoming.into_body(None, &mut None).await?;
+        return Ok(head.with(body));
     } else {
         settle_coding(&mut head.headers)?;
         declared_length(&mut head.headers)
@@ -134,8 +139,10 @@ async fn exchange(
         limit,
         idle,
         surplus: surplus.clone(),
+        turn: None,
     };
-    let body = incoming.into_body(length.filter(|_| !bodiless)).await?;
+    let length = length.filter(|_| !bodiless);
+    let body = incoming.into_body(length, turn).await?;
     let mut response = head.with(body);
     if let Some(surplus) = surplus {
         response.extensions_mut().insert(surplus);

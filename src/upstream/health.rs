@@ -15,8 +15,10 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::balance::Balance;
 use super::connector::{Need, Pool};
+use super::queue::Queue;
 use super::{Config, Upstream};
 use crate::body::Body;
+use crate::clock::Clock;
 
 /// How the addresses of the app are checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +79,8 @@ impl Check {
             interval: health.interval,
             limit: health.interval.max(config.connect_timeout),
             app: Upstream {
+                // Of its own: whether the app is well matters most when it is busy.
+                queue: Arc::new(Queue::new(&config, Clock::System)),
                 config: Arc::new(config),
                 balance: Arc::new(Balance::of([Arc::clone(&pool)])),
                 checks: None,
@@ -90,7 +94,11 @@ impl Check {
             let taken = self.pool.take(Need::Fresh).await;
             return taken.map(drop).map_err(|error| error.to_string());
         };
-        let sent = timeout(self.limit, self.app.send(self.request(path))).await;
+        let sent = async {
+            let turn = self.app.turn().await?;
+            self.app.send(turn, self.request(path)).await
+        };
+        let sent = timeout(self.limit, sent).await;
         let response = sent
             .map_err(|_| format!("no answer to GET {path} for {:?}", self.limit))?
             .map_err(|error| error.to_string())?;
@@ -121,13 +129,13 @@ mod tests {
     #[tokio::test]
     async fn checks_end_with_the_last_clone_of_the_upstream() {
         let mut config = Config::new("unix:/nowhere/a".parse().unwrap());
-        let alone = Upstream::new(config.clone());
+        let alone = Upstream::new(config.clone(), Clock::System);
         assert!(alone.checks.is_none(), "a single address is not checked");
         config
             .targets
             .add("unix:/nowhere/b".parse().unwrap())
             .unwrap();
-        let upstream = Upstream::new(config);
+        let upstream = Upstream::new(config, Clock::System);
         let checked = Arc::downgrade(&upstream.balance);
         let clone = upstream.clone();
         drop(upstream);

@@ -1,7 +1,7 @@
 //! The exchange with the app, through Pingora's HTTP connector: the only part that names Pingora.
 //!
 //! It knows connections, not caching. It decides which address and which connection a request takes, when it is safe to try again, and
-//! whether a body that ended is whole; it refuses to know rules, tags and what a response means.
+//! whether a body that ended is whole, and how many exchanges the app has at once; it refuses to know rules, tags and what a response means.
 
 mod balance;
 mod connector;
@@ -9,6 +9,7 @@ mod duplex;
 mod error;
 mod exchange;
 mod health;
+mod queue;
 mod request;
 mod response;
 mod target;
@@ -22,14 +23,17 @@ use http::{Request, Response};
 use tokio::task::JoinSet;
 
 use crate::body::Body;
+use crate::clock::Clock;
 
 use balance::Balance;
 use connector::{Need, Pool};
 use exchange::Failed;
+use queue::Queue;
 use request::{Outgoing, is_empty};
 
 pub use error::{UpstreamError, UpstreamErrorKind};
 pub use health::Health;
+pub use queue::Turn;
 pub use target::{NotATarget, Target};
 pub use targets::{NotTogether, Targets};
 
@@ -53,6 +57,12 @@ pub struct Config {
     pub retries: u32,
     /// The largest head of a response, in bytes.
     pub max_head: usize,
+    /// Exchanges at once, over all addresses.
+    pub max_concurrent: usize,
+    /// How many more may wait for their turn.
+    pub queue: usize,
+    /// The longest wait for a turn.
+    pub queue_timeout: Duration,
 }
 
 impl Config {
@@ -65,6 +75,9 @@ impl Config {
             read_timeout: Duration::from_secs(30),
             retries: 1,
             max_head: 64 * 1024,
+            max_concurrent: 256,
+            queue: 1024,
+            queue_timeout: Duration::from_secs(5),
         }
     }
 }
@@ -74,23 +87,35 @@ impl Config {
 pub struct Upstream {
     config: Arc<Config>,
     balance: Arc<Balance>,
+    queue: Arc<Queue>,
     /// They end with the last clone.
     checks: Option<Arc<JoinSet<()>>>,
 }
 
 impl Upstream {
-    /// Connects to nothing yet, but begins to check the addresses if they are to be checked; that needs a runtime.
-    pub fn new(config: Config) -> Upstream {
+    /// Connects to nothing yet, but begins to check the addresses if they are to be checked; that needs a runtime. The
+    /// wait for a turn goes by `clock`.
+    pub fn new(config: Config, clock: Clock) -> Upstream {
         let config = Arc::new(config);
         let balance = Arc::new(Balance::new(&config.targets, config.connect_timeout));
         let default = config.targets.are_several().then(Health::default);
         let checks = config.health.clone().or(default);
         let checks = checks.map(|health| Arc::new(health::watch(&balance, &config, &health)));
         Upstream {
+            queue: Arc::new(Queue::new(&config, clock)),
             config,
             balance,
             checks,
         }
+    }
+
+    /// The right to one exchange: at once, or when `max_concurrent` leaves room, first come, first served.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamErrorKind::Busy`]: `queue` others wait already, or it took `queue_timeout`.
+    pub async fn turn(&self) -> Result<Turn, UpstreamError> {
+        self.queue.turn().await
     }
 
     /// Sends a request and waits for the head of its response.
@@ -102,12 +127,20 @@ impl Upstream {
     /// A request with `Upgrade` and `Connection: upgrade` (RFC 9110 §7.8) keeps both fields. Its body is not sent
     /// unless the app answers 101; then it and the response's body are the two directions of the connection, raw.
     ///
+    /// The turn serves for every try, and is given back when the exchange is over: it failed, there is no body, or the
+    /// body has ended or was dropped. A connection that was upgraded holds none: it may be open for days.
+    ///
     /// # Errors
     ///
     /// See [`UpstreamErrorKind`]. Where no connection could be made, nothing was sent, and whatever it is goes to the
     /// next address at once. Idempotent requests without a body are tried again on a failed connection, others are sent
     /// at most once.
-    pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
+    pub async fn send(
+        &self,
+        turn: Turn,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, UpstreamError> {
+        let mut turn = Some(turn);
         let (parts, body) = request.into_parts();
         let protocol = self.config.targets.protocol();
         let (outgoing, mut body) = Outgoing::new(parts, body, protocol);
@@ -121,7 +154,9 @@ impl Upstream {
         let mut tried = Vec::new();
         loop {
             let address = self.balance.turn(&tried);
-            let sent = self.send_to(&address, &outgoing, &mut body, need).await;
+            let sent = self
+                .send_to(&address, &outgoing, &mut body, &mut turn, need)
+                .await;
             let Failed {
                 error, answered, ..
             } = match sent {
@@ -155,16 +190,17 @@ impl Upstream {
         address: &Arc<Pool>,
         outgoing: &Outgoing,
         body: &mut Body,
+        turn: &mut Option<Turn>,
         need: Need,
     ) -> Result<Response<Body>, Failed> {
         let repeatable = need == Need::Any && outgoing.is_idempotent() && is_empty(body);
-        match exchange::run(address, &self.config, outgoing, body, need).await {
+        match exchange::run(address, &self.config, outgoing, body, turn, need).await {
             Err(Failed {
                 error,
                 reused: true,
                 answered: false,
             }) if repeatable && error.is_reset() => {
-                exchange::run(address, &self.config, outgoing, body, Need::Fresh).await
+                exchange::run(address, &self.config, outgoing, body, turn, Need::Fresh).await
             }
             sent => sent,
         }

@@ -9,6 +9,7 @@ use pingora::protocols::http::client::HttpSession;
 
 use super::connector::{IDLE, Lease};
 use super::error::UpstreamError;
+use super::queue::Turn;
 use super::upload::Upload;
 use crate::body::{Body, Chunk, Cut, Surplus};
 
@@ -24,16 +25,23 @@ pub(super) struct Incoming {
     pub(super) idle: Option<Duration>,
     /// Told if more comes than was declared; `None` where that cannot be known.
     pub(super) surplus: Option<Surplus>,
+    /// The right to this exchange, held while there is more to come.
+    pub(super) turn: Option<Turn>,
 }
 
 impl Incoming {
-    /// The body: `length` is what the head declared.
-    pub(super) async fn into_body(mut self, length: Option<u64>) -> Result<Body, UpstreamError> {
+    /// The body: `length` is what the head declared. It takes the turn, unless it has ended already.
+    pub(super) async fn into_body(
+        mut self,
+        length: Option<u64>,
+        turn: &mut Option<Turn>,
+    ) -> Result<Body, UpstreamError> {
         if self.has_ended()? {
             self.finish().await;
             return Ok(Body::empty());
         }
         self.upload.detach();
+        self.turn = turn.take();
         let chunks = unfold(Some(self), |state| async move {
             match state {
                 Some(incoming) => incoming.next().await,

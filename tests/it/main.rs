@@ -37,6 +37,8 @@ mod private;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
+mod queue;
+#[cfg(test)]
 mod ranges;
 #[cfg(test)]
 mod rfc5861;

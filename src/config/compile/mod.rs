@@ -167,7 +167,6 @@ impl Compiler<'_> {
                 format!("expected `8KiB` at least, found {} bytes", size.0),
             );
         }
-        let count = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
         Limits {
             max_object: bytes(written.max_object, base.max_object),
             tags: TagLimits {
@@ -211,6 +210,10 @@ impl Compiler<'_> {
             .map_err(|mistakes| self.mistakes.extend(mistakes))
             .ok()
     }
+}
+
+fn count(n: u32) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 fn bytes(written: Option<Size>, default: usize) -> usize {

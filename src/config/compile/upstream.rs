@@ -3,6 +3,7 @@
 use http::uri::PathAndQuery;
 
 use super::Compiler;
+use super::count;
 use crate::config::source;
 use crate::upstream;
 use crate::upstream::Health;
@@ -35,7 +36,20 @@ impl Compiler<'_> {
             read_timeout: self.wait(&written.read_timeout, base.read_timeout),
             retries: written.retries.as_ref().map_or(base.retries, |it| it.value),
             max_head,
+            max_concurrent: self.max_concurrent(written, base.max_concurrent),
+            queue: written.queue.map_or(base.queue, count),
+            queue_timeout: self.wait(&written.queue_timeout, base.queue_timeout),
         }
+    }
+
+    fn max_concurrent(&mut self, written: &source::Upstream, default: usize) -> usize {
+        let Some(most) = &written.max_concurrent else {
+            return default;
+        };
+        if most.value == 0 {
+            self.wrong(most.place, "expected 1 exchange at least, found 0");
+        }
+        count(most.value)
     }
 
     /// `None` where none is named, or none that can be used.

@@ -154,14 +154,14 @@ fn upstream(apps: [&App; 2], interval: Duration) -> Upstream {
         path: Some(CHECKED.parse().unwrap()),
         interval,
     });
-    Upstream::new(config)
+    Upstream::new(config, Clock::System)
 }
 
 const OFTEN: Duration = Duration::from_millis(50);
 const ONCE: Duration = Duration::from_secs(3600);
 
 async fn who(upstream: &Upstream, request: Request<Body>) -> String {
-    text(upstream.send(request).await.unwrap()).await
+    text(upstream.ask(request).await.unwrap()).await
 }
 
 /// Asks until one of two answers twice running: the other one is left out.
@@ -214,7 +214,7 @@ async fn without_a_word_about_health_several_addresses_are_checked_by_connecting
         let address = second.listener.local_addr().unwrap();
         let second_target = format!("http://{address}").parse().unwrap();
         config.targets.add(second_target).unwrap();
-        let _upstream = Upstream::new(config);
+        let _upstream = Upstream::new(config, Clock::System);
         for origin in [&first, &second] {
             assert!(origin.accept().await.closed().await.is_empty());
         }
@@ -276,7 +276,7 @@ async fn what_was_sent_is_repeated_elsewhere_only_if_that_is_safe() {
             let mut config = Config::new(at(&a.socket));
             config.targets.add(at(&b.socket)).unwrap();
             config.retries = retries;
-            let upstream = Upstream::new(config);
+            let upstream = Upstream::new(config, Clock::System);
             let deadly = request(method.clone(), DEADLY, Body::empty());
             assert_eq!(failed(&upstream, deadly).await, UpstreamErrorKind::Reset);
             let seen = [a.seen(), b.seen()].concat();

@@ -48,7 +48,7 @@ async fn a_body_that_is_not_whole_never_ends_clean() {
             let origin = Origin::start().await;
             let mut config = origin.config();
             config.read_timeout = Duration::from_millis(500);
-            let upstream = Upstream::new(config);
+            let upstream = Upstream::new(config, Clock::System);
             let app = async {
                 let mut app = origin.accept().await;
                 app.head().await;
@@ -59,7 +59,7 @@ async fn a_body_that_is_not_whole_never_ends_clean() {
                 app.closed().await;
             };
             let client = async {
-                let response = upstream.send(get("/")).await.unwrap();
+                let response = upstream.ask(get("/")).await.unwrap();
                 let mut body = response.into_body();
                 let (data, _, end) = read(&mut body).await;
                 assert!(end.is_err(), "{name}");
@@ -99,7 +99,7 @@ async fn a_body_is_framed_by_what_it_is() {
         let client = async {
             for body in ["body".into(), chunks(&["a", "", "bc"]), Body::empty()] {
                 let request = request(Method::POST, "/", body);
-                assert_eq!(text(upstream.send(request).await.unwrap()).await, "ok");
+                assert_eq!(text(upstream.ask(request).await.unwrap()).await, "ok");
             }
         };
         tokio::join!(app, client);
@@ -123,7 +123,7 @@ async fn the_app_never_takes_a_cut_request_for_a_whole_one() {
             sender.send(Ok("half".into())).unwrap();
             sender.send(Err(Cut("the client left".into()))).unwrap();
             let error = upstream
-                .send(request(Method::POST, "/", body))
+                .ask(request(Method::POST, "/", body))
                 .await
                 .unwrap_err();
             assert_eq!(error.kind, UpstreamErrorKind::RequestBody);
@@ -141,7 +141,7 @@ async fn the_app_never_takes_a_cut_request_for_a_whole_one() {
         let client = async {
             let (sender, body) = channelled();
             let response = upstream
-                .send(request(Method::POST, "/", body))
+                .ask(request(Method::POST, "/", body))
                 .await
                 .unwrap();
             sender.send(Err(Cut("the client left".into()))).unwrap();
@@ -171,7 +171,7 @@ async fn an_early_answer_to_an_endless_upload_is_delivered() {
             let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
             let endless = stream::repeat_with(move || Ok(Frame::data(chunk.clone())));
             let request = request(Method::POST, "/", streamed(endless));
-            let response = upstream.send(request).await.unwrap();
+            let response = upstream.ask(request).await.unwrap();
             assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
             assert_eq!(text(response).await, "big");
         };
@@ -187,7 +187,7 @@ async fn an_early_answer_to_an_endless_upload_is_delivered() {
             app.closed().await;
         };
         let (_sender, body) = channelled();
-        let (response, ()) = tokio::join!(upstream.send(request(Method::POST, "/", body)), app);
+        let (response, ()) = tokio::join!(upstream.ask(request(Method::POST, "/", body)), app);
         assert_eq!(response.unwrap().status(), StatusCode::UNAUTHORIZED);
     })
     .await;
@@ -214,7 +214,7 @@ async fn both_directions_flow_at_once() {
         let client = async {
             let (sender, body) = channelled();
             let response = upstream
-                .send(request(Method::POST, "/", body))
+                .ask(request(Method::POST, "/", body))
                 .await
                 .unwrap();
             let mut body = response.into_body();
@@ -227,7 +227,7 @@ async fn both_directions_flow_at_once() {
             }
             drop(sender);
             assert!(body.next().await.is_none());
-            text(upstream.send(get("/")).await.unwrap()).await;
+            text(upstream.ask(get("/")).await.unwrap()).await;
         };
         tokio::join!(app, client);
     })
@@ -266,7 +266,7 @@ async fn a_slow_reader_holds_the_app_back() {
                 }
             }
         });
-        let mut body = upstream.send(get("/")).await.unwrap().into_body();
+        let mut body = upstream.ask(get("/")).await.unwrap().into_body();
         assert_eq!(body.exact_len(), Some(TOTAL as u64));
         first_stall.await.unwrap();
         let mut received = 0;
@@ -313,7 +313,7 @@ async fn a_slow_app_holds_the_upload_back() {
             app
         };
         let upload = request(Method::PUT, "/", streamed(frames));
-        let (_app, response) = tokio::join!(app, upstream.send(upload));
+        let (_app, response) = tokio::join!(app, upstream.ask(upload));
         assert_eq!(response.unwrap().status(), StatusCode::OK);
         assert_eq!(produced.load(Ordering::SeqCst), TOTAL);
     })
@@ -332,7 +332,7 @@ async fn dropping_the_body_breaks_the_exchange_off() {
                 .await;
             app.closed().await;
         };
-        let client = async { drop(upstream.send(get("/")).await.unwrap()) };
+        let client = async { drop(upstream.ask(get("/")).await.unwrap()) };
         tokio::join!(app, client);
     })
     .await;
@@ -344,7 +344,7 @@ async fn an_answer_cut_anywhere_is_never_whole() {
         let origin = Origin::start().await;
         let mut config = origin.config();
         config.retries = 0;
-        let upstream = Upstream::new(config);
+        let upstream = Upstream::new(config, Clock::System);
         for answer in [
             "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\ntwelve bytes",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;x=y\r\nfour\r\n0B\r\nmore\r\nbytes\r\n0\r\nX: trailer\r\n\r\n",
@@ -359,7 +359,7 @@ async fn an_answer_cut_anywhere_is_never_whole() {
                     }
                 };
                 let client = async {
-                    match upstream.send(get("/")).await {
+                    match upstream.ask(get("/")).await {
                         Ok(response) => read(&mut response.into_body()).await.2.is_ok(),
                         Err(_) => false,
                     }

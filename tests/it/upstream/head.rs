@@ -29,7 +29,7 @@ async fn a_connection_serves_one_request_after_another() {
                 request.headers_mut().append("x-two", "1".parse().unwrap());
                 let value = http::HeaderValue::from_bytes("\u{e9}".as_bytes()).unwrap();
                 request.headers_mut().append("x-two", value);
-                let response = upstream.send(request).await.unwrap();
+                let response = upstream.ask(request).await.unwrap();
                 assert_eq!(response.status(), StatusCode::OK);
                 let fields: Vec<_> = response.headers().get_all("x-two").iter().collect();
                 assert_eq!(fields, ["2", "1"]);
@@ -54,7 +54,7 @@ async fn a_request_that_met_a_dead_pooled_connection_is_repeated_if_that_is_safe
             let origin = Origin::start().await;
             let mut config = origin.config();
             config.retries = 0;
-            let upstream = Upstream::new(config);
+            let upstream = Upstream::new(config, Clock::System);
             let app = async {
                 let mut app = origin.accept().await;
                 app.head().await;
@@ -68,15 +68,15 @@ async fn a_request_that_met_a_dead_pooled_connection_is_repeated_if_that_is_safe
                 head
             };
             let client = async {
-                text(upstream.send(get("/first")).await.unwrap()).await;
+                text(upstream.ask(get("/first")).await.unwrap()).await;
                 let second = upstream
-                    .send(request(method.clone(), "/second", Body::empty()))
+                    .ask(request(method.clone(), "/second", Body::empty()))
                     .await;
                 if repeated {
                     text(second.unwrap()).await;
                 } else {
                     assert_eq!(second.unwrap_err().kind, UpstreamErrorKind::Reset);
-                    text(upstream.send(get("/third")).await.unwrap()).await;
+                    text(upstream.ask(get("/third")).await.unwrap()).await;
                 }
             };
             let (head, ()) = tokio::join!(app, client);
@@ -103,11 +103,11 @@ async fn a_failed_connection_is_tried_again_for_idempotent_requests_only() {
             }
         };
         let client = async {
-            text(upstream.send(get("/")).await.unwrap()).await;
+            text(upstream.ask(get("/")).await.unwrap()).await;
             let post = request(Method::POST, "/", "body");
             assert_eq!(failed(&upstream, post).await, UpstreamErrorKind::Reset);
             // Had the POST been tried again, the app would have seen it here.
-            text(upstream.send(get("/")).await.unwrap()).await;
+            text(upstream.ask(get("/")).await.unwrap()).await;
         };
         tokio::join!(app, client);
     })
@@ -122,11 +122,14 @@ async fn an_app_that_is_away_is_a_failed_connection() {
         drop(origin);
         let folder = tempfile::tempdir().unwrap();
         let socket = format!("unix:{}", folder.path().join("no.sock").display());
-        let unknown = Upstream::new(Config::new("http://no-such-host.invalid".parse().unwrap()));
-        let absent = Upstream::new(Config::new(socket.parse().unwrap()));
+        let unknown = Upstream::new(
+            Config::new("http://no-such-host.invalid".parse().unwrap()),
+            Clock::System,
+        );
+        let absent = Upstream::new(Config::new(socket.parse().unwrap()), Clock::System);
         for upstream in [upstream, absent, unknown] {
             for request in [get("/"), request(Method::POST, "/", "body")] {
-                let error = upstream.send(request).await.unwrap_err();
+                let error = upstream.ask(request).await.unwrap_err();
                 assert!(error.is_connect(), "{error}");
             }
         }
@@ -191,7 +194,7 @@ async fn an_answer_that_is_no_answer_has_a_kind() {
             let origin = Origin::start().await;
             let mut config = origin.config();
             config.retries = 0;
-            let upstream = Upstream::new(config);
+            let upstream = Upstream::new(config, Clock::System);
             let app = async {
                 let mut app = origin.accept().await;
                 app.head().await;
@@ -206,7 +209,7 @@ async fn an_answer_that_is_no_answer_has_a_kind() {
         let origin = Origin::start().await;
         let mut config = origin.config();
         config.read_timeout = Duration::from_millis(50);
-        let upstream = Upstream::new(config);
+        let upstream = Upstream::new(config, Clock::System);
         let app = async {
             let mut app = origin.accept().await;
             app.head().await;
@@ -253,7 +256,7 @@ async fn a_connection_that_is_not_clean_is_not_used_again() {
             let client = async {
                 for _ in 0..2 {
                     let request = request(method.clone(), "/", Body::empty());
-                    let response = upstream.send(request).await.unwrap();
+                    let response = upstream.ask(request).await.unwrap();
                     assert_eq!(text(response).await, expected, "{name}");
                 }
             };
@@ -291,7 +294,7 @@ async fn a_head_may_be_all_there_is() {
         let client = async {
             for (method, answer, length) in &rows {
                 let request = request(method.clone(), "/", Body::empty());
-                let response = upstream.send(request).await.unwrap();
+                let response = upstream.ask(request).await.unwrap();
                 assert!(response.body().is_empty(), "{answer}");
                 let field = response.headers().get("content-length");
                 assert_eq!(
@@ -323,7 +326,7 @@ async fn interim_responses_are_skipped_and_a_close_ends_an_old_body() {
             app.write("end").await;
         };
         let client = async {
-            let response = upstream.send(get("/")).await.unwrap();
+            let response = upstream.ask(get("/")).await.unwrap();
             assert_eq!(response.headers().len(), 1);
             assert_eq!(response.body().exact_len(), None);
             assert_eq!(text(response).await, "until the end");
@@ -344,7 +347,7 @@ async fn rfc9112_6_3_an_unknown_coding_ends_where_the_app_closes() {
         let upstream = origin.upstream();
         let mut config = origin.config();
         config.read_timeout = Duration::from_millis(500);
-        let impatient = Upstream::new(config);
+        let impatient = Upstream::new(config, Clock::System);
         let app = async {
             let mut app = origin.accept().await;
             app.head().await;
@@ -365,13 +368,13 @@ async fn rfc9112_6_3_an_unknown_coding_ends_where_the_app_closes() {
             app.closed().await;
         };
         let client = async {
-            let response = upstream.send(get("/")).await.unwrap();
+            let response = upstream.ask(get("/")).await.unwrap();
             assert!(!response.headers().contains_key("transfer-encoding"));
             assert_eq!(response.body().exact_len(), None);
             assert_eq!(text(response).await, NESTED);
-            let response = upstream.send(get("/")).await.unwrap();
+            let response = upstream.ask(get("/")).await.unwrap();
             assert_eq!(text(response).await, "ok");
-            let response = impatient.send(get("/")).await.unwrap();
+            let response = impatient.ask(get("/")).await.unwrap();
             let (data, _, end) = read(&mut response.into_body()).await;
             assert_eq!(data, NESTED.as_bytes());
             assert!(end.is_err(), "half a body was taken for the whole");
@@ -410,10 +413,10 @@ async fn bytes_after_a_response_are_never_taken_for_the_next_one() {
                 app
             };
             let client = async {
-                assert_eq!(text(upstream.send(get("/")).await.unwrap()).await, "ok");
+                assert_eq!(text(upstream.ask(get("/")).await.unwrap()).await, "ok");
                 whole.send(()).unwrap();
                 is_sent.await.unwrap();
-                assert_eq!(text(upstream.send(get("/")).await.unwrap()).await, "ok");
+                assert_eq!(text(upstream.ask(get("/")).await.unwrap()).await, "ok");
             };
             tokio::join!(app, client);
         }
@@ -428,7 +431,7 @@ async fn a_unix_socket_is_as_good() {
         let path = folder.path().join("app.sock");
         let listener = UnixListener::bind(&path).unwrap();
         let target = format!("unix:{}", path.display()).parse().unwrap();
-        let upstream = Upstream::new(Config::new(target));
+        let upstream = Upstream::new(Config::new(target), Clock::System);
         let app = async {
             let (stream, _) = listener.accept().await.unwrap();
             let mut app = Connection {
@@ -445,7 +448,7 @@ async fn a_unix_socket_is_as_good() {
         let client = async {
             for _ in 0..2 {
                 let request = request(Method::POST, "/", "body");
-                assert_eq!(text(upstream.send(request).await.unwrap()).await, "ok");
+                assert_eq!(text(upstream.ask(request).await.unwrap()).await, "ok");
             }
         };
         tokio::join!(app, client);

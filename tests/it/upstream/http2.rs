@@ -28,7 +28,10 @@ where
             .await;
         drop((served, origin));
     });
-    Upstream::new(Config::new(format!("h2c://{address}").parse().unwrap()))
+    Upstream::new(
+        Config::new(format!("h2c://{address}").parse().unwrap()),
+        Clock::System,
+    )
 }
 
 fn trailers() -> HeaderMap {
@@ -55,7 +58,7 @@ async fn many_requests_share_a_connection() {
             }
         })
         .await;
-        let ask = async |target| text(upstream.send(get(target)).await.unwrap()).await;
+        let ask = async |target| text(upstream.ask(get(target)).await.unwrap()).await;
         assert_eq!(ask("/alone").await, "/alone");
         let answers = tokio::join!(ask("/a"), ask("/b"));
         assert_eq!(answers, ("/a".into(), "/b".into()));
@@ -79,7 +82,7 @@ async fn bodies_and_their_trailers_pass_both_ways() {
         let request_of = |body: Body| request(Method::POST, "/", body);
 
         let response = upstream
-            .send(request_of(large.clone().into()))
+            .ask(request_of(large.clone().into()))
             .await
             .unwrap();
         assert_eq!(response.version(), http::Version::HTTP_2);
@@ -92,7 +95,7 @@ async fn bodies_and_their_trailers_pass_both_ways() {
             Ok(Frame::trailers(trailers())),
         ];
         let body = streamed(stream::iter(frames));
-        let response = upstream.send(request_of(body)).await.unwrap();
+        let response = upstream.ask(request_of(body)).await.unwrap();
         assert!(!response.headers().contains_key("x-length"));
         let (data, fields, end) = read(&mut response.into_body()).await;
         assert_eq!((data, end), (b"abc".to_vec(), Ok(())));
@@ -142,25 +145,25 @@ async fn a_stream_that_breaks_is_a_cut_and_harms_no_other() {
             }
         })
         .await;
-        let mut body = upstream.send(get("/cut")).await.unwrap().into_body();
+        let mut body = upstream.ask(get("/cut")).await.unwrap().into_body();
         assert!(matches!(body.next().await, Some(Ok(Chunk::Data(_)))));
         arrived.notify_one();
         assert!(matches!(body.next().await, Some(Err(_))));
         // More of them at once than the connection's window would bear if it were shared; none is read further.
         let mut unread = Vec::new();
         for _ in 0..80 {
-            let mut body = upstream.send(get("/endless")).await.unwrap().into_body();
+            let mut body = upstream.ask(get("/endless")).await.unwrap().into_body();
             assert!(matches!(body.next().await, Some(Ok(Chunk::Data(_)))));
             unread.push(body);
         }
-        assert_eq!(text(upstream.send(get("/")).await.unwrap()).await, "ok");
+        assert_eq!(text(upstream.ask(get("/")).await.unwrap()).await, "ok");
         // Dropped, they are reset, and their places are free again.
         drop(unread);
         for _ in 0..120 {
-            drop(upstream.send(get("/endless")).await.unwrap());
+            drop(upstream.ask(get("/endless")).await.unwrap());
         }
         let head = request(Method::HEAD, "/head", Body::empty());
-        let response = upstream.send(head).await.unwrap();
+        let response = upstream.ask(head).await.unwrap();
         assert_eq!(response.headers()["content-length"], "1234");
         assert_eq!(text(response).await, "");
         // Upgrades do not exist here: what asks for one is an ordinary request.
@@ -172,7 +175,7 @@ async fn a_stream_that_breaks_is_a_cut_and_harms_no_other() {
         request
             .headers_mut()
             .insert("upgrade", "websocket".parse().unwrap());
-        assert_eq!(text(upstream.send(request).await.unwrap()).await, "ok");
+        assert_eq!(text(upstream.ask(request).await.unwrap()).await, "ok");
     })
     .await;
 }
@@ -201,7 +204,7 @@ async fn a_cut_request_resets_its_stream() {
         ] {
             let frames = frames.into_iter().map(|chunk| chunk.map(Frame::data));
             let request = request(Method::POST, "/", streamed(stream::iter(frames)));
-            match upstream.send(request).await {
+            match upstream.ask(request).await {
                 Ok(_) => assert!(whole),
                 Err(error) => assert_eq!(error.kind, UpstreamErrorKind::RequestBody),
             }

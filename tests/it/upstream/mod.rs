@@ -23,6 +23,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Frame;
 use tagalong::body::{Body, Chunk, Cut};
+use tagalong::clock::Clock;
 use tagalong::upstream::{Config, Upstream, UpstreamError, UpstreamErrorKind};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -33,6 +34,22 @@ const MIB: usize = 1 << 20;
 /// An app that does what the test says.
 struct Origin {
     listener: TcpListener,
+}
+
+/// Upstreams that are never busy.
+trait Ask {
+    /// Sends a request, at its turn.
+    fn ask(
+        &self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Result<Response<Body>, UpstreamError>> + Send;
+}
+
+impl Ask for Upstream {
+    async fn ask(&self, request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
+        let turn = self.turn().await?;
+        self.send(turn, request).await
+    }
 }
 
 /// One connection of the sidecar to the app.
@@ -53,7 +70,7 @@ impl Origin {
     }
 
     fn upstream(&self) -> Upstream {
-        Upstream::new(self.config())
+        Upstream::new(self.config(), Clock::System)
     }
 
     async fn accept(&self) -> Connection<TcpStream> {
@@ -150,7 +167,7 @@ async fn text(response: Response<Body>) -> String {
 }
 
 async fn failed(upstream: &Upstream, request: Request<Body>) -> UpstreamErrorKind {
-    let error: UpstreamError = upstream.send(request).await.expect_err("no response");
+    let error: UpstreamError = upstream.ask(request).await.expect_err("no response");
     error.kind
 }
 

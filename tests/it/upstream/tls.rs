@@ -57,9 +57,10 @@ async fn app() -> (u16, String) {
 async fn an_app_is_trusted_by_its_certificate_only() {
     bounded(async {
         let (port, certificate) = app().await;
-        let upstream = Upstream::new(Config::new(
-            format!("https://localhost:{port}").parse().unwrap(),
-        ));
+        let upstream = Upstream::new(
+            Config::new(format!("https://localhost:{port}").parse().unwrap()),
+            Clock::System,
+        );
         assert_eq!(
             failed(&upstream, get("/")).await,
             UpstreamErrorKind::Connect
@@ -99,24 +100,22 @@ async fn a_trusted_app_is_spoken_to() {
     let port = port.into_string().unwrap();
     bounded(async {
         let to = |host: &str| {
-            Upstream::new(Config::new(
-                format!("https://{host}:{port}").parse().unwrap(),
-            ))
+            Upstream::new(
+                Config::new(format!("https://{host}:{port}").parse().unwrap()),
+                Clock::System,
+            )
         };
         let upstream = to("localhost");
         for _ in 0..2 {
             assert_eq!(
-                text(upstream.send(get("/")).await.unwrap()).await,
+                text(upstream.ask(get("/")).await.unwrap()).await,
                 "HTTP/2.0"
             );
         }
         // HTTP/2 has no upgrade.
         let (_sender, body) = channelled();
         let request = upgrade::upgrade(body);
-        assert_eq!(
-            text(upstream.send(request).await.unwrap()).await,
-            "HTTP/1.1"
-        );
+        assert_eq!(text(upstream.ask(request).await.unwrap()).await, "HTTP/1.1");
         // The same app under a name its certificate is not for.
         assert_eq!(
             failed(&to("127.0.0.1"), get("/")).await,

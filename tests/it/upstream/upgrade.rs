@@ -17,7 +17,7 @@ async fn an_upgraded_connection_carries_raw_bytes_both_ways() {
         let mut config = origin.config();
         // A tunnel may be silent for longer than a response may.
         config.read_timeout = Duration::from_millis(20);
-        let upstream = Upstream::new(config);
+        let upstream = Upstream::new(config, Clock::System);
         let (silent_for_long, speak) = oneshot::channel();
         let app = async {
             let mut app = origin.accept().await;
@@ -37,7 +37,7 @@ async fn an_upgraded_connection_carries_raw_bytes_both_ways() {
         };
         let client = async {
             let (sender, body) = channelled();
-            let response = upstream.send(upgrade(body)).await.unwrap();
+            let response = upstream.ask(upgrade(body)).await.unwrap();
             assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
             assert_eq!(response.headers()["upgrade"], "websocket");
             assert_eq!(response.headers()["connection"], "Upgrade");
@@ -84,8 +84,8 @@ async fn a_refused_upgrade_is_an_ordinary_response() {
         let client = async {
             // What waits for the upgrade is never sent, and the connection serves on.
             let (_sender, body) = channelled();
-            text(upstream.send(upgrade(body)).await.unwrap()).await;
-            text(upstream.send(get("/")).await.unwrap()).await;
+            text(upstream.ask(upgrade(body)).await.unwrap()).await;
+            text(upstream.ask(get("/")).await.unwrap()).await;
         };
         tokio::join!(app, client);
     })

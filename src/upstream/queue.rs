@@ -1,0 +1,169 @@
+//! How many exchanges the app has at once, and who has the next: first come, first served, for so many and so long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
+
+use super::Config;
+use super::error::{UpstreamError, UpstreamErrorKind};
+use crate::clock::Clock;
+
+/// The turns of one app, and those who wait for one.
+pub(super) struct Queue {
+    turns: Arc<Semaphore>,
+    /// A waiter has one until its turn has come.
+    places: Semaphore,
+    timeout: Duration,
+    clock: Clock,
+}
+
+/// The right to one exchange with the app. Dropped, it is the next one's.
+#[derive(Debug)]
+pub struct Turn {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Queue {
+    pub(super) fn new(config: &Config, clock: Clock) -> Queue {
+        let semaphore = |permits: usize| Semaphore::new(permits.min(Semaphore::MAX_PERMITS));
+        Queue {
+            turns: Arc::new(semaphore(config.max_concurrent)),
+            places: semaphore(config.queue),
+            timeout: config.queue_timeout,
+            clock,
+        }
+    }
+
+    /// At once, or when those who came before have had theirs. Who leaves the queue frees its place.
+    pub(super) async fn turn(&self) -> Result<Turn, UpstreamError> {
+        // None is free while somebody waits: one that is given back goes to the first of them.
+        if let Ok(permit) = Arc::clone(&self.turns).try_acquire_owned() {
+            return Ok(Turn { _permit: permit });
+        }
+        let _place = self
+            .places
+            .try_acquire()
+            .map_err(|_| busy("the queue is full"))?;
+        let next = Arc::clone(&self.turns).acquire_owned();
+        match self.clock.within(self.timeout, next).await {
+            Some(Ok(permit)) => Ok(Turn { _permit: permit }),
+            Some(Err(closed)) => Err(busy(&closed.to_string())), // never: nobody closes it
+            None => Err(busy(&format!("no turn came for {:?}", self.timeout))),
+        }
+    }
+}
+
+fn busy(why: &str) -> UpstreamError {
+    UpstreamError::new(UpstreamErrorKind::Busy, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::pin::pin;
+
+    use futures_util::FutureExt;
+    use futures_util::poll;
+
+    use super::*;
+    use crate::model::time::Timestamp;
+
+    type Waiting<'a> = Pin<Box<dyn Future<Output = Result<Turn, UpstreamError>> + 'a>>;
+
+    /// With so many turns and places, and the clock it goes by.
+    fn queue(max_concurrent: usize, queue: usize) -> (Queue, Clock) {
+        let clock = Clock::manual(Timestamp::from_secs(1_000_000));
+        let config = Config {
+            max_concurrent,
+            queue,
+            queue_timeout: Duration::from_secs(5),
+            ..Config::new("http://app".parse().unwrap())
+        };
+        (Queue::new(&config, clock.clone()), clock)
+    }
+
+    fn at_once(queue: &Queue) -> Turn {
+        let turn = queue.turn().now_or_never().expect("nobody waits");
+        turn.expect("a turn is free")
+    }
+
+    async fn waiting(queue: &Queue) -> Waiting<'_> {
+        let mut waiting: Waiting<'_> = Box::pin(queue.turn());
+        assert!(poll!(&mut waiting).is_pending());
+        waiting
+    }
+
+    async fn is_waiting(waiting: &mut Waiting<'_>) -> bool {
+        poll!(waiting).is_pending()
+    }
+
+    fn refused(queue: &Queue) -> bool {
+        let turn = queue.turn().now_or_never();
+        turn.is_some_and(|turn| turn.is_err_and(|error| error.kind == UpstreamErrorKind::Busy))
+    }
+
+    #[tokio::test]
+    async fn turns_come_in_the_order_of_the_queue_and_nobody_slips_in() {
+        let (queue, _) = queue(2, 9);
+        let (one, two) = (at_once(&queue), at_once(&queue));
+        let third = waiting(&queue).await;
+        let mut fourth = waiting(&queue).await;
+        drop(two);
+        // A latecomer finds the turn that was given back taken, though its owner has not looked yet.
+        let mut late = waiting(&queue).await;
+        assert!(is_waiting(&mut fourth).await);
+        let three = third.await.unwrap();
+        drop(one);
+        assert!(is_waiting(&mut late).await);
+        let four = fourth.await.unwrap();
+        drop((three, four));
+        late.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_finds_the_queue_full_is_refused_at_once() {
+        for places in [0, 1, 3] {
+            let (queue, _) = queue(1, places);
+            let turn = at_once(&queue);
+            let mut line = Vec::new();
+            for _ in 0..places {
+                line.push(waiting(&queue).await);
+            }
+            assert!(refused(&queue), "{places}");
+            drop(turn);
+            for waiting in line {
+                waiting.await.unwrap();
+            }
+            at_once(&queue);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_leaves_the_queue_frees_its_place_and_its_turn() {
+        let (queue, _) = queue(1, 1);
+        let turn = at_once(&queue);
+        drop(waiting(&queue).await);
+        let gone = waiting(&queue).await;
+        assert!(refused(&queue));
+        drop(turn);
+        drop(gone); // its turn had come
+        at_once(&queue);
+    }
+
+    #[tokio::test]
+    async fn who_waits_too_long_is_refused_and_frees_its_place() {
+        let (queue, clock) = queue(1, 1);
+        let turn = at_once(&queue);
+        let mut first = waiting(&queue).await;
+        clock.advance(Duration::from_millis(4_999));
+        assert!(is_waiting(&mut first).await);
+        clock.advance(Duration::from_millis(1));
+        let error = first.await.unwrap_err();
+        assert_eq!(error.kind, UpstreamErrorKind::Busy);
+        let second = pin!(waiting(&queue).await);
+        drop(turn);
+        second.await.unwrap();
+    }
+}
