@@ -81,7 +81,7 @@ impl Statuses {
     /// # Errors
     ///
     /// What was expected instead. 206 and 304 are about other responses, which are stored by their own status.
-    pub(super) fn add(&mut self, text: &str, ttl: StatusTtl) -> Result<(), &'static str> {
+    pub fn add(&mut self, text: &str, ttl: StatusTtl) -> Result<(), &'static str> {
         const EXPECTED: &str = "expected a final status such as `404` or `5xx`";
         let class = text.strip_suffix("xx").filter(|class| class.len() == 1);
         let code = (class.is_none() && text.len() == 3).then_some(text);
@@ -130,7 +130,7 @@ pub struct Jitter {
 
 impl Jitter {
     /// A share of 0 to 1.
-    pub(super) fn of(share: f64) -> Jitter {
+    pub fn of(share: f64) -> Jitter {
         let millionths = (share.clamp(0.0, 1.0) * 1e6).round();
         Jitter {
             #[expect(
