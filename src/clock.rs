@@ -83,7 +83,8 @@ mod tests {
     use super::*;
     use std::future::{pending, ready};
     use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll, Wake, Waker};
 
     fn at(secs: u64) -> Timestamp {
         Timestamp::from_secs(secs)
@@ -117,20 +118,29 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_clone_wakes_all_who_wait() {
-        let clock = Clock::manual(at(100));
-        let sleepers: Vec<_> = (0..3)
-            .map(|_| {
-                let clock = clock.clone();
-                tokio::spawn(async move { clock.sleep_until(at(101)).await })
-            })
-            .collect();
-        tokio::task::yield_now().await; // some wait already, others begin later
-        clock.clone().advance(Duration::from_secs(1));
-        for sleeper in sleepers {
-            sleeper.await.unwrap();
+    /// Counts how often it was woken.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    #[test]
+    fn a_clone_wakes_all_who_wait() {
+        let clock = Clock::manual(at(100));
+        let woken = Arc::new(Woken::default());
+        let waker = Arc::clone(&woken).into();
+        let mut context = Context::from_waker(&waker);
+        let mut one = pin!(clock.sleep_until(at(101)));
+        let mut other = pin!(clock.sleep_until(at(102)));
+        assert!(one.as_mut().poll(&mut context).is_pending());
+        assert!(other.as_mut().poll(&mut context).is_pending());
+        clock.clone().advance(Duration::from_secs(2));
+        assert_eq!(woken.0.load(Ordering::Relaxed), 2);
+        assert!(poll(one).is_ready() && poll(other).is_ready());
     }
 
     #[test]
