@@ -123,7 +123,12 @@ fn the_reference_file_and_the_examples_load_from_disk() {
             "articles",
             "landing",
             "api-me",
-            "api-catalog"
+            "api-catalog",
+            "front-page",
+            "report-list",
+            "catalog",
+            "dashboard",
+            "report-write"
         ]
     );
 }
