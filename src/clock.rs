@@ -77,3 +77,102 @@ impl Clock {
         fastrand::f64()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::{pending, ready};
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll, Wake, Waker};
+
+    fn at(secs: u64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    /// Whether it is done, as far as it comes by being asked once.
+    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_manual_clock_wakes_who_waits_once_the_time_is_reached() {
+        let clock = Clock::manual(at(100));
+        let mut waiting = pin!(clock.sleep_until(at(110)));
+        assert!(poll(waiting.as_mut()).is_pending());
+        clock.advance(Duration::from_micros(9_999_999));
+        assert!(poll(waiting.as_mut()).is_pending());
+        clock.set(at(50));
+        assert!(poll(waiting.as_mut()).is_pending(), "set back");
+        clock.set(at(109));
+        assert!(poll(waiting.as_mut()).is_pending());
+        clock.advance(Duration::from_secs(1));
+        assert!(poll(waiting.as_mut()).is_ready());
+    }
+
+    #[test]
+    fn what_is_over_is_not_waited_for() {
+        let clock = Clock::manual(at(100));
+        for time in [0, 99, 100] {
+            assert!(poll(pin!(clock.sleep_until(at(time)))).is_ready(), "{time}");
+        }
+    }
+
+    /// Counts how often it was woken.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_clone_wakes_all_who_wait() {
+        let clock = Clock::manual(at(100));
+        let woken = Arc::new(Woken::default());
+        let waker = Arc::clone(&woken).into();
+        let mut context = Context::from_waker(&waker);
+        let mut one = pin!(clock.sleep_until(at(101)));
+        let mut other = pin!(clock.sleep_until(at(102)));
+        assert!(one.as_mut().poll(&mut context).is_pending());
+        assert!(other.as_mut().poll(&mut context).is_pending());
+        clock.clone().advance(Duration::from_secs(2));
+        assert_eq!(woken.0.load(Ordering::Relaxed), 2);
+        assert!(poll(one).is_ready() && poll(other).is_ready());
+    }
+
+    #[test]
+    fn work_has_its_limit_and_nothing_less() {
+        let clock = Clock::manual(at(100));
+        let limit = Duration::from_secs(10);
+        let mut endless = pin!(clock.within(limit, pending::<()>()));
+        assert!(poll(endless.as_mut()).is_pending());
+        clock.advance(Duration::from_micros(9_999_999));
+        assert!(poll(endless.as_mut()).is_pending());
+        clock.advance(Duration::from_micros(1));
+        assert_eq!(poll(endless.as_mut()), Poll::Ready(None));
+    }
+
+    #[test]
+    fn work_that_is_done_when_the_limit_is_reached_counts() {
+        let clock = Clock::manual(at(100));
+        let done_at = |secs| {
+            let clock = clock.clone();
+            async move { clock.sleep_until(at(secs)).await }
+        };
+        let mut work = pin!(clock.within(Duration::from_secs(10), done_at(110)));
+        assert!(poll(work.as_mut()).is_pending());
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(poll(work.as_mut()), Poll::Ready(Some(())));
+        let at_once = pin!(clock.within(Duration::ZERO, ready(7)));
+        assert_eq!(poll(at_once), Poll::Ready(Some(7)));
+    }
+
+    #[test]
+    fn chance_is_a_number_from_0_to_1() {
+        let clock = Clock::manual(at(0));
+        assert!((0..1_000).all(|_| (0.0..1.0).contains(&clock.chance())));
+    }
+}

@@ -123,7 +123,12 @@ fn the_reference_file_and_the_examples_load_from_disk() {
             "articles",
             "landing",
             "api-me",
-            "api-catalog"
+            "api-catalog",
+            "front-page",
+            "report-list",
+            "catalog",
+            "dashboard",
+            "report-write"
         ]
     );
 }
@@ -364,6 +369,39 @@ fn schemas_describe_both_kinds_of_file() {
     let rule = &schema::rules()["$defs"]["Rule"];
     assert!(rule["properties"]["vary_on"].is_object());
     assert_eq!(rule["additionalProperties"], false);
+}
+
+#[test]
+fn the_schema_of_rules_knows_every_form_of_a_field() {
+    let schema = schema::rules();
+    let types = &schema["$defs"];
+    let fields = &types["Rule"]["properties"];
+    let none = serde_json::json!({ "const": "none" });
+    for (field, name) in [("coalesce", "Coalesce"), ("refresh_ahead", "RefreshAhead")] {
+        let section = serde_json::json!({ "$ref": format!("#/$defs/{name}") });
+        let forms = &fields[field]["anyOf"][0]["anyOf"];
+        assert_eq!(*forms, serde_json::json!([none, section]), "{field}");
+        assert_eq!(types[name]["additionalProperties"], false, "{name}");
+    }
+    assert_eq!(
+        types["OnTimeout"]["enum"],
+        serde_json::json!(["fetch", "stale", "503", 503]),
+        "with and without quotes"
+    );
+    let name = types["Statuses"]["propertyNames"]["pattern"].as_str();
+    assert_eq!(name, Some("^(?!206|304)[2-5]([0-9][0-9]|xx)$"));
+    assert_eq!(types["Share"]["maximum"], 1);
+    // What `defaults` of the configuration take is described once, in one way.
+    let config = schema::config();
+    let defaults = config["$defs"]["Defaults"]["properties"]
+        .as_object()
+        .unwrap();
+    for (field, form) in defaults {
+        if !["match", "vary_on", "tags"].contains(&field.as_str()) {
+            assert_eq!(form.get("anyOf"), fields[field].get("anyOf"), "{field}");
+            assert_eq!(form.get("$ref"), fields[field].get("$ref"), "{field}");
+        }
+    }
 }
 
 proptest! {

@@ -442,6 +442,156 @@ mod tests {
         }
     }
 
+    /// As [`stale_from_1000`], to be fetched again from 970 on.
+    fn soft_from_970() -> EntryMeta {
+        EntryMeta {
+            soft_until: Some(Timestamp::from_secs(970)),
+            ..stale_from_1000()
+        }
+    }
+
+    #[test]
+    fn a_fresh_response_past_its_soft_life_is_to_be_fetched_again() {
+        let soft_at = |secs| EntryMeta {
+            soft_until: Some(Timestamp::from_secs(secs)),
+            ..stale_from_1000()
+        };
+        let of_no_life = || EntryMeta {
+            lifetime: Duration::ZERO,
+            stale: StaleUse::default(),
+            ..soft_from_970()
+        };
+        for (name, meta, wish, micros, expected) in [
+            ("before", soft_from_970(), "", 969_999_999, Use::Fresh),
+            (
+                "from that moment on",
+                soft_from_970(),
+                "",
+                970_000_000,
+                Use::Soft,
+            ),
+            ("to the last", soft_from_970(), "", 999_999_999, Use::Soft),
+            (
+                "not once it is stale",
+                soft_from_970(),
+                "",
+                1_000_000_000,
+                Use::Stale(Stale::WhileRevalidate),
+            ),
+            (
+                "nor expired",
+                soft_from_970(),
+                "",
+                1_010_000_001,
+                Use::Expired,
+            ),
+            ("at once", soft_at(940), "", 940_000_000, Use::Soft),
+            (
+                "later than fresh",
+                soft_at(2_000),
+                "",
+                999_999_999,
+                Use::Fresh,
+            ),
+            (
+                "no life at all",
+                of_no_life(),
+                "",
+                980_000_000,
+                Use::Expired,
+            ),
+            (
+                "no-cache",
+                soft_from_970(),
+                "no-cache",
+                980_000_000,
+                Use::Unwanted,
+            ),
+            (
+                "max-age met",
+                soft_from_970(),
+                "max-age=40",
+                980_000_000,
+                Use::Soft,
+            ),
+            (
+                "max-age passed",
+                soft_from_970(),
+                "max-age=39",
+                980_000_000,
+                Use::Unwanted,
+            ),
+            (
+                "min-fresh met",
+                soft_from_970(),
+                "min-fresh=20",
+                980_000_000,
+                Use::Soft,
+            ),
+            (
+                "min-fresh missed",
+                soft_from_970(),
+                "min-fresh=21",
+                980_000_000,
+                Use::Unwanted,
+            ),
+            (
+                "only-if-cached",
+                soft_from_970(),
+                "only-if-cached",
+                980_000_000,
+                Use::Soft,
+            ),
+            (
+                "max-stale",
+                soft_from_970(),
+                "max-stale",
+                980_000_000,
+                Use::Soft,
+            ),
+        ] {
+            let now = Timestamp::from_micros(micros);
+            assert_eq!(usable(&meta, &wishing(wish), now), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_past_its_soft_life_serves_where_the_app_fails() {
+        let soft = Some(Stale::Soft);
+        let must_not_be_stale = || EntryMeta {
+            soft_until: Some(Timestamp::from_secs(970)),
+            ..forbidden()
+        };
+        for (name, meta, wish, disconnected, now, expected) in [
+            ("fails", soft_from_970(), "", false, 970, soft),
+            ("cannot be reached", soft_from_970(), "", true, 999, soft),
+            (
+                "fresh is not stale",
+                must_not_be_stale(),
+                "",
+                false,
+                999,
+                soft,
+            ),
+            ("then it is", must_not_be_stale(), "", true, 1_000, None),
+            (
+                "then as any other",
+                soft_from_970(),
+                "",
+                false,
+                1_000,
+                Some(Stale::IfError),
+            ),
+            ("no-cache", soft_from_970(), "no-cache", true, 980, None),
+            ("max-age", soft_from_970(), "max-age=9999", true, 980, None),
+            ("min-fresh", soft_from_970(), "min-fresh=0", true, 980, None),
+        ] {
+            let now = Timestamp::from_secs(now);
+            let found = on_failure(&meta, &wishing(wish), disconnected, now);
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+
     #[test]
     fn rfc5861_4_a_stale_response_serves_where_the_app_fails() {
         let (error, lost) = (Some(Stale::IfError), Some(Stale::Disconnected));

@@ -13,7 +13,9 @@ use crate::model::tag::TagLimits;
 use crate::model::tag::Tagged;
 use crate::rules::Authorization;
 use crate::rules::Cookies;
+use crate::rules::Jitter;
 use crate::rules::SetCookie;
+use crate::rules::StatusTtl;
 
 /// Sun, 06 Nov 1994 08:49:37 GMT.
 const NOW: u64 = 784_111_777;
@@ -715,6 +717,355 @@ fn what_is_stored_knows_its_life_its_variants_and_its_rule() {
             })
         );
         assert_eq!(shareable, expected, "{name}");
+    }
+}
+
+/// Terms that say of each status, in seconds, how long it is fresh; `None`: as any other.
+fn by_status(ttl: Option<u64>, statuses: &[(&str, Option<u64>)]) -> Terms {
+    let mut terms = Terms {
+        ttl: ttl.map(Duration::from_secs),
+        ..Terms::default()
+    };
+    for (status, ttl) in statuses {
+        let ttl = ttl.map_or(StatusTtl::Inherit, |secs| {
+            StatusTtl::For(Duration::from_secs(secs))
+        });
+        terms.statuses.add(status, ttl).unwrap();
+    }
+    terms
+}
+
+#[test]
+fn a_rule_says_by_status_what_is_stored_and_how_long() {
+    let cc = |value| ("cache-control", value);
+    let etag = ("etag", "\"a\"");
+    let modified = ("last-modified", PAST); // a day ago: a tenth of that is 8640 s
+    let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+    let none = NoStore::NoFreshness;
+    let over = NoStore::AlreadyExpired;
+    let day = 86_400;
+    for (name, ttl, statuses, status, fields, expected) in [
+        ("for", None, &[("404", Some(5))][..], 404, &[][..], Ok(5)),
+        (
+            "another status",
+            None,
+            &[("404", Some(5))],
+            410,
+            &[],
+            Err(none),
+        ),
+        (
+            "another status, as the rule says",
+            Some(9),
+            &[("404", Some(5))],
+            410,
+            &[],
+            Ok(9),
+        ),
+        (
+            "over the rule's ttl",
+            Some(9),
+            &[("404", Some(5))],
+            404,
+            &[],
+            Ok(5),
+        ),
+        ("inherit", Some(9), &[("404", None)], 404, &[], Ok(9)),
+        (
+            "inherit, where nothing is said",
+            None,
+            &[("404", None)],
+            404,
+            &[],
+            Err(none),
+        ),
+        (
+            "inherit, guessed",
+            None,
+            &[("404", None)],
+            404,
+            &[date, modified],
+            Ok(8_640),
+        ),
+        (
+            "in place of a guess",
+            None,
+            &[("200", Some(5))],
+            200,
+            &[date, modified],
+            Ok(5),
+        ),
+        ("a class", None, &[("4xx", Some(5))], 404, &[], Ok(5)),
+        (
+            "the status over its class",
+            None,
+            &[("4xx", Some(5)), ("404", Some(6))],
+            404,
+            &[],
+            Ok(6),
+        ),
+        (
+            "inherit over its class",
+            Some(9),
+            &[("4xx", Some(5)), ("404", None)],
+            404,
+            &[],
+            Ok(9),
+        ),
+        ("0", None, &[("404", Some(0))], 404, &[], Err(over)),
+        (
+            "0 over the rule's ttl",
+            Some(9),
+            &[("404", Some(0))],
+            404,
+            &[],
+            Err(over),
+        ),
+        (
+            "0, with a validator",
+            Some(9),
+            &[("404", Some(0))],
+            404,
+            &[etag],
+            Err(over),
+        ),
+        (
+            "0, but the response says",
+            None,
+            &[("404", Some(0))],
+            404,
+            &[cc("max-age=7")],
+            Ok(7),
+        ),
+        (
+            "the response says more",
+            None,
+            &[("404", Some(5))],
+            404,
+            &[cc("max-age=7")],
+            Ok(7),
+        ),
+        (
+            "the response says less",
+            None,
+            &[("404", Some(5))],
+            404,
+            &[cc("s-maxage=3")],
+            Ok(3),
+        ),
+        (
+            "the response says 0",
+            None,
+            &[("404", Some(5))],
+            404,
+            &[cc("max-age=0")],
+            Err(over),
+        ),
+        (
+            "no-store",
+            None,
+            &[("404", Some(5))],
+            404,
+            &[cc("no-store")],
+            Err(NoStore::NoStore),
+        ),
+        (
+            "private",
+            None,
+            &[("404", Some(5))],
+            404,
+            &[cc("private")],
+            Err(NoStore::Private),
+        ),
+        (
+            "capped",
+            None,
+            &[("404", Some(99 * day))],
+            404,
+            &[],
+            Ok(7 * day),
+        ),
+        (
+            "the rule's ttl is 0, the status not",
+            Some(0),
+            &[("404", Some(5))],
+            404,
+            &[],
+            Ok(5),
+        ),
+        (
+            "the rule's ttl is 0, and its class not",
+            Some(0),
+            &[("2xx", Some(5))],
+            204,
+            &[],
+            Ok(5),
+        ),
+        (
+            "the rule's ttl is 0, inherited",
+            Some(0),
+            &[("404", None)],
+            404,
+            &[],
+            Err(over),
+        ),
+        (
+            "a status nobody would store",
+            Some(9),
+            &[],
+            500,
+            &[],
+            Err(none),
+        ),
+        ("500, for", None, &[("500", Some(5))], 500, &[], Ok(5)),
+        ("500, inherit", Some(9), &[("5xx", None)], 500, &[], Ok(9)),
+        (
+            "302, inherit and guessed",
+            None,
+            &[("302", None)],
+            302,
+            &[date, modified],
+            Ok(8_640),
+        ),
+        (
+            "302, inherit, for its validator",
+            None,
+            &[("302", None)],
+            302,
+            &[etag],
+            Ok(0),
+        ),
+        (
+            "an unknown status",
+            None,
+            &[("599", Some(5))],
+            599,
+            &[],
+            Ok(5),
+        ),
+        (
+            "must-understand",
+            None,
+            &[("599", Some(5))],
+            599,
+            &[cc("must-understand")],
+            Err(NoStore::Status),
+        ),
+        (
+            "304 in its class",
+            None,
+            &[("3xx", Some(5))],
+            304,
+            &[],
+            Err(NoStore::Status),
+        ),
+    ] {
+        let terms = by_status(ttl, statuses);
+        let found = match verdict(&terms, &head("GET", &[]), response(status, fields)) {
+            Verdict::Store(store) => Ok(store.meta.lifetime.as_secs()),
+            Verdict::Pass(reason) => Err(reason),
+        };
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+#[test]
+fn a_part_is_as_long_fresh_as_the_whole() {
+    let terms = by_status(None, &[("200", Some(5)), ("2xx", Some(9))]);
+    let asked = head("GET", &[("range", "bytes=0-1")]);
+    let part = response(206, &[("content-range", "bytes 0-1/9"), ("etag", "\"a\"")]);
+    let Verdict::Store(store) = verdict(&terms, &asked, part) else {
+        panic!("one part is stored");
+    };
+    assert_eq!(store.meta.lifetime, Duration::from_secs(5));
+}
+
+#[test]
+fn a_soft_life_counts_from_the_arrival() {
+    let terms = |secs: Option<u64>| Terms {
+        soft_ttl: secs.map(Duration::from_secs),
+        ..Terms::default()
+    };
+    for (name, soft, age, expected) in [
+        ("none", None, "0", None),
+        ("a minute", Some(60), "0", Some(NOW + 60)),
+        ("whatever its age", Some(60), "500", Some(NOW + 60)),
+        ("longer than its life", Some(9_999), "0", Some(NOW + 9_999)),
+        ("at once", Some(0), "0", Some(NOW)),
+    ] {
+        let fields: Fields = &[("cache-control", "max-age=600"), ("age", age)];
+        let Verdict::Store(store) = verdict(&terms(soft), &head("GET", &[]), response(200, fields))
+        else {
+            panic!("{name}: it is stored");
+        };
+        let expected = expected.map(Timestamp::from_secs);
+        assert_eq!(store.meta.soft_until, expected, "{name}");
+    }
+}
+
+/// What the rule's jitter makes of a response of this age and lifetime.
+fn spread(jitter: f64, age: Duration, lifetime: Duration, chance: f64) -> (Store, Store) {
+    let terms = Terms {
+        jitter: Jitter::of(jitter),
+        ..Terms::default()
+    };
+    let received = Timestamp::from_secs(NOW);
+    let before = Store {
+        meta: EntryMeta {
+            received,
+            born: received - age,
+            lifetime,
+            soft_until: Some(received + Duration::from_secs(7)),
+            stale: StaleUse {
+                while_revalidate: Duration::from_secs(9),
+                ..StaleUse::default()
+            },
+            shareable: true,
+            vary: [].into(),
+        },
+        without: Vec::new(),
+    };
+    let mut after = before.clone();
+    after.spread(&terms, chance);
+    (before, after)
+}
+
+#[test]
+fn jitter_takes_its_share_of_what_is_left_of_a_life() {
+    let secs = Duration::from_secs;
+    for (name, jitter, age, lifetime, chance, expected) in [
+        ("none", 0.0, 0, 100, 1.0, 100),
+        ("by no chance", 0.1, 0, 100, 0.0, 100),
+        ("half of it", 0.1, 0, 100, 0.5, 95),
+        ("all of it", 0.1, 0, 100, 1.0, 90),
+        ("of what is left", 0.1, 50, 100, 1.0, 95),
+        ("nothing is left", 0.1, 100, 100, 1.0, 100),
+        ("less than nothing is left", 0.1, 500, 100, 1.0, 100),
+        ("no life", 1.0, 0, 0, 1.0, 0),
+        ("all of its life", 1.0, 50, 100, 1.0, 50),
+    ] {
+        let (_, after) = spread(jitter, secs(age), secs(lifetime), chance);
+        assert_eq!(after.meta.lifetime, secs(expected), "{name}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn jitter_never_makes_a_life_longer_nor_changes_anything_else(
+        jitter in 0.0..=1.0_f64,
+        age in 0..99_999_999_u64,
+        lifetime in 0..99_999_999_u64,
+        chance in 0.0..1.0_f64,
+    ) {
+        let (age, lifetime) = (Duration::from_micros(age), Duration::from_micros(lifetime));
+        let (before, after) = spread(jitter, age, lifetime, chance);
+        let less = lifetime.checked_sub(after.meta.lifetime);
+        prop_assert!(less.is_some(), "never later");
+        let left = lifetime.saturating_sub(age);
+        let most = left.mul_f64(jitter + 1e-6) + Duration::from_micros(1);
+        prop_assert!(less <= Some(most), "{less:?} of {left:?}");
+        let meta = EntryMeta { lifetime, ..after.meta };
+        prop_assert_eq!(before, Store { meta, ..after });
     }
 }
 

@@ -134,15 +134,15 @@ fn freshness(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
 
 fn statuses(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     for (status, ttl) in rule.terms.statuses.iter() {
+        write!(f, "  if it says nothing, with {status}: ")?;
+        let ttl = match ttl {
+            StatusTtl::Inherit => rule.terms.ttl,
+            StatusTtl::For(ttl) => Some(ttl),
+        };
         match ttl {
-            StatusTtl::Inherit => writeln!(f, "  with {status}: as above")?,
-            StatusTtl::For(Duration::ZERO) => {
-                writeln!(f, "  with {status}: if it says nothing, not stored")?;
-            }
-            StatusTtl::For(ttl) => {
-                let ttl = units::Written(ttl);
-                writeln!(f, "  with {status}: if it says nothing, {ttl}")?;
-            }
+            Some(Duration::ZERO) => writeln!(f, "not stored")?,
+            Some(ttl) => writeln!(f, "{}", units::Written(ttl))?,
+            None => writeln!(f, "a tenth of the time since `Last-Modified`")?,
         }
     }
     Ok(())
@@ -151,14 +151,14 @@ fn statuses(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
 fn soft(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     if let Some(soft) = rule.terms.soft_ttl {
         let then = match rule.refill.revalidate {
-            Revalidate::Background => "served and fetched again behind that",
-            Revalidate::Sync => "fetched again first",
+            Revalidate::Background => "served while it is fetched again",
+            Revalidate::Sync => "fetched again before it is served, or served where the app fails",
         };
-        writeln!(f, "after {}: {then}", units::Written(soft))?;
+        writeln!(f, "soft life: {}; then {then}", units::Written(soft))?;
     }
     let jitter = rule.terms.jitter.percent();
     if jitter > 0.0 {
-        writeln!(f, "jitter: expires up to {jitter} % earlier")?;
+        writeln!(f, "jitter: expires up to {jitter} % earlier, by chance")?;
     }
     Ok(())
 }
@@ -171,53 +171,24 @@ fn refill(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
         on_invalidate,
         refresh_ahead,
         revalidate: _, // told with `soft_ttl`
-    } = &rule.refill;
+    } = rule.refill;
     let usual = Refill::default();
-    match coalesce {
-        _ if *coalesce == usual.coalesce => {}
-        None => writeln!(f, "coalesce: none, each request is fetched for itself")?,
-        Some(Coalesce { wait, on_timeout }) => {
-            let then = match on_timeout {
-                OnTimeout::Fetch => "a response of its own",
-                OnTimeout::Stale => "what is stored, though it has expired",
-                OnTimeout::Refuse => "503",
-            };
-            let wait = units::Written(*wait);
-            writeln!(
-                f,
-                "coalesce: waits at most {wait} for another's response, then {then}"
-            )?;
-        }
+    if coalesce != usual.coalesce {
+        coalescing(f, coalesce)?;
     }
-    if *hit_for_miss != usual.hit_for_miss {
-        writeln!(f, "hit for miss: {}", units::Written(*hit_for_miss))?;
-    }
-    let OnInvalidate {
-        mode,
-        delay,
-        max_stale,
-        max_entries,
-        stale_if_error,
-    } = *on_invalidate;
-    let max_stale = units::Written(max_stale);
-    match mode {
-        WhenInvalidated::Miss => {}
-        WhenInvalidated::Stale => writeln!(
-            f,
-            "on invalidate: served stale while one fill fetches it again, at most {max_stale}"
-        )?,
-        WhenInvalidated::Refresh => writeln!(
-            f,
-            "on invalidate: served stale for at most {max_stale}; fetched again after {}, at most {max_entries} at a time",
-            units::Written(delay)
-        )?,
-    }
-    if stale_if_error {
+    if hit_for_miss.is_zero() {
         writeln!(
             f,
-            "on invalidate: served stale where the app fails, at most {max_stale}"
+            "hit for miss: off, requests wait though nothing can be stored"
+        )?;
+    } else if hit_for_miss != usual.hit_for_miss {
+        writeln!(
+            f,
+            "hit for miss: nobody waits for {} after a response that may not be stored",
+            units::Written(hit_for_miss)
         )?;
     }
+    invalidated(f, on_invalidate)?;
     if let Some(RefreshAhead {
         every,
         max,
@@ -226,8 +197,52 @@ fn refill(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     {
         writeln!(
             f,
-            "refresh ahead: every {}, at most {max} that were used {min_hits} times",
-            units::Written(*every)
+            "refresh ahead: every {}, what is about to expire and was used {min_hits} times or more, at most {max}",
+            units::Written(every)
+        )?;
+    }
+    Ok(())
+}
+
+fn coalescing(f: &mut fmt::Formatter<'_>, coalesce: Option<Coalesce>) -> fmt::Result {
+    let Some(Coalesce { wait, on_timeout }) = coalesce else {
+        return writeln!(f, "coalesce: none, each request is fetched for itself");
+    };
+    let then = match on_timeout {
+        OnTimeout::Fetch => "is fetched for itself",
+        OnTimeout::Stale => "gets what is stored, though it has expired, or is fetched for itself",
+        OnTimeout::Refuse => "gets 503",
+    };
+    let wait = units::Written(wait);
+    writeln!(
+        f,
+        "coalesce: waits at most {wait} for another's response, then {then}"
+    )
+}
+
+fn invalidated(f: &mut fmt::Formatter<'_>, on: OnInvalidate) -> fmt::Result {
+    let max_stale = units::Written(on.max_stale);
+    match on.mode {
+        WhenInvalidated::Miss if on.max_stale == OnInvalidate::default().max_stale => {}
+        WhenInvalidated::Miss => writeln!(
+            f,
+            "when softly invalidated: served for at most {max_stale} while one fill fetches it again"
+        )?,
+        WhenInvalidated::Stale => writeln!(
+            f,
+            "when invalidated: served for at most {max_stale} while one fill fetches it again"
+        )?,
+        WhenInvalidated::Refresh => writeln!(
+            f,
+            "when invalidated: served for at most {max_stale}; fetched again after {} if it was used, at most {} for each increment",
+            units::Written(on.delay),
+            on.max_entries
+        )?,
+    }
+    if on.stale_if_error {
+        writeln!(
+            f,
+            "when invalidated and the app fails: served for at most {max_stale}"
         )?;
     }
     Ok(())

@@ -35,7 +35,7 @@ pub use crate::rules::explain::Explanation;
 pub use crate::rules::increments::{RuleIncrement, StatusSet};
 pub use crate::rules::plan::{Matched, Pass, Plan, Query, asks_to_upgrade};
 pub use crate::rules::template::MissingTagValue;
-pub use crate::rules::terms::{Authorization, Cookies, SetCookie, StatusTtl, Terms};
+pub use crate::rules::terms::{Authorization, Cookies, Jitter, SetCookie, StatusTtl, Terms};
 
 /// One route: what matches, what the key depends on, which tags, how long.
 #[derive(Debug)]

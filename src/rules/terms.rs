@@ -81,22 +81,20 @@ impl Statuses {
     /// # Errors
     ///
     /// What was expected instead. 206 and 304 are about other responses, which are stored by their own status.
-    pub(super) fn add(&mut self, text: &str, ttl: StatusTtl) -> Result<(), &'static str> {
+    pub fn add(&mut self, text: &str, ttl: StatusTtl) -> Result<(), &'static str> {
         const EXPECTED: &str = "expected a final status such as `404` or `5xx`";
-        let class = text
-            .strip_suffix("xx")
-            .and_then(|class| class.parse().ok())
-            .filter(|class| (2..=5).contains(class));
-        let code = || text.parse().ok().filter(|code| (200..600).contains(code));
-        match (class, code()) {
-            (Some(class), _) => self.classes.insert(class, ttl),
-            (None, Some(206 | 304)) => {
+        let class = text.strip_suffix("xx").filter(|class| class.len() == 1);
+        let code = (class.is_none() && text.len() == 3).then_some(text);
+        let number = |text: &str| text.parse::<u16>().ok();
+        match (class.and_then(number), code.and_then(number)) {
+            (Some(class @ 2..=5), _) => self.classes.insert(class, ttl),
+            (_, Some(206 | 304)) => {
                 return Err(
                     "expected a status that is stored by itself, which 206 and 304 are not",
                 );
             }
-            (None, Some(code)) => self.codes.insert(code, ttl),
-            (None, None) => return Err(EXPECTED),
+            (_, Some(code @ 200..600)) => self.codes.insert(code, ttl),
+            _ => return Err(EXPECTED),
         };
         Ok(())
     }
@@ -111,9 +109,12 @@ impl Statuses {
         codes.chain(classes.map(|(class, ttl)| (format!("{class}xx"), *ttl)))
     }
 
-    /// What is said of a status: by itself, or of its class.
+    /// What is said of a status: by itself, or of its class. A part (206) is one of a 200.
     pub fn ttl(&self, status: StatusCode) -> Option<StatusTtl> {
-        let code = status.as_u16();
+        let code = match status {
+            StatusCode::PARTIAL_CONTENT => 200,
+            _ => status.as_u16(),
+        };
         let found = self.codes.get(&code).or(self.classes.get(&(code / 100)));
         found.copied()
     }
@@ -129,7 +130,7 @@ pub struct Jitter {
 
 impl Jitter {
     /// A share of 0 to 1.
-    pub(super) fn of(share: f64) -> Jitter {
+    pub fn of(share: f64) -> Jitter {
         let millionths = (share.clamp(0.0, 1.0) * 1e6).round();
         Jitter {
             #[expect(
@@ -149,7 +150,7 @@ impl Jitter {
     /// What is left of a life: never more than it was, `chance` (0 to 1) decides how much less.
     pub fn spread(self, life: Duration, chance: f64) -> Duration {
         let less = f64::from(self.millionths) / 1e6 * chance.clamp(0.0, 1.0);
-        life.mul_f64(1.0 - less).min(life)
+        life.saturating_sub(life.mul_f64(less))
     }
 }
 
@@ -194,4 +195,133 @@ pub enum Authorization {
     /// They are looked up like any other, and may be answered with what was stored for others. What the app answers to
     /// them is stored, for everyone, only if it says `public`, `s-maxage` or `must-revalidate` (RFC 9111 §3.5).
     Rfc9111,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_status_is_named_by_itself_or_by_its_class() {
+        let secs = |n| StatusTtl::For(Duration::from_secs(n));
+        let mut statuses = Statuses::default();
+        for (text, ttl) in [
+            ("404", secs(9)),
+            ("404", secs(4)),
+            ("5xx", secs(5)),
+            ("503", StatusTtl::Inherit),
+            ("200", secs(2)),
+            ("3xx", secs(3)),
+        ] {
+            assert_eq!(statuses.add(text, ttl), Ok(()), "{text}");
+        }
+        for (status, expected) in [
+            (200, Some(secs(2))),
+            (206, Some(secs(2))), // a part of a 200
+            (204, None),
+            (299, None),
+            (300, Some(secs(3))),
+            (399, Some(secs(3))),
+            (400, None),
+            (404, Some(secs(4))), // what was said last
+            (500, Some(secs(5))),
+            (503, Some(StatusTtl::Inherit)),
+            (599, Some(secs(5))),
+            (600, None),
+        ] {
+            let found = statuses.ttl(StatusCode::from_u16(status).unwrap());
+            assert_eq!(found, expected, "{status}");
+        }
+        let names: Vec<_> = statuses.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["200", "404", "503", "3xx", "5xx"]);
+    }
+
+    #[test]
+    fn what_is_no_status_that_is_stored_says_what_one_is() {
+        for text in ["206", "304"] {
+            let refused = Statuses::default().add(text, StatusTtl::Inherit);
+            assert!(refused.unwrap_err().contains("by itself"), "{text}");
+        }
+        for text in [
+            "",
+            "2",
+            "xx",
+            "1xx",
+            "6xx",
+            "0xx",
+            "02xx",
+            "+2xx",
+            "2XX",
+            "2x",
+            "20x",
+            "199",
+            "600",
+            "0200",
+            "+20",
+            "+200",
+            "-200",
+            "200 ",
+            "2xx ",
+            "ok",
+            "２００",
+        ] {
+            let refused = Statuses::default().add(text, StatusTtl::Inherit);
+            assert!(refused.unwrap_err().contains("`404` or `5xx`"), "{text}");
+        }
+    }
+
+    #[test]
+    fn jitter_is_a_share_of_a_life() {
+        let secs = Duration::from_secs;
+        for (name, share, chance, expected) in [
+            ("none", 0.0, 0.9, secs(100)),
+            ("a tenth, by no chance", 0.1, 0.0, secs(100)),
+            ("a tenth, half of it", 0.1, 0.5, secs(95)),
+            ("a tenth, all of it", 0.1, 1.0, secs(90)),
+            ("all", 1.0, 1.0, secs(0)),
+            ("a chance beyond", 0.1, 7.0, secs(90)),
+            ("a chance below", 0.1, -7.0, secs(100)),
+            ("a share beyond", 7.0, 1.0, secs(0)),
+        ] {
+            assert_eq!(
+                Jitter::of(share).spread(secs(100), chance),
+                expected,
+                "{name}"
+            );
+        }
+        for (share, percent) in [(0.0, "0"), (0.07, "7"), (0.125, "12.5"), (1.0, "100")] {
+            assert_eq!(Jitter::of(share).percent().to_string(), percent);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_life_is_cut_by_its_share_at_most_and_never_longer(
+            share in 0.0..=1.0_f64,
+            chance in 0.0..=1.0_f64,
+            micros in 0..=MAX_TTL.as_micros() as u64,
+        ) {
+            let life = Duration::from_micros(micros);
+            let left = Jitter::of(share).spread(life, chance);
+            prop_assert!(left <= life);
+            // Shares are kept in millionths.
+            let least = life.as_secs_f64() * (1.0 - share - 1e-6) - 1e-6;
+            prop_assert!(left.as_secs_f64() >= least, "{left:?} of {life:?}");
+        }
+
+        #[test]
+        fn without_jitter_a_life_stays_as_it_is(chance in any::<f64>(), nanos in any::<u64>()) {
+            let life = Duration::from_nanos(nanos);
+            prop_assert_eq!(Jitter::default().spread(life, chance), life);
+        }
+
+        #[test]
+        fn any_text_is_a_status_or_refused(text in "[0-9x+]{0,4}") {
+            let mut statuses = Statuses::default();
+            let added = statuses.add(&text, StatusTtl::Inherit).is_ok();
+            let written: Vec<_> = statuses.iter().map(|(name, _)| name).collect();
+            prop_assert_eq!(written, if added { vec![text] } else { vec![] });
+        }
+    }
 }

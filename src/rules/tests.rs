@@ -2,6 +2,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::outcome::{Bypass, Forward};
+use crate::rules::refill::{
+    Coalesce, OnInvalidate, OnTimeout, RefreshAhead, Revalidate, WhenInvalidated,
+};
 use http::Method;
 use proptest::prelude::*;
 
@@ -550,6 +553,462 @@ fn cookies_named_by_the_defaults_or_ignored_by_them_are_told_at_the_rule() {
         let expected = expected.map_err(|message: &str| vec![message.to_owned()]);
         assert_eq!(found, expected, "{name}");
     }
+}
+
+#[test]
+fn refills_come_field_by_field_from_the_rule_the_defaults_and_what_is_built_in() {
+    let secs = Duration::from_secs;
+    let all = "revalidate: sync, coalesce: { wait: 2s, on_timeout: stale }, hit_for_miss: 3s, \
+        on_invalidate: { mode: refresh, delay: 4s, max_stale: 5s, max_entries: 6, if_error: stale }, \
+        refresh_ahead: { every: 7s, max: 8, min_hits: 9 }";
+    let said = || Refill {
+        revalidate: Revalidate::Sync,
+        coalesce: Some(Coalesce {
+            wait: secs(2),
+            on_timeout: OnTimeout::Stale,
+        }),
+        hit_for_miss: secs(3),
+        on_invalidate: OnInvalidate {
+            mode: WhenInvalidated::Refresh,
+            delay: secs(4),
+            max_stale: secs(5),
+            max_entries: 6,
+            stale_if_error: true,
+        },
+        refresh_ahead: Some(RefreshAhead {
+            every: secs(7),
+            max: 8,
+            min_hits: 9,
+        }),
+    };
+    let usual = Refill::default;
+    let waits = |wait, on_timeout| Refill {
+        coalesce: Some(Coalesce {
+            wait: secs(wait),
+            on_timeout,
+        }),
+        ..usual()
+    };
+    for (name, defaults, rule, expected) in [
+        ("nothing", "", "", usual()),
+        ("the rule's", "", all, said()),
+        ("the defaults'", all, "", said()),
+        (
+            "taken back",
+            all,
+            "revalidate: background, coalesce: { wait: 10s, on_timeout: fetch }, hit_for_miss: 10s, \
+                on_invalidate: { mode: miss, max_stale: 60s, if_error: error }, refresh_ahead: none",
+            Refill {
+                on_invalidate: OnInvalidate {
+                    delay: secs(4),
+                    max_entries: 6,
+                    ..OnInvalidate::default()
+                },
+                ..usual()
+            },
+        ),
+        (
+            "no coalescing",
+            all,
+            "coalesce: none",
+            Refill {
+                coalesce: None,
+                ..said()
+            },
+        ),
+        (
+            "coalescing again, as is built in",
+            "coalesce: none",
+            "coalesce: {}",
+            usual(),
+        ),
+        (
+            "no coalescing by default",
+            "coalesce: none",
+            "",
+            Refill {
+                coalesce: None,
+                ..usual()
+            },
+        ),
+        (
+            "half of each",
+            "coalesce: { wait: 2s }",
+            "coalesce: { on_timeout: 503 }",
+            waits(2, OnTimeout::Refuse),
+        ),
+        (
+            "a status in quotes",
+            "",
+            "coalesce: { on_timeout: '503' }",
+            waits(10, OnTimeout::Refuse),
+        ),
+        (
+            "never waits long",
+            "",
+            "coalesce: { wait: 0, on_timeout: fetch }",
+            waits(0, OnTimeout::Fetch),
+        ),
+        (
+            "hit for miss off",
+            "",
+            "hit_for_miss: 0",
+            Refill {
+                hit_for_miss: Duration::ZERO,
+                ..usual()
+            },
+        ),
+        (
+            "the mode alone",
+            "on_invalidate: { delay: 4s, max_stale: 5s, max_entries: 6, if_error: stale }",
+            "on_invalidate: { mode: refresh }",
+            Refill {
+                on_invalidate: said().on_invalidate,
+                ..usual()
+            },
+        ),
+        (
+            "stale, for longer",
+            "on_invalidate: { mode: stale }",
+            "on_invalidate: { max_stale: 5m }",
+            Refill {
+                on_invalidate: OnInvalidate {
+                    mode: WhenInvalidated::Stale,
+                    max_stale: secs(300),
+                    ..OnInvalidate::default()
+                },
+                ..usual()
+            },
+        ),
+        (
+            "a field of refresh_ahead",
+            "refresh_ahead: { every: 7s, max: 8 }",
+            "refresh_ahead: { max: 0 }",
+            Refill {
+                refresh_ahead: Some(RefreshAhead {
+                    every: secs(7),
+                    max: 0,
+                    min_hits: 2,
+                }),
+                ..usual()
+            },
+        ),
+        (
+            "nothing after the name",
+            "on_invalidate: { mode: stale }, coalesce: , refresh_ahead: ",
+            "on_invalidate: , coalesce: , refresh_ahead: ",
+            Refill {
+                on_invalidate: OnInvalidate {
+                    mode: WhenInvalidated::Stale,
+                    ..OnInvalidate::default()
+                },
+                ..usual()
+            },
+        ),
+    ] {
+        let rules = format!("rules: [{{ id: a, {rule} }}]");
+        let rules = compiled(&format!("{{ {defaults} }}"), &rules).unwrap();
+        assert_eq!(rules[0].refill, expected, "{name}");
+    }
+    assert_eq!(
+        RuleSet::none("test").unmatched.refill,
+        Refill::default(),
+        "where no rule matches"
+    );
+}
+
+#[test]
+fn lives_come_field_by_field_from_the_rule_the_defaults_and_what_is_built_in() {
+    let secs = Duration::from_secs;
+    let statuses = |said: &[(&str, StatusTtl)]| {
+        let mut statuses = terms::Statuses::default();
+        for (status, ttl) in said {
+            statuses.add(status, *ttl).unwrap();
+        }
+        statuses
+    };
+    let defaults = "soft_ttl: 1m, jitter: 0.1, statuses: { 404: 10s, '5xx': 0 }";
+    let inherited = || Terms {
+        soft_ttl: Some(secs(60)),
+        jitter: terms::Jitter::of(0.1),
+        statuses: statuses(&[
+            ("404", StatusTtl::For(secs(10))),
+            ("5xx", StatusTtl::For(secs(0))),
+        ]),
+        ..Terms::default()
+    };
+    for (name, rule, expected) in [
+        ("nothing", "", inherited()),
+        (
+            "another soft life",
+            "soft_ttl: 0",
+            Terms {
+                soft_ttl: Some(secs(0)),
+                ..inherited()
+            },
+        ),
+        (
+            "no jitter",
+            "jitter: 0",
+            Terms {
+                jitter: terms::Jitter::default(),
+                ..inherited()
+            },
+        ),
+        (
+            "all of it",
+            "jitter: 1.0",
+            Terms {
+                jitter: terms::Jitter::of(1.0),
+                ..inherited()
+            },
+        ),
+        (
+            "other statuses take the place of all",
+            "statuses: { 200: inherit }",
+            Terms {
+                statuses: statuses(&[("200", StatusTtl::Inherit)]),
+                ..inherited()
+            },
+        ),
+        (
+            "no statuses",
+            "statuses: {}",
+            Terms {
+                statuses: statuses(&[]),
+                ..inherited()
+            },
+        ),
+    ] {
+        let rules = format!("rules: [{{ id: a, {rule} }}]");
+        let rules = compiled(&format!("{{ {defaults} }}"), &rules).unwrap();
+        assert_eq!(rules[0].terms, expected, "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_refreshed_is_told_at_the_rule_whoever_says_so() {
+    let needs = |what: &str, whose: &str, instead: &str, of: &str| {
+        let instead = match instead {
+            "" => String::new(),
+            instead => format!(": say `{instead}` here"),
+        };
+        Err(format!(
+            "`{what}`{whose} fetches without anybody's credentials or cookies, none being kept, but {of}{instead}"
+        ))
+    };
+    let key = "the key of this rule holds some";
+    let tag = "a tag of this rule is made of some";
+    let refresh = "on_invalidate: { mode: refresh }";
+    let (own, of_defaults) = ("", " of `defaults`");
+    let instead = "on_invalidate: { mode: miss }";
+    for (name, defaults, rule, expected) in [
+        (
+            "both by the rule",
+            "",
+            "authorization: key, on_invalidate: { mode: refresh }",
+            needs("mode: refresh", own, "", key),
+        ),
+        (
+            "the key by the defaults",
+            "authorization: key",
+            refresh,
+            needs("mode: refresh", own, "", key),
+        ),
+        (
+            "the mode by the defaults",
+            refresh,
+            "authorization: key",
+            needs("mode: refresh", of_defaults, instead, key),
+        ),
+        (
+            "both by the defaults",
+            "vary_on: { cookies: [sid] }, refresh_ahead: {}",
+            "",
+            needs("refresh_ahead", of_defaults, "refresh_ahead: none", key),
+        ),
+        (
+            "only its numbers by the rule",
+            refresh,
+            "on_invalidate: { max_stale: 5m }, group: '{cookie.a}'",
+            needs("mode: refresh", of_defaults, instead, key),
+        ),
+        (
+            "a header of the defaults",
+            "vary_on: { headers: [AUTHORIZATION] }",
+            "refresh_ahead: { every: 1m }",
+            needs("refresh_ahead", own, "", key),
+        ),
+        (
+            "a tag of the defaults",
+            "tags: ['U:{header.Authorization}']",
+            refresh,
+            needs("mode: refresh", own, "", tag),
+        ),
+        (
+            "taken back: the mode",
+            refresh,
+            "on_invalidate: { mode: stale }, vary_on: { cookies: [sid] }",
+            Ok(()),
+        ),
+        (
+            "taken back: refresh_ahead",
+            "refresh_ahead: {}",
+            "refresh_ahead: none, vary_on: { cookies: [sid] }",
+            Ok(()),
+        ),
+        (
+            "taken back: the key",
+            "vary_on: { cookies: [sid], headers: [Authorization] }",
+            "refresh_ahead: {}, vary_on: { cookies: [], headers: [] }",
+            Ok(()),
+        ),
+        (
+            "other headers",
+            refresh,
+            "vary_on: { headers: [X-Device, Accept-Language] }, tags: ['D:{header.X-Device}'], refresh_ahead: {}",
+            Ok(()),
+        ),
+        (
+            "credentials by RFC 9111",
+            refresh,
+            "authorization: rfc9111, cookies: ignore",
+            Ok(()),
+        ),
+        (
+            "never stored",
+            refresh,
+            "cache: false, vary_on: { cookies: [sid] }",
+            Ok(()),
+        ),
+    ] {
+        let rules = format!("rules: [{{ id: a, {rule} }}]");
+        let found = compiled(&format!("{{ {defaults} }}"), &rules).map(|_| ());
+        let found = found.map_err(|mistakes| {
+            let [mistake] = &*mistakes else {
+                panic!("{name}: {mistakes:?}");
+            };
+            let (_, message) = mistake.split_once(": ").unwrap();
+            message.to_owned()
+        });
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+#[test]
+fn a_refresh_that_comes_too_late_is_told_where_it_is_said() {
+    let late = |column: usize, delay: &str, max_stale: &str| {
+        let expected = format!(
+            "r.yaml:1:{column}: expected `delay` ({delay}) to be shorter than `max_stale` ({max_stale}), after which nothing old is left to serve"
+        );
+        Err(vec![expected])
+    };
+    for (name, defaults, rule, expected) in [
+        (
+            "both by the rule",
+            "",
+            "mode: refresh, delay: 6s, max_stale: 5s",
+            late(57, "6s", "5s"),
+        ),
+        (
+            "as long",
+            "",
+            "mode: refresh, delay: 60s",
+            late(57, "1m", "1m"),
+        ),
+        (
+            "the delay by the defaults",
+            "mode: refresh, delay: 6s",
+            "max_stale: 6s",
+            late(46, "6s", "6s"),
+        ),
+        (
+            "both by the defaults",
+            "delay: 6s, max_stale: 5s",
+            "mode: refresh",
+            late(41, "6s", "5s"),
+        ),
+        ("just in time", "", "mode: refresh, delay: 59999ms", Ok(())),
+        (
+            "no refresh",
+            "delay: 6s, max_stale: 5s",
+            "mode: stale",
+            Ok(()),
+        ),
+    ] {
+        let rules = format!("rules: [{{ id: a, on_invalidate: {{ {rule} }} }}]");
+        let defaults = format!("{{ on_invalidate: {{ {defaults} }} }}");
+        assert_eq!(compiled(&defaults, &rules).map(|_| ()), expected, "{name}");
+    }
+
+    let written = crate::yaml::read::<source::Defaults>(
+        "tagalong.yaml",
+        "on_invalidate: { mode: refresh, delay: 90s }",
+        &|_| false,
+    );
+    let (_, mistakes) = Defaults::compile("tagalong.yaml", written.value.unwrap());
+    let told: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "tagalong.yaml:1:40: expected `delay` (90s) to be shorter than `max_stale` (1m), after which nothing old is left to serve"
+        ],
+        "in the defaults themselves"
+    );
+}
+
+#[test]
+fn what_could_not_be_read_of_a_refill_is_told_once() {
+    for (name, defaults, rule, expected) in [
+        (
+            "the mode",
+            "",
+            "on_invalidate: { mode: refesh, delay: 5s }",
+            "r.yaml:1:41: expected `miss`, `stale` or `refresh`, found `refesh`",
+        ),
+        (
+            "the mode over that of the defaults",
+            "on_invalidate: { mode: refresh }",
+            "on_invalidate: { mode: mis }, vary_on: { cookies: [a] }",
+            "r.yaml:1:41: expected `miss`, `stale` or `refresh`, found `mis`",
+        ),
+        (
+            "how long",
+            "",
+            "on_invalidate: { mode: refresh, delay: 2m, max_stale: 5x }",
+            "r.yaml:1:72: expected a duration such as `250ms`, `30s`, `5m`, `1h` or `7d`, or a number of seconds, found `5x`",
+        ),
+    ] {
+        let rules = format!("rules: [{{ id: a, {rule} }}]");
+        let found = compiled(&format!("{{ {defaults} }}"), &rules).unwrap_err();
+        assert_eq!(found, [expected], "{name}");
+    }
+}
+
+#[test]
+fn increments_of_a_rule_are_repeated_as_it_says() {
+    let rules = rules(&[
+        "{ id: w, match: { methods: [POST] }, increments: [{ tags: [A, B], again: 1d }, { tags: [C], again: 1ms }, { tags: [D] }] }",
+    ]);
+    let post = head("POST", "/", &[]);
+    let increments = rules.plan(&post).matched(&post).increments;
+    let told: Vec<_> = increments
+        .iter()
+        .flat_map(|it| it.increments.as_ref().unwrap())
+        .map(|it| (it.tag.to_string(), it.again, it.soft))
+        .collect();
+    let again = |name: &str, millis: Option<u64>| {
+        (name.to_owned(), millis.map(Duration::from_millis), false)
+    };
+    assert_eq!(
+        told,
+        [
+            again("A", Some(86_400_000)),
+            again("B", Some(86_400_000)),
+            again("C", Some(1)),
+            again("D", None)
+        ]
+    );
 }
 
 /// What a request says, as far as the rule of the next property keys on it.

@@ -138,3 +138,39 @@ impl JsonSchema for Size {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::de::IntoDeserializer;
+    use serde::de::value::StrDeserializer;
+
+    #[test]
+    fn shares_are_numbers_from_0_to_1() {
+        for (text, expected) in [
+            ("0", Some(0.0)),
+            ("0.1", Some(0.1)),
+            (".5", Some(0.5)),
+            ("1e-3", Some(0.001)),
+            ("1", Some(1.0)),
+            ("1.0", Some(1.0)),
+            ("1.000001", None),
+            ("-0.1", None),
+            ("10%", None),
+            ("10 %", None),
+            ("nan", None),
+            ("inf", None),
+            ("-inf", None),
+            ("", None),
+            ("a tenth", None),
+        ] {
+            let text_of: StrDeserializer<'_, serde::de::value::Error> = text.into_deserializer();
+            let found = Share::deserialize(text_of);
+            let said = found.as_ref().map_err(ToString::to_string).map(|_| ());
+            assert_eq!(found.ok().map(|share| share.0), expected, "{text}");
+            if let Err(said) = said {
+                assert!(said.contains("a number from 0 to 1"), "{text}: {said}");
+            }
+        }
+    }
+}

@@ -32,7 +32,9 @@ impl Defaults {
     /// Builds the defaults written in the configuration `file`, with every mistake in them.
     pub fn compile(file: &str, written: source::Defaults) -> (Defaults, Vec<Mistake>) {
         let mut compiler = Compiler::new(file);
-        let rule = compiler.settings(&written.into(), &Rule::unmatched(), Known::Captures(&[]));
+        let written = written.into();
+        let rule = compiler.settings(&written, &Rule::unmatched(), Known::Captures(&[]));
+        compiler.refreshed_in_time(&written.on_invalidate, rule.refill.on_invalidate);
         (Defaults(rule), compiler.mistakes)
     }
 }
@@ -127,7 +129,7 @@ impl Compiler {
             rule.fields.captures = Some(self.captures(captures, known));
         }
         self.key_on_credentials(written, &mut rule);
-        self.nobodys_credentials(written, &rule);
+        self.refills(written, &rule, tainted);
         rule.pattern.path = path.map(|(_, pattern)| pattern);
         rule.id = self.id(written, tainted, taken);
         rule.key_name = match &written.key_name {

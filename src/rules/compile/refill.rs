@@ -2,12 +2,15 @@
 
 use http::header;
 
+use crate::model::units;
 use crate::rules::Rule;
 use crate::rules::compile::Compiler;
 use crate::rules::refill::{Coalesce, OnInvalidate, Refill, RefreshAhead, WhenInvalidated};
 use crate::rules::source;
-use crate::rules::source::{CoalesceItem, IfError};
+use crate::rules::source::{IfError, OrNone};
+use crate::rules::template::Template;
 use crate::rules::terms::{Authorization, StatusTtl, Statuses, Terms};
+use crate::yaml::units::Span;
 use crate::yaml::{Spanned, shown};
 
 impl Compiler {
@@ -15,80 +18,34 @@ impl Compiler {
         Refill {
             revalidate: written.revalidate.unwrap_or(base.revalidate),
             coalesce: match &written.coalesce {
-                Some(CoalesceItem::None(_)) => None,
-                Some(CoalesceItem::Coalesce(it)) => Some(coalesce(it, base.coalesce)),
+                Some(OrNone::None) => None,
+                Some(OrNone::Some(it)) => Some(coalesce(it, base.coalesce)),
                 None => base.coalesce,
             },
             hit_for_miss: written.hit_for_miss.map_or(base.hit_for_miss, |it| it.0),
-            on_invalidate: self.on_invalidate(&written.on_invalidate, base.on_invalidate),
-            refresh_ahead: match &written.refresh_ahead {
-                Some(it) => Some(self.refresh_ahead(it, base.refresh_ahead)),
+            on_invalidate: on_invalidate(&written.on_invalidate, base.on_invalidate),
+            refresh_ahead: match written.refresh_ahead.as_ref().map(|it| &it.value) {
+                Some(OrNone::None) => None,
+                Some(OrNone::Some(it)) => Some(self.refresh_ahead(it, base.refresh_ahead)),
                 None => base.refresh_ahead,
             },
         }
     }
 
-    fn on_invalidate(
-        &mut self,
-        written: &source::OnInvalidate,
-        base: OnInvalidate,
-    ) -> OnInvalidate {
-        let mode = written.mode.as_ref().map_or(base.mode, |it| it.value);
-        let delay = written.delay.as_ref().map(|it| it.place);
-        let entries = written.max_entries.as_ref().map(|it| it.place);
-        for (name, place) in [("delay", delay), ("max_entries", entries)] {
-            if let Some(place) = place
-                && mode != WhenInvalidated::Refresh
-            {
-                self.wrong(
-                    place,
-                    format!("`{name}` means nothing without `mode: refresh`"),
-                );
-            }
-        }
-        let on = OnInvalidate {
-            mode,
-            delay: written.delay.as_ref().map_or(base.delay, |it| it.value.0),
-            max_stale: written
-                .max_stale
-                .as_ref()
-                .map_or(base.max_stale, |it| it.value.0),
-            max_entries: written.max_entries.as_ref().map_or(base.max_entries, |it| {
-                usize::try_from(it.value).unwrap_or(usize::MAX)
-            }),
-            stale_if_error: match written.if_error {
-                Some(IfError::Stale) => true,
-                Some(IfError::Error) => false,
-                None => base.stale_if_error,
-            },
-        };
-        if let Some(delay) = &written.delay
-            && mode == WhenInvalidated::Refresh
-            && on.delay >= on.max_stale
-        {
-            let message = "expected a `delay` shorter than `max_stale`: after that it is a miss";
-            self.wrong(delay.place, message);
-        }
-        on
-    }
-
     fn refresh_ahead(
         &mut self,
-        written: &Spanned<source::RefreshAhead>,
+        written: &source::RefreshAhead,
         base: Option<RefreshAhead>,
     ) -> RefreshAhead {
         let base = base.unwrap_or_default();
         if let Some(every) = &written.every
             && every.value.0.is_zero()
         {
-            self.wrong(every.place, "expected a duration above zero");
+            self.wrong(every.place, "expected a duration above zero, found `0s`");
         }
-        let max = written
-            .max
-            .map(|max| usize::try_from(max).unwrap_or(usize::MAX));
         RefreshAhead {
             every: written.every.as_ref().map_or(base.every, |it| it.value.0),
-            max: max.unwrap_or(base.max),
+            max: written.max.map_or(base.max, many),
             min_hits: written.min_hits.unwrap_or(base.min_hits),
         }
     }
@@ -111,38 +68,128 @@ impl Compiler {
         statuses
     }
 
-    /// What is fetched again for no request in particular is fetched without anybody's credentials, none being kept: a key
-    /// that holds them leaves nothing to ask for.
-    pub(super) fn nobodys_credentials(&mut self, written: &Spanned<source::Rule>, rule: &Rule) {
-        let mode = written.on_invalidate.mode.as_ref();
-        let refresh = mode.filter(|mode| mode.value == WhenInvalidated::Refresh);
-        let wishes = [
-            refresh.map(|mode| ("`mode: refresh`", mode.place)),
-            written
-                .refresh_ahead
-                .as_ref()
-                .map(|it| ("`refresh_ahead`", it.place)),
-        ];
-        let personal = rule.terms.keys_on_cookie
-            || rule.terms.authorization == Authorization::Key
-            || rule.fields.key_on(&header::AUTHORIZATION);
-        if !personal || !rule.refill.refreshes() {
+    /// What each by itself is right, and not together. `tainted`: a part of the rule could not be read, so that only what
+    /// is there says anything.
+    pub(super) fn refills(&mut self, written: &Spanned<source::Rule>, rule: &Rule, tainted: bool) {
+        let on = &written.on_invalidate;
+        if on.mode.is_some() || !tainted {
+            self.refresh_only(on, rule.refill.on_invalidate.mode);
+        }
+        if (on.delay.is_some() && on.max_stale.is_some()) || !tainted {
+            self.refreshed_in_time(on, rule.refill.on_invalidate);
+        }
+        self.nobodys_credentials(written, rule, tainted);
+    }
+
+    /// Some fields say how `mode: refresh` goes about it. In `defaults` they are for the rules that say so.
+    fn refresh_only(&mut self, written: &source::OnInvalidate, mode: WhenInvalidated) {
+        if mode == WhenInvalidated::Refresh {
             return;
         }
-        const WHY: &str = "fetches for no request in particular, and nobody's credentials or cookies are kept for \
-             that, but the key of this rule holds them";
-        let mut told = false;
-        for (what, place) in wishes.into_iter().flatten() {
-            self.wrong(place, format!("{what} {WHY}"));
-            told = true;
-        }
-        if !told {
-            self.wrong(
-                written.place,
-                format!("refreshing, as `defaults` say, {WHY}"),
-            );
+        let delay = written.delay.as_ref().map(|it| it.place);
+        let entries = written.max_entries.as_ref().map(|it| it.place);
+        for (name, place) in [("delay", delay), ("max_entries", entries)] {
+            if let Some(place) = place {
+                let message = format!("`{name}` means nothing without `mode: refresh`");
+                self.wrong(place, message);
+            }
         }
     }
+
+    /// What is refreshed is served until then, so it must be allowed to be.
+    pub(super) fn refreshed_in_time(&mut self, written: &source::OnInvalidate, on: OnInvalidate) {
+        let delay = written.delay.as_ref().map(|it| it.place);
+        let max_stale = written.max_stale.as_ref().map(|it| it.place);
+        let mode = written.mode.as_ref().map(|it| it.place);
+        if on.mode == WhenInvalidated::Refresh
+            && on.delay >= on.max_stale
+            && let Some(place) = delay.or(max_stale).or(mode)
+        {
+            let (delay, max_stale) = (units::Written(on.delay), units::Written(on.max_stale));
+            let message = format!(
+                "expected `delay` ({delay}) to be shorter than `max_stale` ({max_stale}), after which nothing old is left \
+                 to serve"
+            );
+            self.wrong(place, message);
+        }
+    }
+
+    /// What is fetched again for no request in particular is fetched without anybody's credentials, none being kept: a key
+    /// that holds them leaves nothing to ask for, and a tag made of them cannot be had.
+    fn nobodys_credentials(&mut self, written: &Spanned<source::Rule>, rule: &Rule, tainted: bool) {
+        const WHY: &str = "fetches without anybody's credentials or cookies, none being kept";
+        let Some(personal) = personal(rule).filter(|_| rule.cache) else {
+            return;
+        };
+        let Refill {
+            on_invalidate,
+            refresh_ahead,
+            ..
+        } = rule.refill;
+        let refreshes = on_invalidate.mode == WhenInvalidated::Refresh;
+        let mode = written.on_invalidate.mode.as_ref().map(|it| it.place);
+        let ahead = written.refresh_ahead.as_ref().map(|it| it.place);
+        for (wished, name, place, instead) in [
+            (
+                refreshes,
+                "mode: refresh",
+                mode,
+                "on_invalidate: { mode: miss }",
+            ),
+            (
+                refresh_ahead.is_some(),
+                "refresh_ahead",
+                ahead,
+                "refresh_ahead: none",
+            ),
+        ] {
+            match place {
+                _ if !wished => {}
+                Some(place) => self.wrong(place, format!("`{name}` {WHY}, but {personal}")),
+                None if tainted => {}
+                None => self.wrong(
+                    written.place,
+                    format!("`{name}` of `defaults` {WHY}, but {personal}: say `{instead}` here"),
+                ),
+            }
+        }
+    }
+}
+
+/// What of this rule needs somebody's credentials or cookies.
+fn personal(rule: &Rule) -> Option<&'static str> {
+    let credentials = [header::AUTHORIZATION, header::COOKIE];
+    let read = |template: &Template| credentials.iter().any(|name| template.reads(name));
+    let keyed = rule.terms.authorization == Authorization::Key
+        || credentials.iter().any(|name| rule.fields.key_on(name))
+        || rule.group.as_ref().is_some_and(read);
+    if keyed {
+        Some("the key of this rule holds some")
+    } else if rule.tags.iter().any(read) {
+        Some("a tag of this rule is made of some")
+    } else {
+        None
+    }
+}
+
+fn on_invalidate(written: &source::OnInvalidate, base: OnInvalidate) -> OnInvalidate {
+    let span = |written: &Option<Spanned<Span>>| written.as_ref().map(|it| it.value.0);
+    let entries = written.max_entries.as_ref().map(|it| it.value);
+    OnInvalidate {
+        mode: written.mode.as_ref().map_or(base.mode, |it| it.value),
+        delay: span(&written.delay).unwrap_or(base.delay),
+        max_stale: span(&written.max_stale).unwrap_or(base.max_stale),
+        max_entries: entries.map_or(base.max_entries, many),
+        stale_if_error: match written.if_error {
+            Some(IfError::Stale) => true,
+            Some(IfError::Error) => false,
+            None => base.stale_if_error,
+        },
+    }
+}
+
+fn many(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn coalesce(written: &source::Coalesce, base: Option<Coalesce>) -> Coalesce {

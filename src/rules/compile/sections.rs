@@ -6,6 +6,7 @@ use http::{HeaderName, Method};
 
 use crate::model::glob::Glob;
 use crate::model::tag::LONGEST_AGAIN;
+use crate::model::units;
 use crate::rules::compile::Compiler;
 use crate::rules::fields::{Fields, Named};
 use crate::rules::increments::{Increments, StatusSet};
@@ -157,11 +158,13 @@ impl Compiler {
             .collect()
     }
 
-    /// As long as entries live at most, an increment can matter (L10).
+    /// After how long tags are incremented again, if not later than anything may be put off.
     fn again(&mut self, written: &Spanned<Span>) -> Option<Duration> {
         let again = written.value.0;
         if again.is_zero() || again > LONGEST_AGAIN {
-            let message = "expected a duration above zero, of at most `1d`";
+            let found = units::Written(again);
+            let message =
+                format!("expected a duration above zero and at most `1d`, found `{found}`");
             self.wrong(written.place, message);
             return None;
         }

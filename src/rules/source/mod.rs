@@ -6,7 +6,7 @@ mod statuses;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use refill::{Coalesce, CoalesceItem, IfError, OnInvalidate, RefreshAhead};
+pub use refill::{Coalesce, IfError, OnInvalidate, OrNone, RefreshAhead};
 pub use statuses::{StatusTtl, Statuses};
 
 use crate::rules::refill::Revalidate;
@@ -90,9 +90,10 @@ pub struct Rule {
     /// What becomes of responses that set cookies. Default: `never_store`.
     #[serde(default)]
     pub set_cookie: Option<SetCookie>,
-    /// Who waits for a response that another request fetches already. Default: `{ wait: 10s, on_timeout: fetch }`.
+    /// How requests wait for a response that another fetches already; `none`: each is fetched for itself. Default:
+    /// `{ wait: 10s, on_timeout: fetch }`.
     #[serde(default)]
-    pub coalesce: Option<CoalesceItem>,
+    pub coalesce: Option<OrNone<Coalesce>>,
     /// How long nobody waits for another's response after one could not be stored for its own reasons; 0: they always
     /// wait. Default: `10s`.
     #[serde(default)]
@@ -100,9 +101,9 @@ pub struct Rule {
     /// What becomes of a response one of whose tags was incremented.
     #[serde(default)]
     pub on_invalidate: OnInvalidate,
-    /// Fetching again what is about to expire and is in use.
+    /// Fetching again what is about to expire and is in use. Default: `none`.
     #[serde(default)]
-    pub refresh_ahead: Option<Spanned<RefreshAhead>>,
+    pub refresh_ahead: Option<Spanned<OrNone<RefreshAhead>>>,
     /// What a successful request of this rule changes, without the app saying so.
     #[serde(default)]
     pub increments: Vec<Increments>,
@@ -197,7 +198,7 @@ pub struct Increments {
     /// Statuses of the response: `2xx`, `404`. Default: `2xx` and `3xx`.
     #[serde(default)]
     pub on_status: Option<Spanned<Vec<Spanned<String>>>>,
-    /// How long after that they are incremented once more, for apps whose readers lag behind.
+    /// How long after that they are incremented once more, for apps whose readers lag behind; at most `1d`.
     #[serde(default)]
     pub again: Option<Spanned<Span>>,
 }
@@ -257,9 +258,9 @@ pub struct Defaults {
     /// What becomes of responses that set cookies.
     #[serde(default)]
     pub set_cookie: Option<SetCookie>,
-    /// Who waits for a response that another request fetches already.
+    /// How requests wait for a response that another fetches already.
     #[serde(default)]
-    pub coalesce: Option<CoalesceItem>,
+    pub coalesce: Option<OrNone<Coalesce>>,
     /// How long nobody waits for another's response after one could not be stored for its own reasons.
     #[serde(default)]
     pub hit_for_miss: Option<Span>,
@@ -268,7 +269,7 @@ pub struct Defaults {
     pub on_invalidate: OnInvalidate,
     /// Fetching again what is about to expire and is in use.
     #[serde(default)]
-    pub refresh_ahead: Option<Spanned<RefreshAhead>>,
+    pub refresh_ahead: Option<Spanned<OrNone<RefreshAhead>>>,
 }
 
 /// Defaults for `match`.

@@ -2,39 +2,31 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 
 use crate::rules::refill::{OnTimeout, WhenInvalidated};
 use crate::yaml::Spanned;
 use crate::yaml::units::Span;
 
-/// Who waits for a response that another request fetches already: `none`, or for how long.
-#[derive(Debug, JsonSchema)]
-#[serde(untagged)]
-pub enum CoalesceItem {
-    /// `none`: nobody waits, each request is fetched for itself.
-    None(NoCoalescing),
-    /// How it is done.
-    Coalesce(Coalesce),
-}
-
-/// `none`.
-#[derive(Debug, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum NoCoalescing {
-    /// Nobody waits.
+/// A section that can be turned off: `none`, or its fields.
+#[derive(Clone, Debug)]
+pub enum OrNone<T> {
+    /// `none`.
     None,
+    /// Its fields.
+    Some(T),
 }
 
 /// How requests wait for a response that another request fetches already.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Coalesce {
-    /// The longest wait for the beginning of the response. Default: `10s`.
+    /// The longest wait for the head of the response, from when the request began to wait. Default: `10s`.
     #[serde(default)]
     pub wait: Option<Span>,
     /// What a request gets that has waited so long. Default: `fetch`.
@@ -42,29 +34,43 @@ pub struct Coalesce {
     pub on_timeout: Option<OnTimeout>,
 }
 
-impl<'de> Deserialize<'de> for CoalesceItem {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<CoalesceItem, D::Error> {
-        struct Item;
-        impl<'de> Visitor<'de> for Item {
-            type Value = CoalesceItem;
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OrNone<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<OrNone<T>, D::Error> {
+        struct Item<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Item<T> {
+            type Value = OrNone<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`none`, or `{ wait: …, on_timeout: … }`")
+                f.write_str("`none`, or a map (`name: value`)")
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<CoalesceItem, E> {
+            fn visit_str<E: Error>(self, text: &str) -> Result<OrNone<T>, E> {
                 match text {
-                    "none" | "off" => Ok(CoalesceItem::None(NoCoalescing::None)),
-                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
+                    "none" => Ok(OrNone::None),
+                    _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
                 }
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<CoalesceItem, A::Error> {
-                let map = MapAccessDeserializer::new(map);
-                Coalesce::deserialize(map).map(CoalesceItem::Coalesce)
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OrNone<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(OrNone::Some)
             }
         }
-        deserializer.deserialize_any(Item)
+        deserializer.deserialize_any(Item(PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OrNone<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("{}OrNone", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let fields = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [{ "const": "none" }, fields] })
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 
 use crate::yaml::Spanned;
 use crate::yaml::units::Span;
@@ -52,15 +52,17 @@ impl<'de> Deserialize<'de> for StatusTtl {
             type Value = StatusTtl;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`inherit`, or a duration such as `10s`")
+                f.write_str("`inherit`, or a duration such as `10s`, at most `3650d`")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<StatusTtl, E> {
                 if text == "inherit" {
                     return Ok(StatusTtl::Inherit);
                 }
-                let text = serde::de::value::StrDeserializer::<E>::new(text);
-                Span::deserialize(text).map(StatusTtl::For)
+                let span = serde::de::value::StrDeserializer::<E>::new(text);
+                Span::deserialize(span)
+                    .map(StatusTtl::For)
+                    .map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
             }
         }
         deserializer.deserialize_any(Text)
@@ -77,7 +79,7 @@ impl JsonSchema for Statuses {
         json_schema!({
             "description": "By status (`404`) or class (`5xx`): how long a response is fresh that says nothing of it itself.",
             "type": "object",
-            "propertyNames": { "pattern": "^[2-5]([0-9][0-9]|xx)$" },
+            "propertyNames": { "pattern": "^(?!206|304)[2-5]([0-9][0-9]|xx)$" },
             "additionalProperties": {
                 "anyOf": [{ "const": "inherit", "description": "As any other response of the rule." }, span],
             },
