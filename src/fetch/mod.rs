@@ -4,8 +4,10 @@
 //! and none is lost when a client leaves.
 
 mod exchange;
+mod request;
 mod trailers;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header;
@@ -95,15 +97,16 @@ impl Fetch {
         self.0.tasks.wait().await;
     }
 
-    /// Runs a fill: it outlives any client.
-    pub fn fill(&self, fill: Fill, request: Request<Body>) {
+    /// Runs a fill: it outlives any client. `peer` is the address of the one that it is begun for, if that has one.
+    pub fn fill(&self, fill: Fill, peer: Option<IpAddr>) {
         let fetch = self.clone();
         self.0
             .tasks
-            .spawn(async move { fetch.run(fill, request).await });
+            .spawn(async move { fetch.run(fill, peer).await });
     }
 
-    async fn run(&self, mut fill: Fill, request: Request<Body>) {
+    async fn run(&self, mut fill: Fill, peer: Option<IpAddr>) {
+        let request = request::for_fill(fill.head(), &fill.matched().rule, peer);
         let exchange = match self.asked(&mut fill, request).await {
             Ok(exchange) => exchange,
             Err(failure) => return fill.fail(failure), // every follower learns it now (L9)
@@ -194,12 +197,14 @@ impl Fetch {
     /// The app gave no answer.
     pub async fn pass(
         &self,
-        request: Request<Body>,
         head: Arc<Head>,
+        body: Body,
+        peer: Option<IpAddr>,
         matched: Matched,
         freshen: Option<Box<Freshen>>,
     ) -> Result<Passed, Failure> {
         let fetch = self.clone();
+        let request = request::for_upstream(&head, &matched.rule, peer, body);
         let (mut answer, answered) = oneshot::channel();
         let run = async move {
             let turn = tokio::select! {

@@ -1,59 +1,10 @@
-//! Request fields on their way to the app.
-//!
-//! What belongs to the client's connection stays behind; so does what only the app may say (tags, increments), and what
-//! apps trust though no key holds it: with it, one client could choose what another is served (design.md §8).
+//! Request fields as they come from the client: what belongs to its connection stays behind.
 
-use std::net::IpAddr;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-
-use crate::body::Body;
-use crate::model::request::Head;
-use crate::model::request::origin_form;
 use crate::policy;
-use crate::rules::Cookies;
-use crate::rules::Rule;
 
-/// Fields that apps commonly build pages from and that no key holds unless a rule says so.
-const UNKEYED: &[&str] = &[
-    "forwarded",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-scheme",
-    "x-forwarded-server",
-    "x-forwarded-ssl",
-    "x-host",
-    "x-original-host",
-    "x-original-url",
-    "x-rewrite-url",
-    "front-end-https",
-    "surrogate-capability",
-];
-/// The same for fields that turn a method into another; only requests that could be stored lose them.
-const METHOD_OVERRIDES: &[&str] = &[
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-];
-/// Fields that make the answer a part of the response, or none of it: what is to be stored is fetched whole.
-const CONDITIONS: [HeaderName; 6] = [
-    header::IF_MATCH,
-    header::IF_NONE_MATCH,
-    header::IF_MODIFIED_SINCE,
-    header::IF_UNMODIFIED_SINCE,
-    header::IF_RANGE,
-    header::RANGE,
-];
-
-/// Cookies, and the field that announced those of RFC 2965. A map of fields folds their case, so there is no other spelling.
-const COOKIES: [HeaderName; 2] = [header::COOKIE, HeaderName::from_static("cookie2")];
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-/// Says that `Surrogate-Control` is understood here (Edge Architecture Specification §2.1): some apps send it only to
-/// those who do. Ours is the last of several.
-const SURROGATE_CAPABILITY: HeaderName = HeaderName::from_static("surrogate-capability");
 
 /// The scheme the client used: what the proxy in front of us says of it, as the key holds the scheme, or else our own.
 pub(super) fn scheme(headers: &HeaderMap, own: &'static str) -> &'static str {
@@ -74,89 +25,4 @@ pub(super) fn keep_end_to_end(headers: &mut HeaderMap, upgrades: bool) {
         headers.insert(header::UPGRADE, protocol);
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     }
-}
-
-/// The request as it goes to the app.
-pub(super) fn for_upstream(
-    head: &Head,
-    rule: &Rule,
-    peer: Option<IpAddr>,
-    body: Body,
-) -> http::Request<Body> {
-    let mut headers = head.headers().clone();
-    let lookup = matches!(*head.method(), Method::GET | Method::HEAD);
-    let overrides = if lookup { METHOD_OVERRIDES } else { &[] };
-    // Servers that fold `_` into `-`, as CGI does, read `X_Forwarded_Host` as `X-Forwarded-Host`.
-    let misleading = |name: &str| {
-        let name = name.replace('_', "-");
-        UNKEYED.contains(&&*name)
-            || overrides.contains(&&*name)
-            || X_FORWARDED_FOR == *name
-            || X_FORWARDED_PROTO == *name
-    };
-    let folded: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| name.as_str().contains('_') && misleading(name.as_str()))
-        .cloned()
-        .collect();
-    for name in folded {
-        headers.remove(name);
-    }
-    for name in UNKEYED.iter().chain(overrides) {
-        if !rule.keys_on_header(name) {
-            headers.remove(*name);
-        }
-    }
-    if *head.method() == Method::HEAD {
-        // It says what a GET would bring (RFC 9110 §9.3.2), and that is asked for without.
-        drop_ignored_cookies(&mut headers, rule);
-    }
-    headers.remove(header::EXPECT); // met here: the body is read when the app wants it
-    headers.insert(header::HOST, text(&head.host));
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(head.scheme));
-    if let Some(peer) = peer {
-        let before = headers
-            .get_all(X_FORWARDED_FOR)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        let chain: Vec<_> = before
-            .map(str::to_owned)
-            .chain([peer.to_string()])
-            .collect();
-        headers.insert(X_FORWARDED_FOR, text(&chain.join(", ")));
-    }
-    headers.append(header::VIA, HeaderValue::from_static("1.1 tagalong"));
-    let capability = HeaderValue::from_static(policy::CAPABILITY);
-    headers.append(SURROGATE_CAPABILITY, capability);
-
-    let mut request = http::Request::new(body);
-    *request.method_mut() = head.method().clone();
-    *request.uri_mut() = origin_form(&head.parts.uri)
-        .parse()
-        .unwrap_or_else(|_| http::Uri::from_static("/"));
-    *request.headers_mut() = headers;
-    request
-}
-
-/// The request for a response that is to be stored: whole, asked for without conditions, and, where the rule ignores
-/// cookies, without any: what the app answers is for everyone (L12).
-pub(super) fn for_fill(head: &Head, rule: &Rule, peer: Option<IpAddr>) -> http::Request<Body> {
-    let mut request = for_upstream(head, rule, peer, Body::empty());
-    for name in &CONDITIONS {
-        request.headers_mut().remove(name);
-    }
-    drop_ignored_cookies(request.headers_mut(), rule);
-    request
-}
-
-fn drop_ignored_cookies(headers: &mut HeaderMap, rule: &Rule) {
-    if rule.terms.cookies == Cookies::Ignore {
-        for name in &COOKIES {
-            headers.remove(name);
-        }
-    }
-}
-
-fn text(value: &str) -> HeaderValue {
-    HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

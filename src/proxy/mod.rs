@@ -28,7 +28,6 @@ pub use tls::TlsError;
 
 use crate::body::Body;
 use crate::cache::Cache;
-use crate::cache::Fill;
 use crate::cache::Followed;
 use crate::cache::Lookup;
 use crate::cache::Passing;
@@ -176,12 +175,12 @@ impl Proxy {
                 Lookup::Hit(stored, now) => return respond::hit(head, &stored, None, now),
                 Lookup::Stale(stored, now, why, fill) => {
                     if let Some(fill) = fill {
-                        self.fill(*fill, &asked, &query);
+                        self.0.fetch.fill(*fill, asked.peer);
                     }
                     return respond::hit(head, &stored, Some(why), now);
                 }
                 Lookup::Miss(fill, follower) => {
-                    self.fill(*fill, &asked, &query);
+                    self.0.fetch.fill(*fill, asked.peer);
                     follower
                 }
                 Lookup::Join(follower) => follower,
@@ -220,11 +219,6 @@ impl Proxy {
             }
         }
         self.alone(asked, &query, in_vain).await
-    }
-
-    fn fill(&self, fill: Fill, asked: &Asked, query: &Query) {
-        let request = headers::for_fill(fill.head(), &query.rule, asked.peer);
-        self.0.fetch.fill(fill, request);
     }
 
     async fn passed(&self, mut asked: Asked, pass: Pass) -> Answer {
@@ -290,12 +284,11 @@ impl Proxy {
             spare,
             freshen,
         } = passing;
-        let request = headers::for_upstream(&head, &matched.rule, peer, body);
         let head = Arc::new(head);
         let passed = self
             .0
             .fetch
-            .pass(request, Arc::clone(&head), matched, freshen);
+            .pass(Arc::clone(&head), body, peer, matched, freshen);
         let (cache, spare) = (&self.0.cache, spare.as_ref());
         match passed.await {
             Ok(passed) => match cache.in_place_of_error(passed.status, spare, &head) {
