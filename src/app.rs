@@ -30,6 +30,9 @@ pub struct App {
     stop: watch::Sender<Option<Instant>>,
     serving: JoinHandle<()>,
     sweeping: JoinHandle<()>,
+    /// What happens for no request.
+    scheduled: JoinHandle<()>,
+    cache: Cache,
     fetch: Fetch,
     drain: Duration,
 }
@@ -101,11 +104,13 @@ impl App {
 
         let (stop, stopped) = watch::channel(None);
         let serving = tokio::spawn(listeners.serve(proxy, stopped));
+        let scheduled = tokio::spawn(fetch.clone().by_schedule());
+        let swept = cache.clone();
         let sweeping = tokio::spawn(async move {
             let mut tick = tokio::time::interval(SWEEP);
             loop {
                 tick.tick().await;
-                cache.sweep();
+                swept.sweep();
             }
         });
         Ok(App {
@@ -113,6 +118,8 @@ impl App {
             stop,
             serving,
             sweeping,
+            scheduled,
+            cache,
             fetch,
             drain,
         })
@@ -131,11 +138,44 @@ impl App {
         if let Err(error) = self.serving.await {
             tracing::error!(%error, "the listeners ended badly");
         }
+        self.scheduled.abort(); // nobody can be answered any more with what would be fetched
         // Exchanges whose clients have left, and fills: their increments and entries count (L4).
         if timeout_at(end, self.fetch.finished()).await.is_err() {
             tracing::warn!(
                 "some exchanges with the app were still running when the drain time was over"
             );
         }
+        self.cache.increment_waiting();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::model::tag::Increment;
+    use crate::model::tag::Tag;
+    use crate::model::time::Timestamp;
+
+    #[tokio::test]
+    async fn l06_what_waits_to_be_repeated_is_applied_at_the_end_and_nobody_waits_for_it() {
+        let config = Config {
+            listen: vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))],
+            drain: Duration::from_secs(3_600),
+            ..Config::default_for("http://127.0.0.1:9".parse().unwrap())
+        };
+        let clock = Clock::manual(Timestamp::from_secs(1_000_000));
+        let app = App::start(config, clock).await.unwrap();
+        let cache = app.cache.clone();
+        let again = Increment {
+            again: Some(Duration::from_secs(60)),
+            ..Tag::parse("A").unwrap().into()
+        };
+        cache.increment(&[again], &"POST /x".into());
+        assert!(cache.next_due().is_some());
+        let stopped = tokio::time::timeout(Duration::from_secs(20), app.shutdown());
+        stopped.await.expect("an idle one stops at once");
+        assert_eq!(cache.next_due(), None);
     }
 }

@@ -27,6 +27,9 @@
 //!                                                 7 body whole? L1 once more, then store
 //! ```
 //!
+//! For no request, when it is due: `Fetch::by_schedule` repeats increments (`again`), and runs the `Fill`s that
+//! `Cache::refreshes_due` gives the right to (`refresh`, `refresh_ahead`), a few at a time.
+//!
 //! The parts, each of which imports only parts above it (`tests/it/architecture.rs` holds the table):
 //!
 //! | part | what it is |

@@ -38,6 +38,7 @@ impl Aside {
             let tags = &self.cache.0.tags;
             let own = tags.increment_own(increments, by, &self.start.before);
             self.start.own = Some(own);
+            self.cache.incremented(increments, by);
         }
     }
 

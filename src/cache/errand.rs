@@ -32,6 +32,28 @@ pub(super) struct Errand {
 }
 
 impl Errand {
+    /// To take the place of what was invalidated.
+    pub(super) fn anew(variant: Variant, spare: Spare) -> Errand {
+        Errand {
+            variant,
+            why: Forward::Invalidated,
+            aim: Aim::Whole,
+            stored: None,
+            spare: Some(spare),
+        }
+    }
+
+    /// To make what is stored fresh again.
+    pub(super) fn renew(variant: Variant, spare: Spare) -> Errand {
+        Errand {
+            variant,
+            why: Forward::Expired,
+            aim: Aim::whole(&spare.stored),
+            stored: Some(Arc::clone(&spare.stored)),
+            spare: Some(spare),
+        }
+    }
+
     /// Forgets what is stored if a tag of it has changed since the lookup: the app's word that it is still right would
     /// be about what it was before.
     pub(super) fn recheck(&mut self) {

@@ -28,6 +28,7 @@ use crate::cache::follower::Follower;
 use crate::cache::follower::Shared;
 use crate::cache::follower::Stage;
 use crate::cache::parts;
+use crate::cache::recipe::Recipe;
 use crate::cache::spool::Spool;
 use crate::cache::stored::REMEMBERED;
 use crate::cache::stored::Slot;
@@ -46,7 +47,7 @@ use crate::policy::validators;
 use crate::policy::vary;
 use crate::rules::Cookies;
 use crate::rules::Matched;
-use crate::rules::Query;
+use crate::store::Uses;
 use crate::tags::Own;
 use crate::tags::Seals;
 use crate::tags::Snapshot;
@@ -98,16 +99,16 @@ impl Fill {
     /// A fill, which nobody joins before it has [taken off](Fill::take_off), and its first client's share in it.
     pub(super) fn begin(
         cache: &Cache,
-        query: &Query,
+        base: BaseKey,
+        matched: Matched,
         head: &Head,
         mut errand: Errand,
     ) -> (Fill, Follower) {
         // A HEAD may find what is to be fetched again, and would bring no content.
-        let matched = query.matched(head);
         let head = Arc::new(head.as_get().into_owned());
         let start = Start::now(cache);
         errand.recheck(); // now that no change can go unnoticed any more (L1)
-        Fill::alone(cache, query.base, &head, matched, errand, start)
+        Fill::alone(cache, base, &head, matched, errand, start)
     }
 
     /// Lets others join, though the app is still to be asked.
@@ -427,6 +428,7 @@ impl Fill {
             let Some((entry, tags)) = self.beside(stored, entry.clone(), keep.tags.clone()) else {
                 return Ok(());
             };
+            let recipe = Recipe::of(self.base, &self.matched, &self.head, &entry);
             let stored = Stored {
                 entry,
                 asked: self.asked,
@@ -434,13 +436,15 @@ impl Fill {
                 seals: self.seal(&tags)?,
                 after_increment: REMEMBERED.max(self.matched.rule.refill.on_invalidate.max_stale),
                 noticed: OnceLock::new(),
+                uses: Uses::default(),
+                recipe: recipe.map(Arc::new),
             };
             let _one_at_a_time = self.cache.0.fills.lock();
             let now_there = store.get(&variant);
             if now_there.as_ref().and_then(Slot::entry).map(Arc::as_ptr)
                 == there.as_ref().and_then(Slot::entry).map(Arc::as_ptr)
             {
-                store.put(variant, Slot::Entry(Arc::new(stored)));
+                self.cache.put(variant, stored);
                 store.remove(&self.base.unstorable());
                 return Ok(());
             }

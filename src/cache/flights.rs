@@ -14,6 +14,7 @@ use crate::cache::follower::Follower;
 use crate::cache::follower::Stage;
 use crate::cache::spool::Budget;
 use crate::cache::variants::Found;
+use crate::model::key::BaseKey;
 use crate::model::key::Variant;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
@@ -77,7 +78,7 @@ impl Cache {
                 return Lookup::Hit(stored, now);
             }
         }
-        let (mut fill, follower) = Fill::begin(self, query, head, errand);
+        let (mut fill, follower) = Fill::begin(self, query.base, matched, head, errand);
         fill.take_off(&mut flights);
         drop(flights);
         Lookup::Miss(Box::new(fill), follower)
@@ -86,28 +87,28 @@ impl Cache {
     /// Starts a fill for nobody in particular, unless one is under way or has just ended.
     pub(super) fn begin_unless_begun(
         &self,
-        query: &Query,
+        base: BaseKey,
+        matched: Matched,
         head: &Head,
         errand: Errand,
     ) -> Option<Fill> {
-        let matched = query.matched(head);
         let key = errand.flight(head);
         let mut flights = self.0.fills.lock();
         let is_begun = flights
             .get(&key)
             .is_some_and(|flight| !self.is_outdated(flight, &matched, &errand));
-        if is_begun || self.is_renewed(query, head, &errand) {
+        if is_begun || self.is_renewed(base, head, &errand) {
             return None;
         }
-        let (mut fill, _) = Fill::begin(self, query, head, errand);
+        let (mut fill, _) = Fill::begin(self, base, matched, head, errand);
         fill.insist();
         fill.take_off(&mut flights);
         Some(fill)
     }
 
     /// Whether a fill that ended between our look into the store and now has left another fresh response there.
-    fn is_renewed(&self, query: &Query, head: &Head, errand: &Errand) -> bool {
-        let Found::Stored(_, there) = self.find(query.base, head) else {
+    fn is_renewed(&self, base: BaseKey, head: &Head, errand: &Errand) -> bool {
+        let Found::Stored(_, there) = self.find(base, head) else {
             return false;
         };
         let seen = errand.spare.as_ref();

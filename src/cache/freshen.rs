@@ -13,6 +13,7 @@ use crate::model::key::BaseKey;
 use crate::model::key::Variant;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
+use crate::store::Uses;
 use crate::tags::Snapshot;
 
 /// The right to renew what is stored, from before the app is asked (L1).
@@ -70,6 +71,7 @@ impl Freshen {
             entry,
             seals,
             noticed: OnceLock::new(),
+            uses: Uses::default(),
             ..(*self.stored).clone()
         });
         Ok(())
@@ -94,7 +96,7 @@ impl Freshen {
         if let Some(Slot::Entry(now)) = store.get(&self.variant)
             && Arc::ptr_eq(&now, &self.stored)
         {
-            store.put(self.variant, Slot::Entry(Arc::new(renewed)));
+            self.cache.put(self.variant, renewed);
         }
     }
 }

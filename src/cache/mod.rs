@@ -3,24 +3,33 @@
 //! [`Cache::lookup`] answers with what to do next. A miss hands out the one [`Fill`] of its key; who comes meanwhile
 //! joins it as a [`Follower`]. A response comes into the store through [`Fill::store`], and a newer head of it through
 //! [`Freshen::renew`]; both compare tag versions with the snapshot taken before the app was asked (L1).
+//!
+//! What is to be done for no request says [`Cache::next_due`]: [`Cache::increment_due`] repeats increments, and
+//! [`Cache::refreshes_due`] gives out the right to fetch again what was invalidated or is about to expire.
 
+mod again;
 mod aside;
 mod errand;
 mod fill;
 mod flights;
 mod follower;
 mod freshen;
+mod increment;
 mod keep;
 mod parts;
+mod recipe;
+mod refresh;
+mod rounds;
 mod spare;
 mod spool;
 mod stored;
 mod variants;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use http::Method;
 use http::header;
+use tokio::sync::Notify;
 
 pub use aside::Aside;
 pub use fill::Fill;
@@ -28,13 +37,16 @@ pub use follower::Followed;
 pub use follower::Follower;
 pub use freshen::Freshen;
 pub use keep::Keep;
+pub use refresh::Refresh;
 pub use spare::Spare;
 pub use stored::Stored;
 
+use crate::cache::again::Repeats;
 use crate::cache::errand::Aim;
 use crate::cache::errand::Errand;
 use crate::cache::errand::Miss;
 use crate::cache::flights::Fills;
+use crate::cache::refresh::Refreshes;
 use crate::cache::spool::Budget;
 use crate::cache::stored::Invalidated;
 use crate::cache::stored::Slot;
@@ -50,9 +62,7 @@ use crate::model::outcome::NoStore;
 use crate::model::outcome::Stale;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
-use crate::model::tag::Increment;
 use crate::model::tag::Tag;
-use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
 use crate::policy::request::Use;
 use crate::policy::request::Wishes;
@@ -82,6 +92,11 @@ struct Inner {
     store: Memory<Slot>,
     tags: Tags,
     fills: Fills,
+    /// Increments that wait to be repeated.
+    repeats: Mutex<Repeats>,
+    refreshes: Refreshes,
+    /// Something is to be done sooner than known before, for no request.
+    rescheduled: Notify,
     clock: Clock,
     max_object: usize,
 }
@@ -137,6 +152,9 @@ impl Cache {
             store: Memory::new(config.max_bytes, config.max_object),
             tags: Tags::new(clock.clone()),
             fills: Fills::new(Budget::new(max_held)),
+            repeats: Mutex::default(),
+            refreshes: Refreshes::default(),
+            rescheduled: Notify::new(),
             clock,
             max_object: config.max_object,
         }))
@@ -146,6 +164,14 @@ impl Cache {
     ///
     /// `since` is given by a follower that refused a fill: only fills that began at or after that stamp will do.
     pub fn lookup(&self, query: &Query, head: &Head, since: Option<Stamp>) -> Lookup {
+        let found = self.look_up(query, head, since);
+        if let Lookup::Hit(stored, _) | Lookup::Stale(stored, ..) = &found {
+            stored.note_use();
+        }
+        found
+    }
+
+    fn look_up(&self, query: &Query, head: &Head, since: Option<Stamp>) -> Lookup {
         let now = self.0.clock.now();
         let wishes = Wishes::of(head.headers());
         let (variant, why, stored) = match self.find(query.base, head) {
@@ -209,7 +235,7 @@ impl Cache {
             let miss = Miss::of(wishes, since, errand.stored.as_deref());
             return self.begin_or_join(query, head, errand, miss);
         }
-        let (fill, mut follower) = Fill::begin(self, query, head, errand);
+        let (fill, mut follower) = Fill::begin(self, query.base, query.matched(head), head, errand);
         follower.hit_for_miss = hit_for_miss;
         Lookup::Miss(Box::new(fill), follower)
     }
@@ -258,27 +284,15 @@ impl Cache {
         now: Timestamp,
         stale: Stale,
     ) -> Lookup {
-        let spare = Some(Spare::of(&query.rule, Arc::clone(&stored)));
+        let spare = Spare::of(&query.rule, Arc::clone(&stored));
         let errand = match stale {
-            Stale::Invalidated => Errand {
-                variant,
-                why: Forward::Invalidated,
-                aim: Aim::Whole,
-                stored: None,
-                spare,
-            },
+            Stale::Invalidated => Errand::anew(variant, spare),
             Stale::WhileRevalidate
             | Stale::IfError
             | Stale::Disconnected
             | Stale::MaxStale
             | Stale::Soft
-            | Stale::Waited => Errand {
-                variant,
-                why: Forward::Expired,
-                aim: Aim::whole(&stored),
-                stored: Some(Arc::clone(&stored)),
-                spare,
-            },
+            | Stale::Waited => Errand::renew(variant, spare),
         };
         let refills = match stale {
             Stale::WhileRevalidate | Stale::Soft => true,
@@ -288,7 +302,7 @@ impl Cache {
         // What a client with `no-store` fetches is nobody else's, and `only-if-cached` asks for nothing.
         let may_fetch = !wishes.no_store && !wishes.only_if_cached;
         let fill = (refills && may_fetch)
-            .then(|| self.begin_unless_begun(query, head, errand))
+            .then(|| self.begin_unless_begun(query.base, query.matched(head), head, errand))
             .flatten();
         Lookup::Stale(stored, now, stale, fill.map(Box::new))
     }
@@ -310,19 +324,6 @@ impl Cache {
             Use::Fresh | Use::Soft | Use::Stale(Stale::WhileRevalidate) => true,
             Use::Stale(_) | Use::Expired | Use::Unwanted => false,
         }
-    }
-
-    /// Gives the tags new versions, before anyone sees the response that asked for it (L4). `by` is who asked, such as
-    /// `POST /users/42`.
-    pub fn increment(&self, increments: &[Increment], by: &Arc<str>) {
-        if !increments.is_empty() {
-            self.0.tags.increment(increments, by);
-        }
-    }
-
-    /// Notes the versions of tags that the app itself counts.
-    pub fn observe(&self, tagged: &[Tagged], by: &Arc<str>) {
-        self.0.tags.observe(tagged, by);
     }
 
     /// What is stored for a request, for explanations; changes nothing (L14).
@@ -355,6 +356,7 @@ impl Cache {
     pub fn sweep(&self) {
         let now = self.0.clock.now();
         self.0.store.retain(|slot| slot.is_of_use(now));
+        self.0.refreshes.sweep();
     }
 }
 

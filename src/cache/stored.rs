@@ -8,6 +8,7 @@ use http::response::Parts;
 use http::{HeaderName, header};
 
 use crate::cache::parts;
+use crate::cache::recipe::Recipe;
 use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
 use crate::model::key::ComposedKey;
@@ -20,6 +21,7 @@ use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
 use crate::policy::freshening;
 use crate::policy::ranges;
+use crate::store::Uses;
 use crate::store::Weigh;
 use crate::tags::Seals;
 
@@ -57,6 +59,10 @@ pub struct Stored {
     pub(super) after_increment: Duration,
     /// Since when its tags are known to have changed.
     pub(super) noticed: OnceLock<Timestamp>,
+    /// How often it was used since it was stored; counted where there is a recipe.
+    pub(super) uses: Uses,
+    /// How it is fetched again for no request; `None`: it is not.
+    pub(super) recipe: Option<Arc<Recipe>>,
 }
 
 /// A stored response one of whose tags was incremented.
@@ -113,6 +119,13 @@ impl Stored {
             let over = now.since(it.since).as_secs();
             ttl.min(-i64::try_from(over).unwrap_or(i64::MAX))
         })
+    }
+
+    /// A request was answered with it.
+    pub(super) fn note_use(&self) {
+        if self.recipe.is_some() {
+            self.uses.note();
+        }
     }
 
     /// Its tags with the versions it was stored under.
@@ -174,7 +187,9 @@ impl Weigh for Slot {
                     .tags()
                     .map(|(tag, _)| tag.as_str().len() + SEAL_OVERHEAD)
                     .sum();
-                size_of::<Stored>() + head + tags + stored.entry.body.len()
+                let recipe = stored.recipe.as_ref();
+                let recipe = recipe.map_or(0, |recipe| recipe.weight(FIELD_OVERHEAD));
+                size_of::<Stored>() + head + tags + recipe + stored.entry.body.len()
             }
         };
         (bytes + SLOT_OVERHEAD) as u64

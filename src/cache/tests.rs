@@ -18,6 +18,7 @@ use crate::cache::stored::REVALIDATED;
 use crate::model::entry::StaleUse;
 use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
+use crate::model::tag::Increment;
 use crate::policy::Store;
 use crate::rules::Plan;
 use crate::rules::RuleSet;

@@ -265,16 +265,6 @@ fn warn_of(signals: &Signals, matched: &Matched) {
     for Ignored { field, text, why } in &signals.ignored {
         tracing::warn!(uri = matched.uri, %field, text, %why, "ignored in the app's response");
     }
-    if signals
-        .increments
-        .iter()
-        .any(|increment| increment.again.is_some())
-    {
-        tracing::warn!(
-            uri = matched.uri,
-            "`again` is not supported yet: the increment is not repeated"
-        );
-    }
     if signals.tags == Err(NoStore::TooManyTags) {
         tracing::warn!(
             uri = matched.uri,

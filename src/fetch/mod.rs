@@ -4,6 +4,7 @@
 //! and none is lost when a client leaves.
 
 mod exchange;
+mod refresh;
 mod request;
 mod trailers;
 

@@ -78,6 +78,12 @@ impl Rule {
         self.fields.headers.iter().any(|header| header.name == name)
     }
 
+    /// Whether responses of this rule may be told apart by this request field: the key holds something of it.
+    pub fn selects_by(&self, name: &HeaderName) -> bool {
+        let by_group = self.group.as_ref();
+        self.fields.key_on(name) || by_group.is_some_and(|group| group.reads(name))
+    }
+
     /// The key fields of a request under this rule. The method class is `GET` for HEAD too: one is answered from the other.
     pub(super) fn key_fields(&self, namespace: &str, head: &Head) -> KeyFields {
         let mut key = KeyFields::new();

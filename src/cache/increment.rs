@@ -1,0 +1,75 @@
+//! Giving tags new versions, whoever asks, and what follows from it later: repeats, and looks for what was invalidated.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use crate::cache::Cache;
+use crate::cache::again::Repeat;
+use crate::cache::again::Repeats;
+use crate::model::tag::Increment;
+use crate::model::tag::Tagged;
+
+impl Cache {
+    /// Gives the tags new versions, before anyone sees the response that asked for it (L4). `by` is who asked, such as
+    /// `POST /users/42`.
+    pub fn increment(&self, increments: &[Increment], by: &Arc<str>) {
+        if !increments.is_empty() {
+            self.0.tags.increment(increments, by);
+            self.incremented(increments, by);
+        }
+    }
+
+    /// Notes the versions of tags that the app itself counts.
+    pub fn observe(&self, tagged: &[Tagged], by: &Arc<str>) {
+        if self.0.tags.observe(tagged, by) {
+            self.look_for_invalidated();
+        }
+    }
+
+    /// What follows from increments that have been applied.
+    pub(super) fn incremented(&self, increments: &[Increment], by: &Arc<str>) {
+        self.look_for_invalidated();
+        if increments.iter().all(|it| it.again.is_none()) {
+            return; // the usual case, without the lock
+        }
+        let mut repeats = self.repeats();
+        let before = repeats.next();
+        let noted = repeats.note(increments, by, self.now());
+        let is_sooner = repeats.next().is_some_and(|at| Some(at) != before);
+        drop(repeats);
+        if is_sooner {
+            self.0.rescheduled.notify_one();
+        }
+        if noted.shortened {
+            tracing::warn!(%by, "`again` puts an increment off for a day at most");
+        }
+        if !noted.early.is_empty() {
+            tracing::warn!(%by, "too many increments wait to be repeated: those due first are repeated now");
+            self.repeat(noted.early);
+        }
+    }
+
+    /// Applies once more what is due for it.
+    pub fn increment_due(&self) {
+        let due = self.repeats().due(self.now());
+        self.repeat(due);
+    }
+
+    /// Applies at once what still waits to be repeated: early, where it would be lost else (L6).
+    pub fn increment_waiting(&self) {
+        let waiting = self.repeats().all();
+        self.repeat(waiting);
+    }
+
+    fn repeat(&self, repeats: Vec<Repeat>) {
+        for Repeat { increments, by } in repeats {
+            self.increment(&increments, &by);
+        }
+    }
+
+    pub(super) fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        self.0
+            .repeats
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

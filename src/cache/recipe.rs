@@ -1,0 +1,215 @@
+//! What is kept beside a response so that it can be asked for again by nobody in particular: no credentials, no cookies,
+//! nothing that its client alone has said (X10, L12, L15).
+
+use std::sync::Arc;
+
+use http::{HeaderName, Request, header};
+
+use crate::model::entry::Entry;
+use crate::model::key::BaseKey;
+use crate::model::request::Head;
+use crate::rules::Matched;
+
+/// How a stored response is asked for again.
+#[derive(Debug)]
+pub(super) struct Recipe {
+    pub(super) base: BaseKey,
+    pub(super) matched: Matched,
+    /// What the response may depend on of the request that brought it, and nothing else.
+    pub(super) head: Arc<Head>,
+}
+
+/// What is somebody's own. A response that depends on one of these is asked for again by requests only.
+const PERSONAL: [HeaderName; 4] = [
+    header::AUTHORIZATION,
+    header::PROXY_AUTHORIZATION,
+    header::COOKIE,
+    HeaderName::from_static("cookie2"),
+];
+
+/// What apps choose a form of their answer by, whether or not they say so in `Vary`.
+const NEGOTIATED: [HeaderName; 4] = [
+    header::HOST,
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::ACCEPT_LANGUAGE,
+];
+
+impl Recipe {
+    /// For a response to this request, if its rule refreshes responses, and if it can be asked for without anything that
+    /// is somebody's own.
+    pub(super) fn of(
+        base: BaseKey,
+        matched: &Matched,
+        head: &Head,
+        entry: &Entry,
+    ) -> Option<Recipe> {
+        let rule = &matched.rule;
+        if !rule.refill.refreshes() || entry.part.is_some() {
+            return None;
+        }
+        let selects = |name: &HeaderName| rule.selects_by(name) || entry.meta.vary.contains(name);
+        // What a POST with credentials brought is not what a GET without brings.
+        let has_credentials = head.headers().contains_key(header::AUTHORIZATION);
+        if has_credentials || PERSONAL.iter().any(selects) {
+            return None;
+        }
+        let mut parts = Request::new(()).into_parts().0; // a GET
+        parts.uri = head.parts.uri.clone();
+        parts.version = head.parts.version;
+        for (name, value) in head.headers() {
+            if NEGOTIATED.contains(name) || selects(name) {
+                parts.headers.append(name.clone(), value.clone());
+            }
+        }
+        let head = Head {
+            parts,
+            scheme: head.scheme,
+            host: head.host.clone(),
+        };
+        Some(Recipe {
+            base,
+            matched: matched.clone(),
+            head: Arc::new(head),
+        })
+    }
+
+    /// Its text, in bytes, with `field` more for each field of the head and each tag.
+    pub(super) fn weight(&self, field: usize) -> usize {
+        let fields = self.head.headers().iter();
+        let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + field);
+        let tags = self.matched.tags.iter().flatten();
+        let tags = tags.map(|tag| tag.as_str().len() + field);
+        size_of::<Recipe>()
+            + size_of::<Head>()
+            + 2 * self.matched.uri.len() // the head's own copy too
+            + fields.chain(tags).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+    use crate::model::entry::EntryMeta;
+    use crate::model::entry::Part;
+    use crate::model::entry::StaleUse;
+    use crate::model::time::Timestamp;
+    use crate::rules::Defaults;
+    use crate::rules::Plan;
+    use crate::rules::RuleSet;
+
+    const RULES: &str = "
+rules:
+  - match: { path: /refreshed }
+    on_invalidate: { mode: refresh }
+    vary_on: { headers: [X-Keyed] }
+    group: '{header.x-group}'
+  - match: { path: /ahead }
+    refresh_ahead: {}
+  - match: { path: /other }
+";
+
+    fn entry(vary: &[&str], is_part: bool) -> Entry {
+        let now = Timestamp::from_secs(1_000);
+        let names = vary.iter().map(|name| name.parse().unwrap());
+        Entry {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            targeted: HeaderMap::new(),
+            body: Bytes::from("x"),
+            part: is_part.then_some(Part {
+                first: 0,
+                complete: None,
+                is_tail: false,
+            }),
+            meta: EntryMeta {
+                received: now,
+                born: now,
+                lifetime: Duration::from_secs(60),
+                soft_until: None,
+                stale: StaleUse::default(),
+                shareable: true,
+                vary: names.collect(),
+            },
+        }
+    }
+
+    fn recipe(path: &str, fields: &[(&str, &str)], entry: &Entry) -> Option<Recipe> {
+        let rules = [("rules.yaml".to_owned(), RULES.to_owned())];
+        let rules = RuleSet::compile("test", &rules, &Defaults::default()).unwrap();
+        let mut request = Request::get(path).header("host", "shop.example");
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let head = Head::new(request.body(()).unwrap().into_parts().0, "http").unwrap();
+        let Plan::Lookup(query) = rules.plan(&head) else {
+            panic!("it is looked up");
+        };
+        Recipe::of(query.base, &query.matched(&head), &head, entry)
+    }
+
+    #[test]
+    fn x10_what_depends_on_credentials_has_no_recipe() {
+        let plain: &[&str] = &[];
+        for (name, path, vary, is_part, expected) in [
+            ("refresh", "/refreshed", plain, false, true),
+            ("refresh ahead", "/ahead", plain, false, true),
+            ("neither", "/other", plain, false, false),
+            ("a part", "/refreshed", plain, true, false),
+            ("varies", "/refreshed", &["accept", "x-form"], false, true),
+            (
+                "by cookie",
+                "/refreshed",
+                &["accept", "cookie"],
+                false,
+                false,
+            ),
+            ("by cookie2", "/refreshed", &["cookie2"], false, false),
+            ("by user", "/refreshed", &["authorization"], false, false),
+            (
+                "by the proxy's user",
+                "/refreshed",
+                &["proxy-authorization"],
+                false,
+                false,
+            ),
+        ] {
+            let recipe = recipe(path, &[], &entry(vary, is_part));
+            assert_eq!(recipe.is_some(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn x10_of_a_request_only_what_selects_its_response_is_kept() {
+        let fields = [
+            ("accept", "text/html"),
+            ("x-keyed", "k"),
+            ("x-group", "g"),
+            ("x-form", "1"),
+            ("x-form", "2"),
+            ("cookie", "a=1"),
+            ("cookie2", "a=1"),
+            ("proxy-authorization", "me"),
+            ("cache-control", "no-cache"),
+            ("range", "bytes=0-1"),
+            ("x-mine", "me"),
+        ];
+        let recipe = recipe("/refreshed?a=1", &fields, &entry(&["x-form"], false));
+        let head = recipe.expect("it has one").head;
+        let kept = head.headers().iter();
+        let mut kept: Vec<_> = kept
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        kept.sort_unstable();
+        let mut expected = fields[..5].to_vec();
+        expected.push(("host", "shop.example"));
+        expected.sort_unstable();
+        assert_eq!(kept, expected);
+        assert_eq!(head.absolute_uri(), "http://shop.example/refreshed?a=1");
+    }
+}

@@ -1,0 +1,677 @@
+//! Responses that are fetched again for no request: which there are, and the right to fetch one of them.
+//!
+//! A response is registered when it is put in the store under a rule that refreshes, with how to ask for it again
+//! ([`Recipe`]). Rounds look at what is registered and hand out a [`Refresh`] for what is due; `rounds` decides.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use crate::cache::Cache;
+use crate::cache::Spare;
+use crate::cache::Stored;
+use crate::cache::errand::Errand;
+use crate::cache::fill::Fill;
+use crate::cache::recipe::Recipe;
+use crate::cache::rounds;
+use crate::cache::rounds::Looks;
+use crate::cache::rounds::Seen;
+use crate::cache::rounds::Trial;
+use crate::cache::rounds::Turn;
+use crate::cache::stored::Slot;
+use crate::model::key::Variant;
+use crate::model::time::Timestamp;
+use crate::rules::Rule;
+use crate::rules::refill::Refill;
+use crate::rules::refill::WhenInvalidated;
+
+/// What may be fetched again for no request, and when to look at it.
+#[derive(Debug, Default)]
+pub(super) struct Refreshes {
+    by_rule: Mutex<HashMap<RuleId, Registered>>,
+    /// By itself: an increment waits for no round. Locked after `by_rule`, if both are.
+    looks: Mutex<Looks>,
+}
+
+type RuleId = Option<Arc<str>>;
+
+/// The responses of a rule.
+#[derive(Debug)]
+struct Registered {
+    /// What the rule says, as it was when the last one was stored.
+    refill: Refill,
+    /// When those are looked for that are about to expire.
+    ahead_at: Option<Timestamp>,
+    entries: HashMap<Variant, Registration>,
+}
+
+/// A response of the store; what has left that is nobody's to fetch again (L10).
+#[derive(Debug)]
+struct Registration {
+    stored: Weak<Stored>,
+    trial: Trial,
+    /// The pause after the last failure.
+    pause: Option<Duration>,
+}
+
+/// The right to fetch a stored response again for no request. However it ends, what is still registered then, and still
+/// invalidated, counts as failed: it is tried again after a pause (L5).
+#[derive(Debug)]
+pub struct Refresh {
+    cache: Cache,
+    rule: RuleId,
+    variant: Variant,
+    stored: Weak<Stored>,
+    why: Why,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// A tag of it was incremented.
+    Invalidated,
+    /// It is about to expire.
+    Ahead,
+}
+
+/// Who is due, and why.
+type Due = (RuleId, Variant, Weak<Stored>, Why);
+
+impl Cache {
+    /// Puts a response in the store; registers it if it may be fetched again for no request.
+    pub(super) fn put(&self, variant: Variant, stored: Stored) {
+        let stored = Arc::new(stored);
+        self.0.store.put(variant, Slot::Entry(Arc::clone(&stored)));
+        let Some(recipe) = &stored.recipe else { return };
+        let (now, rule) = (self.now(), &recipe.matched.rule);
+        let refreshes = &self.0.refreshes;
+        let begins = refreshes.register(rule, variant, Arc::downgrade(&stored), now);
+        // An increment before this may have found nothing to look for.
+        if !stored.seals.intact() {
+            self.look_for_invalidated();
+        }
+        if begins {
+            self.0.rescheduled.notify_one();
+        }
+    }
+
+    /// Tags have changed: later on it is looked for what that has invalidated.
+    pub(super) fn look_for_invalidated(&self) {
+        if self.0.refreshes.looks().note_change(self.now()) {
+            self.0.rescheduled.notify_one();
+        }
+    }
+
+    /// What is to be fetched again now, for no request.
+    pub fn refreshes_due(&self) -> Vec<Refresh> {
+        let due = self.0.refreshes.due(self.now()).into_iter();
+        due.map(|(rule, variant, stored, why)| Refresh {
+            cache: self.clone(),
+            rule,
+            variant,
+            stored,
+            why,
+        })
+        .collect()
+    }
+
+    /// When there is next something to be done for no request: increments to be repeated, responses to be looked at.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let moments = [self.repeats().next(), self.0.refreshes.next()];
+        moments.into_iter().flatten().min()
+    }
+
+    /// Comes back when [`Cache::next_due`] may have become sooner.
+    pub async fn rescheduled(&self) {
+        self.0.rescheduled.notified().await;
+    }
+}
+
+impl Refresh {
+    /// The fill that brings it again, if it is still wanted and nobody runs one.
+    pub fn begin(&self) -> Option<Fill> {
+        let stored = self.stored.upgrade()?;
+        let recipe = stored.recipe.as_ref()?;
+        let Recipe {
+            base,
+            matched,
+            head,
+        } = &**recipe;
+        let (cache, on) = (&self.cache, &matched.rule.refill.on_invalidate);
+        let now = cache.now();
+        let is_wanted = match (self.why, stored.invalidated()) {
+            (Why::Invalidated, Some(it)) => now.since(it.since) <= on.max_stale,
+            (Why::Ahead, None) => stored.entry.meta.expires() > now,
+            (Why::Invalidated, None) | (Why::Ahead, Some(_)) => false,
+        };
+        let spare = Spare::of(&matched.rule, Arc::clone(&stored));
+        let errand = match self.why {
+            Why::Invalidated => Errand::anew(self.variant, spare),
+            Why::Ahead => Errand::renew(self.variant, spare),
+        };
+        is_wanted
+            .then(|| cache.begin_unless_begun(*base, matched.clone(), head, errand))
+            .flatten()
+    }
+}
+
+impl Drop for Refresh {
+    fn drop(&mut self) {
+        let (refreshes, now) = (&self.cache.0.refreshes, self.cache.now());
+        if refreshes.ended(self, now) {
+            self.cache.0.rescheduled.notify_one();
+        }
+    }
+}
+
+impl Refreshes {
+    fn by_rule(&self) -> MutexGuard<'_, HashMap<RuleId, Registered>> {
+        self.by_rule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn looks(&self) -> MutexGuard<'_, Looks> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// In place of what was registered there before; true if the rule's rounds begin with it.
+    fn register(
+        &self,
+        rule: &Rule,
+        variant: Variant,
+        stored: Weak<Stored>,
+        now: Timestamp,
+    ) -> bool {
+        let refill = &rule.refill;
+        let mut by_rule = self.by_rule();
+        let of_rule = by_rule
+            .entry(rule.id.clone())
+            .or_insert_with(|| Registered::of(refill));
+        if of_rule.refill != *refill {
+            of_rule.refill = refill.clone();
+            of_rule.ahead_at = None;
+        }
+        of_rule.entries.insert(variant, Registration::of(stored));
+        if refill.on_invalidate.mode == WhenInvalidated::Refresh {
+            self.looks().with_delay(refill.on_invalidate.delay);
+        }
+        let begins = of_rule.ahead_at.is_none() && refill.refresh_ahead.is_some();
+        if begins {
+            of_rule.next_round(now);
+        }
+        begins
+    }
+
+    /// Takes out what is due for its turn.
+    fn due(&self, now: Timestamp) -> Vec<Due> {
+        let looks = self.looks().begin(now);
+        let (mut due, mut next, mut shortest) = (Vec::new(), None, None);
+        let mut by_rule = self.by_rule();
+        by_rule.retain(|id, of_rule| {
+            let (mut taken, on) = (Vec::new(), of_rule.refill.on_invalidate);
+            let refreshes = on.mode == WhenInvalidated::Refresh;
+            if looks && refreshes {
+                let (now_due, later) = of_rule.invalidated(now);
+                taken.extend(now_due.into_iter().map(|it| (it, Why::Invalidated)));
+                next = earlier(next, later);
+            }
+            if of_rule.ahead_at.is_some_and(|at| at <= now) {
+                let expiring = of_rule.expiring(now);
+                taken.extend(expiring.into_iter().map(|it| (it, Why::Ahead)));
+                of_rule.next_round(now);
+            }
+            due.extend(
+                taken
+                    .into_iter()
+                    .map(|((variant, stored), why)| (id.clone(), variant, stored, why)),
+            );
+            of_rule.forget_what_has_left();
+            if refreshes && !of_rule.entries.is_empty() {
+                shortest = earlier(shortest, Some(on.delay));
+            }
+            !of_rule.entries.is_empty()
+        });
+        if looks {
+            self.looks().end(shortest, next, now);
+        }
+        due
+    }
+
+    /// Somebody's turn is over, however it went; true if there is something to look at sooner for it.
+    fn ended(&self, refresh: &Refresh, now: Timestamp) -> bool {
+        let mut by_rule = self.by_rule();
+        let Some(of_rule) = by_rule.get_mut(&refresh.rule) else {
+            return false;
+        };
+        let on = of_rule.refill.on_invalidate;
+        let Some(registration) = of_rule.entries.get_mut(&refresh.variant) else {
+            return false;
+        };
+        if !registration.stored.ptr_eq(&refresh.stored) {
+            return false; // another has taken its place
+        }
+        match refresh.why {
+            Why::Ahead => {
+                registration.trial = Trial::None;
+                self.looks().note_change(now) // it may have been invalidated meanwhile
+            }
+            Why::Invalidated => {
+                let pause = rounds::pause(&on, registration.pause);
+                registration.pause = Some(pause);
+                registration.trial = Trial::Failed(now + pause);
+                self.looks().note(now + pause, now)
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Timestamp> {
+        let rounds = self.by_rule();
+        let ahead = rounds.values().filter_map(|of_rule| of_rule.ahead_at).min();
+        earlier(ahead, self.looks().next())
+    }
+
+    /// Forgets what is no longer in the store (L10).
+    pub(super) fn sweep(&self) {
+        self.by_rule().retain(|_, of_rule| {
+            of_rule.forget_what_has_left();
+            !of_rule.entries.is_empty()
+        });
+    }
+
+    /// How many responses are registered.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        let by_rule = self.by_rule();
+        by_rule.values().map(|of_rule| of_rule.entries.len()).sum()
+    }
+}
+
+impl Registered {
+    fn of(refill: &Refill) -> Registered {
+        Registered {
+            refill: refill.clone(),
+            ahead_at: None,
+            entries: HashMap::new(),
+        }
+    }
+
+    fn next_round(&mut self, now: Timestamp) {
+        self.ahead_at = self.refill.refresh_ahead.map(|ahead| now + ahead.every);
+    }
+
+    fn forget_what_has_left(&mut self) {
+        self.entries.retain(|_, it| it.stored.strong_count() > 0);
+    }
+
+    /// Takes those of which a tag was incremented and whose time has come; and when the next one's comes.
+    fn invalidated(&mut self, now: Timestamp) -> (Vec<(Variant, Weak<Stored>)>, Option<Timestamp>) {
+        let on = self.refill.on_invalidate;
+        let (mut taken, mut found, mut next) = (Vec::new(), Vec::new(), None);
+        for (variant, it) in &mut self.entries {
+            let Some(stored) = it.stored.upgrade() else {
+                continue;
+            };
+            let seen = stored.seen();
+            match rounds::turn(&on, &seen, it.trial, now) {
+                Turn::None => {}
+                Turn::At(at) => next = earlier(next, Some(at)),
+                Turn::Now => found.push((seen.uses, *variant)),
+                // It has gone first once; that others could not be fetched makes no room for more.
+                Turn::Again => taken.push(*variant),
+                Turn::Over => it.trial = Trial::Over,
+            }
+        }
+        let (first, passed_over) = rounds::most_used(found, on.max_entries);
+        for variant in passed_over {
+            if let Some(it) = self.entries.get_mut(&variant) {
+                it.trial = Trial::Over;
+            }
+        }
+        taken.extend(first);
+        (self.running(taken), next)
+    }
+
+    /// Takes those that would expire before the next round.
+    fn expiring(&mut self, now: Timestamp) -> Vec<(Variant, Weak<Stored>)> {
+        let Some(ahead) = self.refill.refresh_ahead else {
+            return Vec::new();
+        };
+        let found = self.entries.iter().filter_map(|(variant, it)| {
+            let seen = it.stored.upgrade()?.seen();
+            let is_due = it.trial == Trial::None && rounds::is_due_ahead(&ahead, &seen, now);
+            is_due.then_some((seen.uses, *variant))
+        });
+        let (first, _) = rounds::most_used(found.collect(), ahead.max);
+        self.running(first)
+    }
+
+    fn running(&mut self, taken: Vec<Variant>) -> Vec<(Variant, Weak<Stored>)> {
+        let begin = |variant| {
+            let it = self.entries.get_mut(&variant)?;
+            it.trial = Trial::Running;
+            Some((variant, Weak::clone(&it.stored)))
+        };
+        taken.into_iter().filter_map(begin).collect()
+    }
+}
+
+impl Registration {
+    fn of(stored: Weak<Stored>) -> Registration {
+        Registration {
+            stored,
+            trial: Trial::default(),
+            pause: None,
+        }
+    }
+}
+
+impl Stored {
+    fn seen(&self) -> Seen {
+        Seen {
+            uses: self.uses.count(),
+            expires: self.entry.meta.expires(),
+            invalidated: self.invalidated(),
+        }
+    }
+}
+
+/// The lesser of the two that are there.
+fn earlier<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    one.into_iter().chain(other).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+    use http::Response;
+    use http::StatusCode;
+    use http::response::Parts;
+
+    use super::*;
+    use crate::body::Body;
+    use crate::cache::Config;
+    use crate::cache::Freshen;
+    use crate::cache::Keep;
+    use crate::cache::Lookup;
+    use crate::clock::Clock;
+    use crate::model::entry::EntryMeta;
+    use crate::model::entry::StaleUse;
+    use crate::model::request::Head;
+    use crate::model::tag::Increment;
+    use crate::model::tag::Tag;
+    use crate::model::tag::Tagged;
+    use crate::policy::Store;
+    use crate::rules::Defaults;
+    use crate::rules::Plan;
+    use crate::rules::Query;
+    use crate::rules::RuleSet;
+
+    const REFRESH: &str = "on_invalidate: { mode: refresh, delay: 1s }";
+    const AHEAD: &str = "refresh_ahead: { every: 10s, min_hits: 1 }";
+
+    /// An empty cache, the clock it goes by, and a rule for all paths.
+    fn cache(refill: &str) -> (Cache, Clock, RuleSet) {
+        let clock = Clock::manual(Timestamp::from_secs(1_000_000));
+        let config = Config {
+            max_bytes: 1 << 20,
+            max_object: 1 << 10,
+        };
+        let rules = format!("rules:\n  - {{ match: {{ path: '/.*' }}, {refill} }}\n");
+        let rules = [("rules.yaml".to_owned(), rules)];
+        let rules = RuleSet::compile("test", &rules, &Defaults::default()).unwrap();
+        (Cache::new(config, clock.clone()), clock, rules)
+    }
+
+    fn request(rules: &RuleSet, path: &str) -> (Query, Head) {
+        let request = http::Request::get(path).header("host", "shop.example");
+        let head = Head::new(request.body(()).unwrap().into_parts().0, "http").unwrap();
+        let Plan::Lookup(query) = rules.plan(&head) else {
+            panic!("it is looked up");
+        };
+        (query, head)
+    }
+
+    fn keep(cache: &Cache, tag: Tagged) -> Keep {
+        let meta = EntryMeta {
+            received: cache.now(),
+            born: cache.now(),
+            lifetime: Duration::from_secs(60),
+            soft_until: None,
+            stale: StaleUse::default(),
+            shareable: true,
+            vary: [].into(),
+        };
+        Keep {
+            store: Store {
+                meta,
+                without: Vec::new(),
+            },
+            targeted: HeaderMap::new(),
+            tags: vec![tag],
+        }
+    }
+
+    fn tagged(version: Option<i64>) -> Tagged {
+        let tag = Tag::parse("A").unwrap();
+        Tagged { tag, version }
+    }
+
+    async fn filled(cache: &Cache, fill: Fill) {
+        let keep = keep(cache, tagged(None));
+        let response = Response::new(Body::from("x"));
+        fill.store(response, StatusCode::OK, keep).await;
+    }
+
+    /// Stores a response to this path and uses it so often.
+    async fn used(cache: &Cache, rules: &RuleSet, path: &str, times: usize) {
+        let (query, head) = request(rules, path);
+        let found = cache.lookup(&query, &head, None);
+        let Lookup::Miss(fill, _follower) = found else {
+            panic!("{found:?}");
+        };
+        filled(cache, *fill).await;
+        for _ in 0..times {
+            let found = cache.lookup(&query, &head, None);
+            assert!(matches!(found, Lookup::Hit(..)), "{found:?}");
+        }
+    }
+
+    fn increment(cache: &Cache) {
+        let increment = Increment::from(tagged(None).tag);
+        cache.increment(&[increment], &"POST /x".into());
+    }
+
+    #[tokio::test]
+    async fn l10_what_has_left_the_store_is_registered_no_longer() {
+        let (cache, _, rules) = cache(REFRESH);
+        used(&cache, &rules, "/a", 0).await;
+        used(&cache, &rules, "/b", 0).await;
+        cache.sweep();
+        assert_eq!(cache.0.refreshes.len(), 2);
+        let (query, _) = request(&rules, "/a");
+        cache.0.store.remove(&query.base.only_variant());
+        cache.sweep();
+        assert_eq!(cache.0.refreshes.len(), 1);
+        cache.0.store.retain(|_| false);
+        cache.sweep();
+        assert_eq!(cache.0.refreshes.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn where_nothing_refreshes_an_increment_leaves_nothing_to_do() {
+        let (cache, _, rules) = cache("ttl: 60s");
+        used(&cache, &rules, "/a", 1).await;
+        increment(&cache);
+        assert_eq!(cache.next_due(), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_invalidated_before_it_is_registered_is_looked_for() {
+        let (cache, clock, rules) = cache(REFRESH);
+        used(&cache, &rules, "/a", 1).await;
+        let (query, _) = request(&rules, "/a");
+        let variant = query.base.only_variant();
+        let stored = cache.0.store.get(&variant).unwrap();
+        let late = Stored::clone(stored.entry().unwrap());
+        drop(stored);
+        cache.0.store.remove(&variant);
+        increment(&cache);
+        clock.advance(Duration::from_secs(1));
+        assert!(cache.refreshes_due().is_empty());
+        assert_eq!(cache.next_due(), None);
+        cache.put(variant, late);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(cache.refreshes_due().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn l14_an_explanation_is_no_use() {
+        let (cache, clock, rules) = cache(REFRESH);
+        used(&cache, &rules, "/a", 0).await;
+        let (query, head) = request(&rules, "/a");
+        assert!(cache.explain(&query, &head).is_some());
+        increment(&cache);
+        clock.advance(Duration::from_secs(1));
+        assert!(cache.refreshes_due().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_version_that_the_app_counts_up_is_looked_for_too() {
+        let (cache, clock, rules) = cache(REFRESH);
+        let by = "GET /a".into();
+        cache.observe(&[tagged(Some(1))], &by);
+        let (query, head) = request(&rules, "/a");
+        let Lookup::Miss(fill, _follower) = cache.lookup(&query, &head, None) else {
+            panic!("it is missing");
+        };
+        let response = Response::new(Body::from("x"));
+        let one = keep(&cache, tagged(Some(1)));
+        fill.store(response, StatusCode::OK, one).await;
+        cache.lookup(&query, &head, None);
+        cache.observe(&[tagged(Some(1))], &by);
+        assert_eq!(cache.next_due(), None, "no change");
+        cache.observe(&[tagged(Some(2))], &by);
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(cache.refreshes_due().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn one_at_a_time_is_fetched_whoever_asks() {
+        let (cache, clock, rules) = cache(REFRESH);
+        used(&cache, &rules, "/a", 1).await;
+        increment(&cache);
+        clock.advance(Duration::from_secs(1));
+        let due = cache.refreshes_due();
+        let fill = due[0].begin().expect("nobody runs it");
+        assert!(due[0].begin().is_none(), "somebody runs it");
+        clock.advance(Duration::from_secs(1));
+        increment(&cache);
+        clock.advance(Duration::from_secs(5));
+        assert!(cache.refreshes_due().is_empty(), "it has its turn still");
+        filled(&cache, fill).await;
+        drop(due);
+        clock.advance(Duration::from_secs(60));
+        assert!(cache.refreshes_due().is_empty(), "it has been replaced");
+    }
+
+    #[tokio::test]
+    async fn l05_a_turn_that_came_to_nothing_comes_again() {
+        let (cache, clock, rules) = cache(REFRESH);
+        used(&cache, &rules, "/a", 1).await;
+        increment(&cache);
+        for pause in [1, 1, 2, 4] {
+            clock.advance(Duration::from_secs(pause));
+            let due = cache.refreshes_due();
+            assert_eq!(due.len(), 1, "after {pause} s");
+            drop(due); // as where the task is stopped, or panics
+            assert!(cache.refreshes_due().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_fetched_too_late_to_be_served_is_not_fetched() {
+        let (cache, clock, rules) = cache(REFRESH);
+        used(&cache, &rules, "/a", 1).await;
+        increment(&cache);
+        clock.advance(Duration::from_secs(1));
+        let due = cache.refreshes_due();
+        clock.advance(Duration::from_secs(60)); // others go first
+        assert!(due[0].begin().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_a_head_renews_is_still_fetched_again_and_its_uses_count_anew() {
+        let (cache, clock, rules) = cache(AHEAD);
+        used(&cache, &rules, "/a", 1).await;
+        let (query, head) = request(&rules, "/a");
+        let renew = || {
+            let found = cache.find(query.base, &head);
+            let crate::cache::Found::Stored(variant, stored) = found else {
+                panic!("it is stored");
+            };
+            let freshen = Freshen::of(&cache, query.base, variant, stored).unwrap();
+            let (same, ()): (Parts, ()) = Response::new(()).into_parts();
+            let keep = keep(&cache, tagged(None));
+            freshen.renew(&head, &same, &keep).unwrap();
+        };
+        clock.advance(Duration::from_secs(5));
+        renew(); // expires at 65
+        for used in [false, true] {
+            if used {
+                assert!(matches!(cache.lookup(&query, &head, None), Lookup::Hit(..)));
+            }
+            let mut taken = 0;
+            for _ in 0..5 {
+                clock.advance(Duration::from_secs(10));
+                let due = cache.refreshes_due();
+                taken += due.iter().filter(|it| it.begin().is_some()).count();
+            }
+            clock.advance(Duration::from_secs(5));
+            assert_eq!(taken, usize::from(used));
+            renew();
+        }
+    }
+
+    #[tokio::test]
+    async fn increments_that_wait_are_applied_when_due_or_early_at_the_end() {
+        for (name, at_the_end) in [("when due", false), ("at the end", true)] {
+            let (cache, clock, rules) = cache("ttl: 60s");
+            let again = Increment {
+                again: Some(Duration::from_secs(2)),
+                ..tagged(None).tag.into()
+            };
+            let by = "POST /users/42".into();
+            let mut aside = cache.aside(); // its own changes are repeated as all others are
+            aside.increment(&[again], &by);
+            drop(aside);
+            assert_eq!(cache.next_due(), Some(cache.now() + Duration::from_secs(2)));
+            used(&cache, &rules, "/a", 1).await;
+            let (query, head) = request(&rules, "/a");
+            clock.advance(Duration::from_secs(1));
+            cache.increment_due();
+            let found = cache.lookup(&query, &head, None);
+            assert!(matches!(found, Lookup::Hit(..)), "{name}: not yet");
+            if at_the_end {
+                cache.increment_waiting();
+            } else {
+                clock.advance(Duration::from_secs(1));
+                cache.increment_due();
+            }
+            let explained = cache.explain(&query, &head).expect("it is stored");
+            assert_eq!(
+                explained.why_invalidated(cache.now()).as_deref(),
+                Some("A incremented 0s ago by POST /users/42 (again)"),
+                "{name}"
+            );
+            assert_eq!(cache.next_due(), None, "{name}: once");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_next_due_moment_is_woken_when_it_becomes_sooner() {
+        let (cache, _, rules) = cache(AHEAD);
+        let mut woken = Box::pin(cache.rescheduled());
+        assert!(futures_util::poll!(&mut woken).is_pending());
+        used(&cache, &rules, "/a", 1).await;
+        assert!(futures_util::poll!(&mut woken).is_ready());
+        assert!(cache.next_due().is_some());
+    }
+}

@@ -1,0 +1,53 @@
+//! What happens by schedule instead of by a request: increments that are repeated, responses that are fetched again.
+
+use std::collections::VecDeque;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use crate::cache::Fill;
+use crate::cache::Refresh;
+use crate::fetch::Fetch;
+use crate::model::time::Timestamp;
+
+/// How many responses are fetched at once for no request: a round must not stampede the app.
+const AT_ONCE: usize = 8;
+
+impl Fetch {
+    /// Does what is due for no request, each time when it is due. Never ends by itself; what it has begun goes on when it
+    /// is ended.
+    pub async fn by_schedule(self) {
+        let cache = &self.0.cache;
+        let mut waiting: VecDeque<Refresh> = VecDeque::new();
+        let mut running = FuturesUnordered::new();
+        loop {
+            cache.increment_due();
+            waiting.extend(cache.refreshes_due());
+            while running.len() < AT_ONCE
+                && let Some(refresh) = waiting.pop_front()
+            {
+                if let Some(fill) = refresh.begin() {
+                    running.push(self.0.tasks.spawn(self.clone().refresh(refresh, fill)));
+                }
+            }
+            tokio::select! {
+                () = self.until(cache.next_due()) => {}
+                () = cache.rescheduled() => {}
+                Some(_ended) = running.next() => {}
+            }
+        }
+    }
+
+    /// The right to it is given back when the fill has ended, however it has.
+    async fn refresh(self, refresh: Refresh, fill: Fill) {
+        self.run(fill, None).await;
+        drop(refresh);
+    }
+
+    async fn until(&self, due: Option<Timestamp>) {
+        match due {
+            Some(due) => self.0.clock.sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+}
