@@ -41,6 +41,8 @@ mod queue;
 #[cfg(test)]
 mod ranges;
 #[cfg(test)]
+mod refreshing;
+#[cfg(test)]
 mod rfc5861;
 #[cfg(test)]
 mod rfc9111;
