@@ -17,7 +17,7 @@ use crate::cache::rounds;
 use crate::cache::rounds::Looks;
 use crate::cache::rounds::Seen;
 use crate::cache::rounds::Trial;
-use crate::cache::rounds::Turn;
+use crate::cache::rounds::When;
 use crate::cache::stored::Slot;
 use crate::model::key::Variant;
 use crate::model::time::Timestamp;
@@ -310,13 +310,13 @@ impl Registered {
                 continue;
             };
             let seen = stored.seen();
-            match rounds::turn(&on, &seen, it.trial, now) {
-                Turn::None => {}
-                Turn::At(at) => next = earlier(next, Some(at)),
-                Turn::Now => found.push((seen.uses, *variant)),
+            match rounds::when(&on, &seen, it.trial, now) {
+                When::Never => {}
+                When::At(at) => next = earlier(next, Some(at)),
+                When::Now => found.push((seen.uses, *variant)),
                 // It has gone first once; that others could not be fetched makes no room for more.
-                Turn::Again => taken.push(*variant),
-                Turn::Over => it.trial = Trial::Over,
+                When::Again => taken.push(*variant),
+                When::Over => it.trial = Trial::Over,
             }
         }
         let (first, passed_over) = rounds::most_used(found, on.max_entries);

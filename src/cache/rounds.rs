@@ -32,9 +32,9 @@ pub(super) enum Trial {
 
 /// What is to be done about an invalidated response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum When {
     /// Nothing, as things are.
-    None,
+    Never,
     /// Nothing before this moment.
     At(Timestamp),
     /// It may be fetched again for the first time, if others do not go first.
@@ -49,23 +49,23 @@ pub(super) enum Turn {
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is to be done about a response with `on_invalidate: refresh`.
-pub(super) fn turn(on: &OnInvalidate, seen: &Seen, trial: Trial, now: Timestamp) -> Turn {
+pub(super) fn when(on: &OnInvalidate, seen: &Seen, trial: Trial, now: Timestamp) -> When {
     // After soft increments alone it is the next request's to fetch.
     let Some(it) = seen.invalidated.filter(|it| !it.soft) else {
-        return Turn::None;
+        return When::Never;
     };
     let (due, taken) = match trial {
-        Trial::None => (it.since + on.delay, Turn::Now),
-        Trial::Failed(at) => (at, Turn::Again),
-        Trial::Running | Trial::Over => return Turn::None,
+        Trial::None => (it.since + on.delay, When::Now),
+        Trial::Failed(at) => (at, When::Again),
+        Trial::Running | Trial::Over => return When::Never,
     };
     let end = it.since + on.max_stale;
     if now.max(due) > end {
-        Turn::Over
+        When::Over
     } else if now < due {
-        Turn::At(due)
+        When::At(due)
     } else if seen.uses == 0 || seen.expires <= now {
-        Turn::Over
+        When::Over
     } else {
         taken
     }
@@ -195,10 +195,10 @@ mod tests {
         };
         let failed = |seconds| Trial::Failed(at(seconds));
         for (name, seen, trial, now, expected) in [
-            ("before the delay", seen, Trial::None, 4, Turn::At(at(5))),
-            ("after the delay", seen, Trial::None, 5, Turn::Now),
-            ("at the end", seen, Trial::None, 60, Turn::Now),
-            ("after the end", seen, Trial::None, 61, Turn::Over),
+            ("before the delay", seen, Trial::None, 4, When::At(at(5))),
+            ("after the delay", seen, Trial::None, 5, When::Now),
+            ("at the end", seen, Trial::None, 60, When::Now),
+            ("after the end", seen, Trial::None, 61, When::Over),
             (
                 "intact",
                 Seen {
@@ -207,7 +207,7 @@ mod tests {
                 },
                 Trial::None,
                 5,
-                Turn::None,
+                When::Never,
             ),
             (
                 "softly",
@@ -217,21 +217,21 @@ mod tests {
                 },
                 Trial::None,
                 5,
-                Turn::None,
+                When::Never,
             ),
             (
                 "unused",
                 Seen { uses: 0, ..seen },
                 Trial::None,
                 5,
-                Turn::Over,
+                When::Over,
             ),
             (
                 "unused so far",
                 Seen { uses: 0, ..seen },
                 Trial::None,
                 4,
-                Turn::At(at(5)),
+                When::At(at(5)),
             ),
             (
                 "expired",
@@ -241,15 +241,15 @@ mod tests {
                 },
                 Trial::None,
                 5,
-                Turn::Over,
+                When::Over,
             ),
-            ("running", seen, Trial::Running, 5, Turn::None),
-            ("over", seen, Trial::Over, 5, Turn::None),
-            ("failed", seen, failed(10), 9, Turn::At(at(10))),
-            ("failed, due", seen, failed(10), 10, Turn::Again),
-            ("failed for good", seen, failed(61), 30, Turn::Over),
+            ("running", seen, Trial::Running, 5, When::Never),
+            ("over", seen, Trial::Over, 5, When::Never),
+            ("failed", seen, failed(10), 9, When::At(at(10))),
+            ("failed, due", seen, failed(10), 10, When::Again),
+            ("failed for good", seen, failed(61), 30, When::Over),
         ] {
-            assert_eq!(turn(&on(), &seen, trial, at(now)), expected, "{name}");
+            assert_eq!(when(&on(), &seen, trial, at(now)), expected, "{name}");
         }
     }
 

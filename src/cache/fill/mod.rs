@@ -4,11 +4,12 @@
 //! five ways: [`Fill::store`], [`Fill::share_unstored`], [`Fill::hand_over`], [`Fill::spare`], [`Fill::fail`]; being
 //! dropped (a panic, a cancelled task) is the sixth. In each, every follower learns the outcome at once (L9).
 
+mod admit;
+
 use std::pin::pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use tokio::sync::{oneshot, watch};
 
@@ -28,11 +29,8 @@ use crate::cache::follower::Follower;
 use crate::cache::follower::Shared;
 use crate::cache::follower::Stage;
 use crate::cache::parts;
-use crate::cache::recipe::Recipe;
 use crate::cache::spool::Spool;
-use crate::cache::stored::REMEMBERED;
 use crate::cache::stored::Slot;
-use crate::model::entry::Entry;
 use crate::model::key::BaseKey;
 use crate::model::key::Variant;
 use crate::model::outcome::End;
@@ -40,16 +38,12 @@ use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
-use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
 use crate::policy::freshening;
-use crate::policy::validators;
 use crate::policy::vary;
 use crate::rules::Cookies;
 use crate::rules::Matched;
-use crate::store::Uses;
 use crate::tags::Own;
-use crate::tags::Seals;
 use crate::tags::Snapshot;
 
 /// The right and the duty to fetch a response for the store. Only a lookup gives one out, and it is used up by how it ends.
@@ -415,73 +409,6 @@ impl Fill {
         self.announce(shared);
     }
 
-    /// Puts the response in the store, by itself or joined with the part that is there; what was asked for later, or
-    /// answers for more, stays.
-    fn admit(&self, head: &Parts, keep: &Keep, body: Bytes) -> Result<(), NoStore> {
-        let variant = self.errand.variant;
-        let part = parts::part(head, body.len() as u64).map_err(|_| NoStore::Partial)?;
-        let entry = keep.entry(head, body, part);
-        let store = &self.cache.0.store;
-        loop {
-            let there = store.get(&variant);
-            let stored = there.as_ref().and_then(Slot::entry);
-            let Some((entry, tags)) = self.beside(stored, entry.clone(), keep.tags.clone()) else {
-                return Ok(());
-            };
-            let recipe = Recipe::of(self.base, &self.matched, &self.head, &entry);
-            let stored = Stored {
-                entry,
-                asked: self.asked,
-                variant,
-                seals: self.seal(&tags)?,
-                after_increment: REMEMBERED.max(self.matched.rule.refill.on_invalidate.max_stale),
-                noticed: OnceLock::new(),
-                uses: Uses::default(),
-                recipe: recipe.map(Arc::new),
-            };
-            let _one_at_a_time = self.cache.0.fills.lock();
-            let now_there = store.get(&variant);
-            if now_there.as_ref().and_then(Slot::entry).map(Arc::as_ptr)
-                == there.as_ref().and_then(Slot::entry).map(Arc::as_ptr)
-            {
-                self.cache.put(variant, stored);
-                store.remove(&self.base.unstorable());
-                return Ok(());
-            }
-            // Another was put meanwhile: look at that one.
-        }
-    }
-
-    /// What is to be put where `stored` is, if anything.
-    fn beside(
-        &self,
-        stored: Option<&Arc<Stored>>,
-        entry: Entry,
-        tags: Vec<Tagged>,
-    ) -> Option<(Entry, Vec<Tagged>)> {
-        let Some(stored) = stored.filter(|stored| stored.seals.intact()) else {
-            return Some((entry, tags));
-        };
-        let now = self.cache.0.clock.now();
-        // Not what was asked for before the clock was set back.
-        let newer = stored.asked > self.asked && stored.asked <= now;
-        if newer && !is_part_beside(&stored.entry, &entry) {
-            return None; // a client wanted it anew
-        }
-        let fresh = stored.entry.meta.expires() > now;
-        let max_object = self.cache.0.max_object;
-        parts::joined(stored, (fresh, newer), entry, tags, max_object)
-    }
-
-    /// L1: the tags as they are, if none of them has changed since the app was asked.
-    fn seal(&self, tags: &[Tagged]) -> Result<Seals, NoStore> {
-        if self.surplus.as_ref().is_some_and(Surplus::came) {
-            return Err(NoStore::UpstreamFailed);
-        }
-        let before = self.before.as_ref().ok_or(NoStore::TooLarge)?;
-        self.cache.0.tags.seal_own(tags, before, self.own.as_ref())
-    }
-
     /// The last stamp applied when the app was asked.
     fn began(&self) -> Stamp {
         self.before
@@ -579,16 +506,6 @@ impl Fill {
             }
         }
     }
-}
-
-/// Whether one is a mere part, and of the same response as far as their tags tell: a part does not keep the whole out,
-/// nor one part another.
-fn is_part_beside(stored: &Entry, new: &Entry) -> bool {
-    let tags = [stored, new].map(|entry| entry.headers.get(header::ETAG));
-    let differ = matches!(tags, [Some(one), Some(other)] if one != other);
-    let joins =
-        new.part.is_none() || validators::same_strong_validator(&stored.headers, &new.headers);
-    stored.part.is_some() && joins && !differ
 }
 
 impl Drop for Fill {
