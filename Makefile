@@ -6,7 +6,7 @@ FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 SCRIPTS = scripts/setup.sh .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 
-.PHONY: help run test conformance bench bench-peers fuzz fmt clippy unit doc shell setup setup-test setup-conformance setup-fuzz
+.PHONY: help run test conformance bench bench-peers bench-fills fuzz fmt clippy unit doc shell setup setup-test setup-conformance setup-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,10 @@ bench: setup ## the benches of this package (criterion)
 bench-peers: setup ## server CPU per hit beside nginx and a bare hyper server
 	$(CARGO) build --locked --release
 	python3 benches/peers/run.py --tagalong target/release/tagalong
+
+bench-fills: setup ## stampedes, increments under load, large bodies, a purge of all; beside nginx and Varnish
+	$(CARGO) build --locked --release
+	python3 benches/fills/run.py --tagalong target/release/tagalong
 
 # No nightly: instrumented for coverage, without a sanitizer. New inputs stay in target/fuzz, those that break something
 # in tests/fuzz/artifacts; the seeds stay as they are.

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import os
 import pathlib
 import platform
@@ -49,11 +50,11 @@ def reference(binary):
 
 
 @contextlib.contextmanager
-def nginx(template, app):
-    """nginx `proxy_cache` with a prefix of its own."""
+def nginx(template, app, more=""):
+    """nginx `proxy_cache` with a prefix of its own; `more` goes into the location."""
     binary, port = needs.find("nginx"), free_port()
     with tempfile.TemporaryDirectory(prefix="peers-nginx-") as prefix:
-        words = {"PREFIX": prefix, "ORIGIN": app.port, "PORT": port}
+        words = {"PREFIX": prefix, "ORIGIN": app.port, "PORT": port, "MORE": more}
         # Started by root its worker would change to a user that cannot enter the prefix.
         words["USER"] = "user root;" if os.geteuid() == 0 else ""
         text = template.read_text()
@@ -67,12 +68,34 @@ def nginx(template, app):
 
 
 @contextlib.contextmanager
-def tagalong(command, app):
-    """The product with defaults, but on a free port. `command`: the program, or a whole command line."""
+def varnish(template, app):
+    """Varnish with its malloc store, everything else as it comes."""
+    binary, port = needs.find("varnishd"), free_port()
+    with tempfile.TemporaryDirectory(prefix="peers-varnish-") as folder:
+        program = pathlib.Path(folder, "default.vcl")
+        program.write_text(template.read_text().replace("@ORIGIN@", str(app.port)))
+        # Without a jail: its user could not enter the folder.
+        own = ["-j", "none", "-n", f"{folder}/work", "-T", "none"]
+        command = [binary, "-F", *own, "-a", f"127.0.0.1:{port}", "-f", str(program), "-s", "malloc,256m"]
+        with start("Varnish", command, port, [binary, "-V"], SERVER_CORE) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def tagalong(command, app, settings=None, rules=None):
+    """The product on a free port, with defaults but for `settings` and `rules`, both as in its files.
+
+    `command`: the program, or a whole command line.
+    """
     port = free_port()
+    written = {"listen": [f"127.0.0.1:{port}"], **(settings or {})}
+    written["upstream"] = {"url": f"http://127.0.0.1:{app.port}", **written.get("upstream", {})}
     with tempfile.TemporaryDirectory(prefix="peers-tagalong-") as folder:
         config = pathlib.Path(folder, "tagalong.yaml")
-        config.write_text(f'listen: ["127.0.0.1:{port}"]\nupstream: {{ url: "http://127.0.0.1:{app.port}" }}\n')
+        config.write_text(json.dumps(written))
+        if rules:
+            pathlib.Path(folder, "rules").mkdir()
+            pathlib.Path(folder, "rules", "bench.yaml").write_text(json.dumps({"rules": rules}))
         words = {"origin": app.port, "port": port, "config": config}
         line = command if "{" in command else shlex.quote(command) + " serve --config {config}"
         parts = [part.format(**words) for part in shlex.split(line)]
@@ -114,15 +137,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def versions(running):
-    """What ran, a line each: the machine with its system, servers that know their version, wrk, the compiler."""
+def versions(running, *tools):
+    """What ran, a line each: the machine with its system, servers that know their version, tools, the compiler."""
     cpus = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(": ")[1] for line in cpus if line.startswith("model name")), platform.machine())
     system = platform.freedesktop_os_release().get("PRETTY_NAME", "") if sys.version_info >= (3, 10) else ""
     release = platform.release().partition("-")[0]
     lines = [f"{model}, {os.cpu_count()} cores, {platform.system()} {release}, {system}"]
     asked = [server.version for server in running if server.version]
-    for command in [*asked, ["wrk", "-v"], ["rustc", "--version"]]:
+    for command in [*asked, *tools, ["rustc", "--version"]]:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         # wrk says its version and fails.
         known = done.returncode == 0 or command[0] == "wrk"

@@ -40,7 +40,7 @@ def main():
             running.append(stack.enter_context(contestants.tagalong(arguments.tagalong, origin)))
         results = measure(running, origin, arguments)
     arguments.out.parent.mkdir(exist_ok=True)
-    text = report.markdown(results, contestants.versions(running), arguments)
+    text = report.markdown(results, contestants.versions(running, ["wrk", "-v"]), arguments)
     arguments.out.write_text(text)
     print(text)
 
