@@ -62,7 +62,7 @@ impl Cache {
             return Lookup::Join(Follower {
                 stage: flight.stage.subscribe(),
                 why: errand.why,
-                arrived,
+                arrived: miss.since.unwrap_or(arrived), // what it waited for before it need not wait for again
                 spare: errand.spare,
                 own: None,
                 hit_for_miss: false,

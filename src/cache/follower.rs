@@ -128,6 +128,9 @@ impl Follower {
         if let Some(own) = self.own.take()
             && let Ok((response, answered)) = own.await
         {
+            if let Some(stale) = self.spared(answered.status, cache, head) {
+                return stale;
+            }
             return Followed::Response(response, answered.outcome(self.why, self.hit_for_miss));
         }
         let asked = |stage: &Stage| !matches!(stage, Stage::Asked);
@@ -159,14 +162,8 @@ impl Follower {
 
     /// The response was for its first client alone. What that one brought may be the reason, and this one does not.
     fn refused(&self, reason: NoStore, head: &Head) -> Followed {
-        let brought = [
-            (NoStore::Cookie, header::COOKIE),
-            (NoStore::Authorization, header::AUTHORIZATION),
-        ];
-        let lacks = |name| !head.headers().contains_key(name);
-        let may_share = brought
-            .into_iter()
-            .any(|(because, name)| reason == because && lacks(name));
+        let field = reason.request_field();
+        let may_share = field.is_some_and(|name| !head.headers().contains_key(name));
         if may_share {
             self.again(None)
         } else {

@@ -28,7 +28,6 @@ mod variants;
 use std::sync::{Arc, Mutex};
 
 use http::Method;
-use http::header;
 use tokio::sync::Notify;
 
 pub use aside::Aside;
@@ -48,17 +47,14 @@ use crate::cache::errand::Miss;
 use crate::cache::flights::Fills;
 use crate::cache::refresh::Refreshes;
 use crate::cache::spool::Budget;
-use crate::cache::stored::Invalidated;
 use crate::cache::stored::Slot;
 use crate::cache::variants::Found;
 use crate::clock::Clock;
 use crate::model::entry::EntryMeta;
-use crate::model::key::BaseKey;
 use crate::model::key::ComposedKey;
 use crate::model::key::Variant;
 use crate::model::outcome::Bypass;
 use crate::model::outcome::Forward;
-use crate::model::outcome::NoStore;
 use crate::model::outcome::Stale;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
@@ -230,7 +226,7 @@ impl Cache {
             stored,
             spare,
         };
-        let hit_for_miss = self.is_unstorable(query.base, head, now);
+        let hit_for_miss = self.is_unstorable(errand.variant, head, now);
         if query.rule.refill.coalesce.is_some() && !hit_for_miss {
             let miss = Miss::of(wishes, since, errand.stored.as_deref());
             return self.begin_or_join(query, head, errand, miss);
@@ -250,15 +246,19 @@ impl Cache {
         now: Timestamp,
     ) -> Result<Option<Stale>, Forward> {
         let intact = stored.seals.intact();
+        let on = &query.rule.refill.on_invalidate;
+        let serves_invalidated = || {
+            let invalidated = stored.invalidated(now);
+            !wishes.refuse_stale() && invalidated.is_some_and(|it| it.is_served(on, false, now))
+        };
         let stale = match usable(&stored.entry.meta, wishes, now) {
-            _ if !intact && !is_served_invalidated(query, stored, wishes, now) => {
-                return Err(Forward::Invalidated);
-            }
+            _ if !intact && !serves_invalidated() => return Err(Forward::Invalidated),
             Use::Expired if !intact => return Err(Forward::Invalidated),
             Use::Fresh | Use::Soft | Use::Stale(_) if !intact => Some(Stale::Invalidated),
             Use::Fresh => None,
             Use::Soft => match query.rule.refill.revalidate {
                 Revalidate::Background => Some(Stale::Soft),
+                Revalidate::Sync if wishes.only_if_cached => Some(Stale::Soft),
                 Revalidate::Sync => return Err(Forward::Expired),
             },
             Use::Stale(why) => Some(why),
@@ -296,7 +296,12 @@ impl Cache {
         };
         let refills = match stale {
             Stale::WhileRevalidate | Stale::Soft => true,
-            Stale::Invalidated => is_refilled_by_requests(query, &stored),
+            Stale::Invalidated => {
+                let by_schedule = query.rule.refill.on_invalidate.mode == WhenInvalidated::Refresh;
+                let softly = stored.invalidated(now).is_some_and(|it| it.soft);
+                // What has expired meanwhile is not the schedule's either.
+                !by_schedule || softly || stored.entry.meta.expires() <= now
+            }
             Stale::IfError | Stale::Disconnected | Stale::MaxStale | Stale::Waited => false,
         };
         // What a client with `no-store` fetches is nobody else's, and `only-if-cached` asks for nothing.
@@ -308,14 +313,13 @@ impl Cache {
     }
 
     /// Whether the last response could not be stored, for reasons that hold for this request too: nobody waits for it then.
-    fn is_unstorable(&self, base: BaseKey, head: &Head, now: Timestamp) -> bool {
-        let Some(Slot::Unstorable { reason, until }) = self.0.store.get(&base.unstorable()) else {
+    fn is_unstorable(&self, variant: Variant, head: &Head, now: Timestamp) -> bool {
+        let Some(Slot::Unstorable { reason, until }) = self.0.store.get(&variant.unstorable())
+        else {
             return false;
         };
-        let lacks = |name| !head.headers().contains_key(name);
-        let other = (reason == NoStore::Cookie && lacks(header::COOKIE))
-            || (reason == NoStore::Authorization && lacks(header::AUTHORIZATION));
-        !other && until > now
+        let field = reason.request_field();
+        until > now && field.is_none_or(|name| head.headers().contains_key(name))
     }
 
     /// Whether a client with these wishes may have a response of this life that was fetched for another (RFC 9111 §4).
@@ -358,23 +362,6 @@ impl Cache {
         self.0.store.retain(|slot| slot.is_of_use(now));
         self.0.refreshes.sweep();
     }
-}
-
-/// Whether the rule, or a soft increment, lets a response be served to such a client some time after an increment of its
-/// tags (rules.md §5).
-fn is_served_invalidated(query: &Query, stored: &Stored, wishes: &Wishes, now: Timestamp) -> bool {
-    let on = &query.rule.refill.on_invalidate;
-    let served = |it: Invalidated| {
-        let serves = it.soft || on.mode != WhenInvalidated::Miss;
-        serves && now.since(it.since) <= on.max_stale
-    };
-    !wishes.refuse_stale() && stored.invalidated().is_some_and(served)
-}
-
-/// Whether the next request starts the fill that takes its place; else that happens by schedule.
-fn is_refilled_by_requests(query: &Query, stored: &Stored) -> bool {
-    query.rule.refill.on_invalidate.mode == WhenInvalidated::Stale
-        || stored.invalidated().is_some_and(|it| it.soft)
 }
 
 /// What is stored under a request's key.

@@ -88,6 +88,7 @@ fn stricter(old: &EntryMeta, fresh: bool, new: &EntryMeta) -> EntryMeta {
     };
     let (one, other) = (&old.stale, &new.stale);
     EntryMeta {
+        soft_until: [old.soft_until, new.soft_until].into_iter().flatten().min(),
         shareable: old.shareable && new.shareable,
         stale: StaleUse {
             forbidden: one.forbidden || other.forbidden,

@@ -138,7 +138,7 @@ impl Refresh {
         } = &**recipe;
         let (cache, on) = (&self.cache, &matched.rule.refill.on_invalidate);
         let now = cache.now();
-        let is_wanted = match (self.why, stored.invalidated()) {
+        let is_wanted = match (self.why, stored.invalidated(now)) {
             (Why::Invalidated, Some(it)) => now.since(it.since) <= on.max_stale,
             (Why::Ahead, None) => stored.entry.meta.expires() > now,
             (Why::Invalidated, None) | (Why::Ahead, Some(_)) => false,
@@ -309,7 +309,7 @@ impl Registered {
             let Some(stored) = it.stored.upgrade() else {
                 continue;
             };
-            let seen = stored.seen();
+            let seen = stored.seen(now);
             match rounds::when(&on, &seen, it.trial, now) {
                 When::Never => {}
                 When::At(at) => next = earlier(next, Some(at)),
@@ -335,7 +335,7 @@ impl Registered {
             return Vec::new();
         };
         let found = self.entries.iter().filter_map(|(variant, it)| {
-            let seen = it.stored.upgrade()?.seen();
+            let seen = it.stored.upgrade()?.seen(now);
             let is_due = it.trial == Trial::None && rounds::is_due_ahead(&ahead, &seen, now);
             is_due.then_some((seen.uses, *variant))
         });
@@ -364,11 +364,11 @@ impl Registration {
 }
 
 impl Stored {
-    fn seen(&self) -> Seen {
+    fn seen(&self, now: Timestamp) -> Seen {
         Seen {
             uses: self.uses.count(),
             expires: self.entry.meta.expires(),
-            invalidated: self.invalidated(),
+            invalidated: self.invalidated(now),
         }
     }
 }

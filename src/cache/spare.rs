@@ -1,7 +1,6 @@
 //! What is stored and may stand in where the app fails or keeps clients waiting: for how long, and why.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::StatusCode;
 
@@ -10,19 +9,19 @@ use crate::cache::Stored;
 use crate::model::outcome::Failure;
 use crate::model::outcome::Stale;
 use crate::model::request::Head;
+use crate::model::time::Timestamp;
 use crate::policy;
 use crate::policy::request::Wishes;
 use crate::policy::request::on_failure;
 use crate::policy::request::on_wait;
 use crate::rules::Rule;
-use crate::rules::refill::WhenInvalidated;
+use crate::rules::refill::OnInvalidate;
 
 /// A stored response, and what its rule says of serving it after an increment of its tags.
 #[derive(Clone, Debug)]
 pub struct Spare {
     pub(super) stored: Arc<Stored>,
-    /// How long after the increment; `None`: not at all (L5).
-    invalidated: Option<Duration>,
+    on_invalidate: OnInvalidate,
 }
 
 /// What has befallen a request.
@@ -38,41 +37,57 @@ enum Trouble {
 
 impl Spare {
     pub(super) fn of(rule: &Rule, stored: Arc<Stored>) -> Spare {
-        let on = &rule.refill.on_invalidate;
-        let softly = stored.invalidated().is_some_and(|it| it.soft);
-        let served = on.stale_if_error || on.mode != WhenInvalidated::Miss || softly;
         Spare {
             stored,
-            invalidated: served.then_some(on.max_stale),
+            on_invalidate: rule.refill.on_invalidate,
         }
+    }
+
+    /// Whether it is served though one of its tags was incremented.
+    pub(super) fn is_served_invalidated(&self, now: Timestamp) -> bool {
+        let invalidated = self.stored.invalidated(now);
+        invalidated.is_some_and(|it| it.is_served(&self.on_invalidate, true, now))
     }
 }
 
 impl Cache {
     /// Why it may be served to the client of this request, if it may.
     fn stands_in(&self, spare: &Spare, head: &Head, trouble: Trouble) -> Option<Stale> {
+        self.serves(spare, head, &Wishes::of(head.headers()), trouble)
+    }
+
+    fn serves(
+        &self,
+        spare: &Spare,
+        head: &Head,
+        wishes: &Wishes,
+        trouble: Trouble,
+    ) -> Option<Stale> {
         let stored = &spare.stored;
         if !stored.holds(head) || !stored.is_for(head) {
             return None;
         }
         let (meta, now) = (&stored.entry.meta, self.now());
-        let wishes = Wishes::of(head.headers());
         let stale = match trouble {
-            Trouble::Error => on_failure(meta, &wishes, false, now),
-            Trouble::Disconnected => on_failure(meta, &wishes, true, now),
-            Trouble::Wait => on_wait(meta, &wishes),
+            Trouble::Error => on_failure(meta, wishes, false, now),
+            Trouble::Disconnected => on_failure(meta, wishes, true, now),
+            Trouble::Wait => on_wait(meta, wishes),
         };
-        let Some(invalidated) = stored.invalidated() else {
-            return stale;
-        };
-        let within = |max_stale: Duration| now.since(invalidated.since) <= max_stale;
-        let served = spare.invalidated.is_some_and(within);
-        stale.filter(|_| served).map(|_| Stale::Invalidated)
+        if stored.seals.intact() {
+            stale
+        } else {
+            // As things are by now: a later increment may forbid what an earlier one allowed (L5).
+            let stale = stale.filter(|_| spare.is_served_invalidated(now));
+            stale.map(|_| Stale::Invalidated)
+        }
     }
 
-    /// Whether it may be served where the app answers with an error (RFC 5861 §4).
+    /// Whether it may be served where the app answers with an error (RFC 5861 §4): to the client of this request, or to one
+    /// that wishes for nothing in particular.
     pub(super) fn spares_an_error(&self, spare: Option<&Spare>, head: &Head) -> bool {
-        spare.is_some_and(|spare| self.stands_in(spare, head, Trouble::Error).is_some())
+        let wishes = [Wishes::of(head.headers()), Wishes::default()];
+        let serves = |spare, wishes| self.serves(spare, head, wishes, Trouble::Error).is_some();
+        spare.is_some_and(|spare| wishes.iter().any(|wishes| serves(spare, wishes)))
     }
 
     /// What may be served where the app gave this status, which is an error (RFC 5861 §4).

@@ -21,6 +21,9 @@ use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
 use crate::policy::freshening;
 use crate::policy::ranges;
+use crate::policy::request::within;
+use crate::rules::refill::OnInvalidate;
+use crate::rules::refill::WhenInvalidated;
 use crate::store::Uses;
 use crate::store::Weigh;
 use crate::tags::Seals;
@@ -73,6 +76,14 @@ pub(super) struct Invalidated {
     pub(super) soft: bool,
 }
 
+impl Invalidated {
+    /// Whether it may be served all the same at `now` (rules.md §5): to anybody, or only where the app fails.
+    pub(super) fn is_served(self, on: &OnInvalidate, in_trouble: bool, now: Timestamp) -> bool {
+        let by_rule = on.mode != WhenInvalidated::Miss || (in_trouble && on.stale_if_error);
+        (by_rule || self.soft) && within(on.max_stale, now.since(self.since))
+    }
+}
+
 impl Slot {
     pub(super) fn entry(&self) -> Option<&Arc<Stored>> {
         match self {
@@ -88,7 +99,7 @@ impl Slot {
             Slot::Unstorable { until, .. } => *until >= now,
             Slot::Entry(stored) => {
                 let has_validator = !freshening::conditions(&stored.entry).is_empty();
-                let invalidated = stored.invalidated();
+                let invalidated = stored.invalidated(now);
                 kept_until(&stored.entry.meta, has_validator) >= now
                     && invalidated.is_none_or(|it| it.since + stored.after_increment > now)
             }
@@ -104,10 +115,11 @@ impl Stored {
     }
 
     /// Since when one of its tags has another version, if one has.
-    pub(super) fn invalidated(&self) -> Option<Invalidated> {
+    pub(super) fn invalidated(&self, now: Timestamp) -> Option<Invalidated> {
         let broken = self.seals.broken()?;
-        // Who looks first notes it: later increments do not put off the end of a time that counts from the first.
-        let since = *self.noticed.get_or_init(|| broken.at);
+        // Who looks first notes it: later increments do not put off the end of a time that counts from the first. Stamps
+        // may be ahead of the clock.
+        let since = *self.noticed.get_or_init(|| broken.at.min(now));
         let soft = broken.soft;
         Some(Invalidated { since, soft })
     }
@@ -115,7 +127,7 @@ impl Stored {
     /// Whole seconds until it expires; negative after that, and after an increment of one of its tags.
     pub fn ttl(&self, now: Timestamp) -> i64 {
         let ttl = self.entry.meta.ttl(now);
-        self.invalidated().map_or(ttl, |it| {
+        self.invalidated(now).map_or(ttl, |it| {
             let over = now.since(it.since).as_secs();
             ttl.min(-i64::try_from(over).unwrap_or(i64::MAX))
         })

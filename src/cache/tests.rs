@@ -709,8 +709,6 @@ async fn rfc5861_4_each_who_waits_has_a_stand_in_of_its_own() {
             let reason = NoStore::NoFreshness;
             if way == "no answer" {
                 fill.fail(Failure::Unreachable);
-            } else if fill.may_spare() {
-                fill.spare(unavailable);
             } else if way == "an error for one" {
                 fill.hand_over(response, unavailable, reason);
             } else {

@@ -198,8 +198,10 @@ impl Exchange {
 
     /// What is stored, with what a 304 says of it (RFC 9111 §4.3.4).
     pub(super) fn validated(self, stored: &Stored) -> Exchange {
+        let mut head = freshening::freshened(&stored.entry, &self.head);
+        head.extensions.extend(self.head.extensions.clone());
         Exchange {
-            head: freshening::freshened(&stored.entry, &self.head),
+            head,
             body: stored.entry.body.clone().into(),
             signals: self.signals_for(stored),
             ..self
@@ -250,7 +252,13 @@ pub(super) fn asked_by(head: &Head) -> Arc<str> {
 }
 
 fn failure(error: &UpstreamError, head: &Head) -> Failure {
-    tracing::warn!(method = %head.method(), path = head.path(), error = %error, "the app gave no answer");
+    let (method, path) = (head.method(), head.path());
+    if error.kind == UpstreamErrorKind::Busy {
+        // As many as there are requests, when there are too many.
+        tracing::debug!(%method, path, %error, "the app was not asked");
+    } else {
+        tracing::warn!(%method, path, %error, "the app gave no answer");
+    }
     match error.kind {
         UpstreamErrorKind::Connect | UpstreamErrorKind::Reset => Failure::Unreachable,
         UpstreamErrorKind::ConnectTimeout | UpstreamErrorKind::Timeout => Failure::TimedOut,

@@ -112,9 +112,7 @@ impl Fetch {
             Ok(exchange) => exchange,
             Err(failure) => return fill.fail(failure), // every follower learns it now (L9)
         };
-        if policy::is_error(exchange.status) && fill.may_spare() {
-            return fill.spare(exchange.status);
-        }
+        let is_spared = policy::is_error(exchange.status) && fill.has_spare();
         let exchange = match fill.validates() {
             Some(stored) if exchange.head.status == StatusCode::NOT_MODIFIED => {
                 exchange.validated(stored)
@@ -124,6 +122,8 @@ impl Fetch {
         let mut judged = self.judge(exchange, fill.head(), fill.matched());
         if judged.verdict.is_ok() && !fill.may_keep(judged.response.status()) {
             judged.verdict = Err(NoStore::Partial);
+        } else if judged.verdict.is_ok() && is_spared {
+            judged.verdict = Err(NoStore::UpstreamFailed); // what is stored serves those who come better
         }
         self.settle(fill, judged).await;
     }
@@ -328,7 +328,10 @@ fn shared_error(
     response: &Response<Body>,
 ) -> bool {
     // These are found after privacy has been looked at.
-    let impersonal = matches!(reason, NoStore::NoFreshness | NoStore::AlreadyExpired);
+    let impersonal = matches!(
+        reason,
+        NoStore::NoFreshness | NoStore::AlreadyExpired | NoStore::UpstreamFailed
+    );
     // The app never saw a cookie that the rule ignores.
     let from_client = match matched.rule.terms.cookies {
         Cookies::Ignore => &[header::AUTHORIZATION][..],

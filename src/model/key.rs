@@ -126,11 +126,6 @@ impl BaseKey {
         Variant(self.0)
     }
 
-    /// Under which it is noted that its responses cannot be stored.
-    pub fn unstorable(self) -> Variant {
-        Variant(hash(b"tagalong unstorable 1", &self.0.to_le_bytes()))
-    }
-
     /// The variant that these fields of the request select.
     pub fn variant(self, selecting: &KeyFields) -> Variant {
         let mut bytes = Vec::with_capacity(16 + selecting.0.len());
@@ -141,6 +136,11 @@ impl BaseKey {
 }
 
 impl Variant {
+    /// Under which it is noted that its responses cannot be stored.
+    pub fn unstorable(self) -> Variant {
+        Variant(hash(b"tagalong unstorable 1", &self.0.to_le_bytes()))
+    }
+
     /// Under which a part of it is fetched: requests for other parts are other fetches.
     pub fn part(self, fields: &KeyFields) -> Variant {
         Variant(self.hash_with(b"tagalong part 1", fields))

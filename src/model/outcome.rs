@@ -1,6 +1,6 @@
 //! What became of a request: one word each for the header, the log line and the metric label.
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode, header};
 
 /// What became of a request (design.md §3, RFC 9211).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,6 +255,17 @@ impl Bypass {
 }
 
 impl NoStore {
+    /// The field of the request that is the reason, if one is: requests without it may fare better.
+    pub fn request_field(self) -> Option<HeaderName> {
+        if self == NoStore::Cookie {
+            Some(header::COOKIE)
+        } else if self == NoStore::Authorization {
+            Some(header::AUTHORIZATION)
+        } else {
+            None
+        }
+    }
+
     /// Whether the next response for the same key will hardly fare better: the reason is the response's own, and not an
     /// error, a race, or what this one request asked for.
     pub fn is_its_own(self) -> bool {
@@ -271,9 +282,10 @@ impl NoStore {
             | NoStore::VaryUnknown
             | NoStore::TooManyTags
             | NoStore::BadTag
-            | NoStore::MissingTagValue
             | NoStore::TooLarge => true,
-            NoStore::Method
+            // The value that is missing may be in the next request.
+            NoStore::MissingTagValue
+            | NoStore::Method
             | NoStore::Partial
             | NoStore::Raced
             | NoStore::OldVersion

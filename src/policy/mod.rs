@@ -190,6 +190,16 @@ pub fn is_error(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }
 
+/// Whether a status says nothing of the next response: the app failed, or found fault with this one request, such as what
+/// it accepts or how often it comes.
+pub fn is_of_the_moment(status: StatusCode) -> bool {
+    let about_the_request = matches!(
+        status.as_u16(),
+        400 | 405 | 406 | 408 | 412..=417 | 421 | 422 | 425 | 428 | 429 | 431
+    );
+    status.is_server_error() || about_the_request
+}
+
 /// Whether a 206 holds one range, as it was asked for one, and says which (RFC 9110 §15.3.7.1).
 fn is_one_part(head: &Head, response: &HeaderMap) -> bool {
     let asked = *head.method() == Method::GET && head.headers().contains_key(RANGE);

@@ -119,10 +119,10 @@ pub fn on_failure(
 ) -> Option<Stale> {
     let over = meta.age(now).saturating_sub(meta.lifetime);
     let asked = wishes.stale_if_error.filter(|_| !meta.stale.forbidden);
-    if wishes.refuse_stale() {
-        None
-    } else if meta.age(now) < meta.lifetime {
+    if matches!(usable(meta, wishes, now), Use::Fresh | Use::Soft) {
         Some(Stale::Soft) // that was why the app was asked
+    } else if wishes.refuse_stale() {
+        None
     } else if within(meta.stale.if_error, over) || asked.is_some_and(|asked| within(asked, over)) {
         Some(Stale::IfError)
     } else if disconnected && within(meta.stale.if_disconnected, over) {
@@ -139,7 +139,7 @@ pub fn on_wait(meta: &EntryMeta, wishes: &Wishes) -> Option<Stale> {
 }
 
 /// Whether what is `over` its lifetime by so much lies in a window; one of zero holds nothing.
-fn within(window: Duration, over: Duration) -> bool {
+pub fn within(window: Duration, over: Duration) -> bool {
     !window.is_zero() && over <= window
 }
 
@@ -583,8 +583,23 @@ mod tests {
                 Some(Stale::IfError),
             ),
             ("no-cache", soft_from_970(), "no-cache", true, 980, None),
-            ("max-age", soft_from_970(), "max-age=9999", true, 980, None),
-            ("min-fresh", soft_from_970(), "min-fresh=0", true, 980, None),
+            (
+                "young enough",
+                soft_from_970(),
+                "max-age=9999",
+                true,
+                980,
+                soft,
+            ),
+            ("too old", soft_from_970(), "max-age=9", true, 980, None),
+            (
+                "fresh enough",
+                soft_from_970(),
+                "min-fresh=0",
+                true,
+                980,
+                soft,
+            ),
         ] {
             let now = Timestamp::from_secs(now);
             let found = on_failure(&meta, &wishing(wish), disconnected, now);

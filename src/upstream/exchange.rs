@@ -141,6 +141,9 @@ async fn exchange(
         surplus: surplus.clone(),
         turn: None,
     };
+    if is_event_stream(&head.headers) {
+        turn.take(); // like a tunnel, it may be open for days
+    }
     let length = length.filter(|_| !bodiless);
     let body = incoming.into_body(length, turn).await?;
     let mut response = head.with(body);
@@ -220,6 +223,12 @@ async fn head(
         *answered = true;
     }
     Err(malformed("no end of interim responses"))
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE);
+    let essence = content_type.and_then(|it| it.as_bytes().split(|byte| *byte == b';').next());
+    essence.is_some_and(|it| it.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 /// What a head costs, as HTTP/2 counts it (RFC 9113 §6.5.2).

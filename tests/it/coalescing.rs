@@ -296,3 +296,99 @@ async fn l01_who_comes_after_an_increment_of_a_tag_of_the_last_response_starts_a
     client.get("/x").await.is_hit().has_body("c");
     assert_eq!(app.calls("/x"), 3);
 }
+
+#[tokio::test]
+async fn one_variant_that_cannot_be_stored_is_no_reason_for_another() {
+    let (app, sidecar, client) = stage(&rule("")).await;
+    let with = |mode: &str| get("/x").with("Mode", mode);
+    app.on("/x", |call| match call.field("mode").as_deref() {
+        Some("b") => reply("b").header("Vary", "Mode").control("private"),
+        _ => reply("a").header("Vary", "Mode"),
+    });
+    client.ask(with("a")).await.is_miss();
+    client.ask(with("b")).await.has_body("b");
+    client.ask(with("b")).await.is_bypass(Some("hit-for-miss"));
+    sidecar.inc("X").await;
+    let hold = app.hold("/x");
+    let first = client.begin(with("a")).await;
+    let held = hold.arrived().await;
+    let second = client.begin(with("a")).await;
+    sidecar.settle().await;
+    assert_eq!(app.calls("/x"), 4, "the second waits");
+    held.release(reply("a").header("Vary", "Mode")).await;
+    first.answer().await.is_invalidated();
+    second.answer().await.is_collapsed();
+}
+
+#[tokio::test]
+async fn fault_found_with_one_request_is_no_reason_not_to_wait() {
+    for status in [400, 406, 429] {
+        let (app, sidecar, client) = stage(&rule("")).await;
+        app.answer("/x", reply("no").status(status));
+        client.get("/x").await.has_status(status);
+        let (first, held, second) = two(&app, &sidecar, &client).await;
+        assert_eq!(app.calls("/x"), 2, "{status}: the second waits");
+        held.release(reply("a")).await;
+        first.answer().await.is_miss();
+        second.answer().await.is_shared();
+    }
+}
+
+#[tokio::test]
+async fn l09_increments_during_fetches_send_nobody_to_the_app_who_came_before_them() {
+    let (app, sidecar, client) = stage(&rule("")).await;
+    app.answer("/x", reply("own"));
+    let hold = app.hold("/x");
+    let a = client.begin(get("/x")).await;
+    let fetching_a = hold.arrived().await;
+    sidecar.inc("Other").await;
+    let many = client.begin_many(10, &get("/x")).await;
+    sidecar.settle().await;
+    sidecar.inc("X").await;
+    let hold = app.hold("/x");
+    let b = client.begin(get("/x")).await;
+    let fetching_b = hold.arrived().await;
+    sidecar.inc("Other").await;
+    fetching_a.release(reply("a")).await;
+    a.answer().await.has_body("a");
+    sidecar.settle().await; // what the many waited for was too old for them: they wait for the other now
+    sidecar.inc("X").await;
+    fetching_b.release(reply("b")).await;
+    b.answer().await.has_body("b");
+    for one in many {
+        one.answer().await.is_collapsed().has_body("b");
+    }
+    assert_eq!(app.calls("/x"), 2);
+}
+
+#[tokio::test]
+async fn l09_who_is_not_spared_an_error_shares_the_one_that_came() {
+    let (app, sidecar, client) = stage(&rule("stale_if_error: 600s")).await;
+    app.answer("/x", reply("a"));
+    client.get("/x").await.is_miss();
+    sidecar.wait(11);
+    let failing = reply("no").status(503);
+    app.answer("/x", failing.clone());
+    for first in ["max-stale=0", "max-age=60"] {
+        let hold = app.hold("/x");
+        let pending = client.begin(get("/x").with("Cache-Control", first)).await;
+        let held = hold.arrived().await;
+        let strict = client
+            .begin_many(5, &get("/x").with("Cache-Control", "max-age=60"))
+            .await;
+        let plain = client.begin(get("/x")).await;
+        sidecar.settle().await;
+        held.release(failing.clone()).await;
+        let status = if first == "max-age=60" { 503 } else { 200 };
+        pending.answer().await.has_status(status);
+        plain
+            .answer()
+            .await
+            .is_stale("stale-if-error")
+            .has_body("a");
+        for one in strict {
+            one.answer().await.has_status(503).has_body("no");
+        }
+    }
+    assert_eq!(app.calls("/x"), 3);
+}

@@ -223,6 +223,26 @@ async fn an_open_websocket_does_not_count() {
 }
 
 #[tokio::test]
+async fn an_open_event_stream_does_not_count() {
+    let (app, _sidecar, client) = stage("max_concurrent: 1, queue: 0").await;
+    let mut open = Vec::new();
+    for content_type in ["text/event-stream", "Text/Event-Stream; charset=utf-8"] {
+        let hold = app.hold("/events");
+        let pending = client.begin(get("/events")).await;
+        let events = reply("")
+            .header("Content-Type", content_type)
+            .control("no-store");
+        let mut streaming = hold.arrived().await.begin(events.chunked()).await;
+        streaming.send(b"data: 1\n\n").await;
+        let mut answer = pending.head().await;
+        assert!(answer.some().await.is_some());
+        open.push((answer, streaming));
+    }
+    app.answer("/a", reply("a"));
+    client.get("/a").await.has_status(200).has_body("a");
+}
+
+#[tokio::test]
 async fn a_get_that_is_abandoned_in_the_queue_never_reaches_the_app() {
     let (app, _sidecar, client) = stage("max_concurrent: 1, queue: 2").await;
     let held = under_way(&app, &client, "/a").await;

@@ -370,3 +370,128 @@ async fn a_write_to_the_uri_itself_is_an_increment_like_any_other() {
     hold.arrived().await.release(reply("b")).await;
     fetched(&app, 3, &client).await.has_body("b");
 }
+
+#[tokio::test]
+async fn l05_what_counts_is_what_has_been_incremented_when_the_app_has_failed() {
+    let fields = "ttl: 10s, stale_if_error: 600s";
+    for (before, meanwhile, served) in [
+        (Some("X;soft"), "X", false),
+        (None, "X", false),
+        (None, "X;soft", true),
+        (Some("X;soft"), "Other", true),
+    ] {
+        let (app, sidecar, client) = filled(fields).await;
+        sidecar.wait(11);
+        if let Some(before) = before {
+            sidecar.inc(before).await;
+        }
+        let hold = app.hold("/x");
+        let pending = client.begin(get("/x")).await;
+        let held = hold.arrived().await;
+        sidecar.inc(meanwhile).await;
+        held.release(reply("no").status(500)).await;
+        let answer = pending.answer().await;
+        if served {
+            answer.is_stale("invalidated").has_body("a");
+        } else {
+            answer.has_status(500);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_old_one_is_served_until_its_fill_is_done_whatever_that_brings() {
+    for increment in ["X", "X;soft"] {
+        let (app, sidecar, client) = filled(STALE).await;
+        sidecar.inc(increment).await;
+        let hold = app.hold("/x");
+        client.get("/x").await.is_stale("invalidated").has_body("a");
+        app.answer("/x", reply("mine").control("private"));
+        hold.arrived()
+            .await
+            .release(reply("mine").control("private"))
+            .await;
+        sidecar.settle().await;
+        client.get("/x").await.has_status(200).has_body("mine");
+        assert_eq!(app.calls("/x"), 3);
+    }
+}
+
+#[tokio::test]
+async fn an_error_never_takes_the_place_of_what_may_still_be_served() {
+    // Whatever the client wished for that happened to be the first.
+    for first in ["max-age=300", "no-cache", ""] {
+        let fields = "ttl: 600s, soft_ttl: 10s, stale_if_error: 600s, statuses: { 5xx: 60s }";
+        let (app, sidecar, client) = filled(fields).await;
+        sidecar.wait(20);
+        let hold = app.hold("/x");
+        let pending = client.begin(get("/x").with("Cache-Control", first)).await;
+        hold.arrived().await.release(reply("no").status(500)).await;
+        let status = if first == "no-cache" { 500 } else { 200 };
+        pending.answer().await.has_status(status);
+        sidecar.settle().await;
+        client.get("/x").await.is_stale("soft-stale").has_body("a");
+    }
+}
+
+#[tokio::test]
+async fn past_its_soft_life_it_is_still_fresh_for_who_can_have_nothing_else() {
+    let (app, sidecar, client) = filled("ttl: 600s, soft_ttl: 10s, revalidate: sync").await;
+    sidecar.wait(20);
+    let with = |wish: &str| get("/x").with("Cache-Control", wish);
+    client
+        .ask(with("only-if-cached"))
+        .await
+        .is_stale("soft-stale")
+        .has_body("a");
+    app.answer("/x", reply("no").status(500));
+    client
+        .ask(with("max-age=300"))
+        .await
+        .is_stale("soft-stale")
+        .has_body("a");
+    client.ask(with("max-age=10")).await.has_status(500);
+}
+
+#[tokio::test]
+async fn what_the_schedule_leaves_alone_because_it_has_expired_is_the_requests_to_fetch() {
+    let (app, sidecar, client) = filled(
+        "ttl: 10s, stale_while_revalidate: 600s, on_invalidate: { mode: refresh, delay: 5s, max_stale: 60s }",
+    )
+    .await;
+    sidecar.wait(8);
+    sidecar.inc("X").await;
+    sidecar.wait(30);
+    let hold = app.hold("/x");
+    client.get("/x").await.is_stale("invalidated").has_body("a");
+    hold.arrived().await.release(reply("b")).await;
+    fetched(&app, 2, &client).await.has_body("b");
+}
+
+#[tokio::test]
+async fn max_stale_of_zero_serves_nothing() {
+    let (app, sidecar, client) = filled("ttl: 600s, on_invalidate: { max_stale: 0 }").await;
+    app.answer("/x", reply("b"));
+    sidecar.inc("X;soft").await;
+    client.get("/x").await.is_invalidated().has_body("b");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_prolongs_no_max_stale() {
+    let (app, sidecar, client) = stage(&rule(
+        "ttl: 6000s, on_invalidate: { mode: stale, max_stale: 60s }",
+    ))
+    .await;
+    let start = sidecar.clock.now();
+    sidecar.wait(1_000);
+    sidecar.inc("Y").await; // stamps never go back (L3), so they are ahead of the clock from here on
+    sidecar.clock.set(start);
+    app.answer("/x", reply("a"));
+    client.get("/x").await.is_miss();
+    sidecar.inc("X").await;
+    app.answer("/x", reply("no").status(500));
+    client.get("/x").await.is_stale("invalidated");
+    sidecar.settle().await;
+    sidecar.wait(61);
+    client.get("/x").await.has_status(500);
+}

@@ -53,7 +53,7 @@ impl Fill {
                 == there.as_ref().and_then(Slot::entry).map(Arc::as_ptr)
             {
                 self.cache.put(variant, stored);
-                store.remove(&self.base.unstorable());
+                store.remove(&variant.unstorable());
                 return Ok(());
             }
             // Another was put meanwhile: look at that one.

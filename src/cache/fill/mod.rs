@@ -1,8 +1,8 @@
 //! One fetch for the store, whoever waits for it.
 //!
 //! A fill belongs to nobody: it runs in its own task, and its first client follows it like the rest. It ends in one of
-//! five ways: [`Fill::store`], [`Fill::share_unstored`], [`Fill::hand_over`], [`Fill::spare`], [`Fill::fail`]; being
-//! dropped (a panic, a cancelled task) is the sixth. In each, every follower learns the outcome at once (L9).
+//! four ways: [`Fill::store`], [`Fill::share_unstored`], [`Fill::hand_over`], [`Fill::fail`]; being dropped (a panic, a
+//! cancelled task) is the fifth. In each, every follower learns the outcome at once (L9).
 
 mod admit;
 
@@ -39,6 +39,7 @@ use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
 use crate::model::time::Timestamp;
+use crate::policy;
 use crate::policy::freshening;
 use crate::policy::vary;
 use crate::rules::Cookies;
@@ -429,28 +430,34 @@ impl Fill {
     }
 
     /// Lets the next requests ask for themselves at once, if what came cannot be stored for reasons of its own: it is hardly
-    /// worth waiting for the next one. A response that can be stored ends that.
+    /// worth waiting for the next one. A response that can be stored ends that. And what was served until this fill would be
+    /// done is served no longer.
     fn note_unstorable(&self, reason: NoStore, status: StatusCode) {
-        let time = self.matched.rule.refill.hit_for_miss;
         let is_whole = self.errand.aim != Aim::Part;
-        if reason.is_its_own() && is_whole && !status.is_server_error() && !time.is_zero() {
-            let until = self.cache.now() + time;
-            let slot = Slot::Unstorable { reason, until };
-            self.cache.0.store.put(self.base.unstorable(), slot);
+        if !reason.is_its_own() || !is_whole || policy::is_of_the_moment(status) {
+            return;
+        }
+        let (store, variant, now) = (&self.cache.0.store, self.errand.variant, self.cache.now());
+        let time = self.matched.rule.refill.hit_for_miss;
+        if !time.is_zero() {
+            let until = now + time;
+            store.put(variant.unstorable(), Slot::Unstorable { reason, until });
+        }
+        let spare = self.errand.spare.as_ref();
+        if let Some(spare) = spare.filter(|spare| spare.is_served_invalidated(now)) {
+            let _one_at_a_time = self.cache.0.fills.lock();
+            let there = store.get(&variant);
+            let there = there.as_ref().and_then(Slot::entry);
+            if there.is_some_and(|there| Arc::ptr_eq(there, &spare.stored)) {
+                store.remove(&variant);
+            }
         }
     }
 
-    /// Whether the first client may be spared an error of the app, by what is stored (RFC 5861 §4).
-    pub fn may_spare(&self) -> bool {
+    /// Whether something is stored that may be served where the app answers with an error (RFC 5861 §4).
+    pub fn has_spare(&self) -> bool {
         let spare = self.errand.spare.as_ref();
         self.cache.spares_an_error(spare, &self.head)
-    }
-
-    /// Lets what is stored stand in for an error of the app, which had this status.
-    pub fn spare(self, status: StatusCode) {
-        self.unregister();
-        let reason = NoStore::UpstreamFailed;
-        self.stage.send_replace(Stage::Alone(reason, status));
     }
 
     /// Tells every follower that the app gave no answer; what is stored may stand in for it.
