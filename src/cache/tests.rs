@@ -660,6 +660,44 @@ async fn l09_a_page_that_a_head_outdated_is_fetched_once() {
 }
 
 #[tokio::test]
+async fn l09_the_version_that_a_response_itself_tells_of_does_not_outdate_it() {
+    let version = |version| Tagged {
+        tag: Tag::parse("N").unwrap(),
+        version: Some(version),
+    };
+    for (name, told, incremented, joins) in [
+        ("of the version it carries", 2, false, true),
+        ("of a later version", 3, false, false),
+        ("of an increment", 2, true, false),
+    ] {
+        let (cache, _) = cache();
+        let (fill, _first) = miss(&cache, "/a");
+        let early = join(&cache, "/a");
+        let by = "GET /a".into();
+        cache.observe(&[version(2)], &by);
+        let keep = Keep {
+            tags: vec![version(2)],
+            ..keep(&cache, 60)
+        };
+        let piece = Ok(Chunk::Data(Bytes::from("x")));
+        let body = Body::chunks(stream::iter([piece]).chain(stream::pending()), None);
+        let running = tokio::spawn(fill.store(Response::new(body), StatusCode::OK, keep));
+        body_of(&cache, early).await;
+        cache.observe(&[version(told)], &by);
+        if incremented {
+            cache.increment(&[version(2).tag.into()], &by);
+        }
+
+        let found = lookup(&cache, "/a");
+        assert_eq!(matches!(found, Lookup::Join(_)), joins, "{name}: {found:?}");
+        if let Lookup::Join(late) = found {
+            body_of(&cache, late).await; // and does not refuse it either
+        }
+        running.abort();
+    }
+}
+
+#[tokio::test]
 async fn rfc5861_4_each_who_waits_has_a_stand_in_of_its_own() {
     let stale = |cache: &Cache| {
         let mut keep = keep(cache, 60);
