@@ -2,11 +2,12 @@
 
 CARGO ?= cargo
 FUZZ_SECONDS ?= 30
+SIM_SEEDS ?= 100000
 FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 SCRIPTS = scripts/setup.sh .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 
-.PHONY: help run test conformance bench bench-peers bench-fills fuzz fmt clippy unit doc shell setup setup-test setup-conformance setup-fuzz
+.PHONY: help run test conformance bench bench-peers bench-fills fuzz simulation fmt clippy unit doc shell setup setup-test setup-conformance setup-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +47,9 @@ fuzz: setup-fuzz ## hostile bytes for the header parsers, FUZZ_SECONDS=30 for ea
 			-max_total_time=$(FUZZ_SECONDS) -max_len=2048 -timeout=5 -dict=tests/fuzz/$$target.dict \
 			|| exit 1; \
 	done
+
+simulation: setup-test ## the engine against a small reference: SIM_SEEDS=100000 histories by chance
+	TAGALONG_SIM_SEEDS=$(SIM_SEEDS) $(CARGO) test --locked --test it simulation:: -- --nocapture
 
 # The steps of `make test`, each on its own if you like.
 

@@ -126,12 +126,18 @@ impl Cache {
             && self.is_fresh_enough(flight, &miss.wishes)
     }
 
-    /// Whether one of the tags known already has changed since the app was asked (L1): those of the rule, and those that the
-    /// last response carried.
+    /// Whether one of the tags known already has changed since the app was asked (L1): those that its response carries, or
+    /// until that is here, those of the rule and those that the last response carried.
     fn is_outdated(&self, flight: &Flight, matched: &Matched, errand: &Errand) -> bool {
         let Some(before) = flight.before else {
             return false;
         };
+        if let Stage::Shared(shared) = &*flight.stage.borrow()
+            && let Some(keep) = &shared.keep
+        {
+            // The response itself may have told of a version that the app gives one of them.
+            return self.0.tags.outdates(&keep.tags, before);
+        }
         let implicit = matched.implicit_tags();
         let last = errand.spare.iter().flat_map(|spare| spare.stored.tags());
         let known = matched.tags.iter().flatten().chain(&implicit);

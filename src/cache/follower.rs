@@ -197,10 +197,8 @@ impl Follower {
         };
         drop(alive);
         // L1: it may be older than an increment this client came after. An error's tags are not known.
-        let tags = shared.keep.iter().flat_map(|keep| &keep.tags);
-        let tags = tags.map(|tagged| &tagged.tag);
-        let changed = || shared.keep.is_none() || cache.0.tags.changed_since(tags, shared.before);
-        if self.arrived > shared.before && changed() {
+        let outdates = |keep: &Keep| cache.0.tags.outdates(&keep.tags, shared.before);
+        if self.arrived > shared.before && shared.keep.as_ref().is_none_or(outdates) {
             return self.again(Some(self.arrived));
         }
         match shared.spool.read() {

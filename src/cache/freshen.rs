@@ -1,6 +1,7 @@
 //! A stored response that a HEAD's answer brings up to date, or proves to be another by now (RFC 9111 §4.3.5).
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use http::response::Parts;
 
@@ -81,7 +82,11 @@ impl Freshen {
     pub fn outdated(self) {
         let mut outdated = (*self.stored).clone();
         let meta = &mut outdated.entry.meta;
-        meta.lifetime = meta.lifetime.min(meta.age(self.cache.0.clock.now()));
+        let now = self.cache.0.clock.now();
+        // Over, and not of length zero: that would say that nobody may wait for the next one.
+        let age = meta.age(now) + Duration::from_micros(1);
+        meta.born = now - age;
+        meta.lifetime = meta.lifetime.min(age);
         outdated.entry.meta.stale = StaleUse {
             forbidden: true,
             ..StaleUse::default()

@@ -649,18 +649,52 @@ async fn another_language_by_now_is_not_the_wanted_one() {
 
 #[tokio::test]
 async fn l09_a_page_that_a_head_outdated_is_fetched_once() {
-    let (cache, clock) = cache();
-    store(&cache, "/a", 60, "A").await;
-    clock.advance(Duration::from_secs(1));
-    let get = head("/a");
-    let base = query(&get).base;
-    let Found::Stored(variant, stored) = cache.find(base, &get) else {
-        panic!("it is stored");
+    for age in [0, 1] {
+        let (cache, clock) = cache();
+        store(&cache, "/a", 60, "A").await;
+        clock.advance(Duration::from_secs(age));
+        freshen(&cache, &head("/a")).outdated();
+        let (_fill, _first) = miss(&cache, "/a");
+        join(&cache, "/a");
+    }
+}
+
+#[tokio::test]
+async fn l09_the_version_that_a_response_itself_tells_of_does_not_outdate_it() {
+    let version = |version| Tagged {
+        tag: Tag::parse("N").unwrap(),
+        version: Some(version),
     };
-    let freshen = Freshen::of(&cache, base, variant, stored).unwrap();
-    freshen.outdated();
-    let (_fill, _first) = miss(&cache, "/a");
-    join(&cache, "/a");
+    for (name, told, incremented, joins) in [
+        ("of the version it carries", 2, false, true),
+        ("of a later version", 3, false, false),
+        ("of an increment", 2, true, false),
+    ] {
+        let (cache, _) = cache();
+        let (fill, _first) = miss(&cache, "/a");
+        let early = join(&cache, "/a");
+        let by = "GET /a".into();
+        cache.observe(&[version(2)], &by);
+        let keep = Keep {
+            tags: vec![version(2)],
+            ..keep(&cache, 60)
+        };
+        let piece = Ok(Chunk::Data(Bytes::from("x")));
+        let body = Body::chunks(stream::iter([piece]).chain(stream::pending()), None);
+        let running = tokio::spawn(fill.store(Response::new(body), StatusCode::OK, keep));
+        body_of(&cache, early).await;
+        cache.observe(&[version(told)], &by);
+        if incremented {
+            cache.increment(&[version(2).tag.into()], &by);
+        }
+
+        let found = lookup(&cache, "/a");
+        assert_eq!(matches!(found, Lookup::Join(_)), joins, "{name}: {found:?}");
+        if let Lookup::Join(late) = found {
+            body_of(&cache, late).await; // and does not refuse it either
+        }
+        running.abort();
+    }
 }
 
 #[tokio::test]

@@ -184,19 +184,20 @@ impl Tags {
                 Some(own) => own.stamp.ok_or(NoStore::Raced)?,
                 None => before.stamp(),
             };
-            // First what the entry will be compared with: a change after this line breaks the seal.
-            let stamp = cell.current();
-            match *version {
-                // The app counts: its version says what the response was made from; our stamp, what came from elsewhere.
-                Some(version) if cell.app_version().is_some_and(|newest| newest > version) => {
-                    Err(NoStore::OldVersion)
-                }
-                Some(_) if cell.incremented() > before => Err(NoStore::Raced),
-                None if stamp > before => Err(NoStore::Raced),
-                Some(_) | None => Ok(Seal { cell, stamp }),
-            }
+            let stamp = sealed(&cell, *version, before)?;
+            Ok(Seal { cell, stamp })
         };
         tagged.iter().map(seal).collect::<Result<_, _>>().map(Seals)
+    }
+
+    /// Whether [`Tags::seal`] would refuse a response that carries these tags, and for which the app was asked at `before`.
+    /// Makes no tag known (L14).
+    pub fn outdates(&self, tagged: &[Tagged], before: Stamp) -> bool {
+        let outdated = |Tagged { tag, version }: &Tagged| {
+            let cell = self.table.find(tag.as_str());
+            cell.is_some_and(|cell| sealed(&cell, *version, before).is_err())
+        };
+        tagged.iter().any(outdated)
     }
 
     /// Whether any of these tags changed after `stamp`.
@@ -232,6 +233,22 @@ impl Tags {
 
     fn write(&self) -> std::sync::MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The version of a tag that an entry is compared with, if the tag has not changed since `before`, or if the app made the
+/// response from the newest of the versions that it gives the tag itself.
+fn sealed(cell: &Cell, version: Option<i64>, before: Stamp) -> Result<Stamp, NoStore> {
+    // First: a change after this line breaks the seal.
+    let stamp = cell.current();
+    match version {
+        // The app counts: its version says what the response was made from; our stamp, what came from elsewhere.
+        Some(version) if cell.app_version().is_some_and(|newest| newest > version) => {
+            Err(NoStore::OldVersion)
+        }
+        Some(_) if cell.incremented() > before => Err(NoStore::Raced),
+        None if stamp > before => Err(NoStore::Raced),
+        Some(_) | None => Ok(stamp),
     }
 }
 

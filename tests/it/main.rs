@@ -53,6 +53,8 @@ mod rfc9213;
 #[cfg(test)]
 mod rfc9875;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod staleness;
 #[cfg(test)]
 mod storing;

@@ -1,0 +1,160 @@
+//! The engine against a small reference: thousands of histories by chance, each out of one seed.
+//!
+//! A history is some dozens of steps: clients come, follow, read and leave; the app reads its data, answers late, fails
+//! or is cut off; data changes, and increments are acknowledged at once or later; time passes, and the store drops
+//! what it has no room for. [`model`] knows what a client may get, and nothing of how the engine sees to it.
+//!
+//! `TAGALONG_SIM_SEEDS=100000` runs that many; `TAGALONG_SIM_SEED=7` runs one and prints all that happens in it.
+
+mod app;
+mod executor;
+mod history;
+mod model;
+mod sidecar;
+
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
+
+use fastrand::Rng;
+
+use crate::simulation::history::History;
+use crate::simulation::history::STEPS;
+use crate::simulation::sidecar::Fixed;
+use crate::simulation::sidecar::Seen;
+use crate::simulation::sidecar::Sidecar;
+
+/// How many histories run where nothing is said.
+const SEEDS: u64 = 2_500;
+
+/// How many of the seeds that fail are listed.
+const SHOWN: usize = 20;
+
+/// What that many histories must have seen besides each kind of step: else they say little.
+const MUST_OCCUR: [&str; 46] = [
+    "again: raced",
+    "alone",
+    "body: cut",
+    "body: whole",
+    "fill: deserted",
+    "fill: error for all",
+    "fill: handed over",
+    "fill: refresh",
+    "fill: revalidated",
+    "fill: spared",
+    "fill: too large",
+    "head: outdated",
+    "head: renewed",
+    "joined",
+    "outcome: Bypass(HitForMiss), passed",
+    "outcome: Expired, raced",
+    "outcome: Expired, revalidated",
+    "outcome: Expired, stored",
+    "outcome: Invalidated, raced",
+    "outcome: Invalidated, stored",
+    "outcome: Request, revalidated",
+    "outcome: Request, stored",
+    "outcome: UriMiss, no-freshness",
+    "outcome: UriMiss, no-store",
+    "outcome: UriMiss, old-version",
+    "outcome: UriMiss, raced",
+    "outcome: UriMiss, stored",
+    "outcome: UriMiss, too-large",
+    "outcome: coalesce-timeout",
+    "outcome: collapsed",
+    "outcome: disconnected",
+    "outcome: failed: Abandoned",
+    "outcome: failed: Overloaded",
+    "outcome: failed: TimedOut",
+    "outcome: failed: Unreachable",
+    "outcome: hit",
+    "outcome: invalidated",
+    "outcome: max-stale",
+    "outcome: only-if-cached",
+    "outcome: passed: Invalidated",
+    "outcome: passed: UriMiss",
+    "outcome: refused: waited",
+    "outcome: soft-stale",
+    "outcome: stale-if-error",
+    "outcome: stale-while-revalidate",
+    "waited",
+];
+
+/// Everything that happened in a history, and how it ended.
+struct Told {
+    trace: Vec<String>,
+    seen: Seen,
+    end: Result<(), String>,
+}
+
+fn run(seed: u64, fixed: &Rc<Fixed>) -> Told {
+    let trace = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::new(RefCell::new(Seen::new()));
+    let told = (Rc::clone(&trace), Rc::clone(&seen));
+    let end = panic::catch_unwind(AssertUnwindSafe(|| {
+        let mut rng = Rng::with_seed(seed);
+        let sidecar = Rc::new(Sidecar::new(fixed, rng.fork(), told.0));
+        let end = History::new(Rc::clone(&sidecar), rng).run();
+        sidecar.tasks.clear();
+        told.1.replace(sidecar.seen.take());
+        end
+    }));
+    Told {
+        trace: trace.take(),
+        seen: seen.take(),
+        end: end.unwrap_or_else(|_| Err("a panic, see above".into())),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the way to tell a test how much to do"
+)]
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().expect("a number"))
+}
+
+#[test]
+fn no_history_breaks_what_the_cache_promises() {
+    let fixed = Rc::new(Fixed::new());
+    if let Some(seed) = number("TAGALONG_SIM_SEED") {
+        let Told { trace, end, .. } = run(seed, &fixed);
+        println!("{}", trace.join("\n"));
+        return end.unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+    }
+    let seeds = number("TAGALONG_SIM_SEEDS").unwrap_or(SEEDS);
+    let (mut seen, mut failed) = (Seen::new(), Vec::new());
+    for seed in 0..seeds {
+        let told = run(seed, &fixed);
+        if let Err(why) = told.end {
+            if failed.is_empty() {
+                println!("{}", told.trace.join("\n"));
+            }
+            failed.push((seed, why));
+        }
+        for (what, times) in told.seen {
+            *seen.entry(what).or_default() += times;
+        }
+    }
+    println!("{seeds} histories");
+    for (what, times) in &seen {
+        println!("{times:>8} {what}");
+    }
+    for (seed, why) in failed.iter().take(SHOWN) {
+        println!("TAGALONG_SIM_SEED={seed}: {why}");
+    }
+    if let Some((seed, why)) = failed.first() {
+        let all = failed.len();
+        panic!("seed {seed}: {why} (its steps are above; {all} of {seeds} seeds fail)");
+    }
+    if seeds >= SEEDS {
+        let steps = STEPS.map(|(_, step)| format!("step: {step:?}"));
+        let must = MUST_OCCUR.iter().map(|what| (*what).to_owned());
+        let never: Vec<_> = must
+            .chain(steps)
+            .filter(|what| !seen.contains_key(what))
+            .collect();
+        assert!(never.is_empty(), "never seen: {never:?}");
+    }
+}

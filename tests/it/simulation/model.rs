@@ -1,0 +1,398 @@
+//! The reference: what a client may get, said as simply as possible. It knows what the app made from which data, what was
+//! acknowledged when, and which fills run; it knows nothing of stamps, seals, stores and locks.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tagalong::model::outcome::Stale;
+use tagalong::model::time::Timestamp;
+
+use crate::simulation::app::App;
+use crate::simulation::app::MAX_OBJECT;
+use crate::simulation::app::PAGES;
+use crate::simulation::app::PerTag;
+use crate::simulation::app::TAGS;
+
+/// How long after its life a response may be served while the app cannot be reached, where nothing is said of errors.
+const DISCONNECTED_GRACE: u64 = 300;
+/// How long a page that could not be stored is not waited for.
+const HIT_FOR_MISS: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) app: App,
+    /// What has been acknowledged.
+    pub(crate) known: Known,
+    pub(crate) now: Timestamp,
+    /// The highest version that the app has given itself.
+    told: u32,
+    /// Changes that were acknowledged, counted; and which was the last of each tag, and when.
+    changes: u64,
+    last: [(u64, Timestamp); TAGS.len()],
+    /// By what was made: until when it is fresh; until when it is not asked for again.
+    lives: BTreeMap<usize, (Timestamp, Option<Timestamp>)>,
+    /// By what was made: from when on the time counts that it may be served though its data is old.
+    noticed: BTreeMap<usize, Timestamp>,
+    /// The fills that who comes may join.
+    flights: Vec<Flight>,
+    /// By page: until when nobody waits for another's response.
+    unstorable: BTreeMap<usize, Timestamp>,
+    /// Exchanges that have sent more than may be stored, and their pages.
+    too_large: BTreeMap<u32, usize>,
+    /// The first thing that must not happen.
+    pub(crate) broken: Option<String>,
+}
+
+/// The oldest data that a response may be made from, per tag.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    /// As of the last acknowledged increment that was not soft.
+    hard: PerTag,
+    /// As of the last acknowledged increment.
+    any: PerTag,
+}
+
+#[derive(Debug)]
+struct Flight {
+    exchange: u32,
+    page: usize,
+    /// How many changes came before the app was asked; until it is, none is too late.
+    began: Option<u64>,
+    /// The change that its own head brought: by the app's version of a tag.
+    own: Option<u64>,
+    /// Until when what it brings is fresh, once the head is here.
+    fresh_until: Option<Timestamp>,
+    /// The engine may have a reason to let nobody join that the model does not follow up.
+    doubtful: bool,
+}
+
+/// A client as far as the reference cares.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client {
+    pub(crate) page: usize,
+    pub(crate) wish: Wish,
+    /// What had been acknowledged when it came.
+    pub(crate) arrived: Known,
+    /// How many changes had been.
+    pub(crate) changes: u64,
+}
+
+/// What a client asks of the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Nothing,
+    NoCache,
+    MaxAgeZero,
+    MaxStale,
+    NoStore,
+    OnlyIfCached,
+}
+
+/// Why something stored was looked at once more after the lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    Failed,
+    Waited,
+}
+
+impl Flight {
+    /// Whether it began before this change, which another brought.
+    fn is_older(&self, change: u64) -> bool {
+        self.began.is_some_and(|began| change > began) && self.own != Some(change)
+    }
+}
+
+impl Wish {
+    pub(crate) fn field(self) -> Option<&'static str> {
+        match self {
+            Wish::Nothing => None,
+            Wish::NoCache => Some("no-cache"),
+            Wish::MaxAgeZero => Some("max-age=0"),
+            Wish::MaxStale => Some("max-stale=15"),
+            Wish::NoStore => Some("no-store"),
+            Wish::OnlyIfCached => Some("only-if-cached"),
+        }
+    }
+}
+
+impl Model {
+    fn check(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds && self.broken.is_none() {
+            self.broken = Some(what());
+        }
+    }
+
+    /// An increment of these tags has been acknowledged. What the app committed before it counts.
+    pub(crate) fn incremented(&mut self, tags: &[(usize, bool)]) {
+        for &(tag, soft) in tags {
+            self.changed(tag, self.app.data[tag], soft);
+        }
+    }
+
+    /// The app has told of a version that it counts itself, maybe by the answer of an exchange.
+    pub(crate) fn observed(&mut self, tag: usize, version: u32, by: Option<u32>) {
+        if self.told >= version {
+            return;
+        }
+        self.told = version;
+        let before = self.last[tag].0;
+        self.changed(tag, version, false);
+        let own = self.changes;
+        if let Some(flight) = by.and_then(|by| self.flight(by))
+            && flight.began.is_some_and(|began| before <= began)
+        {
+            flight.own = Some(own);
+        }
+    }
+
+    fn changed(&mut self, tag: usize, data: u32, soft: bool) {
+        let Known { hard, any } = &mut self.known;
+        any[tag] = data.max(any[tag]);
+        if !soft {
+            hard[tag] = data.max(hard[tag]);
+        }
+        self.changes += 1;
+        self.last[tag] = (self.changes, self.now);
+    }
+
+    pub(crate) fn client(&self, page: usize, wish: Wish) -> Client {
+        Client {
+            page,
+            wish,
+            arrived: self.known,
+            changes: self.changes,
+        }
+    }
+
+    /// What was made is fresh from when the app was asked for it; an answer that says that it still holds renews that.
+    pub(crate) fn lives(&mut self, made: usize, asked: Timestamp, max_age: Option<Duration>) {
+        let page = &PAGES[self.app.made[made].page];
+        let life = max_age.unwrap_or(Duration::from_secs(page.ttl));
+        let soft = page
+            .soft_ttl
+            .map(|soft| self.now + Duration::from_secs(soft));
+        let of = self.lives.entry(made).or_default();
+        of.0 = of.0.max(asked + life);
+        of.1 = of.1.max(soft);
+    }
+
+    /// A client has read a body to its end, or to where it was cut.
+    pub(crate) fn read(&mut self, client: Client, made: usize, text: &[u8], whole: bool) {
+        let of = &self.app.made[made];
+        let same = if whole {
+            of.text == text
+        } else {
+            of.text.starts_with(text)
+        };
+        let same = same && of.page == client.page;
+        self.check(same, || {
+            format!("a client got what the app never made: body {made}, whole: {whole}")
+        });
+    }
+
+    /// A client gets what is stored: fresh, or stale for a reason; at once, or after some trouble.
+    pub(crate) fn served(
+        &mut self,
+        client: Client,
+        made: usize,
+        stale: Option<Stale>,
+        trouble: Option<Trouble>,
+    ) {
+        let page = &PAGES[client.page];
+        let from = self.app.made[made].from.clone();
+        let (now, known) = (self.now, self.known);
+        let older = |than: PerTag| from.iter().any(|&(tag, version)| version < than[tag]);
+        let (fresh_until, soft_until) = self.lives.get(&made).copied().unwrap_or_default();
+        let over = |secs: u64| now > fresh_until + Duration::from_secs(secs);
+        let failed = trouble == Some(Trouble::Failed);
+
+        let refused =
+            client.wish == Wish::NoCache || (client.wish == Wish::MaxAgeZero && stale.is_some());
+        self.check(!refused, || {
+            format!("a client that wants it anew got what is stored: {made}, {stale:?}")
+        });
+        let fits = match stale {
+            None => now < fresh_until && trouble.is_none(),
+            Some(Stale::Soft) => now < fresh_until && soft_until.is_some(),
+            Some(Stale::WhileRevalidate) => {
+                trouble.is_none() && page.while_revalidate > 0 && !over(page.while_revalidate)
+            }
+            Some(Stale::IfError) => failed && page.if_error.is_some_and(|window| !over(window)),
+            Some(Stale::Disconnected) => {
+                failed && !over(page.if_error.unwrap_or(DISCONNECTED_GRACE))
+            }
+            Some(Stale::MaxStale) => client.wish == Wish::MaxStale && !over(15),
+            Some(Stale::Waited) => trouble == Some(Trouble::Waited) && page.stale_on_timeout,
+            Some(Stale::Invalidated) => true, // see below
+        };
+        self.check(fits, || {
+            format!("body {made} was served as {stale:?} after {trouble:?}, fresh until {fresh_until}, now {now}")
+        });
+        self.check(self.app.made[made].text.len() <= MAX_OBJECT, || {
+            format!("body {made} was stored, and is larger than what may be")
+        });
+        let is_due = stale.is_none() && soft_until.is_some_and(|until| now >= until);
+        self.check(!is_due, || {
+            format!("body {made} was a fresh hit past its soft life")
+        });
+        if !older(known.any) {
+            return;
+        }
+        self.check(stale == Some(Stale::Invalidated), || {
+            format!(
+                "body {made} was served as {stale:?} after an acknowledged increment: {from:?}, {known:?}"
+            )
+        });
+        // Who waited may have come before the increment.
+        let hard = match trouble {
+            None => known.hard,
+            Some(_) => client.arrived.hard,
+        };
+        let allowed = page.serves_old || (failed && page.serves_old_on_error);
+        self.check(!older(hard) || allowed, || {
+            format!("the rule of body {made} does not let it be served after an increment")
+        });
+        let since = from
+            .iter()
+            .filter(|&&(tag, version)| version < known.any[tag])
+            .map(|&(tag, _)| self.last[tag].1)
+            .min();
+        let since = *self
+            .noticed
+            .entry(made)
+            .or_insert(since.unwrap_or_default());
+        self.check(
+            now.since(since) <= Duration::from_secs(page.max_stale),
+            || {
+                format!("body {made} was served later after an increment than max_stale: since {since}, now {now}")
+            },
+        );
+    }
+
+    /// A client gets what the app answered to it, or to another who asked for the same.
+    pub(crate) fn answered(&mut self, client: Client, made: usize, collapsed: bool) {
+        let arrived = client.arrived.any;
+        let from = self.app.made[made].from.clone();
+        let is_new = from.iter().all(|&(tag, version)| version >= arrived[tag]);
+        self.check(is_new, || {
+            format!("a client got body {made}, made from older data than an increment that it came after: {from:?}, {arrived:?}")
+        });
+        let own = matches!(client.wish, Wish::NoCache | Wish::MaxAgeZero);
+        self.check(!(collapsed && own), || {
+            format!("a client that wants it anew got another's: body {made}")
+        });
+    }
+
+    /// A fill has begun. `from_stale`: behind a stale answer; `since`: a client has refused what it waited for.
+    pub(crate) fn began(&mut self, exchange: u32, client: Client, from_stale: bool, since: bool) {
+        let page = &PAGES[client.page];
+        if !page.coalesces && !from_stale {
+            return; // nobody joins
+        }
+        let noted = self.unstorable.get(&client.page);
+        let noted = noted.is_some_and(|until| *until > self.now);
+        let sending = || self.too_large.values().any(|page| *page == client.page);
+        let unstorable = !from_stale && (noted || sending());
+        let own = matches!(client.wish, Wish::NoCache | Wish::MaxAgeZero);
+        let last = self.last;
+        let (beside, mut others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.flights)
+            .into_iter()
+            .partition(|other| other.page == client.page);
+        for mut other in beside {
+            let changed = page.tags().any(|tag| other.is_older(last[tag].0));
+            let refused = since && other.began.is_some_and(|began| client.changes > began);
+            let is_old = other.fresh_until.is_some_and(|until| until <= self.now);
+            let explained = changed || refused || is_old || own || unstorable || other.doubtful;
+            self.check(explained, || {
+                let path = page.path;
+                format!(
+                    "a second fill of {path}, {exchange} beside {}",
+                    other.exchange
+                )
+            });
+            if unstorable || other.doubtful {
+                other.doubtful = true;
+                others.push(other);
+            } // else the new one has taken its place
+        }
+        others.push(Flight {
+            exchange,
+            page: client.page,
+            began: None,
+            own: None,
+            fresh_until: None,
+            doubtful: unstorable,
+        });
+        self.flights = others;
+    }
+
+    /// A client waits for the fill of its page; `since`: it has refused one that was older than what it came after.
+    pub(crate) fn joined(&mut self, client: Client, since: bool) {
+        let page = &PAGES[client.page];
+        let path = page.path;
+        self.check(client.wish != Wish::NoCache, || {
+            format!("a client that wants {path} anew waits for another's")
+        });
+        let mut flights = self.flights.iter();
+        let flight = flights.rfind(|flight| flight.page == client.page);
+        let Some(flight) = flight else {
+            return self.check(false, || {
+                format!("a client waits for {path}, and no fill runs")
+            });
+        };
+        let mut by_rule = page.by_rule.iter();
+        let outdated = by_rule.any(|&tag| flight.is_older(self.last[tag].0));
+        let refused = since && flight.began.is_some_and(|began| began < client.changes);
+        let outdated = (outdated || refused) && !flight.doubtful;
+        self.check(!outdated, || {
+            format!(
+                "a client waits for a fill of {path} that is older than an increment it came after"
+            )
+        });
+    }
+
+    /// The app is asked for a fill.
+    pub(crate) fn set_out(&mut self, exchange: u32) {
+        let changes = self.changes;
+        if let Some(flight) = self.flight(exchange) {
+            flight.began = Some(changes);
+        }
+    }
+
+    /// The head of an answer for a fill is here.
+    pub(crate) fn head(&mut self, exchange: u32, made: usize) {
+        let until = self.lives.get(&made).map(|life| life.0);
+        if let Some(flight) = self.flight(exchange) {
+            flight.fresh_until = until;
+        }
+    }
+
+    /// So much of a fill's body has been sent; `spacious`: bodies under way have all the room they need.
+    pub(crate) fn sent(&mut self, exchange: u32, page: usize, bytes: usize, spacious: bool) {
+        if bytes > MAX_OBJECT {
+            self.too_large.insert(exchange, page);
+        }
+        if let Some(flight) = self.flight(exchange) {
+            flight.doubtful |= bytes > MAX_OBJECT || !spacious;
+        }
+    }
+
+    /// The answer for a page cannot be stored for a reason of its own.
+    pub(crate) fn unstorable(&mut self, page: usize) {
+        self.unstorable.insert(page, self.now + HIT_FOR_MISS);
+    }
+
+    /// An exchange has ended, in whatever way.
+    pub(crate) fn ended(&mut self, exchange: u32) {
+        if let Some(page) = self.too_large.remove(&exchange) {
+            self.unstorable(page); // since some moment up to now
+        }
+        self.flights.retain(|flight| flight.exchange != exchange);
+    }
+
+    fn flight(&mut self, exchange: u32) -> Option<&mut Flight> {
+        self.flights
+            .iter_mut()
+            .find(|flight| flight.exchange == exchange)
+    }
+}
