@@ -77,7 +77,8 @@ impl Cache {
             stale
         } else {
             // As things are by now: a later increment may forbid what an earlier one allowed (L5).
-            let stale = stale.filter(|_| spare.is_served_invalidated(now));
+            let served = !wishes.refuse_stale() && spare.is_served_invalidated(now);
+            let stale = stale.filter(|_| served);
             stale.map(|_| Stale::Invalidated)
         }
     }

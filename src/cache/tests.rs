@@ -19,6 +19,7 @@ use crate::model::entry::StaleUse;
 use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
 use crate::model::tag::Increment;
+use crate::model::tag::Tagged;
 use crate::policy::Store;
 use crate::rules::Plan;
 use crate::rules::RuleSet;
@@ -671,7 +672,8 @@ async fn l09_the_version_that_a_response_itself_tells_of_does_not_outdate_it() {
         ("of an increment", 2, true, false),
     ] {
         let (cache, _) = cache();
-        let (fill, _first) = miss(&cache, "/a");
+        let (mut fill, _first) = miss(&cache, "/a");
+        fill.set_out();
         let early = join(&cache, "/a");
         let by = "GET /a".into();
         cache.observe(&[version(2)], &by);

@@ -708,10 +708,7 @@ impl Sidecar {
         let status = response.status();
         let (mut parts, mut body) = response.into_parts();
         let mut signals = self.signals(id, &mut parts, fill.head(), fill.matched());
-        if policy::is_error(status) && fill.may_spare() {
-            self.count("fill: spared");
-            return fill.spare(status);
-        }
+        let is_spared = policy::is_error(status) && fill.has_spare();
         if let Some(stored) = fill
             .validates()
             .filter(|_| status == StatusCode::NOT_MODIFIED)
@@ -720,7 +717,11 @@ impl Sidecar {
             (parts, signals) = renewed(stored, &parts, signals);
             body = stored.entry.body.clone().into();
         }
-        let verdict = self.judge(&parts, signals, fill.head(), fill.matched(), asked);
+        let mut verdict = self.judge(&parts, signals, fill.head(), fill.matched(), asked);
+        if is_spared {
+            self.count("fill: spared");
+            verdict = verdict.and(Err(NoStore::UpstreamFailed));
+        }
         if verdict.is_ok() {
             let made = made(&parts.headers);
             let mut model = self.model.borrow_mut();
@@ -739,7 +740,9 @@ impl Sidecar {
                 fill.hand_over(response, status, NoStore::TooLarge);
             }
             Ok(keep) => fill.store(response, status, keep).await,
-            Err(reason) if status.is_server_error() && reason == NoStore::NoFreshness => {
+            Err(reason @ (NoStore::NoFreshness | NoStore::UpstreamFailed))
+                if status.is_server_error() =>
+            {
                 self.count("fill: error for all");
                 fill.share_unstored(response, reason).await;
             }
