@@ -9,8 +9,10 @@ use tagalong::model::outcome::Failure;
 use tokio::sync::Semaphore;
 
 use crate::simulation::app::{COUNTED, PAGES, TAGS};
+use crate::simulation::client::Present;
+use crate::simulation::exchange::Exchange;
 use crate::simulation::model::Wish;
-use crate::simulation::sidecar::{Exchange, Present, Sidecar};
+use crate::simulation::sidecar::Sidecar;
 
 /// What may happen next, and how often it does beside the others.
 pub(crate) const STEPS: [(u32, Step); 17] = [

@@ -7,7 +7,10 @@
 //! `TAGALONG_SIM_SEEDS=100000` runs that many; `TAGALONG_SIM_SEED=7` runs one and prints all that happens in it.
 
 mod app;
+mod client;
+mod exchange;
 mod executor;
+mod fetch;
 mod history;
 mod model;
 mod sidecar;
