@@ -84,6 +84,10 @@ impl Fill {
     /// L1: the tags as they are, if none of them has changed since the app was asked.
     pub(super) fn seal(&self, tags: &[Tagged]) -> Result<Seals, NoStore> {
         if self.surplus.as_ref().is_some_and(Surplus::came) {
+            tracing::warn!(
+                uri = self.matched.uri,
+                "the body is longer than its Content-Length: it is not stored"
+            );
             return Err(NoStore::UpstreamFailed);
         }
         let before = self.before.as_ref().ok_or(NoStore::TooLarge)?;
