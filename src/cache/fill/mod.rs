@@ -5,16 +5,15 @@
 //! cancelled task) is the fifth. In each, every follower learns the outcome at once (L9).
 
 mod admit;
+mod relay;
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use tokio::sync::{oneshot, watch};
 
 use crate::body::Body;
-use crate::body::Chunk;
 use crate::body::Cut;
 use crate::body::Surplus;
 use crate::cache::Cache;
@@ -26,10 +25,8 @@ use crate::cache::flights::Flight;
 use crate::cache::flights::Flights;
 use crate::cache::follower::Answered;
 use crate::cache::follower::Follower;
-use crate::cache::follower::Shared;
 use crate::cache::follower::Stage;
 use crate::cache::parts;
-use crate::cache::spool::Spool;
 use crate::cache::stored::Slot;
 use crate::model::key::BaseKey;
 use crate::model::key::Variant;
@@ -41,8 +38,6 @@ use crate::model::stamp::Stamp;
 use crate::model::time::Timestamp;
 use crate::policy;
 use crate::policy::freshening;
-use crate::policy::vary;
-use crate::rules::Cookies;
 use crate::rules::Matched;
 use crate::tags::Own;
 use crate::tags::Snapshot;
@@ -267,147 +262,6 @@ impl Fill {
             end: End::NotStored(reason),
         };
         self.share(response, answered, None).await;
-    }
-
-    async fn share(mut self, response: Response<Body>, answered: Answered, keep: Option<Keep>) {
-        let (head, mut body) = response.into_parts();
-        let exact = body.exact_len();
-        let selected = keep
-            .as_ref()
-            .map(|keep| vary::selecting(&keep.meta().vary, self.head.headers()));
-        let shareable = match &keep {
-            Some(keep) => keep.meta().shareable,
-            None => self.matched.rule.terms.cookies == Cookies::Ignore,
-        };
-        let shared = Arc::new(Shared {
-            head,
-            spool: Spool::new(exact, self.cache.0.fills.held.clone()),
-            answered,
-            before: self.began(),
-            alive: Mutex::new(self.before.clone()),
-            keep,
-            shareable,
-            selected: selected.unwrap_or_default(),
-        });
-        if exact != Some(0) {
-            self.announce(&shared);
-        }
-        let mut size = 0;
-        loop {
-            let next = async {
-                shared.spool.room().await;
-                body.next().await
-            };
-            let next = tokio::select! {
-                biased;
-                next = next => next,
-                // Dropping the body ends the exchange.
-                () = self.unwanted(&shared.spool), if !self.is_for_store(answered.end) => return,
-            };
-            let chunk = match next {
-                Some(Ok(Chunk::Data(chunk))) => chunk,
-                Some(Ok(Chunk::Trailers(_))) => continue, // may be discarded (RFC 9110 §6.5.1)
-                Some(Err(cut)) => return self.cut(&shared, cut),
-                None if exact.is_none_or(|exact| exact == size) => {
-                    return self.finish(&shared, Bytes::new());
-                }
-                None => {
-                    return self.cut(&shared, Cut("less content than declared".into()));
-                }
-            };
-            size += chunk.len() as u64;
-            // What a 304 makes fresh is in the store already.
-            let held = if answered.status == StatusCode::NOT_MODIFIED {
-                0
-            } else {
-                chunk.len()
-            };
-            if self.before.is_some() && !shared.spool.hold(held, self.cache.0.max_object) {
-                self.keep_no_longer(&shared, size);
-            }
-            if exact == Some(size) {
-                // The last byte waits until the entry is stored: who has read all finds a hit when coming back.
-                return match body.next().await {
-                    None | Some(Ok(Chunk::Trailers(_))) => self.finish(&shared, chunk),
-                    Some(Ok(Chunk::Data(_))) => {
-                        self.cut(&shared, Cut("more content than declared".into()))
-                    }
-                    Some(Err(cut)) => self.cut(&shared, cut),
-                };
-            }
-            shared.spool.push(chunk);
-        }
-    }
-
-    /// Whether it will be stored, as far as is known.
-    fn is_for_store(&self, end: End) -> bool {
-        matches!(end, End::Stored | End::Revalidated) && self.before.is_some()
-    }
-
-    /// Comes back when nobody reads the body, and nobody will any more.
-    async fn unwanted(&self, spool: &Spool) {
-        loop {
-            self.stage.closed().await; // who waited for the head has it
-            spool.unread().await;
-            let mut flights = self.cache.0.fills.lock(); // now nobody joins
-            // In this order: who stops waiting reads already.
-            if self.stage.receiver_count() == 0 && !spool.is_read() {
-                return self.leave(&mut flights);
-            }
-        }
-    }
-
-    /// From here on the body only passes through: nobody joins, nothing is stored, nothing is remembered for it.
-    fn keep_no_longer(&mut self, shared: &Shared, size: u64) {
-        if size > self.cache.0.max_object as u64 {
-            self.note_unstorable(NoStore::TooLarge, shared.head.status);
-        }
-        self.unregister();
-        self.before = None;
-        *shared.alive.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        shared.spool.keep_no_longer();
-    }
-
-    /// The body ended before it was whole.
-    fn cut(self, shared: &Shared, cut: Cut) {
-        self.unregister();
-        shared.spool.end(Err(cut));
-    }
-
-    /// The head is for everyone to see. The first client's body is read from here on, so that it misses nothing.
-    fn announce(&mut self, shared: &Arc<Shared>) {
-        if let (Some(first), Some(body)) = (self.first.take(), shared.spool.read()) {
-            let response = Response::from_parts(shared.head.clone(), body);
-            first.send((response, shared.answered)).ok(); // an error means that this client has left
-        }
-        self.stage.send_replace(Stage::Shared(Arc::clone(shared)));
-    }
-
-    /// The body has ended whole: L1 once more, then put; then everyone may know that it has ended.
-    fn finish(mut self, shared: &Arc<Shared>, last: Bytes) {
-        if self.is_for_store(shared.answered.end)
-            && let Some(keep) = &shared.keep
-        {
-            let body = match self.validates() {
-                Some(stored) if shared.answered.status == StatusCode::NOT_MODIFIED => {
-                    stored.entry.body.clone() // the same content: nothing to copy
-                }
-                Some(_) | None => shared.spool.whole(&last),
-            };
-            if let Err(reason) = self.admit(&shared.head, keep, body) {
-                tracing::debug!(
-                    uri = self.matched.uri,
-                    reason = reason.word(),
-                    "not stored after all"
-                );
-            }
-        }
-        self.unregister();
-        if !last.is_empty() {
-            shared.spool.push(last);
-        }
-        shared.spool.end(Ok(()));
-        self.announce(shared);
     }
 
     /// The last stamp applied when the app was asked.
