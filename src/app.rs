@@ -1,8 +1,10 @@
 //! Configuration → running parts, and back down again.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -104,7 +106,16 @@ impl App {
 
         let (stop, stopped) = watch::channel(None);
         let serving = tokio::spawn(listeners.serve(proxy, stopped));
-        let scheduled = tokio::spawn(fetch.clone().by_schedule());
+        let schedule = fetch.clone();
+        let scheduled = tokio::spawn(async move {
+            // An increment that waits to be repeated is lost with no panic (L6).
+            while let Err(error) = AssertUnwindSafe(schedule.clone().by_schedule())
+                .catch_unwind()
+                .await
+            {
+                tracing::error!(?error, "what happens by schedule panicked, and begins anew");
+            }
+        });
         let swept = cache.clone();
         let sweeping = tokio::spawn(async move {
             let mut tick = tokio::time::interval(SWEEP);
@@ -134,11 +145,16 @@ impl App {
     pub async fn shutdown(self) {
         let end = Instant::now() + self.drain;
         self.sweeping.abort();
+        self.scheduled.abort(); // nobody can be answered much longer with what would be fetched
         self.stop.send_replace(Some(end));
         if let Err(error) = self.serving.await {
             tracing::error!(%error, "the listeners ended badly");
         }
-        self.scheduled.abort(); // nobody can be answered any more with what would be fetched
+        if let Err(error) = self.scheduled.await
+            && error.is_panic()
+        {
+            tracing::error!(%error, "what happens by schedule ended badly");
+        }
         // Exchanges whose clients have left, and fills: their increments and entries count (L4).
         if timeout_at(end, self.fetch.finished()).await.is_err() {
             tracing::warn!(

@@ -17,6 +17,8 @@ pub(super) struct Repeats {
     noted: u64,
     /// How many increments wait.
     len: usize,
+    /// There was no room for more, and there has not been much since.
+    is_full: bool,
 }
 
 /// Increments to be applied together once more.
@@ -26,6 +28,7 @@ pub(super) struct Repeat {
     pub(super) increments: Vec<Increment>,
     /// Who asked, and that it is the second time: `POST /users/42 (again)`.
     pub(super) by: Arc<str>,
+    noted_at: Timestamp,
 }
 
 /// What has come of a wish to repeat increments, besides waiting.
@@ -33,6 +36,8 @@ pub(super) struct Repeat {
 pub(super) struct Noted {
     /// What no longer has room to wait: to be applied early rather than lost (L6).
     pub(super) early: Vec<Repeat>,
+    /// That begins with these.
+    pub(super) begins: bool,
     /// One was to be put off for longer than [`LONGEST_AGAIN`].
     pub(super) shortened: bool,
 }
@@ -70,19 +75,31 @@ impl Repeats {
             self.noted += 1;
             self.len += increments.len();
             let by = Arc::clone(&by);
-            self.waiting
-                .insert((now + after, self.noted), Repeat { increments, by });
+            let repeat = Repeat {
+                increments,
+                by,
+                noted_at: now,
+            };
+            self.waiting.insert((now + after, self.noted), repeat);
         }
         while self.len > MOST_WAITING {
+            noted.begins = !self.is_full;
+            self.is_full = true;
             noted.early.extend(self.first());
         }
+        self.is_full &= self.len > MOST_WAITING / 2;
         noted
     }
 
-    /// Takes out what is due, in order.
+    /// Takes out what is due, in order; and what was noted before the clock was set back, as nobody knows how long ago that
+    /// was.
     pub(super) fn due(&mut self, now: Timestamp) -> Vec<Repeat> {
         let mut due = Vec::new();
-        while self.next().is_some_and(|at| at <= now) {
+        while self
+            .waiting
+            .first_key_value()
+            .is_some_and(|(&(at, _), it)| at <= now || it.noted_at > now)
+        {
             due.extend(self.first());
         }
         due
@@ -190,8 +207,21 @@ mod tests {
                 ..soft
             }],
             by: "POST /users/42 (again)".into(),
+            noted_at: NOW,
         };
         assert_eq!(due, [expected]);
+    }
+
+    #[test]
+    fn l06_a_clock_that_is_set_back_puts_no_repeat_off() {
+        let mut repeats = Repeats::default();
+        let by: Arc<str> = "POST /x".into();
+        repeats.note(&[after("A", Some(2))], &by, NOW);
+        let back = NOW - Duration::from_secs(600);
+        repeats.note(&[after("B", Some(2))], &by, back);
+        assert_eq!(names(&repeats.due(back)), "", "B is the first, and not due");
+        let due = repeats.due(back + Duration::from_secs(2));
+        assert_eq!(names(&due), "B A");
     }
 
     #[test]

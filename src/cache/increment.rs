@@ -42,10 +42,10 @@ impl Cache {
         if noted.shortened {
             tracing::warn!(%by, "`again` puts an increment off for a day at most");
         }
-        if !noted.early.is_empty() {
+        if noted.begins {
             tracing::warn!(%by, "too many increments wait to be repeated: those due first are repeated now");
-            self.repeat(noted.early);
         }
+        self.repeat(noted.early);
     }
 
     /// Applies once more what is due for it.
@@ -61,7 +61,7 @@ impl Cache {
     }
 
     fn repeat(&self, repeats: Vec<Repeat>) {
-        for Repeat { increments, by } in repeats {
+        for Repeat { increments, by, .. } in repeats {
             self.increment(&increments, &by);
         }
     }

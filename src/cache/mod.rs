@@ -297,7 +297,8 @@ impl Cache {
         let refills = match stale {
             Stale::WhileRevalidate | Stale::Soft => true,
             Stale::Invalidated => {
-                let by_schedule = query.rule.refill.on_invalidate.mode == WhenInvalidated::Refresh;
+                let refreshes = query.rule.refill.on_invalidate.mode == WhenInvalidated::Refresh;
+                let by_schedule = refreshes && stored.recipe.is_some();
                 let softly = stored.invalidated(now).is_some_and(|it| it.soft);
                 // What has expired meanwhile is not the schedule's either.
                 !by_schedule || softly || stored.entry.meta.expires() <= now

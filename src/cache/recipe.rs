@@ -69,7 +69,10 @@ impl Recipe {
         };
         Some(Recipe {
             base,
-            matched: matched.clone(),
+            matched: Matched {
+                increments: Vec::new(), // nobody changes anything by it, and they may name who did
+                ..matched.clone()
+            },
             head: Arc::new(head),
         })
     }

@@ -28,7 +28,7 @@ use crate::rules::refill::WhenInvalidated;
 /// What may be fetched again for no request, and when to look at it.
 #[derive(Debug, Default)]
 pub(super) struct Refreshes {
-    by_rule: Mutex<HashMap<RuleId, Registered>>,
+    by_rule: Mutex<HashMap<RuleId, OfRule>>,
     /// By itself: an increment waits for no round. Locked after `by_rule`, if both are.
     looks: Mutex<Looks>,
 }
@@ -37,12 +37,36 @@ type RuleId = Option<Arc<str>>;
 
 /// The responses of a rule.
 #[derive(Debug)]
-struct Registered {
+struct OfRule {
     /// What the rule says, as it was when the last one was stored.
     refill: Refill,
     /// When those are looked for that are about to expire.
     ahead_at: Option<Timestamp>,
     entries: HashMap<Variant, Registration>,
+    /// Beyond so many it is looked through for what has left: twice what the last time has left over.
+    looked_through_at: usize,
+}
+
+/// So few are not worth looking through.
+const FEW: usize = 64;
+
+/// How many are looked at while others wait.
+const AT_A_TIME: usize = 256;
+
+/// A response, and where it is registered.
+type This = (Variant, Weak<Stored>);
+
+/// What a look at the responses of a rule has found, with how often each was used.
+#[derive(Default)]
+struct Found {
+    /// A tag was incremented, and its time has come.
+    invalidated: Vec<(u64, This)>,
+    /// To be tried again.
+    again: Vec<This>,
+    /// It would expire before the next round.
+    expiring: Vec<(u64, This)>,
+    /// When the next one's time comes.
+    next: Option<Timestamp>,
 }
 
 /// A response of the store; what has left that is nobody's to fetch again (L10).
@@ -164,7 +188,7 @@ impl Drop for Refresh {
 }
 
 impl Refreshes {
-    fn by_rule(&self) -> MutexGuard<'_, HashMap<RuleId, Registered>> {
+    fn by_rule(&self) -> MutexGuard<'_, HashMap<RuleId, OfRule>> {
         self.by_rule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -184,55 +208,73 @@ impl Refreshes {
         let mut by_rule = self.by_rule();
         let of_rule = by_rule
             .entry(rule.id.clone())
-            .or_insert_with(|| Registered::of(refill));
+            .or_insert_with(|| OfRule::of(refill));
         if of_rule.refill != *refill {
             of_rule.refill = refill.clone();
             of_rule.ahead_at = None;
         }
-        of_rule.entries.insert(variant, Registration::of(stored));
+        of_rule.insert(variant, Registration::of(stored));
         if refill.on_invalidate.mode == WhenInvalidated::Refresh {
             self.looks().with_delay(refill.on_invalidate.delay);
         }
-        let begins = of_rule.ahead_at.is_none() && refill.refresh_ahead.is_some();
+        let rests = of_rule.ahead_at.is_none() || of_rule.is_set_back(now);
+        let begins = rests && refill.refresh_ahead.is_some();
         if begins {
             of_rule.next_round(now);
         }
         begins
     }
 
-    /// Takes out what is due for its turn.
+    /// Takes out what is due for its turn. Who stores a response meanwhile waits for a part of that at most.
     fn due(&self, now: Timestamp) -> Vec<Due> {
         let looks = self.looks().begin(now);
-        let (mut due, mut next, mut shortest) = (Vec::new(), None, None);
-        let mut by_rule = self.by_rule();
-        by_rule.retain(|id, of_rule| {
-            let (mut taken, on) = (Vec::new(), of_rule.refill.on_invalidate);
-            let refreshes = on.mode == WhenInvalidated::Refresh;
-            if looks && refreshes {
-                let (now_due, later) = of_rule.invalidated(now);
-                taken.extend(now_due.into_iter().map(|it| (it, Why::Invalidated)));
-                next = earlier(next, later);
+        let rules: Vec<RuleId> = {
+            let by_rule = self.by_rule();
+            let is_due = |of_rule: &OfRule| (looks && of_rule.refreshes()) || of_rule.is_ahead(now);
+            let due = by_rule.iter().filter(|(_, of_rule)| is_due(of_rule));
+            due.map(|(id, _)| id.clone()).collect()
+        };
+        let (mut due, mut next) = (Vec::new(), None);
+        for id in rules {
+            let found = self.look_at(&id, now);
+            next = earlier(next, found.next);
+            let mut by_rule = self.by_rule();
+            let Some(of_rule) = by_rule.get_mut(&id) else {
+                continue;
+            };
+            let invalidated = of_rule.take_invalidated(found.invalidated, found.again);
+            let expiring = of_rule.take_expiring(found.expiring, now);
+            drop(by_rule);
+            for (taken, why) in [(invalidated, Why::Invalidated), (expiring, Why::Ahead)] {
+                let taken = taken.into_iter();
+                due.extend(taken.map(|(variant, stored)| (id.clone(), variant, stored, why)));
             }
-            if of_rule.ahead_at.is_some_and(|at| at <= now) {
-                let expiring = of_rule.expiring(now);
-                taken.extend(expiring.into_iter().map(|it| (it, Why::Ahead)));
-                of_rule.next_round(now);
-            }
-            due.extend(
-                taken
-                    .into_iter()
-                    .map(|((variant, stored), why)| (id.clone(), variant, stored, why)),
-            );
-            of_rule.forget_what_has_left();
-            if refreshes && !of_rule.entries.is_empty() {
-                shortest = earlier(shortest, Some(on.delay));
-            }
-            !of_rule.entries.is_empty()
-        });
+        }
         if looks {
+            let by_rule = self.by_rule();
+            let refreshing = by_rule.values().filter(|of_rule| of_rule.refreshes());
+            let shortest = refreshing.map(|it| it.refill.on_invalidate.delay).min();
             self.looks().end(shortest, next, now);
         }
         due
+    }
+
+    /// What there is to be done about the responses of a rule.
+    fn look_at(&self, id: &RuleId, now: Timestamp) -> Found {
+        let mut found = Found::default();
+        let variants: Vec<Variant> = match self.by_rule().get(id) {
+            Some(of_rule) => of_rule.entries.keys().copied().collect(),
+            None => Vec::new(),
+        };
+        for some in variants.chunks(AT_A_TIME) {
+            let mut by_rule = self.by_rule();
+            if let Some(of_rule) = by_rule.get_mut(id) {
+                for variant in some {
+                    of_rule.look_at(*variant, now, &mut found);
+                }
+            }
+        }
+        found
     }
 
     /// Somebody's turn is over, however it went; true if there is something to look at sooner for it.
@@ -284,72 +326,112 @@ impl Refreshes {
     }
 }
 
-impl Registered {
-    fn of(refill: &Refill) -> Registered {
-        Registered {
+impl OfRule {
+    fn of(refill: &Refill) -> OfRule {
+        OfRule {
             refill: refill.clone(),
             ahead_at: None,
             entries: HashMap::new(),
+            looked_through_at: FEW,
         }
+    }
+
+    fn refreshes(&self) -> bool {
+        self.refill.on_invalidate.mode == WhenInvalidated::Refresh
+    }
+
+    /// Whether a round is due.
+    fn is_ahead(&self, now: Timestamp) -> bool {
+        self.ahead_at.is_some_and(|at| at <= now) || self.is_set_back(now)
+    }
+
+    /// Whether the next round is further away than rounds are apart: it is from before the clock was set back.
+    fn is_set_back(&self, now: Timestamp) -> bool {
+        let latest = self.refill.refresh_ahead.map(|ahead| now + ahead.every);
+        self.ahead_at > latest
     }
 
     fn next_round(&mut self, now: Timestamp) {
         self.ahead_at = self.refill.refresh_ahead.map(|ahead| now + ahead.every);
     }
 
-    fn forget_what_has_left(&mut self) {
-        self.entries.retain(|_, it| it.stored.strong_count() > 0);
+    fn insert(&mut self, variant: Variant, registration: Registration) {
+        self.entries.insert(variant, registration);
+        // What the store has let go of is not counted as its: it must not grow beside it.
+        if self.entries.len() > self.looked_through_at {
+            self.forget_what_has_left();
+        }
     }
 
-    /// Takes those of which a tag was incremented and whose time has come; and when the next one's comes.
-    fn invalidated(&mut self, now: Timestamp) -> (Vec<(Variant, Weak<Stored>)>, Option<Timestamp>) {
-        let on = self.refill.on_invalidate;
-        let (mut taken, mut found, mut next) = (Vec::new(), Vec::new(), None);
-        for (variant, it) in &mut self.entries {
-            let Some(stored) = it.stored.upgrade() else {
-                continue;
-            };
-            let seen = stored.seen(now);
-            match rounds::when(&on, &seen, it.trial, now) {
-                When::Never => {}
-                When::At(at) => next = earlier(next, Some(at)),
-                When::Now => found.push((seen.uses, *variant)),
-                // It has gone first once; that others could not be fetched makes no room for more.
-                When::Again => taken.push(*variant),
-                When::Over => it.trial = Trial::Over,
-            }
+    fn forget_what_has_left(&mut self) {
+        self.entries.retain(|_, it| it.stored.strong_count() > 0);
+        self.looked_through_at = (self.entries.len() * 2).max(FEW);
+    }
+
+    fn look_at(&mut self, variant: Variant, now: Timestamp, found: &mut Found) {
+        let Some(it) = self.entries.get_mut(&variant) else {
+            return;
+        };
+        let Some(stored) = it.stored.upgrade() else {
+            self.entries.remove(&variant);
+            return;
+        };
+        let seen = stored.seen(now);
+        let this = (variant, Weak::clone(&it.stored));
+        if let Some(ahead) = &self.refill.refresh_ahead
+            && it.trial == Trial::None
+            && rounds::is_due_ahead(ahead, &seen, now)
+        {
+            found.expiring.push((seen.uses, this));
+            return;
         }
-        let (first, passed_over) = rounds::most_used(found, on.max_entries);
-        for variant in passed_over {
-            if let Some(it) = self.entries.get_mut(&variant) {
+        if self.refill.on_invalidate.mode != WhenInvalidated::Refresh {
+            return;
+        }
+        match rounds::when(&self.refill.on_invalidate, &seen, it.trial, now) {
+            When::Never => {}
+            When::At(at) => found.next = earlier(found.next, Some(at)),
+            When::Now => found.invalidated.push((seen.uses, this)),
+            // It has gone first once; that others could not be fetched makes no room for more.
+            When::Again => found.again.push(this),
+            When::Over => it.trial = Trial::Over,
+        }
+    }
+
+    /// Takes those used most of what was invalidated, and what is to be tried again.
+    fn take_invalidated(&mut self, found: Vec<(u64, This)>, again: Vec<This>) -> Vec<This> {
+        let max = self.refill.on_invalidate.max_entries;
+        let (first, passed_over) = rounds::most_used(found, max);
+        for this in passed_over {
+            if let Some(it) = self.still(&this) {
                 it.trial = Trial::Over;
             }
         }
-        taken.extend(first);
-        (self.running(taken), next)
+        self.running(again.into_iter().chain(first))
     }
 
-    /// Takes those that would expire before the next round.
-    fn expiring(&mut self, now: Timestamp) -> Vec<(Variant, Weak<Stored>)> {
-        let Some(ahead) = self.refill.refresh_ahead else {
+    /// Takes those used most of what would expire before the next round, if this is one.
+    fn take_expiring(&mut self, found: Vec<(u64, This)>, now: Timestamp) -> Vec<This> {
+        let Some(ahead) = self.refill.refresh_ahead.filter(|_| self.is_ahead(now)) else {
             return Vec::new();
         };
-        let found = self.entries.iter().filter_map(|(variant, it)| {
-            let seen = it.stored.upgrade()?.seen(now);
-            let is_due = it.trial == Trial::None && rounds::is_due_ahead(&ahead, &seen, now);
-            is_due.then_some((seen.uses, *variant))
-        });
-        let (first, _) = rounds::most_used(found.collect(), ahead.max);
-        self.running(first)
+        self.next_round(now);
+        let (first, _) = rounds::most_used(found, ahead.max);
+        self.running(first.into_iter())
     }
 
-    fn running(&mut self, taken: Vec<Variant>) -> Vec<(Variant, Weak<Stored>)> {
-        let begin = |variant| {
-            let it = self.entries.get_mut(&variant)?;
-            it.trial = Trial::Running;
-            Some((variant, Weak::clone(&it.stored)))
+    fn running(&mut self, taken: impl Iterator<Item = This>) -> Vec<This> {
+        let begin = |this: This| {
+            self.still(&this)?.trial = Trial::Running;
+            Some(this)
         };
-        taken.into_iter().filter_map(begin).collect()
+        taken.filter_map(begin).collect()
+    }
+
+    /// Its registration, if no other has taken its place.
+    fn still(&mut self, (variant, stored): &This) -> Option<&mut Registration> {
+        let it = self.entries.get_mut(variant)?;
+        it.stored.ptr_eq(stored).then_some(it)
     }
 }
 

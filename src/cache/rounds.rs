@@ -59,6 +59,8 @@ pub(super) fn when(on: &OnInvalidate, seen: &Seen, trial: Trial, now: Timestamp)
         Trial::Failed(at) => (at, When::Again),
         Trial::Running | Trial::Over => return When::Never,
     };
+    // Before the clock was set back, it was not served any more: no reason to wait.
+    let due = if it.since > now { now } else { due };
     let end = it.since + on.max_stale;
     if now.max(due) > end {
         When::Over

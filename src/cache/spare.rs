@@ -11,9 +11,11 @@ use crate::model::outcome::Stale;
 use crate::model::request::Head;
 use crate::model::time::Timestamp;
 use crate::policy;
+use crate::policy::request::Use;
 use crate::policy::request::Wishes;
 use crate::policy::request::on_failure;
 use crate::policy::request::on_wait;
+use crate::policy::request::usable;
 use crate::rules::Rule;
 use crate::rules::refill::OnInvalidate;
 
@@ -41,6 +43,15 @@ impl Spare {
             stored,
             on_invalidate: rule.refill.on_invalidate,
         }
+    }
+
+    /// Whether it is served, to who wishes for nothing in particular, only until it has been fetched again.
+    pub(super) fn is_served_meanwhile(&self, now: Timestamp) -> bool {
+        if !self.stored.seals.intact() {
+            return self.is_served_invalidated(now);
+        }
+        let used = usable(&self.stored.entry.meta, &Wishes::default(), now);
+        matches!(used, Use::Soft | Use::Stale(Stale::WhileRevalidate))
     }
 
     /// Whether it is served though one of its tags was incremented.

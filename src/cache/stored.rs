@@ -80,7 +80,9 @@ impl Invalidated {
     /// Whether it may be served all the same at `now` (rules.md §5): to anybody, or only where the app fails.
     pub(super) fn is_served(self, on: &OnInvalidate, in_trouble: bool, now: Timestamp) -> bool {
         let by_rule = on.mode != WhenInvalidated::Miss || (in_trouble && on.stale_if_error);
-        (by_rule || self.soft) && within(on.max_stale, now.since(self.since))
+        // Nobody knows how long it has been if the clock was set back since.
+        let in_time = self.since <= now && within(on.max_stale, now.since(self.since));
+        (by_rule || self.soft) && in_time
     }
 }
 

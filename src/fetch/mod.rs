@@ -4,8 +4,8 @@
 //! and none is lost when a client leaves.
 
 mod exchange;
-mod refresh;
 mod request;
+mod schedule;
 mod trailers;
 
 use std::net::IpAddr;

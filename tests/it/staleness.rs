@@ -495,3 +495,53 @@ async fn a_clock_that_is_set_back_prolongs_no_max_stale() {
     sidecar.wait(61);
     client.get("/x").await.has_status(500);
 }
+
+#[tokio::test]
+async fn a_clock_set_back_after_an_increment_was_noticed_ends_what_it_allowed() {
+    let (app, sidecar, client) = filled(&STALE.replace("600s", "6d")).await;
+    sidecar.wait(3_600);
+    app.answer("/x", reply("no").status(500));
+    sidecar.inc("X").await;
+    client.get("/x").await.is_stale("invalidated");
+    sidecar.settle().await;
+    let now = sidecar.clock.now();
+    sidecar.clock.set(now - Duration::from_secs(1_800));
+    client.get("/x").await.has_status(500);
+}
+
+#[tokio::test]
+async fn what_the_app_says_is_nobody_elses_takes_the_place_of_what_was_served_stale() {
+    for (fields, increment) in [
+        ("ttl: 600s, soft_ttl: 10s", None),
+        ("ttl: 10s, stale_while_revalidate: 600s", None),
+        (STALE, Some("X")),
+    ] {
+        let (app, sidecar, client) = filled(fields).await;
+        match increment {
+            Some(tag) => sidecar.inc(tag).await,
+            None => sidecar.wait(11),
+        }
+        app.answer("/x", reply("mine").control("private"));
+        client.get("/x").await.has_body("a");
+        sidecar.settle().await;
+        client.get("/x").await.has_body("mine");
+        assert_eq!(app.calls("/x"), 3, "{fields}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_for_one_clients_cookie_ends_nothing_for_others() {
+    let (app, sidecar, client) = stage(&rule(&format!("{STALE}, cookies: key_or_public"))).await;
+    let public = |body: &str| reply(body).control("public");
+    app.answer("/x", public("a"));
+    client.get("/x").await.is_miss();
+    sidecar.inc("X").await;
+    app.answer("/x", reply("mine"));
+    let with = get("/x").with("Cookie", "sid=1");
+    client.ask(with).await.is_stale("invalidated").has_body("a");
+    sidecar.settle().await;
+    assert_eq!(app.calls("/x"), 2);
+    app.answer("/x", public("b"));
+    client.get("/x").await.is_stale("invalidated").has_body("a");
+    fetched(&app, 3, &client).await.has_body("b");
+}

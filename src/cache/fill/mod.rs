@@ -285,7 +285,7 @@ impl Fill {
 
     /// Lets the next requests ask for themselves at once, if what came cannot be stored for reasons of its own: it is hardly
     /// worth waiting for the next one. A response that can be stored ends that. And what was served until this fill would be
-    /// done is served no longer.
+    /// done is served no longer, unless the app failed to find anything, or the reason is one client's own.
     fn note_unstorable(&self, reason: NoStore, status: StatusCode) {
         let is_whole = self.errand.aim != Aim::Part;
         if !reason.is_its_own() || !is_whole || policy::is_of_the_moment(status) {
@@ -297,8 +297,11 @@ impl Fill {
             let until = now + time;
             store.put(variant.unstorable(), Slot::Unstorable { reason, until });
         }
-        let spare = self.errand.spare.as_ref();
-        if let Some(spare) = spare.filter(|spare| spare.is_served_invalidated(now)) {
+        let is_new = status.is_success() || status.is_redirection();
+        let replaces =
+            is_new && status != StatusCode::NOT_MODIFIED && reason.request_field().is_none();
+        let spare = self.errand.spare.as_ref().filter(|_| replaces);
+        if let Some(spare) = spare.filter(|spare| spare.is_served_meanwhile(now)) {
             let _one_at_a_time = self.cache.0.fills.lock();
             let there = store.get(&variant);
             let there = there.as_ref().and_then(Slot::entry);

@@ -1,5 +1,7 @@
 //! What a rule says of fetching again, as written to as used.
 
+use std::time::Duration;
+
 use http::header;
 
 use crate::model::units;
@@ -12,6 +14,9 @@ use crate::rules::template::Template;
 use crate::rules::terms::{Authorization, StatusTtl, Statuses, Terms};
 use crate::yaml::units::Span;
 use crate::yaml::{Spanned, shown};
+
+/// Each round of `refresh_ahead` looks at all responses of its rule.
+const SHORTEST_ROUND: Duration = Duration::from_secs(1);
 
 impl Compiler {
     pub(super) fn refill(&mut self, written: &source::Rule, base: &Refill) -> Refill {
@@ -39,9 +44,11 @@ impl Compiler {
     ) -> RefreshAhead {
         let base = base.unwrap_or_default();
         if let Some(every) = &written.every
-            && every.value.0.is_zero()
+            && every.value.0 < SHORTEST_ROUND
         {
-            self.wrong(every.place, "expected a duration above zero, found `0s`");
+            let found = units::Written(every.value.0);
+            let message = format!("expected a duration of at least `1s`, found `{found}`");
+            self.wrong(every.place, message);
         }
         RefreshAhead {
             every: written.every.as_ref().map_or(base.every, |it| it.value.0),

@@ -1,6 +1,7 @@
 //! What happens by schedule instead of by a request: increments that are repeated, responses that are fetched again.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -12,6 +13,9 @@ use crate::model::time::Timestamp;
 
 /// How many responses are fetched at once for no request: a round must not stampede the app.
 const AT_ONCE: usize = 8;
+
+/// After so long it looks again what is due: the clock may have been set meanwhile.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 impl Fetch {
     /// Does what is due for no request, each time when it is due. Never ends by itself; what it has begun goes on when it
@@ -46,7 +50,10 @@ impl Fetch {
 
     async fn until(&self, due: Option<Timestamp>) {
         match due {
-            Some(due) => self.0.clock.sleep_until(due).await,
+            Some(due) => {
+                let latest = self.0.clock.now() + LONGEST_SLEEP;
+                self.0.clock.sleep_until(due.min(latest)).await;
+            }
             None => std::future::pending().await,
         }
     }
