@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::cache::Cache;
 use crate::cache::Lookup;
@@ -40,6 +40,8 @@ pub(super) struct Flight {
     pub(super) stage: watch::Sender<Stage>,
     /// The last stamp applied when the app was asked; `None` if it is still to be asked.
     pub(super) before: Option<Stamp>,
+    /// Told when somebody joins.
+    pub(super) joined: Arc<Notify>,
 }
 
 impl Cache {
@@ -59,6 +61,7 @@ impl Cache {
             .get(&key)
             .filter(|flight| self.may_join(flight, &matched, &errand, miss))
         {
+            flight.joined.notify_one();
             return Lookup::Join(Follower {
                 stage: flight.stage.subscribe(),
                 why: errand.why,

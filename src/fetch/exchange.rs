@@ -52,7 +52,25 @@ impl Fetch {
     /// The right to ask the app once.
     pub(super) async fn turn(&self, head: &Head) -> Result<Turn, Failure> {
         let turn = self.0.upstream.turn().await;
-        turn.map_err(|error| failure(&error, head))
+        turn.map_err(|error| self.failure(&error, head))
+    }
+
+    /// What it means that no response came; said in the log.
+    pub(super) fn failure(&self, error: &UpstreamError, head: &Head) -> Failure {
+        let failure = match error.kind {
+            UpstreamErrorKind::Connect | UpstreamErrorKind::Reset => Failure::Unreachable,
+            UpstreamErrorKind::ConnectTimeout | UpstreamErrorKind::Timeout => Failure::TimedOut,
+            UpstreamErrorKind::Malformed | UpstreamErrorKind::HeadTooLarge => Failure::Malformed,
+            UpstreamErrorKind::Busy => Failure::Overloaded,
+            UpstreamErrorKind::RequestBody => Failure::RequestCut,
+        };
+        // As many as there are requests, where the app is down.
+        if let Some(unsaid) = self.0.failures.say(failure, self.0.clock.now()) {
+            let (method, path) = (head.method(), head.path());
+            let said = failure.sentence();
+            tracing::warn!(%method, path, %error, unsaid, "{said}");
+        }
+        failure
     }
 
     /// Every response of the app comes through here, so no path can forget an increment. One that may be put `aside`
@@ -71,7 +89,7 @@ impl Fetch {
             .upstream
             .send(turn, request)
             .await
-            .map_err(|error| failure(&error, head))?;
+            .map_err(|error| self.failure(&error, head))?;
         let times = Times {
             sent,
             received: inner.clock.now(),
@@ -249,23 +267,6 @@ pub(super) fn asked_by(head: &Head) -> Arc<str> {
         .get(..path.floor_char_boundary(LONG_PATH))
         .unwrap_or(path);
     format!("{} {shown}", head.method()).into()
-}
-
-fn failure(error: &UpstreamError, head: &Head) -> Failure {
-    let (method, path) = (head.method(), head.path());
-    if error.kind == UpstreamErrorKind::Busy {
-        // As many as there are requests, when there are too many.
-        tracing::debug!(%method, path, %error, "the app was not asked");
-    } else {
-        tracing::warn!(%method, path, %error, "the app gave no answer");
-    }
-    match error.kind {
-        UpstreamErrorKind::Connect | UpstreamErrorKind::Reset => Failure::Unreachable,
-        UpstreamErrorKind::ConnectTimeout | UpstreamErrorKind::Timeout => Failure::TimedOut,
-        UpstreamErrorKind::Malformed | UpstreamErrorKind::HeadTooLarge => Failure::Malformed,
-        UpstreamErrorKind::Busy => Failure::Overloaded,
-        UpstreamErrorKind::RequestBody => Failure::RequestCut,
-    }
 }
 
 /// What nobody can see from outside, and the app's authors want to know.

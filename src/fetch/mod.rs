@@ -4,6 +4,7 @@
 //! and none is lost when a client leaves.
 
 mod exchange;
+mod failures;
 mod request;
 mod schedule;
 mod trailers;
@@ -27,6 +28,7 @@ use crate::dialects::Dialects;
 use crate::fetch::exchange::Exchange;
 use crate::fetch::exchange::Judged;
 use crate::fetch::exchange::asked_by;
+use crate::fetch::failures::Failures;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
@@ -50,6 +52,7 @@ struct Inner {
     dialects: Arc<Dialects>,
     clock: Clock,
     limits: Limits,
+    failures: Failures,
     /// Every exchange under way.
     tasks: TaskTracker,
 }
@@ -88,6 +91,7 @@ impl Fetch {
             dialects,
             clock,
             limits,
+            failures: Failures::default(),
             tasks: TaskTracker::new(),
         }))
     }
@@ -155,8 +159,20 @@ impl Fetch {
 
     /// Waits until the app may be asked, as long as somebody waits for the answer.
     async fn set_out(&self, fill: &mut Fill) -> Result<Turn, Failure> {
-        let turn = fill.unless_deserted(self.turn(fill.head())).await;
-        let turn = turn.ok_or(Failure::Abandoned)??;
+        let upstream = &self.0.upstream;
+        let turn = async {
+            if !fill.insists() {
+                return upstream.turn().await;
+            }
+            tokio::select! {
+                biased;
+                turn = upstream.turn_behind() => turn,
+                () = fill.joined() => upstream.turn().await, // now somebody waits for it
+            }
+        };
+        let turn = fill.unless_deserted(turn).await;
+        let turn = turn.ok_or(Failure::Abandoned)?;
+        let turn = turn.map_err(|error| self.failure(&error, fill.head()))?;
         fill.set_out();
         Ok(turn)
     }
@@ -330,7 +346,7 @@ fn shared_error(
     // These are found after privacy has been looked at.
     let impersonal = matches!(
         reason,
-        NoStore::NoFreshness | NoStore::AlreadyExpired | NoStore::UpstreamFailed
+        NoStore::NoFreshness | NoStore::AlreadyExpired | NoStore::TooSlow | NoStore::UpstreamFailed
     );
     // The app never saw a cookie that the rule ignores.
     let from_client = match matched.rule.terms.cookies {

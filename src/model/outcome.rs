@@ -130,6 +130,8 @@ pub enum NoStore {
     NoFreshness,
     /// Its life is over, or it has none.
     AlreadyExpired,
+    /// The app took longer to answer than it is fresh.
+    TooSlow,
     /// Its status is not one that may be stored.
     Status,
     /// Its method is not one whose responses are stored.
@@ -285,6 +287,7 @@ impl NoStore {
             | NoStore::TooLarge => true,
             // The value that is missing may be in the next request.
             NoStore::MissingTagValue
+            | NoStore::TooSlow
             | NoStore::Method
             | NoStore::Partial
             | NoStore::Raced
@@ -304,6 +307,7 @@ impl NoStore {
             NoStore::Cookie => "cookie",
             NoStore::NoFreshness => "no-freshness",
             NoStore::AlreadyExpired => "already-expired",
+            NoStore::TooSlow => "too-slow",
             NoStore::Status => "status",
             NoStore::Method => "method",
             NoStore::VaryAny => "vary-any",

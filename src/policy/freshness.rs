@@ -37,7 +37,8 @@ pub(super) struct Life {
 ///
 /// # Errors
 ///
-/// `NoFreshness` where nothing is said of its life, `AlreadyExpired` where that is over.
+/// `NoFreshness` where nothing is said of its life, `AlreadyExpired` where that is over, `TooSlow` where it would not be if
+/// the app had answered at once.
 pub(super) fn life(
     control: &Control,
     response: &Parts,
@@ -80,11 +81,14 @@ pub(super) fn life(
         life.stale.while_revalidate = Duration::ZERO;
     }
     let window = life.stale.while_revalidate.max(life.stale.if_error);
-    let over = !has_lifetime || life.age >= life.lifetime.saturating_add(window);
-    if over && !has_validator {
-        return Err(reason);
+    let end = life.lifetime.saturating_add(window);
+    let over = !has_lifetime || life.age >= end;
+    if !over || has_validator {
+        return Ok(life);
     }
-    Ok(life)
+    let delay = times.received.since(times.sent);
+    let is_slow = has_lifetime && life.age.saturating_sub(delay) < end;
+    Err(if is_slow { NoStore::TooSlow } else { reason })
 }
 
 /// How long the response is fresh, counted from when it was of age zero; `None` if nothing says so.

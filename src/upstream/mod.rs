@@ -118,6 +118,15 @@ impl Upstream {
         self.queue.turn().await
     }
 
+    /// The same for an exchange that nobody waits for; such ones have a quarter of `max_concurrent` together.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Upstream::turn`].
+    pub async fn turn_behind(&self) -> Result<Turn, UpstreamError> {
+        self.queue.turn_behind().await
+    }
+
     /// Sends a request and waits for the head of its response.
     ///
     /// The target goes out in origin form, byte for byte; the fields as they are, except that the framing fields

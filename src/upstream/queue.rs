@@ -12,25 +12,37 @@ use crate::clock::Clock;
 
 /// The turns of one app, and those who wait for one.
 pub(super) struct Queue {
+    turns: Line,
+    /// The share of those that nobody waits for.
+    behind: Line,
+    timeout: Duration,
+    clock: Clock,
+}
+
+/// So many at once, and so many who wait.
+struct Line {
     turns: Arc<Semaphore>,
     /// A waiter has one until its turn has come.
     places: Semaphore,
-    timeout: Duration,
-    clock: Clock,
 }
 
 /// The right to one exchange with the app. Dropped, it is the next one's.
 #[derive(Debug)]
 pub struct Turn {
     _permit: OwnedSemaphorePermit,
+    /// Its part of the share of those that nobody waits for.
+    _behind: Option<OwnedSemaphorePermit>,
 }
+
+/// Exchanges that nobody waits for have this part of the turns at most, but one at least.
+const SHARE_BEHIND: usize = 4;
 
 impl Queue {
     pub(super) fn new(config: &Config, clock: Clock) -> Queue {
-        let semaphore = |permits: usize| Semaphore::new(permits.min(Semaphore::MAX_PERMITS));
+        let behind = (config.max_concurrent / SHARE_BEHIND).max(1);
         Queue {
-            turns: Arc::new(semaphore(config.max_concurrent)),
-            places: semaphore(config.queue),
+            turns: Line::new(config.max_concurrent, config.queue),
+            behind: Line::new(behind, config.queue),
             timeout: config.queue_timeout,
             clock,
         }
@@ -38,19 +50,46 @@ impl Queue {
 
     /// At once, or when those who came before have had theirs. Who leaves the queue frees its place.
     pub(super) async fn turn(&self) -> Result<Turn, UpstreamError> {
+        Ok(Turn {
+            _permit: self.next(&self.turns).await?,
+            _behind: None,
+        })
+    }
+
+    /// The same for an exchange that nobody waits for: those that somebody waits for always find turns and places that no
+    /// such exchange has taken.
+    pub(super) async fn turn_behind(&self) -> Result<Turn, UpstreamError> {
+        let behind = self.next(&self.behind).await?;
+        Ok(Turn {
+            _permit: self.next(&self.turns).await?,
+            _behind: Some(behind),
+        })
+    }
+
+    async fn next(&self, line: &Line) -> Result<OwnedSemaphorePermit, UpstreamError> {
         // None is free while somebody waits: one that is given back goes to the first of them.
-        if let Ok(permit) = Arc::clone(&self.turns).try_acquire_owned() {
-            return Ok(Turn { _permit: permit });
+        if let Ok(permit) = Arc::clone(&line.turns).try_acquire_owned() {
+            return Ok(permit);
         }
-        let _place = self
+        let _place = line
             .places
             .try_acquire()
             .map_err(|_| busy("the queue is full"))?;
-        let next = Arc::clone(&self.turns).acquire_owned();
+        let next = Arc::clone(&line.turns).acquire_owned();
         match self.clock.within(self.timeout, next).await {
-            Some(Ok(permit)) => Ok(Turn { _permit: permit }),
+            Some(Ok(permit)) => Ok(permit),
             Some(Err(closed)) => Err(busy(&closed.to_string())), // never: nobody closes it
             None => Err(busy(&format!("no turn came for {:?}", self.timeout))),
+        }
+    }
+}
+
+impl Line {
+    fn new(turns: usize, places: usize) -> Line {
+        let semaphore = |permits: usize| Semaphore::new(permits.min(Semaphore::MAX_PERMITS));
+        Line {
+            turns: Arc::new(semaphore(turns)),
+            places: semaphore(places),
         }
     }
 }

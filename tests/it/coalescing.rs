@@ -392,3 +392,27 @@ async fn l09_who_is_not_spared_an_error_shares_the_one_that_came() {
     }
     assert_eq!(app.calls("/x"), 3);
 }
+
+#[tokio::test]
+async fn a_slow_app_is_no_reason_not_to_wait() {
+    let (app, sidecar, client) = stage(&rule("")).await;
+    let hold = app.hold("/x");
+    let slow = client.begin(get("/x")).await;
+    let held = hold.arrived().await;
+    sidecar.wait(11); // longer than the response is fresh
+    held.release(reply("a")).await;
+    slow.answer().await.is_unstored("too-slow").has_body("a");
+    let (first, held, second) = two(&app, &sidecar, &client).await;
+    assert_eq!(app.calls("/x"), 2, "the second waits");
+    held.release(reply("b")).await;
+    first.answer().await.is_miss();
+    second.answer().await.is_shared();
+
+    sidecar.inc("X").await;
+    let hold = app.hold("/x");
+    let slow = client.begin(get("/x")).await;
+    let held = hold.arrived().await;
+    sidecar.wait(11);
+    held.release(reply("c")).await;
+    assert_eq!(slow.answer().await.detail(), "too-slow");
+}

@@ -489,3 +489,62 @@ async fn an_invalidation_of_ten_thousand_hot_pages_keeps_the_app_at_its_limit() 
     }
     assert_eq!(calls.most.load(Ordering::Relaxed), LIMIT);
 }
+
+const STALE: &str = "  - { id: p, match: { path: '/p/.*' }, tags: [P], ttl: 600s, on_invalidate: { mode: stale, max_stale: 60s } }\n";
+
+/// Four turns, and three pages that are stored and invalidated.
+async fn invalidated() -> (Origin, Sidecar, Client) {
+    let app = Origin::start().await;
+    let setup = Setup::new(&app).rules(STALE);
+    let sidecar = setup.upstream("max_concurrent: 4, queue: 8").start().await;
+    let client = sidecar.client();
+    for n in 0..3 {
+        let path = format!("/p/{n}");
+        app.answer(&path, reply("old"));
+        client.get(&path).await.is_miss();
+    }
+    sidecar.inc("P").await;
+    (app, sidecar, client)
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_leaves_turns_to_those_that_somebody_waits_for() {
+    let (app, sidecar, client) = invalidated().await;
+    let hold = app.hold("/p/0");
+    client.get("/p/0").await.is_stale("invalidated");
+    let held = hold.arrived().await;
+    client.get("/p/1").await.is_stale("invalidated");
+    client.get("/p/2").await.is_stale("invalidated");
+    sidecar.settle().await;
+    assert_eq!(
+        [app.calls("/p/1"), app.calls("/p/2")],
+        [1, 1],
+        "one at a time"
+    );
+    app.answer("/a", reply("a"));
+    client.get("/a").await.has_status(200).has_body("a");
+    held.release(reply("new")).await;
+    sidecar.settle().await;
+    sidecar.settle().await;
+    assert_eq!(
+        [app.calls("/p/1"), app.calls("/p/2")],
+        [2, 2],
+        "one after the other"
+    );
+}
+
+#[tokio::test]
+async fn once_somebody_waits_for_it_a_fill_waits_for_its_turn_like_any_other() {
+    let (app, sidecar, client) = invalidated().await;
+    let hold = app.hold("/p/0");
+    client.get("/p/0").await.is_stale("invalidated");
+    let _held = hold.arrived().await;
+    client.get("/p/1").await.is_stale("invalidated"); // its fill waits behind that
+    sidecar.settle().await;
+    assert_eq!(app.calls("/p/1"), 1);
+    let hold = app.hold("/p/1");
+    let fresh = get("/p/1").with("Cache-Control", "max-age=300");
+    let pending = client.begin(fresh).await;
+    hold.arrived().await.release(reply("new")).await;
+    pending.answer().await.is_collapsed().has_body("new");
+}

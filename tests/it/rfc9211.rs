@@ -59,7 +59,7 @@ fn outcomes() -> Vec<Outcome> {
     let refusals = every!(Refusal: OnlyIfCached, Overloaded, Waited);
     let bypasses =
         every!(Bypass: Rule, Authorization, Cookie, RequestBody, Upgrade, Range, HitForMiss);
-    let reasons = every!(NoStore: NoStore, Private, SetCookie, Authorization, Cookie, NoFreshness, AlreadyExpired, Status, Method,
+    let reasons = every!(NoStore: NoStore, Private, SetCookie, Authorization, Cookie, NoFreshness, AlreadyExpired, TooSlow, Status, Method,
         VaryAny, VaryUnknown, Partial, Raced, TooManyTags, BadTag, OldVersion, MissingTagValue, TooLarge, UpstreamFailed,
         Alone);
     let _all_are_here = |why: Forward| match why {

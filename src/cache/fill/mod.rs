@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::body::Body;
 use crate::body::Cut;
@@ -62,6 +62,7 @@ pub struct Fill {
     asked: Timestamp,
     /// Whether it goes on though nobody waits for it.
     insists: bool,
+    joined: Arc<Notify>,
     stage: watch::Sender<Stage>,
     first: Option<oneshot::Sender<(Response<Body>, Answered)>>,
 }
@@ -112,6 +113,7 @@ impl Fill {
         Flight {
             stage: self.stage.clone(),
             before,
+            joined: Arc::clone(&self.joined),
         }
     }
 
@@ -147,6 +149,7 @@ impl Fill {
             surplus: None,
             asked,
             insists: false,
+            joined: Arc::default(),
             stage,
             first: Some(first),
         };
@@ -156,6 +159,16 @@ impl Fill {
     /// It goes on though nobody waits for it: what it brings is for those who come later.
     pub(super) fn insist(&mut self) {
         self.insists = true;
+    }
+
+    /// Whether it goes on though nobody waits for it.
+    pub fn insists(&self) -> bool {
+        self.insists
+    }
+
+    /// Comes back once somebody has joined it.
+    pub async fn joined(&self) {
+        self.joined.notified().await;
     }
 
     /// Waits for something before the app is asked; `None` if by then nobody waits for the fill, and so nobody will.

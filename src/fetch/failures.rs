@@ -1,0 +1,67 @@
+//! Which failures are told in the log: where there are many, one of a kind now and then, with how many there were.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::model::outcome::Failure;
+use crate::model::time::Timestamp;
+
+/// What was told last, by kind.
+#[derive(Debug, Default)]
+pub(super) struct Failures(Mutex<Vec<Told>>);
+
+#[derive(Debug)]
+struct Told {
+    kind: Failure,
+    at: Timestamp,
+    /// How many have been since that were not told.
+    unsaid: u64,
+}
+
+/// One of a kind is told in this time.
+const APART: Duration = Duration::from_secs(1);
+
+impl Failures {
+    /// If it is to be told, how many of its kind there were since the last one that was.
+    pub(super) fn say(&self, kind: Failure, now: Timestamp) -> Option<u64> {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(last) = told.iter_mut().find(|last| last.kind == kind) else {
+            let (at, unsaid) = (now, 0);
+            told.push(Told { kind, at, unsaid });
+            return Some(0);
+        };
+        // Not for ever, if the clock was set back.
+        if last.at <= now && now.since(last.at) < APART {
+            last.unsaid += 1;
+            return None;
+        }
+        last.at = now;
+        Some(std::mem::take(&mut last.unsaid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_a_kind_is_told_now_and_then_with_how_many_there_were() {
+        let failures = Failures::default();
+        let at = |ms: u64| Timestamp::from_secs(1_000) + Duration::from_millis(ms);
+        let (down, busy) = (Failure::Unreachable, Failure::Overloaded);
+        for (kind, ms, expected) in [
+            (down, 0, Some(0)),
+            (down, 1, None),
+            (busy, 2, Some(0)),
+            (down, 999, None),
+            (down, 1_000, Some(2)),
+            (busy, 1_500, Some(0)),
+            (down, 1_999, None),
+            (down, 9_000, Some(1)),
+        ] {
+            assert_eq!(failures.say(kind, at(ms)), expected, "{ms}");
+        }
+        let back = Timestamp::from_secs(1);
+        assert_eq!(failures.say(down, back), Some(0), "the clock was set back");
+    }
+}
