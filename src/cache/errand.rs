@@ -32,19 +32,8 @@ pub(super) struct Errand {
 }
 
 impl Errand {
-    /// To take the place of what was invalidated.
-    pub(super) fn anew(variant: Variant, spare: Spare) -> Errand {
-        Errand {
-            variant,
-            why: Forward::Invalidated,
-            aim: Aim::Whole,
-            stored: None,
-            spare: Some(spare),
-        }
-    }
-
-    /// To make what is stored fresh again.
-    pub(super) fn renew(variant: Variant, spare: Spare) -> Errand {
+    /// To fetch again what is stored, for no request that waits for it. Where it was invalidated, the fill forgets it.
+    pub(super) fn again(variant: Variant, spare: Spare) -> Errand {
         Errand {
             variant,
             why: Forward::Expired,

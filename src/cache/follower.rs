@@ -124,7 +124,6 @@ impl Follower {
         head: &Head,
         patience: Option<Duration>,
     ) -> Followed {
-        let is_first = self.own.is_some();
         if let Some(own) = self.own.take()
             && let Ok((response, answered)) = own.await
         {
@@ -135,7 +134,7 @@ impl Follower {
         }
         let asked = |stage: &Stage| !matches!(stage, Stage::Asked);
         let head_is_here = self.stage.wait_for(asked);
-        let stage = match patience.filter(|_| !is_first) {
+        let stage = match patience {
             Some(limit) => cache.0.clock.within(limit, head_is_here).await,
             None => Some(head_is_here.await),
         };

@@ -285,15 +285,7 @@ impl Cache {
         stale: Stale,
     ) -> Lookup {
         let spare = Spare::of(&query.rule, Arc::clone(&stored));
-        let errand = match stale {
-            Stale::Invalidated => Errand::anew(variant, spare),
-            Stale::WhileRevalidate
-            | Stale::IfError
-            | Stale::Disconnected
-            | Stale::MaxStale
-            | Stale::Soft
-            | Stale::Waited => Errand::renew(variant, spare),
-        };
+        let errand = Errand::again(variant, spare);
         let refills = match stale {
             Stale::WhileRevalidate | Stale::Soft => true,
             Stale::Invalidated => {

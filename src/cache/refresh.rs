@@ -168,10 +168,7 @@ impl Refresh {
             (Why::Invalidated, None) | (Why::Ahead, Some(_)) => false,
         };
         let spare = Spare::of(&matched.rule, Arc::clone(&stored));
-        let errand = match self.why {
-            Why::Invalidated => Errand::anew(self.variant, spare),
-            Why::Ahead => Errand::renew(self.variant, spare),
-        };
+        let errand = Errand::again(self.variant, spare);
         is_wanted
             .then(|| cache.begin_unless_begun(*base, matched.clone(), head, errand))
             .flatten()
