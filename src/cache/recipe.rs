@@ -114,6 +114,9 @@ rules:
     group: '{header.x-group}'
   - match: { path: /ahead }
     refresh_ahead: {}
+  - match: { path: /users }
+    on_invalidate: { mode: refresh }
+    authorization: rfc9111
   - match: { path: /other }
 ";
 
@@ -185,6 +188,15 @@ rules:
             let recipe = recipe(path, &[], &entry(vary, is_part));
             assert_eq!(recipe.is_some(), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn x10_what_credentials_brought_has_no_recipe() {
+        let anybody = recipe("/users", &[], &entry(&[], false));
+        assert!(anybody.is_some());
+        let fields = [("authorization", "Basic bWU6")];
+        let somebody = recipe("/users", &fields, &entry(&[], false));
+        assert!(somebody.is_none());
     }
 
     #[test]

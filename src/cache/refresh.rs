@@ -575,6 +575,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn l10_who_looks_for_what_is_due_forgets_what_has_left_the_store() {
+        let (cache, clock, rules) = cache(REFRESH);
+        used(&cache, &rules, "/a", 1).await;
+        used(&cache, &rules, "/b", 1).await;
+        let (query, _) = request(&rules, "/a");
+        cache.0.store.remove(&query.base.only_variant());
+        increment(&cache);
+        clock.advance(Duration::from_secs(1));
+        let due = cache.refreshes_due();
+        assert_eq!((due.len(), cache.0.refreshes.len()), (1, 1));
+    }
+
+    #[tokio::test]
     async fn where_nothing_refreshes_an_increment_leaves_nothing_to_do() {
         let (cache, _, rules) = cache("ttl: 60s");
         used(&cache, &rules, "/a", 1).await;
@@ -667,13 +680,118 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_fetched_too_late_to_be_served_is_not_fetched() {
+        for (waits, is_fetched) in [(59, true), (60, false)] {
+            let (cache, clock, rules) = cache(REFRESH);
+            used(&cache, &rules, "/a", 1).await;
+            increment(&cache);
+            clock.advance(Duration::from_secs(1));
+            let due = cache.refreshes_due();
+            clock.advance(Duration::from_secs(waits)); // others go first
+            assert_eq!(due[0].begin().is_some(), is_fetched, "after {waits} s");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_fresh_any_more_is_not_fetched_ahead() {
+        for (name, waits, changes, is_fetched) in [
+            ("fresh", 9, false, true),
+            ("expired", 10, false, false),
+            ("invalidated", 9, true, false),
+        ] {
+            let (cache, clock, rules) = cache(AHEAD);
+            used(&cache, &rules, "/a", 1).await;
+            clock.advance(Duration::from_secs(50));
+            let due = cache.refreshes_due();
+            assert_eq!(due.len(), 1, "{name}");
+            clock.advance(Duration::from_secs(waits)); // others go first
+            if changes {
+                increment(&cache);
+            }
+            assert_eq!(due[0].begin().is_some(), is_fetched, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_not_used_when_its_time_came_is_left_to_requests_for_good() {
         let (cache, clock, rules) = cache(REFRESH);
-        used(&cache, &rules, "/a", 1).await;
+        used(&cache, &rules, "/a", 0).await;
         increment(&cache);
         clock.advance(Duration::from_secs(1));
+        assert!(cache.refreshes_due().is_empty());
+        let (query, head) = request(&rules, "/a");
+        let found = cache.lookup(&query, &head, None);
+        assert!(matches!(found, Lookup::Stale(..)), "{found:?}");
+        increment(&cache);
+        clock.advance(Duration::from_secs(1));
+        assert!(cache.refreshes_due().is_empty());
+    }
+
+    #[tokio::test]
+    async fn no_store_puts_off_the_next_round() {
+        let (cache, clock, rules) = cache(AHEAD);
+        let round = cache.now() + Duration::from_secs(10);
+        used(&cache, &rules, "/a", 1).await;
+        clock.advance(Duration::from_secs(5));
+        used(&cache, &rules, "/b", 1).await;
+        assert_eq!(cache.next_due(), Some(round));
+    }
+
+    #[tokio::test]
+    async fn a_clock_set_back_takes_nothing_twice() {
+        let (cache, clock, rules) = cache(AHEAD);
+        let at = |seconds: u64| Timestamp::from_secs(1_000_000 + seconds);
+        used(&cache, &rules, "/a", 0).await; // the rounds begin
+        clock.advance(Duration::from_secs(5));
+        used(&cache, &rules, "/b", 1).await;
+        clock.set(at(60));
         let due = cache.refreshes_due();
-        clock.advance(Duration::from_secs(60)); // others go first
-        assert!(due[0].begin().is_none());
+        assert_eq!(due.len(), 1, "the other is not used");
+        clock.set(at(57));
+        assert!(cache.refreshes_due().is_empty(), "it has its turn still");
+    }
+
+    #[tokio::test]
+    async fn l10_what_is_kept_to_ask_again_counts() {
+        let mut bytes = Vec::new();
+        for refill in ["ttl: 60s", REFRESH] {
+            let (cache, _, rules) = cache(refill);
+            used(&cache, &rules, "/a", 1).await;
+            bytes.push(cache.0.store.bytes());
+        }
+        assert!(bytes[0] < bytes[1], "{bytes:?}");
+    }
+
+    #[tokio::test]
+    async fn a_rule_is_followed_as_it_was_when_the_last_response_was_stored() {
+        let (cache, clock, rules) = cache(REFRESH);
+        used(&cache, &rules, "/a", 1).await;
+        let (_, _, changed) = self::cache(AHEAD);
+        used(&cache, &changed, "/b", 1).await;
+        clock.advance(Duration::from_secs(50));
+        assert_eq!(cache.refreshes_due().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_was_invalidated_while_it_was_fetched_ahead_is_fetched_again_whatever_came_of_it()
+    {
+        for in_time in [false, true] {
+            let (cache, clock, rules) = cache(&format!("{REFRESH}, {AHEAD}"));
+            used(&cache, &rules, "/a", 1).await;
+            clock.advance(Duration::from_secs(50));
+            let ahead = cache.refreshes_due();
+            assert_eq!(ahead.len(), 1);
+            if in_time {
+                increment(&cache);
+                clock.advance(Duration::from_secs(1));
+                assert!(cache.refreshes_due().is_empty(), "it has its turn still");
+            }
+            drop(ahead);
+            if !in_time {
+                increment(&cache);
+            }
+            clock.advance(Duration::from_secs(1));
+            assert_eq!(cache.refreshes_due().len(), 1, "in time: {in_time}");
+        }
     }
 
     #[tokio::test]
@@ -750,6 +868,22 @@ mod tests {
         let mut woken = Box::pin(cache.rescheduled());
         assert!(futures_util::poll!(&mut woken).is_pending());
         used(&cache, &rules, "/a", 1).await;
+        assert!(futures_util::poll!(&mut woken).is_ready());
+        assert!(cache.next_due().is_some());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_next_due_moment_is_woken_when_a_turn_came_to_nothing() {
+        let (cache, clock, rules) = cache(REFRESH);
+        used(&cache, &rules, "/a", 1).await;
+        increment(&cache);
+        clock.advance(Duration::from_secs(1));
+        let due = cache.refreshes_due();
+        cache.rescheduled().await; // the increment's
+        assert_eq!(cache.next_due(), None);
+        let mut woken = Box::pin(cache.rescheduled());
+        assert!(futures_util::poll!(&mut woken).is_pending());
+        drop(due);
         assert!(futures_util::poll!(&mut woken).is_ready());
         assert!(cache.next_due().is_some());
     }

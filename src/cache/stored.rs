@@ -103,7 +103,7 @@ impl Slot {
                 let has_validator = !freshening::conditions(&stored.entry).is_empty();
                 let invalidated = stored.invalidated(now);
                 kept_until(&stored.entry.meta, has_validator) >= now
-                    && invalidated.is_none_or(|it| it.since + stored.after_increment > now)
+                    && invalidated.is_none_or(|it| it.since + stored.after_increment >= now)
             }
         }
     }

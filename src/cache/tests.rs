@@ -21,6 +21,7 @@ use crate::model::outcome::NoStore;
 use crate::model::tag::Increment;
 use crate::model::tag::Tagged;
 use crate::policy::Store;
+use crate::rules::Defaults;
 use crate::rules::Plan;
 use crate::rules::RuleSet;
 
@@ -41,6 +42,18 @@ fn head(path: &str) -> Head {
 
 fn query(head: &Head) -> Query {
     match RuleSet::none("test").plan(head) {
+        Plan::Lookup(query) => query,
+        Plan::Pass(pass) => panic!("passed: {:?}", pass.why),
+    }
+}
+
+/// The same under a rule that lets what was invalidated be served for so long.
+fn served_invalidated(head: &Head, max_stale: &str) -> Query {
+    let on = format!("{{ mode: stale, max_stale: {max_stale} }}");
+    let rules = format!("rules:\n  - {{ match: {{ path: '/.*' }}, on_invalidate: {on} }}\n");
+    let rules = [("rules.yaml".to_owned(), rules)];
+    let rules = RuleSet::compile("test", &rules, &Defaults::default()).unwrap();
+    match rules.plan(head) {
         Plan::Lookup(query) => query,
         Plan::Pass(pass) => panic!("passed: {:?}", pass.why),
     }
@@ -212,6 +225,81 @@ async fn l10_a_sweep_drops_what_may_be_used_stale_only_after_that() {
 }
 
 #[tokio::test]
+async fn l10_a_sweep_keeps_what_its_rule_lets_be_served_after_an_increment() {
+    let (cache, clock) = cache();
+    let head = head("/a");
+    let query = served_invalidated(&head, "1000s");
+    let Lookup::Miss(fill, _follower) = cache.lookup(&query, &head, None) else {
+        panic!("it is missing");
+    };
+    let tag = Tag::parse("A").unwrap();
+    let keep = Keep {
+        tags: vec![tag.clone().into()],
+        ..keep(&cache, 86_400)
+    };
+    fill.store(Response::new(Body::from("x")), StatusCode::OK, keep)
+        .await;
+    cache.increment(&[tag.into()], &"POST /x".into());
+    cache.sweep();
+    clock.advance(Duration::from_secs(1_000));
+    cache.sweep();
+    assert_eq!(cache.0.store.len(), 1, "at the end");
+    clock.advance(Duration::from_secs(1));
+    cache.sweep();
+    assert_eq!(cache.0.store.len(), 0, "after it");
+}
+
+#[tokio::test]
+async fn l10_a_sweep_forgets_what_could_not_be_stored() {
+    let (cache, clock) = cache();
+    let (fill, _follower) = miss(&cache, "/a");
+    let response = Response::new(Body::from("x"));
+    fill.hand_over(response, StatusCode::OK, NoStore::Private);
+    cache.sweep();
+    assert_eq!(cache.0.store.len(), 1, "nobody waits for the next one");
+    clock.advance(Duration::from_secs(11)); // the default of `hit_for_miss` is over
+    cache.sweep();
+    assert_eq!(cache.0.store.len(), 0);
+}
+
+#[tokio::test]
+async fn what_has_expired_and_was_invalidated_has_been_over_since_the_first_of_both() {
+    for (name, lifetime, invalidated, now, expected) in [
+        ("fresh", 60, None, 10, 50),
+        ("invalidated", 60, Some(10), 15, -5),
+        ("invalidated, then expired", 60, Some(10), 100, -90),
+        ("expired, then invalidated", 5, Some(50), 60, -55),
+    ] {
+        let (cache, clock) = cache();
+        store(&cache, "/a", lifetime, "A").await;
+        let at = invalidated.unwrap_or(now);
+        clock.advance(Duration::from_secs(at));
+        if invalidated.is_some() {
+            let tag = Tag::parse("A").unwrap();
+            cache.increment(&[tag.into()], &"POST /x".into());
+        }
+        clock.advance(Duration::from_secs(now - at));
+        let (_, stored) = stored(&cache, &head("/a"));
+        assert_eq!(stored.ttl(cache.now()), expected, "{name}");
+    }
+}
+
+#[test]
+fn l06_an_increment_that_has_no_room_to_wait_is_repeated_early() {
+    let (cache, _) = cache();
+    let by = "POST /x".into();
+    let again = |name: &str, after| Increment {
+        again: Some(Duration::from_secs(after)),
+        ..Tag::parse(name).unwrap().into()
+    };
+    cache.increment(&[again("A", 1)], &by);
+    let first = cache.0.tags.version("A");
+    let many = (0..10_000).map(|n| again(&format!("T:{n}"), 60));
+    cache.increment(&many.collect::<Vec<_>>(), &by);
+    assert!(cache.0.tags.version("A") > first);
+}
+
+#[tokio::test]
 async fn l09_a_fill_that_ends_while_a_stale_hit_looks_for_it_is_not_run_again() {
     let (cache, clock) = cache();
     let (fill, _follower) = miss(&cache, "/a");
@@ -242,9 +330,23 @@ async fn l09_a_fill_that_ends_while_a_stale_hit_looks_for_it_is_not_run_again() 
     };
     let fill = stale().expect("nobody runs it");
     assert!(stale().is_none(), "somebody runs it");
+    let tag = Tag::parse("A").unwrap();
+    let tagged = || Keep {
+        tags: vec![tag.clone().into()],
+        ..keep(&cache, 60)
+    };
     let response = Response::new(Body::from("y"));
-    fill.store(response, StatusCode::OK, keep(&cache, 60)).await;
+    fill.store(response, StatusCode::OK, tagged()).await;
     assert!(stale().is_none(), "it has just ended");
+
+    // What it brought is no reason any more.
+    cache.increment(&[tag.clone().into()], &"POST /x".into());
+    let fill = stale().expect("it has been invalidated");
+    let response = Response::new(Body::from("z"));
+    fill.store(response, StatusCode::OK, tagged()).await;
+    assert!(stale().is_none());
+    clock.advance(Duration::from_secs(60));
+    stale().expect("it has expired");
 }
 
 #[tokio::test]
@@ -348,6 +450,71 @@ async fn l09_a_fill_that_dies_in_the_body_cuts_it_for_everyone() {
     }
     assert!(running.await.is_err());
     miss(&cache, "/a");
+}
+
+#[tokio::test]
+async fn who_has_read_all_finds_it_stored() {
+    for content in ["half", ""] {
+        let (cache, _) = cache();
+        let (fill, follower) = miss(&cache, "/a");
+        let (ends, end) = tokio::sync::oneshot::channel::<()>();
+        let piece = (!content.is_empty()).then(|| Ok(Chunk::Data(Bytes::from(content))));
+        let rest = stream::once(end).filter_map(async |_| None);
+        let body = Body::chunks(
+            Box::pin(stream::iter(piece).chain(rest)),
+            Some(content.len() as u64),
+        );
+        let keep = keep(&cache, 60);
+        let running = tokio::spawn(fill.store(Response::new(body), StatusCode::OK, keep));
+        let head = head("/a");
+        let mut reading = Box::pin(async {
+            let followed = follower.outcome(&cache, &head, None).await;
+            let Followed::Response(response, _) = followed else {
+                panic!("{followed:?}");
+            };
+            let mut body = response.into_body();
+            if body.exact_len() == Some(0) {
+                return None; // its head is all
+            }
+            body.next().await
+        });
+        for _ in 0..10 {
+            assert!(futures_util::poll!(&mut reading).is_pending(), "{content}");
+            tokio::task::yield_now().await;
+        }
+        ends.send(()).unwrap();
+        let chunk = soon(reading).await;
+        assert_eq!(chunk.is_some(), !content.is_empty());
+        assert!(is_hit(&cache, "/a"), "{content}");
+        soon(running).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_after_a_reason_that_will_hold_for_the_next_one_too() {
+    for (reason, waits) in [
+        (NoStore::Private, false),
+        (NoStore::AlreadyExpired, false),
+        (NoStore::VaryAny, false),
+        (NoStore::VaryUnknown, false),
+        (NoStore::TooManyTags, false),
+        (NoStore::BadTag, false),
+        (NoStore::TooLarge, false),
+        (NoStore::MissingTagValue, true),
+        (NoStore::Partial, true),
+        (NoStore::Raced, true),
+        (NoStore::OldVersion, true),
+        (NoStore::UpstreamFailed, true),
+    ] {
+        let (cache, _) = cache();
+        let (fill, _follower) = miss(&cache, "/a");
+        let response = Response::new(Body::from("x"));
+        fill.hand_over(response, StatusCode::OK, reason);
+        let (_next, _first) = miss(&cache, "/a");
+        let found = lookup(&cache, "/a");
+        let joins = matches!(found, Lookup::Join(_));
+        assert_eq!(joins, waits, "{reason:?}: {found:?}");
+    }
 }
 
 #[tokio::test]
@@ -456,7 +623,8 @@ async fn l10_a_body_that_outgrows_the_store_reaches_everyone_and_holds_nothing()
     }
     let tags = cache.0.tags.len();
     assert!(tags < 40_000, "{tags} tags are remembered");
-    miss(&cache, "/a"); // nobody joins it any more
+    let _next = miss(&cache, "/a"); // nobody joins it any more
+    miss(&cache, "/a"); // nor waits for the next one, which will hardly be smaller
 
     drop(sender);
     for body in &mut bodies {
@@ -467,6 +635,28 @@ async fn l10_a_body_that_outgrows_the_store_reaches_everyone_and_holds_nothing()
         cache.0.store.bytes() < 1_000,
         "the note that it is too large"
     );
+}
+
+#[tokio::test]
+async fn who_waited_for_a_body_that_only_passes_by_now_asks_for_itself() {
+    let (cache, _) = cache();
+    let (fill, _first) = miss(&cache, "/a");
+    let second = join(&cache, "/a");
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
+    let chunks = stream::unfold(receiver, async |mut receiver| {
+        let chunk = receiver.recv().await?;
+        Some((Ok(Chunk::Data(chunk)), receiver))
+    });
+    let response = Response::new(Body::chunks(chunks, None));
+    let running = tokio::spawn(fill.store(response, StatusCode::OK, keep(&cache, 60)));
+    for n in 0..5 {
+        let piece = Bytes::from(vec![n; 512]);
+        assert!(soon(sender.send(piece)).await.is_ok()); // the last but one has been taken
+    }
+    // No chunk has left: its first client has read nothing.
+    let followed = soon(second.outcome(&cache, &head("/a"), None)).await;
+    assert!(matches!(followed, Followed::Alone(_)), "{followed:?}");
+    running.abort();
 }
 
 #[tokio::test]
@@ -489,8 +679,13 @@ async fn l10_all_fills_together_hold_no_more_than_their_share() {
         )));
         let mut body = body_of(&cache, follower).await;
         assert!(matches!(soon(body.next()).await, Some(Ok(Chunk::Data(_)))));
-        // What is held can be joined.
-        held += usize::from(matches!(lookup(&cache, &path), Lookup::Join(_)));
+        // What is held can be joined. That there was no room says nothing of the next one.
+        if let Lookup::Join(_) = lookup(&cache, &path) {
+            held += 1;
+        } else {
+            let (_next, _follower) = miss(&cache, &path);
+            join(&cache, &path);
+        }
     }
     assert_eq!(held, share);
     for fill in running {
@@ -523,6 +718,16 @@ async fn store_tagged(cache: &Cache, path: &str, keep: Keep) {
     let response = Response::builder().header("etag", "\"1\"");
     let response = response.body(Body::from("old")).unwrap();
     fill.store(response, StatusCode::OK, keep).await;
+}
+
+/// The same for this request, under its rule.
+async fn store_tagged_under(cache: &Cache, query: &Query, head: &Head, keep: Keep) {
+    let found = cache.lookup(query, head, None);
+    let Lookup::Miss(fill, _follower) = found else {
+        panic!("{found:?}");
+    };
+    fill.store(Response::new(Body::from("x")), StatusCode::OK, keep)
+        .await;
 }
 
 fn with(path: &str, name: &'static str, value: &str) -> Head {
@@ -576,6 +781,71 @@ async fn l01_what_changes_between_lookup_and_snapshot_is_not_asked_about() {
 }
 
 #[tokio::test]
+async fn l01_what_changes_while_a_fill_waits_for_its_turn_is_not_asked_about() {
+    let (cache, clock) = cache();
+    let tag = Tag::parse("A").unwrap();
+    let tagged = Keep {
+        tags: vec![tag.clone().into()],
+        ..keep(&cache, 60)
+    };
+    store_tagged(&cache, "/a", tagged).await;
+    clock.advance(Duration::from_secs(61));
+    let (mut fill, _follower) = miss(&cache, "/a");
+    assert!(fill.validates().is_some(), "as things are");
+    cache.increment(&[tag.into()], &"POST /x".into());
+    fill.set_out();
+    assert!(fill.validates().is_none(), "a 304 would renew old content");
+    assert!(fill.conditions().is_empty());
+}
+
+#[tokio::test]
+async fn who_asks_for_a_part_asks_for_that_whatever_changes_meanwhile() {
+    let (cache, clock) = cache();
+    store(&cache, "/a", 60, "A").await;
+    clock.advance(Duration::from_secs(61));
+    let (mut fill, _follower) = fill_for(&cache, &with("/a", "range", "bytes=0-0"));
+    let range = [(header::RANGE, "bytes=0-0".parse().unwrap())];
+    assert_eq!(fill.conditions(), range);
+    let tag = Tag::parse("A").unwrap();
+    cache.increment(&[tag.into()], &"POST /x".into());
+    fill.set_out();
+    assert_eq!(fill.conditions(), range);
+}
+
+#[tokio::test]
+async fn what_was_begun_first_but_asked_for_last_is_the_newer() {
+    let (cache, clock) = cache();
+    let (mut waits, _first) = miss(&cache, "/a");
+    clock.advance(Duration::from_secs(1));
+    let (overtakes, _second) = fill_for(&cache, &with("/a", "cache-control", "no-cache"));
+    let response = Response::new(Body::from("old"));
+    overtakes
+        .store(response, StatusCode::OK, keep(&cache, 60))
+        .await;
+    clock.advance(Duration::from_secs(1));
+    waits.set_out();
+    let response = Response::new(Body::from("new"));
+    waits
+        .store(response, StatusCode::OK, keep(&cache, 60))
+        .await;
+    assert_eq!(stored(&cache, &head("/a")).1.entry.body, "new");
+}
+
+#[tokio::test]
+async fn what_a_304_makes_fresh_needs_no_room() {
+    let (cache, clock) = cache();
+    store_tagged(&cache, "/a", keep(&cache, 60)).await;
+    clock.advance(Duration::from_secs(61));
+    let (fill, _follower) = miss(&cache, "/a");
+    assert!(cache.0.fills.held.take(cache.0.fills.held.most));
+    let body = fill.validates().map(|stored| stored.entry.body.clone());
+    let response = Response::new(Body::from(body.expect("the app was asked about it")));
+    fill.store(response, StatusCode::NOT_MODIFIED, keep(&cache, 60))
+        .await;
+    assert!(is_hit(&cache, "/a"));
+}
+
+#[tokio::test]
 async fn who_waits_gets_only_what_the_store_could_give_it() {
     for (name, lifetime, age, window, wish, shared) in [
         ("fresh", 60, 0, 0, "", true),
@@ -598,6 +868,23 @@ async fn who_waits_gets_only_what_the_store_could_give_it() {
         assert_eq!(got, shared, "{name}: {followed:?}");
         assert!(got || matches!(followed, Followed::Alone(_)), "{name}");
     }
+}
+
+#[tokio::test]
+async fn l09_those_for_whom_what_arrives_is_too_old_are_one_call() {
+    let (cache, _) = cache();
+    let (fill, first) = miss(&cache, "/a");
+    let mut keep = keep(&cache, 60);
+    keep.store.meta.born = cache.now() - Duration::from_secs(20);
+    let half = Ok(Chunk::Data(Bytes::from("half")));
+    let body = Body::chunks(stream::iter([half]).chain(stream::pending()), None);
+    let running = tokio::spawn(fill.store(Response::new(body), StatusCode::OK, keep));
+    body_of(&cache, first).await;
+    let head = with("/a", "cache-control", "max-age=10");
+    let (_fill, _follower) = fill_for(&cache, &head);
+    let found = cache.lookup(&query(&head), &head, None);
+    assert!(matches!(found, Lookup::Join(_)), "{found:?}");
+    running.abort();
 }
 
 #[tokio::test]
@@ -625,6 +912,80 @@ async fn a_part_asked_for_later_does_not_keep_the_whole_out() {
             .store(response, StatusCode::OK, keep(&cache, 60))
             .await;
         assert_eq!(is_hit(&cache, "/a"), kept, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_cannot_be_stored_is_no_reason_for_the_whole() {
+    let (cache, _) = cache();
+    let (part, _follower) = fill_for(&cache, &with("/a", "range", "bytes=0-0"));
+    let status = StatusCode::PARTIAL_CONTENT;
+    part.hand_over(Response::new(Body::from("w")), status, NoStore::NoStore);
+    let (_whole, _first) = miss(&cache, "/a");
+    join(&cache, "/a");
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_ends_what_was_served_until_then_and_nothing_newer() {
+    for replaced in [false, true] {
+        let (cache, _) = cache();
+        let head = head("/a");
+        let query = served_invalidated(&head, "60s");
+        let tag = Tag::parse("A").unwrap();
+        let tagged = Keep {
+            tags: vec![tag.clone().into()],
+            ..keep(&cache, 60)
+        };
+        store_tagged_under(&cache, &query, &head, tagged).await;
+        cache.increment(&[tag.into()], &"POST /x".into());
+        let Lookup::Stale(_, _, _, Some(fill)) = cache.lookup(&query, &head, None) else {
+            panic!("it is served, and fetched again");
+        };
+        if replaced {
+            let again = with("/a", "cache-control", "no-cache");
+            store_tagged_under(&cache, &query, &again, keep(&cache, 60)).await;
+        }
+        let response = Response::new(Body::from("private"));
+        fill.hand_over(response, StatusCode::OK, NoStore::Private);
+        let found = cache.find(query.base, &head);
+        let is_there = matches!(found, Found::Stored(..));
+        assert_eq!(is_there, replaced);
+    }
+}
+
+#[tokio::test]
+async fn l09_a_fill_that_finds_its_variant_taken_leaves_it_to_who_asked_later() {
+    for set_out in [false, true] {
+        let (cache, _) = cache();
+        let german = with("/a", "accept-language", "de");
+        let vary = || {
+            let mut keep = keep(&cache, 60);
+            keep.store.meta.vary = [header::ACCEPT_LANGUAGE].into();
+            keep
+        };
+        let (mut early, first) = fill_for(&cache, &german);
+        early.set_out();
+        // From another's response it is known meanwhile what varies.
+        let mut french = with("/a", "accept-language", "fr");
+        let no_cache = "no-cache".parse().unwrap();
+        french.parts.headers.insert("cache-control", no_cache);
+        let (fill, _follower) = fill_for(&cache, &french);
+        let response = Response::new(Body::from("fr"));
+        fill.store(response, StatusCode::OK, vary()).await;
+        let other = Tag::parse("Other").unwrap();
+        cache.increment(&[other.into()], &"POST /x".into());
+        let (mut late, _second) = fill_for(&cache, &german);
+        if set_out {
+            late.set_out();
+        }
+
+        let body = Body::chunks(stream::pending(), None);
+        let running = tokio::spawn(early.store(Response::new(body), StatusCode::OK, vary()));
+        body_of(&cache, first).await;
+        running.abort();
+        assert!(running.await.is_err());
+        let found = cache.lookup(&query(&german), &german, None);
+        assert!(matches!(found, Lookup::Join(_)), "{set_out}: {found:?}");
     }
 }
 
@@ -807,6 +1168,14 @@ async fn rfc9111_5_2_1_who_wants_it_of_its_own_time_joins_nobody() {
         let found = cache.lookup(&query(&head), &head, None);
         assert_eq!(matches!(found, Lookup::Join(_)), joins, "{wish}: {found:?}");
     }
+}
+
+#[tokio::test]
+async fn for_what_is_asked_about_each_time_nobody_waits() {
+    let (cache, _) = cache();
+    store_tagged(&cache, "/a", keep(&cache, 0)).await;
+    let (_fill, _first) = miss(&cache, "/a");
+    miss(&cache, "/a");
 }
 
 #[tokio::test]

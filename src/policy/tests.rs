@@ -902,6 +902,14 @@ fn a_rule_says_by_status_what_is_stored_and_how_long() {
             Ok(5),
         ),
         (
+            "the rule's ttl is 0, inherited, with a validator",
+            Some(0),
+            &[("404", None)],
+            404,
+            &[etag],
+            Err(over),
+        ),
+        (
             "the rule's ttl is 0, inherited",
             Some(0),
             &[("404", None)],

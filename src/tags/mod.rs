@@ -438,6 +438,20 @@ mod tests {
     }
 
     #[test]
+    fn a_seal_has_been_broken_since_the_first_of_its_tags_changed() {
+        for order in [["A", "B"], ["B", "A"]] {
+            let (tags, clock) = tags();
+            let carried = [at("A", None), at("B", None)];
+            let seals = tags.seal(&carried, &tags.snapshot()).unwrap();
+            for name in order {
+                clock.advance(Duration::from_secs(5));
+                tags.increment(&[tag(name).into()], &me());
+            }
+            assert_eq!(seals.broken().unwrap().at.as_secs(), 1_005, "{order:?}");
+        }
+    }
+
+    #[test]
     fn l01_a_change_after_the_snapshot_refuses_the_seal() {
         let (tags, _) = tags();
         let before = tags.snapshot();
