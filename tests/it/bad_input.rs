@@ -598,6 +598,27 @@ async fn a_body_that_ends_with_its_connection_is_whole() {
 }
 
 #[tokio::test]
+async fn a_connection_that_ends_after_a_whole_body_keeps_it_out_of_no_store() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    for (n, head) in [
+        "HTTP/1.0 200 OK\r\nContent-Length: 1",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close",
+        "HTTP/1.1 200 OK", // up to the end of the connection
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = format!("/{n}");
+        let answer = format!("{head}\r\nCache-Control: max-age=60\r\n\r\na");
+        app.answer(&path, verbatim(answer));
+        client.get(&path).await.is_miss().has_body("a");
+        client.get(&path).await.is_hit().has_body("a");
+    }
+}
+
+#[tokio::test]
 async fn a_pooled_connection_that_has_died_is_replaced() {
     // Issue 2, 2: an idempotent request is tried again on a new connection; a POST is sent at most once.
     let app = Origin::start().await;

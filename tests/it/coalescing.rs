@@ -101,6 +101,26 @@ async fn what_must_not_be_served_stale_is_not_after_a_wait_either() {
 }
 
 #[tokio::test]
+async fn who_wants_nothing_stale_gets_nothing_stale_after_a_wait_either() {
+    let (app, sidecar, client) = stage(&rule("coalesce: { wait: 1s, on_timeout: stale }")).await;
+    app.answer("/x", reply("old"));
+    client.get("/x").await.is_miss();
+    sidecar.wait(10);
+    app.answer("/x", reply("own"));
+    let hold = app.hold("/x");
+    let first = client.begin(get("/x")).await;
+    let held = hold.arrived().await;
+    let strict = get("/x").with("Cache-Control", "max-age=60");
+    let second = client.begin(strict).await;
+    sidecar.settle().await;
+    assert_eq!(app.calls("/x"), 2, "the second waits");
+    sidecar.wait(1);
+    second.answer().await.has_body("own");
+    held.release(reply("new")).await;
+    first.answer().await.has_body("new");
+}
+
+#[tokio::test]
 async fn the_wait_is_for_the_head_and_the_body_may_take_its_time() {
     let (app, sidecar, client) = stage(&rule("coalesce: { wait: 1s, on_timeout: 503 }")).await;
     let (first, held, second) = two(&app, &sidecar, &client).await;
@@ -124,31 +144,34 @@ async fn the_wait_is_for_the_head_and_the_body_may_take_its_time() {
 #[tokio::test]
 async fn all_waits_of_a_request_together_are_no_longer_than_one() {
     // The first fill turns out to be too old for the second client (L1), which then waits for another.
-    let (app, sidecar, client) = stage(
-        "  - { id: x, match: { path: /x }, ttl: 10s, coalesce: { wait: 4s, on_timeout: 503 } }\n",
-    )
-    .await;
-    let tagged = |body: &str| reply(body).header("Cache-Tag", "Own");
-    let hold = app.hold("/x");
-    let first = client.begin(get("/x")).await;
-    let old = hold.arrived().await;
-    sidecar.inc("Own").await;
-    let second = client.begin(get("/x")).await;
-    sidecar.settle().await;
-    sidecar.wait(3);
-    let hold = app.hold("/x");
-    let other = client
-        .begin(get("/x").with("Cache-Control", "no-cache"))
-        .await;
-    let newer = hold.arrived().await;
-    old.release(tagged("old")).await;
-    first.answer().await.has_body("old");
-    sidecar.settle().await; // the second client waits for the newer fill now
-    sidecar.wait(1);
-    second.answer().await.is_refused("coalesce-timeout");
-    newer.release(tagged("new")).await;
-    other.answer().await.has_body("new");
-    assert_eq!(app.calls("/x"), 2);
+    let rule =
+        "  - { id: x, match: { path: /x }, ttl: 10s, coalesce: { wait: 4s, on_timeout: 503 } }\n";
+    for (name, set_back, left) in [("on time", 0, 1), ("a clock set back", 3_600, 4)] {
+        let (app, sidecar, client) = stage(rule).await;
+        let tagged = |body: &str| reply(body).header("Cache-Tag", "Own");
+        let hold = app.hold("/x");
+        let first = client.begin(get("/x")).await;
+        let old = hold.arrived().await;
+        sidecar.inc("Own").await;
+        let second = client.begin(get("/x")).await;
+        sidecar.settle().await;
+        sidecar.wait(3);
+        let hold = app.hold("/x");
+        let other = client
+            .begin(get("/x").with("Cache-Control", "no-cache"))
+            .await;
+        let newer = hold.arrived().await;
+        let now = sidecar.clock.now();
+        sidecar.clock.set(now - Duration::from_secs(set_back));
+        old.release(tagged("old")).await;
+        first.answer().await.has_body("old");
+        sidecar.settle().await; // the second client waits for the newer fill now
+        sidecar.wait(left);
+        second.answer().await.is_refused("coalesce-timeout");
+        newer.release(tagged("new")).await;
+        other.answer().await.has_body("new");
+        assert_eq!(app.calls("/x"), 2, "{name}");
+    }
 }
 
 #[tokio::test]
@@ -322,9 +345,9 @@ async fn one_variant_that_cannot_be_stored_is_no_reason_for_another() {
 
 #[tokio::test]
 async fn fault_found_with_one_request_is_no_reason_not_to_wait() {
-    for status in [400, 406, 429] {
+    for status in [400, 406, 429, 500] {
         let (app, sidecar, client) = stage(&rule("")).await;
-        app.answer("/x", reply("no").status(status));
+        app.answer("/x", reply("no").status(status).control("private"));
         client.get("/x").await.has_status(status);
         let (first, held, second) = two(&app, &sidecar, &client).await;
         assert_eq!(app.calls("/x"), 2, "{status}: the second waits");
@@ -332,6 +355,34 @@ async fn fault_found_with_one_request_is_no_reason_not_to_wait() {
         first.answer().await.is_miss();
         second.answer().await.is_shared();
     }
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_is_told_to_others_only_if_it_is_an_error() {
+    for (status, is_shared) in [(302, false), (403, false), (500, true)] {
+        let (app, sidecar, client) = stage(&rule("")).await;
+        app.answer("/x", reply("own").status(status));
+        let (first, held, second) = two(&app, &sidecar, &client).await;
+        held.release(reply("first").status(status)).await;
+        first.answer().await.has_body("first");
+        let second = second.answer().await;
+        second.has_body(if is_shared { "first" } else { "own" });
+    }
+}
+
+#[tokio::test]
+async fn an_error_is_shared_by_those_whose_cookies_the_rule_ignores() {
+    let (app, sidecar, client) = stage(&rule("cookies: ignore")).await;
+    let hold = app.hold("/x");
+    let first = client.begin(get("/x").with("Cookie", "a=1")).await;
+    let held = hold.arrived().await;
+    let second = client.begin(get("/x").with("Cookie", "a=2")).await;
+    sidecar.settle().await;
+    held.release(reply("no").status(500)).await;
+    for answer in [first.answer().await, second.answer().await] {
+        answer.has_status(500).has_body("no");
+    }
+    assert_eq!(app.calls("/x"), 1);
 }
 
 #[tokio::test]

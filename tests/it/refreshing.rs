@@ -139,6 +139,20 @@ async fn l05_what_failed_once_is_fetched_at_the_next_attempt() {
 }
 
 #[tokio::test]
+async fn l05_the_pause_after_a_failure_begins_with_its_end() {
+    let (app, sidecar, _client) = invalidated().await;
+    let call = call_after(&app, &sidecar, 1_000, "/r").await;
+    for _ in 0..3 {
+        some_time(&sidecar, 900); // it takes its time, and the pause after it is one second all the same
+        sidecar.settle().await;
+    }
+    call.release(reply("no").status(500)).await;
+    sidecar.settle().await;
+    call_after(&app, &sidecar, 1_000, "/r").await;
+    assert_eq!(app.calls("/r"), 3);
+}
+
+#[tokio::test]
 async fn l01_what_changes_while_it_is_fetched_again_is_fetched_once_more() {
     let (app, sidecar, client) = invalidated().await;
     let call = call_after(&app, &sidecar, 1_000, "/r").await;

@@ -153,6 +153,18 @@ async fn what_has_expired_too_is_not_served_after_an_increment() {
 }
 
 #[tokio::test]
+async fn what_has_expired_too_is_not_served_after_an_increment_where_the_app_fails() {
+    let (app, sidecar, client) = filled("ttl: 10s, on_invalidate: { mode: stale }").await;
+    app.answer("/x", reply("no").status(500));
+    sidecar.wait(9);
+    sidecar.inc("X").await;
+    client.get("/x").await.is_stale("invalidated").has_body("a");
+    sidecar.settle().await;
+    sidecar.wait(1);
+    client.get("/x").await.has_status(500).has_body("no");
+}
+
+#[tokio::test]
 async fn a_fill_from_before_the_increment_is_not_the_one_that_is_waited_for() {
     // L1: the one that runs will bring what is too old, so another starts at once.
     let (app, sidecar, client) = filled(&format!("soft_ttl: 5s, {STALE}")).await;

@@ -93,6 +93,21 @@ async fn a_write_whose_client_has_left_is_read_to_its_end() {
 }
 
 #[tokio::test]
+async fn a_write_whose_client_leaves_in_the_body_is_read_to_its_end() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let hold = app.hold("/touch");
+    let writer = sidecar.client().begin(post("/touch")).await;
+    let mut body = hold.arrived().await.begin(reply("").chunked()).await;
+    writer.head().await.leave();
+    sidecar.settle().await;
+    for _ in 0..256 {
+        body.send(&[b'x'; 64 << 10]).await; // more than the sockets hold
+    }
+    body.end().await;
+}
+
+#[tokio::test]
 async fn a_stop_waits_for_a_write_whose_client_has_left() {
     // L4: the increment of what runs at the app counts, as does the write itself.
     let app = Origin::start().await;
