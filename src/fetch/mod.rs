@@ -12,7 +12,6 @@ mod trailers;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::header;
 use http::{Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
@@ -37,7 +36,6 @@ use crate::model::tag::TagLimits;
 use crate::policy;
 use crate::policy::freshening;
 use crate::policy::freshening::HeadSays;
-use crate::rules::Cookies;
 use crate::rules::Matched;
 use crate::upstream::Turn;
 use crate::upstream::Upstream;
@@ -191,7 +189,13 @@ impl Fetch {
             }
             Ok(keep) => fill.store(response, status, keep).await,
             Err(reason)
-                if impersonal && shared_error(reason, fill.matched(), fill.head(), &response) =>
+                if impersonal
+                    && policy::is_for_all(
+                        reason,
+                        &fill.matched().rule.terms,
+                        fill.head(),
+                        &response,
+                    ) =>
             {
                 fill.share_unstored(response, reason).await;
             }
@@ -334,32 +338,4 @@ fn copy(request: &Request<Body>) -> Request<Body> {
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
     copy
-}
-
-/// An error of the app that is nobody's own: everyone who waits would only get it again, one call after another (L9).
-fn shared_error(
-    reason: NoStore,
-    matched: &Matched,
-    head: &Head,
-    response: &Response<Body>,
-) -> bool {
-    // These are found after privacy has been looked at.
-    let impersonal = matches!(
-        reason,
-        NoStore::NoFreshness | NoStore::AlreadyExpired | NoStore::TooSlow | NoStore::UpstreamFailed
-    );
-    // The app never saw a cookie that the rule ignores.
-    let from_client = match matched.rule.terms.cookies {
-        Cookies::Ignore => &[header::AUTHORIZATION][..],
-        Cookies::KeyOrPublic => &[header::COOKIE, header::AUTHORIZATION],
-    };
-    let from_app = [header::SET_COOKIE, header::VARY];
-    response.status().is_server_error()
-        && impersonal
-        && !from_client
-            .iter()
-            .any(|name| head.headers().contains_key(name))
-        && !from_app
-            .iter()
-            .any(|name| response.headers().contains_key(name))
 }

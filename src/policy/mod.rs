@@ -18,9 +18,11 @@ mod uris;
 pub mod validators;
 pub mod vary;
 
-use http::header::{CONTENT_TYPE, ETAG, LAST_MODIFIED, RANGE, SET_COOKIE};
+use http::header::{
+    AUTHORIZATION, CONTENT_TYPE, COOKIE, ETAG, LAST_MODIFIED, RANGE, SET_COOKIE, VARY,
+};
 use http::response::Parts;
-use http::{HeaderMap, HeaderName, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 
 pub use crate::policy::fields::drop_hop_by_hop;
 pub use crate::policy::fields::storable_headers;
@@ -37,6 +39,7 @@ use crate::policy::directives::Control;
 use crate::policy::directives::Scope;
 use crate::policy::ranges::ContentRange;
 use crate::policy::request::Wishes;
+use crate::rules::Cookies;
 use crate::rules::SetCookie;
 use crate::rules::Terms;
 
@@ -183,6 +186,28 @@ pub fn is_impersonal(response: &HeaderMap, targeted: &[HeaderName]) -> bool {
         let said = Control::of(response, fields).directives;
         said.private == Scope::Nowhere && said.no_cache == Scope::Nowhere
     })
+}
+
+/// Whether a response that is not stored, for this reason, is an error of the app that is nobody's own: everyone who waits
+/// would only get it again, one call after another (L9).
+pub fn is_for_all<B>(reason: NoStore, terms: &Terms, head: &Head, response: &Response<B>) -> bool {
+    // These are found after privacy has been looked at.
+    let impersonal = matches!(
+        reason,
+        NoStore::NoFreshness | NoStore::AlreadyExpired | NoStore::TooSlow | NoStore::UpstreamFailed
+    );
+    // The app never saw a cookie that the rule ignores.
+    let from_client = match terms.cookies {
+        Cookies::Ignore => &[AUTHORIZATION][..],
+        Cookies::KeyOrPublic => &[COOKIE, AUTHORIZATION],
+    };
+    let has = |headers: &HeaderMap, names: &[HeaderName]| {
+        names.iter().any(|name| headers.contains_key(name))
+    };
+    response.status().is_server_error()
+        && impersonal
+        && !has(head.headers(), from_client)
+        && !has(response.headers(), &[SET_COOKIE, VARY])
 }
 
 /// The statuses that `stale-if-error` is about (RFC 5861 §4).
