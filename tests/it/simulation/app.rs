@@ -5,11 +5,31 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
+use tagalong::model::tag::{Increment, Tag};
 
 /// What pages depend on. The last is one whose versions the app counts itself (`;v=`).
 pub(crate) const TAGS: [&str; 4] = ["A", "B", "C", "N"];
 /// The place in [`TAGS`] of the tag with versions of the app's own.
 pub(crate) const COUNTED: usize = 3;
+
+/// An increment of one of them, some of them to be repeated.
+pub(crate) fn increment(tag: usize, soft: bool, rng: &mut Rng) -> Increment {
+    let again = (rng.u8(..6) == 0).then(|| Duration::from_secs(rng.u64(1..=20)));
+    let tag = Tag::parse(TAGS[tag]).expect("it is a tag");
+    Increment {
+        soft,
+        again,
+        ..tag.into()
+    }
+}
+
+/// As an answer says it.
+pub(crate) fn spelled(increment: &Increment) -> String {
+    let Increment { tag, soft, again } = increment;
+    let soft = if *soft { ";soft" } else { "" };
+    let again = again.map_or_else(String::new, |after| format!(";again={}", after.as_secs()));
+    format!("{}{soft}{again}", tag.as_str())
+}
 
 /// A number per tag.
 pub(crate) type PerTag = [u32; TAGS.len()];
@@ -37,6 +57,12 @@ pub(crate) struct Page {
     pub(crate) serves_old_on_error: bool,
     pub(crate) coalesces: bool,
     pub(crate) stale_on_timeout: bool,
+    /// With `mode: refresh`: how long after an increment it is fetched again, in seconds.
+    pub(crate) refreshed_after: Option<u64>,
+    /// With `refresh_ahead`: how long before its end it may be fetched again, in seconds.
+    pub(crate) ahead: Option<u64>,
+    /// Whether its answers differ by [`FORM`].
+    pub(crate) varies: bool,
     /// What its rule says in `on_invalidate` besides `max_stale`, as it is written.
     pub(crate) on_invalidate: &'static str,
     /// What else its rule says, as it is written.
@@ -56,11 +82,14 @@ const PLAIN: Page = Page {
     serves_old_on_error: false,
     coalesces: true,
     stale_on_timeout: false,
+    refreshed_after: None,
+    ahead: None,
+    varies: false,
     on_invalidate: "",
     rule: "jitter: 0",
 };
 
-pub(crate) const PAGES: [Page; 12] = [
+pub(crate) const PAGES: [Page; 14] = [
     PLAIN,
     Page {
         path: "/named",
@@ -86,7 +115,9 @@ pub(crate) const PAGES: [Page; 12] = [
         path: "/refresh",
         by_answer: &[2],
         serves_old: true,
-        on_invalidate: "mode: refresh, delay: 5s, ",
+        refreshed_after: Some(2),
+        max_stale: 60,
+        on_invalidate: "mode: refresh, delay: 2s, ",
         ..PLAIN
     },
     Page {
@@ -145,6 +176,20 @@ pub(crate) const PAGES: [Page; 12] = [
         rule: "coalesce: { wait: 5s, on_timeout: 503 }",
         ..PLAIN
     },
+    Page {
+        path: "/ahead",
+        by_answer: &[1],
+        ttl: 20,
+        ahead: Some(10),
+        rule: "refresh_ahead: { every: 10s, min_hits: 1 }",
+        ..PLAIN
+    },
+    Page {
+        path: "/varied",
+        by_answer: &[2],
+        varies: true,
+        ..PLAIN
+    },
 ];
 
 impl Page {
@@ -183,11 +228,23 @@ impl Page {
     }
 }
 
+/// What a client may ask for: a page, in a form where the page has several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Which {
+    pub(crate) page: usize,
+    /// One of [`FORMS`]; zero where there is no choice.
+    pub(crate) form: usize,
+}
+
+/// The field of a request by which answers may differ, and its values; the first: it is not there.
+pub(crate) const FORM: &str = "x-form";
+pub(crate) const FORMS: [&str; 3] = ["", "a", "b"];
+
 /// A body that the app made, and what it was made from.
 #[derive(Debug)]
 pub(crate) struct Made {
-    pub(crate) page: usize,
-    /// The version of the data behind each tag it depends on; nothing for an error.
+    pub(crate) of: Which,
+    /// The version of the data behind each tag it depends on.
     pub(crate) from: Vec<(usize, u32)>,
     pub(crate) text: Bytes,
 }
@@ -233,18 +290,33 @@ impl Default for App {
 }
 
 impl App {
-    /// Reads the data for a page, and says what it makes of it.
-    pub(crate) fn read(&mut self, page: usize, asked: &Asked, rng: &mut Rng) -> Draft {
+    /// Reads the data for a page, and says what it makes of it. Now and then that changes some data, and its answer says so.
+    pub(crate) fn read(&mut self, of: Which, asked: &Asked, rng: &mut Rng) -> Draft {
+        let mut draft = self.made_of(of, asked, rng);
+        if rng.u8(..16) == 0 {
+            let tag = rng.usize(..COUNTED);
+            self.data[tag] += 1;
+            let increment = increment(tag, rng.u8(..4) == 0, rng);
+            draft
+                .headers
+                .push(("cache-tag-increment", spelled(&increment)));
+        }
+        draft
+    }
+
+    fn made_of(&mut self, of: Which, asked: &Asked, rng: &mut Rng) -> Draft {
         let kind = rng.u8(..100);
         if kind < 8 {
-            return self.error(page, rng);
+            return self.error(of, rng);
         }
         let Page {
             path,
             by_rule,
             by_answer,
+            varies,
             ..
-        } = PAGES[page];
+        } = PAGES[of.page];
+        let form = FORMS[of.form];
         // Not everything it may depend on is behind every answer.
         let named: Vec<_> = by_answer
             .iter()
@@ -253,7 +325,7 @@ impl App {
             .collect();
         let from = by_rule.iter().chain(&named);
         let from: Vec<_> = from.map(|&tag| (tag, self.data[tag])).collect();
-        let mut etag = format!("\"{path}");
+        let mut etag = format!("\"{path}{form}");
         for (tag, version) in &from {
             write!(etag, "-{}{version}", TAGS[*tag]).expect("text has room");
         }
@@ -282,16 +354,19 @@ impl App {
         if not_modified || rng.u8(..4) > 0 {
             headers.push(("etag", etag));
         }
+        if varies {
+            headers.push(("vary", FORM.into()));
+        }
         let text = if renews {
             Bytes::new()
         } else {
             let long = if kind > 92 { MAX_OBJECT } else { 0 };
             let pad = ".".repeat(long + rng.usize(..400));
             let id = self.made.len();
-            let text: Bytes = format!("{id} {path} {from:?} {pad} end").into();
+            let text: Bytes = format!("{id} {path}{form} {from:?} {pad} end").into();
             headers.push((MADE, id.to_string()));
             self.made.push(Made {
-                page,
+                of,
                 from,
                 text: text.clone(),
             });
@@ -306,19 +381,29 @@ impl App {
         }
     }
 
-    fn error(&mut self, page: usize, rng: &mut Rng) -> Draft {
+    fn error(&mut self, of: Which, rng: &mut Rng) -> Draft {
+        let Page {
+            by_rule, varies, ..
+        } = PAGES[of.page];
         let id = self.made.len();
         let text: Bytes = format!("{id} an error").into();
         self.made.push(Made {
-            page,
-            from: Vec::new(),
+            of,
+            from: by_rule.iter().map(|&tag| (tag, self.data[tag])).collect(),
             text: text.clone(),
         });
+        let mut headers = vec![(MADE, id.to_string())];
+        // Few errors say that they may be stored.
+        let max_age = (rng.u8(..4) == 0).then(|| rng.u64(1..=10));
+        headers.extend(max_age.map(|secs| ("cache-control", format!("max-age={secs}"))));
+        if varies {
+            headers.push(("vary", FORM.into()));
+        }
         Draft {
             status: if rng.bool() { 500 } else { 503 },
-            headers: vec![(MADE, id.to_string())],
+            headers,
             text,
-            max_age: None,
+            max_age: max_age.map(Duration::from_secs),
             exact: rng.bool(),
         }
     }

@@ -8,14 +8,14 @@ use tagalong::body::{Body, Chunk};
 use tagalong::cache::{Followed, Lookup, Passing, Stored};
 use tagalong::model::outcome::{End, Failure, Outcome, Stale};
 use tagalong::model::request::Head;
-use tagalong::rules::refill::OnTimeout;
+use tagalong::rules::refill::{Coalesce, OnTimeout};
 use tagalong::rules::{Plan, Query};
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::simulation::app::{MADE, PAGES};
+use crate::simulation::app::{FORM, FORMS, MADE, PAGES, Which};
 use crate::simulation::executor::TaskId;
 use crate::simulation::fetch::{Running, as_asked, made};
-use crate::simulation::model::{Client, Trouble, Wish};
+use crate::simulation::model::{Client, For, Trouble, Wish};
 use crate::simulation::sidecar::Sidecar;
 
 /// How often a request is looked up, as in `proxy`.
@@ -40,12 +40,15 @@ impl Drop for Here {
 
 impl Sidecar {
     /// A client comes, and is looked up for at once.
-    pub(crate) fn ask(self: &Rc<Self>, page: usize, method: Method, wish: Wish, slow: bool) {
+    pub(crate) fn ask(self: &Rc<Self>, of: Which, method: Method, wish: Wish, slow: bool) {
         let id = self.number();
         let mut request = Request::builder()
             .method(method.clone())
-            .uri(PAGES[page].path)
+            .uri(PAGES[of.page].path)
             .header(header::HOST, "shop.example");
+        if of.form > 0 {
+            request = request.header(FORM, FORMS[of.form]);
+        }
         if let Some(field) = wish.field() {
             request = request.header(header::CACHE_CONTROL, field);
         }
@@ -54,10 +57,10 @@ impl Sidecar {
         let Plan::Lookup(query) = self.fixed.rules.plan(&head) else {
             unreachable!("every page is looked up");
         };
-        let client = self.model.borrow().client(page, wish);
+        let client = self.model.borrow().client(of, wish);
         self.trace(format!(
-            "client {id}: {method} {} {wish:?}",
-            PAGES[page].path
+            "client {id}: {method} {}{} {wish:?}",
+            PAGES[of.page].path, FORMS[of.form]
         ));
         let slow = slow.then(|| Arc::new(Semaphore::new(0)));
         let here = Here(Rc::clone(self), id);
@@ -69,9 +72,14 @@ impl Sidecar {
                 drop(here);
             }
         });
-        self.clients
-            .borrow_mut()
-            .insert(id, Present { page, task, slow });
+        self.clients.borrow_mut().insert(
+            id,
+            Present {
+                page: of.page,
+                task,
+                slow,
+            },
+        );
         self.tasks.poll(task);
     }
 
@@ -91,19 +99,30 @@ impl Sidecar {
         slow: Option<Arc<Semaphore>>,
     ) {
         let (mut since, mut in_vain) = (None, None);
-        let patience = query.rule.refill.coalesce.map(|it| it.wait);
-        let gives_up = patience.map(|wait| self.clock.now() + wait);
+        let coalesce = query.rule.refill.coalesce;
+        let mut gives_up = None;
         for _ in 0..LOOKUPS {
-            let follower = match self.cache.lookup(&query, &head, since) {
+            let found = self.cache.lookup(&query, &head, since);
+            if !matches!(found, Lookup::Hit(..))
+                && self.model.borrow_mut().missed(client, self.spacious)
+            {
+                self.count("evicted");
+            }
+            let follower = match found {
                 Lookup::Hit(stored, _) => return self.served(id, client, &stored, None, None),
                 Lookup::Stale(stored, _, why, fill) => {
+                    let made = made(&stored.entry.headers);
+                    let mut model = self.model.borrow_mut();
+                    model.refills(client, made, why, fill.is_some());
+                    drop(model);
                     if let Some(fill) = fill {
-                        self.fill(*fill, client, true, false, None);
+                        self.fill(*fill, client, For::Stale(made), None);
                     }
                     return self.served(id, client, &stored, Some(why), None);
                 }
                 Lookup::Miss(fill, follower) => {
-                    self.fill(*fill, client, false, since.is_some(), None);
+                    let again = since.is_some();
+                    self.fill(*fill, client, For::Client { again }, None);
                     follower
                 }
                 Lookup::Join(follower) => {
@@ -117,8 +136,15 @@ impl Sidecar {
                 }
                 Lookup::OnlyIfCached => return self.outcome(id, "only-if-cached"),
             };
-            let left = gives_up.map(|at| at.since(self.clock.now()));
-            match follower.outcome(&self.cache, &head, left).await {
+            let now = self.clock.now();
+            let left = |it: Coalesce| {
+                gives_up
+                    .get_or_insert(now + it.wait)
+                    .since(now)
+                    .min(it.wait)
+            };
+            let patience = coalesce.map(left);
+            match follower.outcome(&self.cache, &head, patience).await {
                 Followed::Response(response, outcome) => {
                     self.outcome(id, &name(outcome));
                     let collapsed = matches!(outcome, Outcome::Collapsed { .. });
@@ -143,7 +169,7 @@ impl Sidecar {
                     return self.pass(id, client, &head, &query, passing, slow).await;
                 }
                 Followed::Waited(passing) => {
-                    let on_timeout = query.rule.refill.coalesce.unwrap_or_default().on_timeout;
+                    let on_timeout = coalesce.unwrap_or_default().on_timeout;
                     let spare = passing.spare.as_ref();
                     match (on_timeout, self.cache.in_place_of_waiting(spare, &head)) {
                         (OnTimeout::Refuse, _) => return self.outcome(id, "refused: waited"),
@@ -199,17 +225,18 @@ impl Sidecar {
         slow: Option<Arc<Semaphore>>,
     ) {
         let asked = as_asked(head, None);
-        let (exchange, answered) = self.exchange(client.page, asked.clone());
+        let (exchange, answered) = self.exchange(client.of, asked.clone());
         self.set_out(exchange, asked);
         let (to_client, passed) = oneshot::channel();
         let sidecar = Rc::clone(self);
-        let (matched, asking) = (query.matched(head), head.clone());
+        let (matched, asked_by) = (query.matched(head), head.clone());
+        let asking = self.model.borrow().asking();
         let freshen = passing.freshen;
         self.tasks.spawn(async move {
-            let asked = sidecar.clock.now();
             let answered = answered.await.unwrap_or(Err(Failure::Abandoned));
-            let response = answered
-                .map(|answer| sidecar.passed(exchange, answer, asked, &asking, &matched, freshen));
+            let response = answered.map(|answer| {
+                sidecar.passed(exchange, answer, asking, &asked_by, &matched, freshen)
+            });
             to_client.send(response).ok(); // the client may have left
             drop(Running(Rc::clone(&sidecar), exchange));
         });

@@ -9,13 +9,13 @@ use tagalong::body::{Body, Chunk, Cut};
 use tagalong::model::outcome::Failure;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::simulation::app::{Asked, Draft, PAGES};
+use crate::simulation::app::{Asked, Draft, FORMS, PAGES, Which};
 use crate::simulation::executor::TaskId;
 use crate::simulation::sidecar::Sidecar;
 
 /// An exchange with the app.
 pub(crate) struct Exchange {
-    pub(crate) page: usize,
+    pub(crate) of: Which,
     pub(crate) asked: Asked,
     /// The task of a fill, which can be ended where it stands while it runs.
     pub(crate) task: Option<TaskId>,
@@ -33,6 +33,8 @@ pub(crate) struct Exchange {
     /// What the app has not sent yet of its body.
     rest: Bytes,
     sent: usize,
+    /// The app has sent all of its answer.
+    pub(crate) whole: bool,
 }
 
 impl Exchange {
@@ -61,12 +63,13 @@ pub(crate) type Answered = oneshot::Receiver<Result<Answer, Failure>>;
 
 impl Sidecar {
     /// An exchange that is to ask the app.
-    pub(crate) fn exchange(&self, page: usize, asked: Asked) -> (u32, Answered) {
+    pub(crate) fn exchange(&self, of: Which, asked: Asked) -> (u32, Answered) {
         let id = self.number();
-        self.trace(format!("exchange {id} for {}", PAGES[page].path));
+        let (path, form) = (PAGES[of.page].path, FORMS[of.form]);
+        self.trace(format!("exchange {id} for {path}{form}"));
         let (head, answered) = oneshot::channel();
         let exchange = Exchange {
-            page,
+            of,
             asked,
             task: None,
             done: false,
@@ -77,6 +80,7 @@ impl Sidecar {
             body: None,
             rest: Bytes::new(),
             sent: 0,
+            whole: false,
         };
         self.exchanges.borrow_mut().insert(id, exchange);
         (id, answered)
@@ -103,7 +107,7 @@ impl Sidecar {
         };
         let mut model = self.model.borrow_mut();
         let app = &mut model.app;
-        let draft = app.read(exchange.page, &exchange.asked, &mut self.rng.borrow_mut());
+        let draft = app.read(exchange.of, &exchange.asked, &mut self.rng.borrow_mut());
         self.trace(format!(
             "app reads for exchange {id}: data {:?}, {} {:?}, {} bytes",
             app.data,
@@ -136,7 +140,8 @@ impl Sidecar {
         for (name, value) in &draft.headers {
             response = response.header(*name, value);
         }
-        let body = if draft.text.is_empty() {
+        exchange.whole = draft.text.is_empty();
+        let body = if exchange.whole {
             Body::empty()
         } else {
             let (sender, receiver) = mpsc::unbounded_channel();
@@ -194,8 +199,9 @@ impl Sidecar {
         if all {
             body.send(None).ok();
             exchange.body = None;
+            exchange.whole = true;
         }
-        let (page, sent) = (exchange.page, exchange.sent);
+        let (page, sent) = (exchange.of.page, exchange.sent);
         self.model.borrow_mut().sent(id, page, sent, self.spacious);
     }
 

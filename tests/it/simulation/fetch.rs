@@ -1,4 +1,9 @@
 //! Fills and passed requests, run as `fetch` runs them. The reference is told of everything.
+//!
+//! `fetch` asks an app through sockets, so its order of steps is said here once more: `run` is `Fetch::run` and `asked`,
+//! `settle` is `settle`, `passed` is `passed`, `signals` is `commit`. What is decided in them is decided by the same functions
+//! of `policy` and of [`Fill`], and no step is here that is not there; ranges, upgrades, trailers and POST are left out, as
+//! nobody here asks for them. Who changes the order there changes it here: nothing else keeps the two alike.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,15 +15,15 @@ use tagalong::cache::{Fill, Freshen, Keep, Refresh, Stored};
 use tagalong::model::outcome::{Failure, NoStore};
 use tagalong::model::request::Head;
 use tagalong::model::tag::{TagLimits, Tagged};
-use tagalong::model::time::Timestamp;
 use tagalong::policy::freshening::{self, HeadSays};
 use tagalong::policy::{self, Declared, Signals, Times, Verdict};
 use tagalong::rules::Matched;
 use tokio::sync::oneshot;
 
-use crate::simulation::app::{Asked, COUNTED, MADE, MAX_OBJECT, PAGES};
+use crate::simulation::app::{Asked, COUNTED, FORM, FORMS, MADE, MAX_OBJECT, PAGES, Which};
 use crate::simulation::exchange::{Answer, Answered};
-use crate::simulation::model::{Client, Wish};
+use crate::simulation::kept::Asking;
+use crate::simulation::model::{Client, For, Wish};
 use crate::simulation::sidecar::Sidecar;
 
 const LIMITS: TagLimits = TagLimits {
@@ -39,38 +44,65 @@ impl Drop for Running {
     }
 }
 
-impl Sidecar {
-    /// Fetches again what is due for no request.
-    pub(crate) fn refresh(self: &Rc<Self>) {
-        for refresh in self.cache.refreshes_due() {
-            if let Some(fill) = refresh.begin() {
-                let uri = &fill.matched().uri;
-                let page = PAGES.iter().position(|page| uri.ends_with(page.path));
-                let page = page.expect("it is a page");
-                let nobody = self.model.borrow().client(page, Wish::Nothing);
-                self.count("fill: refresh");
-                self.fill(fill, nobody, true, false, Some(refresh));
-            }
+/// The right to fetch something again for no request; it ends when this is dropped.
+pub(crate) struct Refreshing(Rc<Sidecar>, Option<Refresh>, Which);
+
+impl Drop for Refreshing {
+    fn drop(&mut self) {
+        drop(self.1.take());
+        if self.0.model.borrow_mut().refresh_ended(self.2) {
+            self.0.count("fill: refresh, in vain");
         }
+    }
+}
+
+impl Sidecar {
+    /// Does what is due for no request.
+    pub(crate) fn by_schedule(self: &Rc<Self>) {
+        self.cache.increment_due();
+        if self.model.borrow_mut().repeated() > 0 {
+            self.count("repeated");
+        }
+        let mut others = false;
+        for refresh in self.cache.refreshes_due() {
+            let Some(fill) = refresh.begin() else {
+                others = true;
+                continue;
+            };
+            let of = asked_for(&fill);
+            let ahead = PAGES[of.page].ahead.is_some();
+            self.count(if ahead {
+                "fill: ahead"
+            } else {
+                "fill: refresh"
+            });
+            let mut model = self.model.borrow_mut();
+            model.refresh_begins(of, self.spacious);
+            let nobody = model.client(of, Wish::Nothing);
+            drop(model);
+            let refreshing = Refreshing(Rc::clone(self), Some(refresh), of);
+            self.fill(fill, nobody, For::Schedule, Some(refreshing));
+        }
+        let mut model = self.model.borrow_mut();
+        model.schedule_ran(others, self.spacious);
     }
 
     pub(crate) fn fill(
         self: &Rc<Self>,
         fill: Fill,
         client: Client,
-        from_stale: bool,
-        since: bool,
-        refresh: Option<Refresh>,
+        why: For,
+        refreshing: Option<Refreshing>,
     ) {
-        let (id, answered) = self.exchange(client.page, Asked::Get);
+        let (id, answered) = self.exchange(client.of, Asked::Get);
         let (grant, turn) = oneshot::channel();
         self.count("fill");
-        self.model.borrow_mut().began(id, client, from_stale, since);
+        self.model.borrow_mut().began(id, client, why);
         let running = Running(Rc::clone(self), id);
         let task = self.tasks.spawn(async move {
             let sidecar = Rc::clone(&running.0);
             sidecar.run(id, fill, turn, answered).await;
-            drop((running, refresh));
+            drop((running, refreshing));
         });
         if let Some(exchange) = self.exchanges.borrow_mut().get_mut(&id) {
             exchange.task = Some(task);
@@ -100,19 +132,18 @@ impl Sidecar {
             return fill.fail(failure);
         }
         fill.set_out();
-        self.model.borrow_mut().set_out(id);
+        let asking = self.model.borrow_mut().set_out(id);
         let conditions: HeaderMap = fill.conditions().into_iter().collect();
         self.set_out(id, as_asked(fill.head(), Some(&conditions)));
-        let asked = self.clock.now();
         match answered.await.unwrap_or(Err(Failure::Abandoned)) {
             Err(failure) => fill.fail(failure),
-            Ok(answer) => self.settle(id, fill, answer, asked).await,
+            Ok(answer) => self.settle(id, fill, answer, asking).await,
         }
     }
 
     /// What becomes of a fill, now that the app has answered.
-    async fn settle(&self, id: u32, fill: Fill, answer: Answer, asked: Timestamp) {
-        let page = self.exchanges.borrow()[&id].page;
+    async fn settle(&self, id: u32, fill: Fill, answer: Answer, asking: Asking) {
+        let page = self.exchanges.borrow()[&id].of.page;
         let Answer { response, max_age } = answer;
         let status = response.status();
         let (mut parts, mut body) = response.into_parts();
@@ -126,16 +157,13 @@ impl Sidecar {
             (parts, signals) = renewed(stored, &parts, signals);
             body = stored.entry.body.clone().into();
         }
-        let mut verdict = self.judge(&parts, signals, fill.head(), fill.matched(), asked);
-        if is_spared {
+        let impersonal = policy::is_impersonal(&parts.headers, self.fixed.dialects.targeted());
+        let mut verdict = self.judge(&parts, signals, fill.head(), fill.matched(), asking);
+        if verdict.is_ok() && !fill.may_keep(parts.status) {
+            verdict = Err(NoStore::Partial);
+        } else if verdict.is_ok() && is_spared {
             self.count("fill: spared");
-            verdict = verdict.and(Err(NoStore::UpstreamFailed));
-        }
-        if verdict.is_ok() {
-            let made = made(&parts.headers);
-            let mut model = self.model.borrow_mut();
-            model.lives(made, asked, max_age);
-            model.head(id, made);
+            verdict = Err(NoStore::UpstreamFailed);
         }
         let response = Response::from_parts(parts, body);
         let too_large = response
@@ -145,12 +173,28 @@ impl Sidecar {
         match verdict {
             Ok(_) if too_large => {
                 self.count("fill: too large");
-                self.model.borrow_mut().unstorable(page);
+                let mut model = self.model.borrow_mut();
+                model.handed_over(id, page, status.is_success());
+                drop(model);
                 fill.hand_over(response, status, NoStore::TooLarge);
             }
-            Ok(keep) => fill.store(response, status, keep).await,
-            Err(reason @ (NoStore::NoFreshness | NoStore::UpstreamFailed))
-                if status.is_server_error() =>
+            Ok(keep) => {
+                let made = made(response.headers());
+                let life = self.model.borrow_mut().lives(made, asking, max_age);
+                self.model.borrow_mut().head(id, life);
+                fill.store(response, status, keep).await;
+                if self.exchanges.borrow()[&id].whole {
+                    self.model.borrow_mut().stored(id, made, asking, life);
+                }
+            }
+            Err(reason)
+                if impersonal
+                    && policy::is_for_all(
+                        reason,
+                        &fill.matched().rule.terms,
+                        fill.head(),
+                        &response,
+                    ) =>
             {
                 self.count("fill: error for all");
                 fill.share_unstored(response, reason).await;
@@ -158,7 +202,8 @@ impl Sidecar {
             Err(reason) => {
                 self.count("fill: handed over");
                 if reason.is_its_own() {
-                    self.model.borrow_mut().unstorable(page);
+                    let mut model = self.model.borrow_mut();
+                    model.handed_over(id, page, status.is_success());
                 }
                 fill.hand_over(response, status, reason);
             }
@@ -170,7 +215,7 @@ impl Sidecar {
         &self,
         id: u32,
         answer: Answer,
-        asked: Timestamp,
+        asking: Asking,
         head: &Head,
         matched: &Matched,
         freshen: Option<Box<Freshen>>,
@@ -179,6 +224,8 @@ impl Sidecar {
         let signals = self.signals(id, &mut parts, head, matched);
         if let Some(freshen) = freshen {
             let stored = Arc::clone(freshen.stored());
+            let of = self.exchanges.borrow()[&id].of;
+            self.model.borrow_mut().unsure(of);
             match freshening::head_says(&stored.entry, &parts) {
                 HeadSays::Nothing => {}
                 HeadSays::Other => {
@@ -188,9 +235,9 @@ impl Sidecar {
                 HeadSays::Same(_) => {
                     let (parts, signals) = renewed(&stored, &parts, signals);
                     let get = head.as_get();
-                    if let Ok(keep) = self.judge(&parts, signals, &get, matched, asked) {
+                    if let Ok(keep) = self.judge(&parts, signals, &get, matched, asking) {
                         let mut model = self.model.borrow_mut();
-                        model.lives(made(&parts.headers), asked, answer.max_age);
+                        model.lives(made(&parts.headers), asking, answer.max_age);
                         drop(model);
                         let kept = freshen.renew(&get, &parts, &keep);
                         self.count(if kept.is_ok() {
@@ -209,6 +256,10 @@ impl Sidecar {
     fn signals(&self, id: u32, parts: &mut Parts, head: &Head, matched: &Matched) -> Signals {
         let declared = Declared::of(matched, parts.status);
         let signals = policy::signals(&self.fixed.dialects, declared, head, parts, LIMITS);
+        if !signals.increments.is_empty() {
+            self.count("increment: in an answer");
+            self.increment(&signals.increments);
+        }
         for Tagged { version, .. } in &signals.observed {
             let version = version.and_then(|version| u32::try_from(version).ok());
             let version = version.expect("the app counts from zero");
@@ -224,10 +275,10 @@ impl Sidecar {
         signals: Signals,
         head: &Head,
         matched: &Matched,
-        asked: Timestamp,
+        asking: Asking,
     ) -> Result<Keep, NoStore> {
         let times = Times {
-            sent: asked,
+            sent: asking.at,
             received: self.clock.now(),
         };
         let terms = &matched.rule.terms;
@@ -249,6 +300,20 @@ fn renewed(stored: &Stored, parts: &Parts, mut signals: Signals) -> (Parts, Sign
         signals.tags = signals.tags.map(|tags| stored.tags_with(tags));
     }
     (freshening::freshened(&stored.entry, parts), signals)
+}
+
+/// What a fill is to bring.
+fn asked_for(fill: &Fill) -> Which {
+    let uri = &fill.matched().uri;
+    let page = PAGES.iter().position(|page| uri.ends_with(page.path));
+    let form = fill.head().headers().get(FORM);
+    let form = form.map_or(Some(0), |form| {
+        FORMS.iter().position(|other| form == *other)
+    });
+    Which {
+        page: page.expect("it is a page"),
+        form: form.expect("it is a form"),
+    }
 }
 
 pub(crate) fn as_asked(head: &Head, conditions: Option<&HeaderMap>) -> Asked {

@@ -8,14 +8,14 @@ use http::Method;
 use tagalong::model::outcome::Failure;
 use tokio::sync::Semaphore;
 
-use crate::simulation::app::{COUNTED, PAGES, TAGS};
+use crate::simulation::app::{COUNTED, FORMS, PAGES, TAGS, Which, increment};
 use crate::simulation::client::Present;
 use crate::simulation::exchange::Exchange;
 use crate::simulation::model::Wish;
 use crate::simulation::sidecar::Sidecar;
 
 /// What may happen next, and how often it does beside the others.
-pub(crate) const STEPS: [(u32, Step); 17] = [
+pub(crate) const STEPS: [(u32, Step); 18] = [
     (30, Step::Ask),
     (12, Step::Turn),
     (7, Step::Read),
@@ -31,8 +31,9 @@ pub(crate) const STEPS: [(u32, Step); 17] = [
     (8, Step::Acknowledge),
     (1, Step::Tell),
     (12, Step::Wait),
+    (1, Step::SetBack),
     (2, Step::Sweep),
-    (4, Step::Refresh),
+    (6, Step::Schedule),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -67,10 +68,12 @@ pub(crate) enum Step {
     Tell,
     /// Time passes.
     Wait,
+    /// The clock is set back.
+    SetBack,
     /// The cache drops what is of no use.
     Sweep,
-    /// What is due for no request is fetched again.
-    Refresh,
+    /// What is due for no request is done.
+    Schedule,
 }
 
 /// One history under way.
@@ -79,6 +82,8 @@ pub(crate) struct History {
     rng: Rng,
     /// The pages that it is about.
     pages: Vec<usize>,
+    /// It is about what happens for no request.
+    by_schedule: bool,
     /// Changes of data whose increments have not been acknowledged.
     written: Vec<usize>,
 }
@@ -86,8 +91,20 @@ pub(crate) struct History {
 impl History {
     pub(crate) fn new(sidecar: Rc<Sidecar>, mut rng: Rng) -> History {
         let pages = (0..rng.usize(1..=3)).map(|_| rng.usize(..PAGES.len()));
+        let mut pages: Vec<_> = pages.collect();
+        // What happens by schedule takes several steps that fit: there it gets more of them.
+        let by_schedule = rng.u8(..4) == 0;
+        if by_schedule {
+            let scheduled = |page: &usize| {
+                let page = &PAGES[*page];
+                page.refreshed_after.is_some() || page.ahead.is_some()
+            };
+            let scheduled: Vec<_> = (0..PAGES.len()).filter(scheduled).collect();
+            pages = vec![*rng.choice(&scheduled).expect("there are some")];
+        }
         History {
-            pages: pages.collect(),
+            pages,
+            by_schedule,
             sidecar,
             rng,
             written: Vec::new(),
@@ -132,17 +149,30 @@ impl History {
             }
         }
         self.verdict()?;
+        self.schedule()?;
         self.sidecar.tidy();
         let exchanges = self.sidecar.exchanges.borrow();
         let clients = self.sidecar.clients.borrow();
         let hung = clients.iter().find(|(_, client)| {
-            client.slow.is_none() && exchanges.values().all(|it| it.page != client.page)
+            client.slow.is_none() && exchanges.values().all(|it| it.of.page != client.page)
         });
         match hung {
             Some((id, _)) => Err(format!(
                 "client {id} waits, and no exchange for its page runs"
             )),
             None => Ok(()),
+        }
+    }
+
+    /// Whoever sleeps until there is something to do for no request must not sleep too long.
+    fn schedule(&self) -> Result<(), String> {
+        let due = self.sidecar.model.borrow().next_due(self.sidecar.spacious);
+        let wakes = self.sidecar.cache.next_due();
+        match due {
+            Some(due) if wakes.is_none_or(|wakes| wakes > due) => Err(format!(
+                "something is due for no request at {due:?}, and the cache says {wakes:?}"
+            )),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -223,26 +253,35 @@ impl History {
             Step::Tell => sidecar.observe(),
             Step::Wait => {
                 let millis = [500, 1_000, 3_000, 7_000, 15_000, 40_000];
-                let millis = *self.rng.choice(&millis).expect("there are some");
+                let longest = if self.by_schedule { 4 } else { millis.len() };
+                let millis = millis[self.rng.usize(..longest)];
                 sidecar.advance(Duration::from_millis(millis));
-                if self.rng.bool() {
-                    sidecar.refresh();
+                if self.by_schedule || self.rng.bool() {
+                    sidecar.by_schedule();
                 }
+            }
+            Step::SetBack => {
+                let secs = *self
+                    .rng
+                    .choice(&[2, 20, 600, 7_200])
+                    .expect("there are some");
+                sidecar.set_back(Duration::from_secs(secs));
             }
             Step::Sweep => {
                 sidecar.trace("sweep".into());
                 sidecar.cache.sweep();
             }
-            Step::Refresh => sidecar.refresh(),
+            Step::Schedule => sidecar.by_schedule(),
         }
     }
 
     fn ask(&mut self) {
         let page = *self.rng.choice(&self.pages).expect("there are some");
         for _ in 0..self.rng.u8(1..=2) {
-            let head = self.rng.u8(..10) == 0;
+            let head = self.rng.u8(..10) == 0 && !self.by_schedule;
             let method = if head { Method::HEAD } else { Method::GET };
             let wish = match self.rng.u8(..24) {
+                _ if self.by_schedule => Wish::Nothing,
                 _ if head && self.rng.bool() => Wish::NoCache,
                 0 | 1 => Wish::NoCache,
                 2 => Wish::MaxAgeZero,
@@ -252,7 +291,13 @@ impl History {
                 _ => Wish::Nothing,
             };
             let slow = self.rng.u8(..8) == 0;
-            self.sidecar.ask(page, method, wish, slow);
+            let varies = PAGES[page].varies;
+            let form = if varies {
+                self.rng.usize(..FORMS.len())
+            } else {
+                0
+            };
+            self.sidecar.ask(Which { page, form }, method, wish, slow);
         }
     }
 
@@ -278,14 +323,16 @@ impl History {
     }
 
     fn increment(&mut self, tag: usize) {
-        let mut tags = vec![(tag, self.rng.u8(..3) == 0)];
+        let soft = self.rng.u8(..3) == 0;
+        let mut increments = vec![increment(tag, soft, &mut self.rng)];
         if self.rng.u8(..5) == 0 {
             let other = self.rng.usize(..TAGS.len());
             if other != tag {
-                tags.push((other, self.rng.bool()));
+                let soft = self.rng.bool();
+                increments.push(increment(other, soft, &mut self.rng));
             }
         }
-        self.sidecar.increment(&tags);
+        self.sidecar.increment(&increments);
     }
 
     fn failure(&mut self) -> Failure {

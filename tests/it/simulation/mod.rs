@@ -1,8 +1,8 @@
 //! The engine against a small reference: thousands of histories by chance, each out of one seed.
 //!
 //! A history is some dozens of steps: clients come, follow, read and leave; the app reads its data, answers late, fails
-//! or is cut off; data changes, and increments are acknowledged at once or later; time passes, and the store drops
-//! what it has no room for. [`model`] knows what a client may get, and nothing of how the engine sees to it.
+//! or is cut off; data changes, and increments are acknowledged at once, later, and again; time passes or is set back,
+//! and the store drops what it has no room for. [`model`] knows what a client may get, and nothing of how the engine sees to it.
 //!
 //! `TAGALONG_SIM_SEEDS=100000` runs that many; `TAGALONG_SIM_SEED=7` runs one and prints all that happens in it.
 
@@ -12,6 +12,7 @@ mod exchange;
 mod executor;
 mod fetch;
 mod history;
+mod kept;
 mod model;
 mod sidecar;
 
@@ -34,20 +35,24 @@ const SEEDS: u64 = 2_500;
 const SHOWN: usize = 20;
 
 /// What that many histories must have seen besides each kind of step: else they say little.
-const MUST_OCCUR: [&str; 46] = [
+const MUST_OCCUR: [&str; 52] = [
     "again: raced",
     "alone",
     "body: cut",
     "body: whole",
+    "evicted",
+    "fill: ahead",
     "fill: deserted",
     "fill: error for all",
     "fill: handed over",
     "fill: refresh",
+    "fill: refresh, in vain",
     "fill: revalidated",
     "fill: spared",
     "fill: too large",
     "head: outdated",
     "head: renewed",
+    "increment: in an answer",
     "joined",
     "outcome: Bypass(HitForMiss), passed",
     "outcome: Expired, raced",
@@ -63,6 +68,7 @@ const MUST_OCCUR: [&str; 46] = [
     "outcome: UriMiss, raced",
     "outcome: UriMiss, stored",
     "outcome: UriMiss, too-large",
+    "outcome: VaryMiss, stored",
     "outcome: coalesce-timeout",
     "outcome: collapsed",
     "outcome: disconnected",
@@ -80,6 +86,7 @@ const MUST_OCCUR: [&str; 46] = [
     "outcome: soft-stale",
     "outcome: stale-if-error",
     "outcome: stale-while-revalidate",
+    "repeated",
     "waited",
 ];
 

@@ -1,10 +1,11 @@
 //! The reference: what a client may get, said as simply as possible. It knows what the app made from which data, what was
 //! acknowledged when, and which fills run; it knows nothing of stamps, seals, stores and locks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tagalong::model::outcome::Stale;
+use tagalong::model::tag::Increment;
 use tagalong::model::time::Timestamp;
 
 use crate::simulation::app::App;
@@ -12,6 +13,10 @@ use crate::simulation::app::MAX_OBJECT;
 use crate::simulation::app::PAGES;
 use crate::simulation::app::PerTag;
 use crate::simulation::app::TAGS;
+use crate::simulation::app::Which;
+use crate::simulation::kept::Asking;
+use crate::simulation::kept::Kept;
+use crate::simulation::kept::Life;
 
 /// How long after its life a response may be served while the app cannot be reached, where nothing is said of errors.
 const DISCONNECTED_GRACE: u64 = 300;
@@ -27,12 +32,24 @@ pub(crate) struct Model {
     /// The highest version that the app has given itself.
     told: u32,
     /// Changes that were acknowledged, counted; and which was the last of each tag, and when.
-    changes: u64,
-    last: [(u64, Timestamp); TAGS.len()],
-    /// By what was made: until when it is fresh; until when it is not asked for again.
-    lives: BTreeMap<usize, (Timestamp, Option<Timestamp>)>,
-    /// By what was made: from when on the time counts that it may be served though its data is old.
-    noticed: BTreeMap<usize, Timestamp>,
+    pub(super) changes: u64,
+    pub(super) last: [(u64, Timestamp); TAGS.len()],
+    /// The changes in their order: of which tag, when, and how often the clock had been set back.
+    log: Vec<(usize, Timestamp, u32)>,
+    /// How often the clock was set back.
+    pub(super) set_backs: u32,
+    /// By what was made: how long it lives at most, and how many changes there had been when the app was asked.
+    lives: BTreeMap<usize, (Life, u64)>,
+    /// By what was made: what is known of its change from when on.
+    noticed: BTreeMap<usize, Noticed>,
+    /// By page: what must be in the store, if anything.
+    pub(super) kept: BTreeMap<Which, Kept>,
+    /// By when they are due: increments to be repeated, with when they were noted.
+    pub(super) repeats: BTreeMap<(Timestamp, u64), (Timestamp, Increment)>,
+    /// By fill: what was served stale until that would be done.
+    behind: BTreeMap<u32, usize>,
+    /// What is served so no longer, as such a fill brought another.
+    pub(super) gone: BTreeSet<usize>,
     /// The fills that who comes may join.
     flights: Vec<Flight>,
     /// By page: until when nobody waits for another's response.
@@ -52,14 +69,23 @@ pub(crate) struct Known {
     any: PerTag,
 }
 
+/// Since when the data behind something stored is known to be old.
+#[derive(Clone, Copy, Debug)]
+struct Noticed {
+    /// The time that it may be served counts from here on.
+    since: Timestamp,
+    /// Its first change was not before this; `None`: nobody knows.
+    not_before: Option<Timestamp>,
+}
+
 #[derive(Debug)]
-struct Flight {
+pub(super) struct Flight {
     exchange: u32,
     page: usize,
     /// How many changes came before the app was asked; until it is, none is too late.
     began: Option<u64>,
     /// The change that its own head brought: by the app's version of a tag.
-    own: Option<u64>,
+    pub(super) own: Option<u64>,
     /// Until when what it brings is fresh, once the head is here.
     fresh_until: Option<Timestamp>,
     /// The engine may have a reason to let nobody join that the model does not follow up.
@@ -69,12 +95,14 @@ struct Flight {
 /// A client as far as the reference cares.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client {
-    pub(crate) page: usize,
+    pub(crate) of: Which,
     pub(crate) wish: Wish,
     /// What had been acknowledged when it came.
     pub(crate) arrived: Known,
     /// How many changes had been.
     pub(crate) changes: u64,
+    /// How often the clock had been set back.
+    set_backs: u32,
 }
 
 /// What a client asks of the cache.
@@ -86,6 +114,18 @@ pub(crate) enum Wish {
     MaxStale,
     NoStore,
     OnlyIfCached,
+}
+
+/// For whom a fill begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum For {
+    Client {
+        /// It has refused what it waited for.
+        again: bool,
+    },
+    /// For those who come later, behind this stale answer.
+    Stale(usize),
+    Schedule,
 }
 
 /// Why something stored was looked at once more after the lookup.
@@ -116,17 +156,20 @@ impl Wish {
 }
 
 impl Model {
-    fn check(&mut self, holds: bool, what: impl FnOnce() -> String) {
+    pub(super) fn check(&mut self, holds: bool, what: impl FnOnce() -> String) {
         if !holds && self.broken.is_none() {
             self.broken = Some(what());
         }
     }
 
     /// An increment of these tags has been acknowledged. What the app committed before it counts.
-    pub(crate) fn incremented(&mut self, tags: &[(usize, bool)]) {
-        for &(tag, soft) in tags {
-            self.changed(tag, self.app.data[tag], soft);
+    pub(crate) fn incremented(&mut self, increments: &[Increment]) {
+        for increment in increments {
+            let place = TAGS.iter().position(|tag| *tag == increment.tag.as_str());
+            let tag = place.expect("there are no other tags");
+            self.changed(tag, self.app.data[tag], increment.soft);
         }
+        self.note_repeats(increments);
     }
 
     /// The app has told of a version that it counts itself, maybe by the answer of an exchange.
@@ -152,28 +195,49 @@ impl Model {
             hard[tag] = data.max(hard[tag]);
         }
         self.changes += 1;
-        self.last[tag] = (self.changes, self.now);
+        self.log.push((tag, self.now, self.set_backs));
+        // Versions never go back, whatever the clock does.
+        let latest = self.last.iter().map(|last| last.1).max();
+        let at = latest.map_or(self.now, |latest| latest.max(self.now));
+        self.last[tag] = (self.changes, at);
+        self.tag_changed(tag, soft);
     }
 
-    pub(crate) fn client(&self, page: usize, wish: Wish) -> Client {
+    /// When something that was made changed first, if the clock has not been set back since.
+    fn first_change(&self, made: usize) -> Option<Timestamp> {
+        let (_, asked) = self.lives.get(&made)?;
+        let from = &self.app.made[made].from;
+        let since = self.log.get(usize::try_from(*asked).ok()?..)?.iter();
+        let mut changes = since.filter(|(tag, ..)| from.iter().any(|(other, _)| other == tag));
+        let &(_, at, set_backs) = changes.next()?;
+        (set_backs == self.set_backs).then_some(at)
+    }
+
+    pub(crate) fn client(&self, of: Which, wish: Wish) -> Client {
         Client {
-            page,
+            of,
             wish,
             arrived: self.known,
             changes: self.changes,
+            set_backs: self.set_backs,
         }
     }
 
     /// What was made is fresh from when the app was asked for it; an answer that says that it still holds renews that.
-    pub(crate) fn lives(&mut self, made: usize, asked: Timestamp, max_age: Option<Duration>) {
-        let page = &PAGES[self.app.made[made].page];
+    pub(crate) fn lives(&mut self, made: usize, asking: Asking, max_age: Option<Duration>) -> Life {
+        let page = &PAGES[self.app.made[made].of.page];
         let life = max_age.unwrap_or(Duration::from_secs(page.ttl));
-        let soft = page
-            .soft_ttl
-            .map(|soft| self.now + Duration::from_secs(soft));
-        let of = self.lives.entry(made).or_default();
-        of.0 = of.0.max(asked + life);
-        of.1 = of.1.max(soft);
+        let soft = page.soft_ttl.map(Duration::from_secs);
+        let life = Life {
+            fresh_until: asking.at.min(self.now) + life,
+            soft_until: soft.map(|soft| self.now + soft),
+        };
+        let (longest, _) = self.lives.entry(made).or_insert((life, asking.changes));
+        longest.fresh_until = longest.fresh_until.max(life.fresh_until);
+        longest.soft_until = longest.soft_until.max(life.soft_until);
+        self.behind.retain(|_, behind| *behind != made); // another fill made it fresh
+        self.gone.remove(&made);
+        life
     }
 
     /// A client has read a body to its end, or to where it was cut.
@@ -184,7 +248,7 @@ impl Model {
         } else {
             of.text.starts_with(text)
         };
-        let same = same && of.page == client.page;
+        let same = same && of.of == client.of;
         self.check(same, || {
             format!("a client got what the app never made: body {made}, whole: {whole}")
         });
@@ -198,22 +262,33 @@ impl Model {
         stale: Option<Stale>,
         trouble: Option<Trouble>,
     ) {
-        let page = &PAGES[client.page];
+        let page = &PAGES[client.of.page];
         let from = self.app.made[made].from.clone();
         let (now, known) = (self.now, self.known);
+        if trouble.is_none() {
+            self.used(made);
+        }
         let older = |than: PerTag| from.iter().any(|&(tag, version)| version < than[tag]);
-        let (fresh_until, soft_until) = self.lives.get(&made).copied().unwrap_or_default();
+        let Life {
+            fresh_until,
+            soft_until,
+        } = self.lives.get(&made).copied().unwrap_or_default().0;
         let over = |secs: u64| now > fresh_until + Duration::from_secs(secs);
         let failed = trouble == Some(Trouble::Failed);
 
-        let refused =
-            client.wish == Wish::NoCache || (client.wish == Wish::MaxAgeZero && stale.is_some());
+        // What was too old when a client came may be fresh and of no age by the clock, should the app fail.
+        let younger = trouble.is_some() && client.set_backs != self.set_backs;
+        let refused = match client.wish {
+            Wish::NoCache => true,
+            Wish::MaxAgeZero => stale.is_some() && !younger,
+            Wish::Nothing | Wish::MaxStale | Wish::NoStore | Wish::OnlyIfCached => false,
+        };
         self.check(!refused, || {
             format!("a client that wants it anew got what is stored: {made}, {stale:?}")
         });
         let fits = match stale {
             None => now < fresh_until && trouble.is_none(),
-            Some(Stale::Soft) => now < fresh_until && soft_until.is_some(),
+            Some(Stale::Soft) => now < fresh_until && (soft_until.is_some() || younger),
             Some(Stale::WhileRevalidate) => {
                 trouble.is_none() && page.while_revalidate > 0 && !over(page.while_revalidate)
             }
@@ -234,6 +309,14 @@ impl Model {
         let is_due = stale.is_none() && soft_until.is_some_and(|until| now >= until);
         self.check(!is_due, || {
             format!("body {made} was a fresh hit past its soft life")
+        });
+        let meanwhile = matches!(
+            stale,
+            Some(Stale::Soft | Stale::WhileRevalidate | Stale::Invalidated)
+        );
+        let is_gone = meanwhile && trouble.is_none() && self.gone.contains(&made);
+        self.check(!is_gone, || {
+            format!("body {made} was served as {stale:?} after the fill behind it brought another")
         });
         if !older(known.any) {
             return;
@@ -257,10 +340,16 @@ impl Model {
             .filter(|&&(tag, version)| version < known.any[tag])
             .map(|&(tag, _)| self.last[tag].1)
             .min();
-        let since = *self
-            .noticed
-            .entry(made)
-            .or_insert(since.unwrap_or_default());
+        // Who has waited may hold what another has taken the place of, and of which nobody has noticed anything.
+        let not_before = self.first_change(made).filter(|_| trouble.is_none());
+        let Noticed { since, not_before } = *self.noticed.entry(made).or_insert(Noticed {
+            since: since.unwrap_or_default().min(now),
+            not_before,
+        });
+        let unknown = trouble.is_none() && not_before.is_some_and(|at| at > now);
+        self.check(!unknown, || {
+            format!("body {made} was served though the clock is set back to before its increment")
+        });
         self.check(
             now.since(since) <= Duration::from_secs(page.max_stale),
             || {
@@ -283,21 +372,60 @@ impl Model {
         });
     }
 
-    /// A fill has begun. `from_stale`: behind a stale answer; `since`: a client has refused what it waited for.
-    pub(crate) fn began(&mut self, exchange: u32, client: Client, from_stale: bool, since: bool) {
-        let page = &PAGES[client.page];
+    /// A client gets something stale at once; `begins`: and a fill begins that fetches it again.
+    pub(crate) fn refills(&mut self, client: Client, made: usize, stale: Stale, begins: bool) {
+        let page = &PAGES[client.of.page];
+        let life = self.lives.get(&made).copied().unwrap_or_default().0;
+        let by_schedule = page.refreshed_after.is_some() && self.now < life.fresh_until;
+        let for_later = !matches!(client.wish, Wish::NoStore | Wish::OnlyIfCached);
+        let needs = match stale {
+            Stale::WhileRevalidate | Stale::Soft => for_later,
+            Stale::Invalidated => for_later && !by_schedule,
+            Stale::IfError | Stale::Disconnected | Stale::MaxStale | Stale::Waited => false,
+        };
+        let under_way = self.flights.iter().any(|flight| {
+            let mut by_rule = page.by_rule.iter();
+            let outdated = by_rule.any(|&tag| flight.is_older(self.last[tag].0));
+            flight.page == client.of.page && (flight.doubtful || !outdated)
+        });
+        self.check(!needs || begins || under_way, || {
+            format!("body {made} was served as {stale:?}, and nobody fetches it again")
+        });
+    }
+
+    /// A fill has brought what cannot be stored for a reason of its own; `is_new`: what was served until then is no longer.
+    pub(crate) fn handed_over(&mut self, exchange: u32, page: usize, is_new: bool) {
+        self.unstorable(page);
+        if is_new {
+            self.gone.extend(self.behind.get(&exchange));
+        }
+    }
+
+    /// A fill has begun.
+    pub(crate) fn began(&mut self, exchange: u32, client: Client, why: For) {
+        let page = &PAGES[client.of.page];
+        let (from_stale, since) = match why {
+            For::Client { again } => (false, again),
+            For::Stale(made) => {
+                self.behind.insert(exchange, made);
+                (true, false)
+            }
+            For::Schedule => (true, false),
+        };
         if !page.coalesces && !from_stale {
             return; // nobody joins
         }
-        let noted = self.unstorable.get(&client.page);
+        let page_of = client.of.page;
+        let noted = self.unstorable.get(&page_of);
         let noted = noted.is_some_and(|until| *until > self.now);
-        let sending = || self.too_large.values().any(|page| *page == client.page);
-        let unstorable = !from_stale && (noted || sending());
+        let sending = || self.too_large.values().any(|page| *page == page_of);
+        // It is not known before its head which form a fill brings.
+        let unstorable = page.varies || (!from_stale && (noted || sending()));
         let own = matches!(client.wish, Wish::NoCache | Wish::MaxAgeZero);
         let last = self.last;
         let (beside, mut others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.flights)
             .into_iter()
-            .partition(|other| other.page == client.page);
+            .partition(|other| other.page == page_of);
         for mut other in beside {
             let changed = page.tags().any(|tag| other.is_older(last[tag].0));
             let refused = since && other.began.is_some_and(|began| client.changes > began);
@@ -317,7 +445,7 @@ impl Model {
         }
         others.push(Flight {
             exchange,
-            page: client.page,
+            page: page_of,
             began: None,
             own: None,
             fresh_until: None,
@@ -328,13 +456,13 @@ impl Model {
 
     /// A client waits for the fill of its page; `since`: it has refused one that was older than what it came after.
     pub(crate) fn joined(&mut self, client: Client, since: bool) {
-        let page = &PAGES[client.page];
+        let page = &PAGES[client.of.page];
         let path = page.path;
         self.check(client.wish != Wish::NoCache, || {
             format!("a client that wants {path} anew waits for another's")
         });
         let mut flights = self.flights.iter();
-        let flight = flights.rfind(|flight| flight.page == client.page);
+        let flight = flights.rfind(|flight| flight.page == client.of.page);
         let Some(flight) = flight else {
             return self.check(false, || {
                 format!("a client waits for {path}, and no fill runs")
@@ -352,18 +480,25 @@ impl Model {
     }
 
     /// The app is asked for a fill.
-    pub(crate) fn set_out(&mut self, exchange: u32) {
-        let changes = self.changes;
+    pub(crate) fn set_out(&mut self, exchange: u32) -> Asking {
+        let asking = self.asking();
         if let Some(flight) = self.flight(exchange) {
-            flight.began = Some(changes);
+            flight.began = Some(asking.changes);
+        }
+        asking
+    }
+
+    pub(crate) fn asking(&self) -> Asking {
+        Asking {
+            at: self.now,
+            changes: self.changes,
         }
     }
 
-    /// The head of an answer for a fill is here.
-    pub(crate) fn head(&mut self, exchange: u32, made: usize) {
-        let until = self.lives.get(&made).map(|life| life.0);
+    /// The head of an answer for a fill is here, and says how long it lives.
+    pub(crate) fn head(&mut self, exchange: u32, life: Life) {
         if let Some(flight) = self.flight(exchange) {
-            flight.fresh_until = until;
+            flight.fresh_until = Some(life.fresh_until);
         }
     }
 
@@ -371,6 +506,7 @@ impl Model {
     pub(crate) fn sent(&mut self, exchange: u32, page: usize, bytes: usize, spacious: bool) {
         if bytes > MAX_OBJECT {
             self.too_large.insert(exchange, page);
+            self.may_have_left(page);
         }
         if let Some(flight) = self.flight(exchange) {
             flight.doubtful |= bytes > MAX_OBJECT || !spacious;
@@ -378,8 +514,9 @@ impl Model {
     }
 
     /// The answer for a page cannot be stored for a reason of its own.
-    pub(crate) fn unstorable(&mut self, page: usize) {
+    fn unstorable(&mut self, page: usize) {
         self.unstorable.insert(page, self.now + HIT_FOR_MISS);
+        self.may_have_left(page);
     }
 
     /// An exchange has ended, in whatever way.
@@ -388,9 +525,10 @@ impl Model {
             self.unstorable(page); // since some moment up to now
         }
         self.flights.retain(|flight| flight.exchange != exchange);
+        self.behind.remove(&exchange);
     }
 
-    fn flight(&mut self, exchange: u32) -> Option<&mut Flight> {
+    pub(super) fn flight(&mut self, exchange: u32) -> Option<&mut Flight> {
         self.flights
             .iter_mut()
             .find(|flight| flight.exchange == exchange)

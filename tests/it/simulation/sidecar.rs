@@ -13,15 +13,15 @@ use tagalong::model::tag::{Increment, Tag, Tagged};
 use tagalong::model::time::Timestamp;
 use tagalong::rules::{Defaults, RuleSet};
 
-use crate::simulation::app::{COUNTED, MAX_OBJECT, Page, TAGS};
+use crate::simulation::app::{COUNTED, MAX_OBJECT, Page, TAGS, spelled};
 use crate::simulation::client::Present;
 use crate::simulation::exchange::Exchange;
 use crate::simulation::executor::Executor;
 use crate::simulation::model::Model;
 
-/// The store of a spacious history never evicts; that of the others holds a few entries.
+/// The store of a spacious history never evicts; that of the others holds one or two entries.
 const SPACIOUS: usize = 1 << 20;
-const CRAMPED: usize = 4_000;
+const CRAMPED: usize = 2_500;
 
 /// How often each kind of step and each outcome occurred.
 pub(crate) type Seen = BTreeMap<String, u64>;
@@ -98,22 +98,12 @@ impl Sidecar {
         self.next.replace(self.next.get() + 1)
     }
 
-    /// An increment of these tags, each soft or not, is committed and acknowledged.
-    pub(crate) fn increment(&self, tags: &[(usize, bool)]) {
-        let named: Vec<_> = tags
-            .iter()
-            .map(|&(tag, soft)| format!("{}{}", TAGS[tag], if soft { ";soft" } else { "" }))
-            .collect();
+    /// These increments are committed and acknowledged.
+    pub(crate) fn increment(&self, increments: &[Increment]) {
+        let named: Vec<_> = increments.iter().map(spelled).collect();
         self.trace(format!("increment of {}", named.join(", ")));
-        let increments: Vec<_> = tags
-            .iter()
-            .map(|&(tag, soft)| Increment {
-                soft,
-                ..tag_of(tag).into()
-            })
-            .collect();
-        self.cache.increment(&increments, &"POST /touch".into());
-        self.model.borrow_mut().incremented(tags);
+        self.cache.increment(increments, &"POST /touch".into());
+        self.model.borrow_mut().incremented(increments);
     }
 
     /// The app tells of the version that it gives the tag it counts.
@@ -121,7 +111,7 @@ impl Sidecar {
         let version = self.model.borrow().app.data[COUNTED];
         self.trace(format!("the app tells of N;v={version}"));
         let tagged = Tagged {
-            tag: tag_of(COUNTED),
+            tag: Tag::parse(TAGS[COUNTED]).expect("it is a tag"),
             version: Some(version.into()),
         };
         self.cache.observe(&[tagged], &"GET /touch".into());
@@ -133,8 +123,10 @@ impl Sidecar {
         self.clock.advance(by);
         self.model.borrow_mut().now = self.clock.now();
     }
-}
 
-fn tag_of(tag: usize) -> Tag {
-    Tag::parse(TAGS[tag]).expect("it is a tag")
+    pub(crate) fn set_back(&self, by: Duration) {
+        self.trace(format!("the clock is set back by {by:?}"));
+        self.clock.set(self.clock.now() - by);
+        self.model.borrow_mut().set_back(self.clock.now());
+    }
 }
