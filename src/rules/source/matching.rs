@@ -1,0 +1,22 @@
+//! As written: which requests a rule is for.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::yaml::Spanned;
+
+/// Which requests a rule is for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Match {
+    /// Hosts, `*` for any run of characters: `*.shop.example`. Without a port, any port. Default: any host.
+    #[serde(default)]
+    pub hosts: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Methods. Default: GET and HEAD, the only ones whose responses are stored.
+    #[serde(default)]
+    pub methods: Option<Spanned<Vec<Spanned<String>>>>,
+    /// The whole path: a glob in which `*` is any run of characters (`/users/*/profile`), or a regex with named
+    /// captures (`/users/(?P<id>\d+)`). It is a regex if it holds `.*` or one of `\ ( ) [ ] { } | + ? ^ $`. Default: any path.
+    #[serde(default)]
+    pub path: Option<Spanned<String>>,
+}
