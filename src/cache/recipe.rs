@@ -102,7 +102,7 @@ mod tests {
     use crate::model::entry::Part;
     use crate::model::entry::StaleUse;
     use crate::model::time::Timestamp;
-    use crate::rules::Defaults;
+    use crate::rules::Context;
     use crate::rules::Plan;
     use crate::rules::RuleSet;
 
@@ -147,7 +147,7 @@ rules:
 
     fn recipe(path: &str, fields: &[(&str, &str)], entry: &Entry) -> Option<Recipe> {
         let rules = [("rules.yaml".to_owned(), RULES.to_owned())];
-        let rules = RuleSet::compile("test", &rules, &Defaults::default()).unwrap();
+        let rules = RuleSet::compile(&rules, &Context::new("test")).unwrap();
         let mut request = Request::get(path).header("host", "shop.example");
         for (name, value) in fields {
             request = request.header(*name, *value);

@@ -478,7 +478,7 @@ mod tests {
     use crate::model::tag::Tag;
     use crate::model::tag::Tagged;
     use crate::policy::Store;
-    use crate::rules::Defaults;
+    use crate::rules::Context;
     use crate::rules::Plan;
     use crate::rules::Query;
     use crate::rules::RuleSet;
@@ -495,7 +495,7 @@ mod tests {
         };
         let rules = format!("rules:\n  - {{ match: {{ path: '/.*' }}, {refill} }}\n");
         let rules = [("rules.yaml".to_owned(), rules)];
-        let rules = RuleSet::compile("test", &rules, &Defaults::default()).unwrap();
+        let rules = RuleSet::compile(&rules, &Context::new("test")).unwrap();
         (Cache::new(config, clock.clone()), clock, rules)
     }
 

@@ -21,7 +21,7 @@ use crate::model::outcome::NoStore;
 use crate::model::tag::Increment;
 use crate::model::tag::Tagged;
 use crate::policy::Store;
-use crate::rules::Defaults;
+use crate::rules::Context;
 use crate::rules::Plan;
 use crate::rules::RuleSet;
 
@@ -41,7 +41,7 @@ fn head(path: &str) -> Head {
 }
 
 fn query(head: &Head) -> Query {
-    match RuleSet::none("test").plan(head) {
+    match RuleSet::none(&Context::new("test")).plan(head) {
         Plan::Lookup(query) => query,
         Plan::Pass(pass) => panic!("passed: {:?}", pass.why),
     }
@@ -52,7 +52,7 @@ fn served_invalidated(head: &Head, max_stale: &str) -> Query {
     let on = format!("{{ mode: stale, max_stale: {max_stale} }}");
     let rules = format!("rules:\n  - {{ match: {{ path: '/.*' }}, on_invalidate: {on} }}\n");
     let rules = [("rules.yaml".to_owned(), rules)];
-    let rules = RuleSet::compile("test", &rules, &Defaults::default()).unwrap();
+    let rules = RuleSet::compile(&rules, &Context::new("test")).unwrap();
     match rules.plan(head) {
         Plan::Lookup(query) => query,
         Plan::Pass(pass) => panic!("passed: {:?}", pass.why),

@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::dialects;
 use crate::model::tag::TagLimits;
 use crate::proxy::DebugConfig;
-use crate::rules::RuleSet;
+use crate::rules::{Context, RuleSet};
 use crate::upstream;
 
 pub use crate::config::compile::{Outside, compile};
@@ -123,7 +123,7 @@ impl Config {
     pub fn default_for(target: Target) -> Config {
         let namespace = "tagalong".to_owned();
         Config {
-            rules: RuleSet::none(&namespace),
+            rules: RuleSet::none(&Context::new(&namespace)),
             namespace,
             listen: vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))],
             upstream: upstream::Config::new(target),

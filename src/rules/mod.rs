@@ -30,7 +30,7 @@ use crate::rules::pattern::Pattern;
 use crate::rules::refill::Refill;
 use crate::rules::template::{Template, Values};
 
-pub use crate::rules::compile::Defaults;
+pub use crate::rules::compile::{Context, Defaults};
 pub use crate::rules::explain::Explanation;
 pub use crate::rules::increments::{RuleIncrement, StatusSet};
 pub use crate::rules::plan::{Matched, Pass, Plan, Query, asks_to_upgrade};
@@ -86,13 +86,13 @@ pub struct RuleSet {
 
 impl RuleSet {
     /// No rule: every request by RFC 9111 alone.
-    pub fn none(namespace: &str) -> RuleSet {
-        RuleSet::new(namespace, Vec::new())
+    pub fn none(context: &Context) -> RuleSet {
+        RuleSet::new(context, Vec::new())
     }
 
-    fn new(namespace: &str, rules: Vec<Rule>) -> RuleSet {
+    fn new(context: &Context, rules: Vec<Rule>) -> RuleSet {
         RuleSet {
-            namespace: namespace.into(),
+            namespace: context.namespace.clone(),
             rules: rules.into_iter().map(Arc::new).collect(),
             unmatched: Arc::new(Rule::unmatched()),
         }

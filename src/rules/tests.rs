@@ -27,7 +27,7 @@ fn get(target: &str) -> Head {
 fn rules(rules: &[&str]) -> RuleSet {
     let text: String = rules.iter().map(|rule| format!("  - {rule}\n")).collect();
     let files = [("rules.yaml".to_owned(), format!("rules:\n{text}"))];
-    RuleSet::compile("test", &files, &Defaults::default()).unwrap()
+    RuleSet::compile(&files, &Context::new("test")).unwrap()
 }
 
 fn key(rules: &RuleSet, head: &Head) -> crate::model::key::BaseKey {
@@ -216,11 +216,14 @@ fn k10_to_k13_names_versions_groups_and_namespaces_are_in_the_key() {
         ("empty version", named(", version: ''"), false),
         ("constant group", named(", group: w"), false),
         ("tags do not matter", named(", tags: [T], ttl: 1h"), true),
-        ("no rule", RuleSet::none("test"), false),
+        ("no rule", RuleSet::none(&Context::new("test")), false),
     ] {
         assert_eq!(key(&other, &get("/x")) == base, shared, "{name}");
     }
-    let (a, b) = (RuleSet::none("a"), RuleSet::none("b"));
+    let (a, b) = (
+        RuleSet::none(&Context::new("a")),
+        RuleSet::none(&Context::new("b")),
+    );
     assert_ne!(key(&a, &get("/x")), key(&b, &get("/x")));
 }
 
@@ -364,7 +367,7 @@ fn defaults_hold_where_a_rule_says_nothing() {
     assert_eq!(mistakes, []);
     let text = "rules: [{ id: bare }, { id: own, cache: true, ttl: 1s, tags: [], vary_on: { host: true, query: { sort: false }, cookies: [] } }]";
     let files = [("r.yaml".to_owned(), text.to_owned())];
-    let rules = RuleSet::compile("test", &files, &defaults).unwrap();
+    let rules = RuleSet::compile(&files, &with(defaults)).unwrap();
     let [bare, own] = rules.rules() else {
         panic!("two rules");
     };
@@ -391,12 +394,19 @@ fn defaults_hold_where_a_rule_says_nothing() {
     );
 }
 
+fn with(defaults: Defaults) -> Context {
+    Context {
+        defaults,
+        ..Context::new("test")
+    }
+}
+
 fn compiled(defaults: &str, rules: &str) -> Result<Vec<Arc<Rule>>, Vec<String>> {
     let written = crate::yaml::read::<source::Defaults>("tagalong.yaml", defaults, &|_| false);
     let (defaults, mistakes) = Defaults::compile("tagalong.yaml", written.value.unwrap());
     assert_eq!(mistakes, []);
     let files = [("r.yaml".to_owned(), rules.to_owned())];
-    RuleSet::compile("test", &files, &defaults)
+    RuleSet::compile(&files, &with(defaults))
         .map(|rules| rules.rules().to_vec())
         .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect())
 }
@@ -711,7 +721,7 @@ fn refills_come_field_by_field_from_the_rule_the_defaults_and_what_is_built_in()
         assert_eq!(rules[0].refill, expected, "{name}");
     }
     assert_eq!(
-        RuleSet::none("test").unmatched.refill,
+        RuleSet::none(&Context::new("test")).unmatched.refill,
         Refill::default(),
         "where no rule matches"
     );
@@ -1092,7 +1102,7 @@ proptest! {
         let mut text = text[..text.floor_char_boundary(cut.min(text.len()))].to_owned();
         text.insert_str(at.min(text.len()), &junk);
         let files = [("r.yaml".to_owned(), text)];
-        if let Err(mistakes) = RuleSet::compile("test", &files, &Defaults::default()) {
+        if let Err(mistakes) = RuleSet::compile(&files, &Context::new("test")) {
             prop_assert!(!mistakes.is_empty());
         }
     }

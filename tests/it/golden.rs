@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use tagalong::config;
 use tagalong::model::mistake::Mistake;
 use tagalong::model::request::Head;
-use tagalong::rules::{Defaults, RuleSet};
+use tagalong::rules::{Context, RuleSet};
 
 #[test]
 fn requests_are_planned_as_promised() {
@@ -20,7 +20,7 @@ fn requests_are_planned_as_promised() {
             "rules.yaml".to_owned(),
             section(sections, "rules").to_owned(),
         )];
-        let rules = RuleSet::compile("shop", &rules, &Defaults::default()).unwrap();
+        let rules = RuleSet::compile(&rules, &Context::new("shop")).unwrap();
         let head = request(section(sections, "request"));
         rules.plan(&head).explain(&head).to_string()
     });
@@ -40,7 +40,7 @@ fn mistakes_are_told_as_promised() {
                     .filter(|(name, _)| name.ends_with(".yaml"))
                     .cloned()
                     .collect();
-                RuleSet::compile("shop", &files, &Defaults::default()).map(|_| ())
+                RuleSet::compile(&files, &Context::new("shop")).map(|_| ())
             }
         };
         let mistakes = mistakes.unwrap_err();

@@ -13,7 +13,7 @@ use crate::config::source;
 use crate::config::{Config, Limits, Log, Store};
 use crate::model::mistake::{Mistake, Place};
 use crate::model::tag::TagLimits;
-use crate::rules::{Defaults, RuleSet};
+use crate::rules::{Context, Defaults, RuleSet};
 use crate::yaml::units::{Size, Span};
 use crate::yaml::{self, Spanned, shown};
 
@@ -101,9 +101,13 @@ impl Compiler<'_> {
         let headers = self.headers(written.headers);
         let (defaults, mistakes) = Defaults::compile(&self.file, written.defaults);
         self.mistakes.extend(mistakes);
-        let rules = self.rules(&namespace, written.rules, &defaults);
+        let context = Context {
+            namespace: namespace.as_str().into(),
+            defaults,
+        };
+        let rules = self.rules(written.rules, &context);
         Some(Config {
-            rules: rules.unwrap_or(base.rules),
+            rules: rules.unwrap_or_else(|| RuleSet::none(&context)),
             namespace,
             listen,
             upstream,
@@ -184,12 +188,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn rules(
-        &mut self,
-        namespace: &str,
-        written: Option<Spanned<String>>,
-        defaults: &Defaults,
-    ) -> Option<RuleSet> {
+    fn rules(&mut self, written: Option<Spanned<String>>, context: &Context) -> Option<RuleSet> {
         let folder = written.as_ref().map_or(RULES, |folder| folder);
         let (files, unread) = self.outside.rules(folder);
         let all_read = unread.is_empty();
@@ -206,7 +205,7 @@ impl Compiler<'_> {
             }
             return None;
         };
-        RuleSet::compile(namespace, &files, defaults)
+        RuleSet::compile(&files, context)
             .map_err(|mistakes| self.mistakes.extend(mistakes))
             .ok()
     }

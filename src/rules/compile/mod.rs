@@ -39,17 +39,32 @@ impl Defaults {
     }
 }
 
+/// What rules are built with besides their files.
+#[derive(Debug)]
+pub struct Context {
+    /// Part of every key.
+    pub namespace: Box<str>,
+    /// What holds for rules that do not say otherwise.
+    pub defaults: Defaults,
+}
+
+impl Context {
+    /// What holds where a configuration says nothing else.
+    pub fn new(namespace: &str) -> Context {
+        Context {
+            namespace: namespace.into(),
+            defaults: Defaults::default(),
+        }
+    }
+}
+
 impl RuleSet {
     /// Builds the rules of these files, `(name, text)` in the order in which they are tried.
     ///
     /// # Errors
     ///
     /// Every mistake of every file, in order.
-    pub fn compile(
-        namespace: &str,
-        files: &[(String, String)],
-        defaults: &Defaults,
-    ) -> Result<RuleSet, Vec<Mistake>> {
+    pub fn compile(files: &[(String, String)], context: &Context) -> Result<RuleSet, Vec<Mistake>> {
         let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
         let mut taken = HashMap::new();
         for (name, text) in files {
@@ -63,13 +78,13 @@ impl RuleSet {
                     mistake.place >= Some(rule.place)
                         && next.is_none_or(|next| mistake.place < Some(next))
                 });
-                rules.push(compiler.rule(rule, &defaults.0, tainted, &mut taken));
+                rules.push(compiler.rule(rule, &context.defaults.0, tainted, &mut taken));
             }
             mistakes.extend(reading.mistakes);
             mistakes.extend(compiler.mistakes);
         }
         if mistakes.is_empty() {
-            return Ok(RuleSet::new(namespace, rules));
+            return Ok(RuleSet::new(context, rules));
         }
         // The order of the files stays; within one, the order of the text.
         let order = |mistake: &Mistake| files.iter().position(|(name, _)| **name == *mistake.file);

@@ -11,7 +11,7 @@ use tagalong::clock::Clock;
 use tagalong::dialects::{self, Dialects};
 use tagalong::model::tag::{Increment, Tag, Tagged};
 use tagalong::model::time::Timestamp;
-use tagalong::rules::{Defaults, RuleSet};
+use tagalong::rules::{Context, RuleSet};
 
 use crate::simulation::app::{COUNTED, MAX_OBJECT, Page, TAGS, spelled};
 use crate::simulation::client::Present;
@@ -35,7 +35,7 @@ pub(crate) struct Fixed {
 impl Fixed {
     pub(crate) fn new() -> Fixed {
         let file = ("pages.yaml".to_owned(), Page::rules());
-        let rules = RuleSet::compile("test", &[file], &Defaults::default());
+        let rules = RuleSet::compile(&[file], &Context::new("test"));
         Fixed {
             rules: rules.expect("the rules are right"),
             dialects: Dialects::new(dialects::Config::default()),
