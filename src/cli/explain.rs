@@ -92,7 +92,7 @@ impl PlanView {
                 };
                 WhatView::Lookup {
                     fields: query.key.iter().map(field).collect(),
-                    logical_key: query.key.to_string(),
+                    logical_key: query.logical_key(head),
                     base_key: query.base.to_string(),
                 }
             }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
+use crate::rules::Unmatched;
 use crate::rules::source::Defaults;
 use crate::telemetry::log::Format as LogFormat;
 use crate::yaml::Spanned;
@@ -25,6 +26,12 @@ pub(super) struct Config {
     /// The app.
     #[serde(default)]
     pub(super) upstream: Upstream,
+    /// Part of every key: raise it to forget everything that is stored. Default: 1.
+    #[serde(default)]
+    pub(super) epoch: Option<u64>,
+    /// What becomes of requests that no rule matches. Default: `rfc9111`.
+    #[serde(default)]
+    pub(super) unmatched: Option<Unmatched>,
     /// A folder of `*.yaml`, read in name order; relative to this file. Default: `./rules`, if it is there.
     #[serde(default)]
     pub(super) rules: Option<Spanned<String>>,
@@ -313,8 +320,6 @@ const LATER: &[&str] = &[
     "admin",
     "store.redis",
     "tags",
-    "epoch",
-    "unmatched",
     "limits.max_variants",
     "increment_webhooks",
     "telemetry",

@@ -84,7 +84,7 @@ fn take_sized<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 const IN_LOGICAL: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'&').add(b'=').add(b'"');
 
 impl fmt::Display for KeyFields {
-    /// The *logical key*: `name=value` joined by `&`, percent-encoded; an absent value shows as the name alone.
+    /// The fields for people: `name=value` joined by `&`, percent-encoded; an absent value shows as the name alone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, (name, value)) in self.iter().enumerate() {
             if n > 0 {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_logical_key_is_readable_and_unambiguous() {
+    fn shown_fields_are_readable_and_unambiguous() {
         let fields = fields(&[("rule", Some("a=b")), ("q", Some("x y&z")), ("page", None)]);
         assert_eq!(fields.to_string(), "rule=a%3Db&q=x%20y%26z&page");
     }

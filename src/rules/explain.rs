@@ -10,20 +10,22 @@ use crate::model::units;
 use crate::rules::refill::{
     Coalesce, OnInvalidate, OnTimeout, Refill, RefreshAhead, Revalidate, WhenInvalidated,
 };
-use crate::rules::{Authorization, Cookies, Matched, Plan, Rule, SetCookie, StatusTtl};
+use crate::rules::{Authorization, Cookies, Matched, Pass, Plan, Rule, SetCookie, StatusTtl};
 
 /// A plan, ready to be shown.
 #[derive(Debug)]
 pub struct Explanation<'p> {
     plan: &'p Plan,
+    head: &'p Head,
     matched: Matched,
 }
 
 impl Plan {
     /// The plan of `head`, in words.
-    pub fn explain(&self, head: &Head) -> Explanation<'_> {
+    pub fn explain<'p>(&'p self, head: &'p Head) -> Explanation<'p> {
         Explanation {
             plan: self,
+            head,
             matched: self.matched(head),
         }
     }
@@ -35,23 +37,22 @@ impl fmt::Display for Explanation<'_> {
         let rule = self.plan.rule();
         match &rule.id {
             Some(id) => writeln!(f, "rule: {id}")?,
-            None => writeln!(f, "rule: none matches; RFC 9111 alone")?,
+            None if rule.cache => writeln!(f, "rule: none matches; RFC 9111 alone")?,
+            None => writeln!(f, "rule: none matches")?,
         }
         match self.plan {
             Plan::Lookup(query) => {
                 writeln!(f, "plan: look up")?;
                 writeln!(f, "key fields:")?;
                 fields(f, &query.key)?;
-                writeln!(f, "logical key: {}", query.key)?;
+                writeln!(f, "logical key: {}", query.logical_key(self.head))?;
                 writeln!(f, "base key: {}", query.base)?;
                 self.tags(f)?;
                 freshness(f, rule)?;
                 privacy(f, rule)?;
                 refill(f, rule)?;
             }
-            Plan::Pass(pass) => {
-                writeln!(f, "plan: pass to the app, because {}", because(pass.why))?
-            }
+            Plan::Pass(pass) => writeln!(f, "plan: pass to the app, because {}", because(pass))?,
         }
         self.increments(f)
     }
@@ -286,9 +287,12 @@ fn privacy(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     }
 }
 
-fn because(why: Forward) -> &'static str {
-    match why {
+fn because(pass: &Pass) -> &'static str {
+    match pass.why {
         Forward::Method => "its method is not cached",
+        Forward::Bypass(Bypass::Rule) if pass.rule.id.is_none() => {
+            "the configuration says `unmatched: bypass`"
+        }
         Forward::Bypass(Bypass::Rule) => "its rule says `cache: false`",
         Forward::Bypass(Bypass::Authorization) => {
             "it carries credentials, and no rule says `authorization: key` or `rfc9111`"

@@ -5,6 +5,7 @@ use http::{HeaderName, header};
 use crate::model::key::KeyFields;
 use crate::model::request::Head;
 use crate::rules::Rule;
+use crate::rules::RuleSet;
 use crate::rules::cookies;
 use crate::rules::path;
 use crate::rules::query::QueryFields;
@@ -85,11 +86,12 @@ impl Rule {
     }
 
     /// The key fields of a request under this rule. The method class is `GET` for HEAD too: one is answered from the other.
-    pub(super) fn key_fields(&self, namespace: &str, head: &Head) -> KeyFields {
+    pub(super) fn key_fields(&self, set: &RuleSet, head: &Head) -> KeyFields {
         let mut key = KeyFields::new();
-        key.field("namespace", namespace);
+        key.field("namespace", &*set.namespace);
+        key.field("epoch", &*set.epoch);
         key.field("method", "GET");
-        key.optional("key_name", self.key_name.as_deref());
+        key.field("scheme", head.scheme);
         if let Some(version) = &self.version {
             key.field("version", &**version);
         }
@@ -98,26 +100,39 @@ impl Rule {
             key.field("group", group.as_str());
             group.key(self, head, &mut key);
         }
-        key.field("scheme", head.scheme);
+        self.named_fields(head, &mut key);
+        key
+    }
+
+    /// The *logical key* (design.md §1): the name of the key, and what `vary_on` picks from a request.
+    pub(super) fn logical_key(&self, head: &Head) -> String {
+        let mut named = KeyFields::new();
+        self.named_fields(head, &mut named);
+        named.to_string()
+    }
+
+    fn named_fields(&self, head: &Head, key: &mut KeyFields) {
+        if let Some(name) = self.key_name.as_deref() {
+            key.field("key_name", name);
+        }
         if self.fields.host {
             key.field("host", &*head.host);
         }
-        self.path_fields(head, &mut key);
+        self.path_fields(head, key);
         if let Some(query) = self.fields.query.keyed(head.query()) {
             key.field("query", query.as_bytes());
         }
         for header in &self.fields.headers {
-            header_field(head, header, &mut key);
+            header_field(head, header, key);
         }
         for cookie in &self.fields.cookies {
-            cookie_field(head, cookie, &mut key);
+            cookie_field(head, cookie, key);
         }
         if !self.fields.cookies.is_empty() && cookies::are_ambiguous(head.headers()) {
             for line in cookies::lines(head.headers()) {
                 key.field("cookie", line);
             }
         }
-        key
     }
 
     fn path_fields(&self, head: &Head, key: &mut KeyFields) {

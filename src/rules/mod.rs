@@ -30,7 +30,7 @@ use crate::rules::pattern::Pattern;
 use crate::rules::refill::Refill;
 use crate::rules::template::{Template, Values};
 
-pub use crate::rules::compile::{Context, Defaults};
+pub use crate::rules::compile::{Context, Defaults, Unmatched};
 pub use crate::rules::explain::Explanation;
 pub use crate::rules::increments::{RuleIncrement, StatusSet};
 pub use crate::rules::plan::{Matched, Pass, Plan, Query, asks_to_upgrade};
@@ -80,6 +80,8 @@ impl Rule {
 #[derive(Clone, Debug)]
 pub struct RuleSet {
     namespace: Box<str>,
+    /// As its key field has it.
+    epoch: Box<str>,
     rules: Arc<[Arc<Rule>]>,
     unmatched: Arc<Rule>,
 }
@@ -93,8 +95,12 @@ impl RuleSet {
     fn new(context: &Context, rules: Vec<Rule>) -> RuleSet {
         RuleSet {
             namespace: context.namespace.clone(),
+            epoch: context.epoch.to_string().into(),
             rules: rules.into_iter().map(Arc::new).collect(),
-            unmatched: Arc::new(Rule::unmatched()),
+            unmatched: Arc::new(Rule {
+                cache: context.unmatched == Unmatched::Rfc9111,
+                ..Rule::unmatched()
+            }),
         }
     }
 

@@ -77,7 +77,7 @@ impl RuleSet {
     }
 
     fn query(&self, rule: Arc<Rule>, head: &Head) -> Query {
-        let key = rule.key_fields(&self.namespace, head);
+        let key = rule.key_fields(self, head);
         let base = key.base_key();
         Query { rule, key, base }
     }
@@ -151,6 +151,11 @@ impl Plan {
 }
 
 impl Query {
+    /// What its key is called when people speak of it (design.md §1). `head` is that of the request.
+    pub fn logical_key(&self, head: &Head) -> String {
+        self.rule.logical_key(head)
+    }
+
     /// What the rule says of the exchange that fills this key.
     pub fn matched(&self, head: &Head) -> Matched {
         Matched::of(&self.rule, head, Some(self.base))

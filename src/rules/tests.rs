@@ -1,3 +1,5 @@
+mod keys;
+
 use std::time::Duration;
 
 use super::*;
@@ -499,8 +501,9 @@ fn credentials_in_the_key_differ_and_absent_ones_are_not_empty() {
             .iter()
             .map(|value| ("authorization", *value))
             .collect();
+        let none = RuleSet::none(&Context::new("test"));
         rules[0]
-            .key_fields("test", &head("GET", "/", &fields))
+            .key_fields(&none, &head("GET", "/", &fields))
             .base_key()
     };
     let keys = [

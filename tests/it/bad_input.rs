@@ -77,7 +77,11 @@ async fn files_that_are_no_yaml_or_not_there_are_mistakes() {
             Setup::new(&app).config("rules: /nowhere/rules"),
             "/nowhere/rules",
         ),
-        ("later field", Setup::new(&app).config("epoch: 2"), "epoch"),
+        (
+            "later field",
+            Setup::new(&app).config("telemetry: {}"),
+            "telemetry",
+        ),
     ] {
         let mistakes = setup.mistakes();
         assert!(mistakes.contains(expected), "{name}: {mistakes}");

@@ -16,11 +16,14 @@ use tagalong::rules::{Context, RuleSet};
 #[test]
 fn requests_are_planned_as_promised() {
     let files = each("plans", |sections| {
-        let rules = [(
-            "rules.yaml".to_owned(),
-            section(sections, "rules").to_owned(),
-        )];
-        let rules = RuleSet::compile(&rules, &Context::new("shop")).unwrap();
+        let rules = match sections.first() {
+            Some((name, text)) if name == "tagalong.yaml" => {
+                config::compile(name, text, &Outside(sections))
+                    .unwrap()
+                    .rules
+            }
+            _ => RuleSet::compile(&rule_files(sections), &Context::new("shop")).unwrap(),
+        };
         let head = request(section(sections, "request"));
         rules.plan(&head).explain(&head).to_string()
     });
@@ -66,8 +69,17 @@ impl config::Outside for Outside<'_> {
     }
 
     fn rules(&self, _: &str) -> (Option<Vec<(String, String)>>, Vec<Mistake>) {
-        (None, Vec::new())
+        let rules = Some(rule_files(self.0)).filter(|files| !files.is_empty());
+        (rules, Vec::new())
     }
+}
+
+/// The section of rules, as a file.
+fn rule_files(sections: &Sections) -> Vec<(String, String)> {
+    let rules = sections.iter().filter(|(name, _)| name == "rules");
+    rules
+        .map(|(_, text)| ("rules.yaml".to_owned(), text.clone()))
+        .collect()
 }
 
 type Sections = Vec<(String, String)>;

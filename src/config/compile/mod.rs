@@ -102,8 +102,10 @@ impl Compiler<'_> {
         let (defaults, mistakes) = Defaults::compile(&self.file, written.defaults);
         self.mistakes.extend(mistakes);
         let context = Context {
-            namespace: namespace.as_str().into(),
+            epoch: written.epoch.unwrap_or(1),
+            unmatched: written.unmatched.unwrap_or_default(),
             defaults,
+            ..Context::new(&namespace)
         };
         let rules = self.rules(written.rules, &context);
         Some(Config {

@@ -1,7 +1,10 @@
 //! Rule files as written to a [`RuleSet`]: regexes, globs and templates built, every mistake of every file at once.
 
+mod context;
 mod refill;
 mod sections;
+
+pub use context::{Context, Unmatched};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,25 +39,6 @@ impl Defaults {
         let rule = compiler.settings(&written, &Rule::unmatched(), Known::Captures(&[]));
         compiler.refreshed_in_time(&written.on_invalidate, rule.refill.on_invalidate);
         (Defaults(rule), compiler.mistakes)
-    }
-}
-
-/// What rules are built with besides their files.
-#[derive(Debug)]
-pub struct Context {
-    /// Part of every key.
-    pub namespace: Box<str>,
-    /// What holds for rules that do not say otherwise.
-    pub defaults: Defaults,
-}
-
-impl Context {
-    /// What holds where a configuration says nothing else.
-    pub fn new(namespace: &str) -> Context {
-        Context {
-            namespace: namespace.into(),
-            defaults: Defaults::default(),
-        }
     }
 }
 

@@ -1,0 +1,71 @@
+//! What is in a key, and what it is called.
+
+use super::*;
+
+#[test]
+fn k16_another_epoch_is_another_key_for_everything() {
+    let of = |epoch| {
+        RuleSet::none(&Context {
+            epoch,
+            ..Context::new("test")
+        })
+    };
+    let key = |epoch| key(&of(epoch), &get("/x"));
+    assert_eq!(key(1), key(1));
+    assert!(key(1) != key(2) && key(1) != key(0) && key(1) != key(11));
+}
+
+#[test]
+fn k29_what_no_rule_matches_passes_where_the_configuration_says_so() {
+    let text = "rules: [{ match: { path: /a } }, { id: write, match: { path: /a, methods: [POST] }, increments: [{ tags: [T] }] }]";
+    let files = [("r.yaml".to_owned(), text.to_owned())];
+    let context = Context {
+        unmatched: Unmatched::Bypass,
+        ..Context::new("test")
+    };
+    let rules = RuleSet::compile(&files, &context).unwrap();
+    let bypass = Some(Forward::Bypass(Bypass::Rule));
+    for (name, head, expected, increments) in [
+        ("matched", get("/a"), None, 0),
+        ("unmatched", get("/b"), bypass, 0),
+        ("HEAD", head("HEAD", "/b", &[]), bypass, 0),
+        ("a write", head("POST", "/a", &[]), Some(Forward::Method), 1),
+        (
+            "an unmatched write",
+            head("POST", "/b", &[]),
+            Some(Forward::Method),
+            0,
+        ),
+    ] {
+        let plan = rules.plan(&head);
+        assert_eq!(plan.matched(&head).increments.len(), increments, "{name}");
+        let why = match plan {
+            Plan::Lookup(_) => None,
+            Plan::Pass(pass) => Some(pass.why),
+        };
+        assert_eq!(why, expected, "{name}");
+    }
+}
+
+#[test]
+fn a_logical_key_is_the_key_name_and_what_vary_on_picks() {
+    let rules = rules(&[
+        r"{ id: a, match: { path: '/u/(?P<id>[^/]*)' }, version: v1, group: '{query.g}', vary_on: { captures: [id], query: { mode: allow, params: [{ name: q }] }, headers: [X-A], cookies: [c] } }",
+        "{ id: b&c, match: { path: /b }, vary_on: { host: false, query: { mode: none } } }",
+    ]);
+    for (target, expected) in [
+        (
+            "/u/1?q=a%20b&q=c&g=1",
+            "key_name=a&host=shop.example&capture.id=1&query=q%3Da%2520b%26q%3Dc&header.x-a=1&cookie.c",
+        ),
+        ("/b?x=1", "key_name=b%26c&path=/b"),
+        ("/other?x=1", "host=shop.example&path=/other&query=x%3D1"),
+        ("/other", "host=shop.example&path=/other"),
+    ] {
+        let head = head("GET", target, &[("x-a", "1")]);
+        let Plan::Lookup(query) = rules.plan(&head) else {
+            panic!("{target}");
+        };
+        assert_eq!(query.logical_key(&head), expected, "{target}");
+    }
+}
