@@ -5,6 +5,7 @@ pub mod glob;
 pub mod key;
 pub mod mistake;
 pub mod outcome;
+pub mod preferences;
 pub mod request;
 pub mod secret;
 pub mod stamp;

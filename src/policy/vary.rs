@@ -1,7 +1,5 @@
 //! `Vary`: which fields of the request select among the responses under one key (RFC 9111 §4.1).
 
-use std::cmp::Reverse;
-use std::ops::Range;
 use std::sync::Arc;
 
 use http::header::{
@@ -13,6 +11,7 @@ use http::{HeaderMap, HeaderName};
 
 use crate::model::key::KeyFields;
 use crate::model::outcome::NoStore;
+use crate::model::preferences::{Preferences, lines, members};
 use crate::policy::fields::only;
 
 /// The fields that a response's `Vary` names: lower case, sorted, each once.
@@ -94,10 +93,11 @@ pub fn wanted_language(vary: &[HeaderName], request: &HeaderMap) -> Option<KeyFi
         return None; // the usual case, before anything is read
     }
     let preferences = Preferences::of(&ACCEPT_LANGUAGE, request)?;
-    let (most, next) = (preferences.members.first()?, preferences.members.get(1));
-    let alone = next.is_none_or(|next| next.weight < most.weight);
-    let wanted = alone && most.weight > 0;
-    wanted.then(|| in_language(vary, request, preferences.range(most)))?
+    let mut members = preferences.iter();
+    let (most, weight) = members.next()?;
+    let alone = members.next().is_none_or(|(_, next)| next < weight);
+    let wanted = alone && weight > 0;
+    wanted.then(|| in_language(vary, request, most))?
 }
 
 fn in_language(vary: &[HeaderName], request: &HeaderMap, language: &[u8]) -> Option<KeyFields> {
@@ -136,17 +136,6 @@ fn value(name: &HeaderName, request: &HeaderMap) -> Option<Vec<u8>> {
     })
 }
 
-fn lines<'a>(name: &HeaderName, request: &'a HeaderMap) -> impl Iterator<Item = &'a [u8]> {
-    let lines = request.get_all(name).into_iter();
-    lines.map(|line| line.as_bytes().trim_ascii())
-}
-
-/// The members of a list without quotes, empty ones too, without the blanks around them.
-fn members<'a>(name: &HeaderName, request: &'a HeaderMap) -> impl Iterator<Item = &'a [u8]> {
-    let members = lines(name, request).flat_map(|line| line.split(|byte| *byte == b','));
-    members.map(<[u8]>::trim_ascii)
-}
-
 fn joined<'a>(parts: impl Iterator<Item = &'a [u8]>, between: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
     for (n, part) in parts.enumerate() {
@@ -156,140 +145,6 @@ fn joined<'a>(parts: impl Iterator<Item = &'a [u8]>, between: &[u8]) -> Vec<u8> 
         text.extend_from_slice(part);
     }
     text
-}
-
-/// The members of `Accept` and its kind (RFC 9110 §12.5), the most wanted first.
-///
-/// Those wanted alike stay in their order: the standard gives it no meaning, but apps take the first of them for the one
-/// that is preferred (§12.5.4; Django does so with languages), and a client must not get what another would have
-/// preferred. In `Accept-Encoding` that is nobody's matter: any coding that a client accepts alike will do.
-struct Preferences {
-    /// What is preferred, one after the other, spelled as one way of spelling it.
-    text: Vec<u8>,
-    members: Vec<Preference>,
-}
-
-/// One of them, without its weight.
-struct Preference {
-    /// Thousandths (RFC 9110 §12.4.2).
-    weight: u16,
-    /// Where in the text it stands, with its parameters, no blanks: lower case except for the parameters' values.
-    range: Range<usize>,
-}
-
-impl Preferences {
-    /// `None` if a member is malformed, or has quotes: then it may mean anything.
-    fn of(name: &HeaderName, request: &HeaderMap) -> Option<Preferences> {
-        let (mut text, mut found) = (Vec::new(), Vec::new());
-        for member in members(name, request).filter(|member| !member.is_empty()) {
-            found.push(Preference::parse(member, &mut text)?);
-        }
-        let spelled = |one: &Preference| text.get(one.range.clone()).unwrap_or_default();
-        if *name == ACCEPT_ENCODING {
-            found.sort_unstable_by(|a, b| {
-                let by_name = || spelled(a).cmp(spelled(b));
-                b.weight.cmp(&a.weight).then_with(by_name)
-            });
-        } else {
-            found.sort_by_key(|one| Reverse(one.weight));
-        }
-        found.dedup_by(|a, b| a.weight == b.weight && spelled(a) == spelled(b));
-        Some(Preferences {
-            text,
-            members: found,
-        })
-    }
-
-    fn range(&self, member: &Preference) -> &[u8] {
-        self.text.get(member.range.clone()).unwrap_or_default()
-    }
-
-    /// As short as they can be said.
-    fn spelled(&self) -> Vec<u8> {
-        let mut text = Vec::with_capacity(self.text.len() + 8 * self.members.len());
-        for (n, member) in self.members.iter().enumerate() {
-            if n > 0 {
-                text.push(b',');
-            }
-            text.extend_from_slice(self.range(member));
-            match member.weight {
-                1000 => {}
-                0 => text.extend_from_slice(b";q=0"),
-                weight => {
-                    text.extend_from_slice(b";q=0.");
-                    let mut rest = weight;
-                    for unit in [100, 10, 1] {
-                        if rest > 0 {
-                            text.push(b'0' + u8::try_from(rest / unit).unwrap_or_default());
-                            rest %= unit;
-                        }
-                    }
-                }
-            }
-        }
-        text
-    }
-}
-
-impl Preference {
-    fn parse(member: &[u8], text: &mut Vec<u8>) -> Option<Preference> {
-        let last = member.iter().rposition(|byte| *byte == b';');
-        let last = last.and_then(|at| member.split_at_checked(at));
-        let (range, weight) = match last {
-            Some((range, [_, last @ ..])) if is_weight(last.trim_ascii()) => {
-                (range, thousandths(last.trim_ascii().get(2..)?)?)
-            }
-            _ => (member, 1000),
-        };
-        let start = text.len();
-        for (n, part) in range.split(|byte| *byte == b';').enumerate() {
-            let part = part.trim_ascii();
-            let malformed = |byte: &u8| !byte.is_ascii_graphic() || *byte == b'"';
-            if part.is_empty() || part.iter().any(malformed) || is_weight(part) {
-                return None;
-            }
-            if n > 0 {
-                text.push(b';');
-            }
-            lower_case(part, text);
-        }
-        Some(Preference {
-            weight,
-            range: start..text.len(),
-        })
-    }
-}
-
-fn is_weight(part: &[u8]) -> bool {
-    part.get(..2)
-        .is_some_and(|name| name.eq_ignore_ascii_case(b"q="))
-}
-
-/// `qvalue` (RFC 9110 §12.4.2).
-fn thousandths(value: &[u8]) -> Option<u16> {
-    let (whole, fraction) = match value {
-        [whole] | [whole, b'.'] => (whole, &b""[..]),
-        [whole, b'.', fraction @ ..] => (whole, fraction),
-        _ => return None,
-    };
-    if fraction.len() > 3 || !fraction.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let padded = fraction.iter().chain(b"000").take(3);
-    let fraction = padded.fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-    match whole {
-        b'0' => Some(fraction),
-        b'1' if fraction == 0 => Some(1000),
-        _ => None,
-    }
-}
-
-/// Adds a range or a parameter. What a parameter's value says may depend on its case (RFC 9110 §8.3.1).
-fn lower_case(part: &[u8], text: &mut Vec<u8>) {
-    let end = part.iter().position(|byte| *byte == b'=');
-    let (name, value) = part.split_at(end.unwrap_or(part.len()));
-    text.extend(name.iter().map(u8::to_ascii_lowercase));
-    text.extend_from_slice(value);
 }
 
 #[cfg(test)]
