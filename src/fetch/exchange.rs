@@ -160,8 +160,13 @@ impl Fetch {
             ..
         } = exchange;
         let dialects = &self.0.dialects;
-        let terms = &matched.storing().rule.terms;
-        let verdict = policy::judge(terms, head, &parts, &signals, times, dialects.targeted());
+        let rule = &matched.storing().rule;
+        let terms = &rule.terms;
+        let verdict = if rule.skips(head, Some(&parts)) {
+            Verdict::Pass(NoStore::Skip)
+        } else {
+            policy::judge(terms, head, &parts, &signals, times, dialects.targeted())
+        };
         let impersonal = policy::is_impersonal(&parts.headers, dialects.targeted());
         if !parts.headers.contains_key(header::DATE)
             && let Ok(date) = HeaderValue::try_from(times.received.to_string())

@@ -92,6 +92,8 @@ pub enum Bypass {
     Cookie,
     /// It has a body, which the key does not hold.
     RequestBody,
+    /// Its rule's `skip_when` says so.
+    Skip,
     /// It asks for another protocol.
     Upgrade,
     /// It asks for several parts of the response, and they are not stored.
@@ -120,6 +122,8 @@ pub enum NoStore {
     NoStore,
     /// `private` in the response.
     Private,
+    /// Its rule's `skip_when` says so.
+    Skip,
     /// It sets a cookie (L12).
     SetCookie,
     /// The request had credentials and the response does not say that it is for others too (L12, RFC 9111 §3.5).
@@ -249,6 +253,7 @@ impl Bypass {
             Bypass::Authorization => "authorization",
             Bypass::Cookie => "cookie",
             Bypass::RequestBody => "request-body",
+            Bypass::Skip => "skip",
             Bypass::Upgrade => "upgrade",
             Bypass::Range => "range",
             Bypass::HitForMiss => "hit-for-miss",
@@ -274,6 +279,7 @@ impl NoStore {
         match self {
             NoStore::NoStore
             | NoStore::Private
+            | NoStore::Skip
             | NoStore::SetCookie
             | NoStore::Authorization
             | NoStore::Cookie
@@ -302,6 +308,7 @@ impl NoStore {
         match self {
             NoStore::NoStore => "no-store",
             NoStore::Private => "private",
+            NoStore::Skip => "skip",
             NoStore::SetCookie => "set-cookie",
             NoStore::Authorization => "authorization",
             NoStore::Cookie => "cookie",

@@ -50,6 +50,7 @@ impl fmt::Display for Explanation<'_> {
                 self.tags(f)?;
                 freshness(f, rule)?;
                 privacy(f, rule)?;
+                skips(f, rule)?;
                 refill(f, rule)?;
             }
             Plan::Pass(pass) => writeln!(f, "plan: pass to the app, because {}", because(pass))?,
@@ -287,6 +288,17 @@ fn privacy(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     }
 }
 
+/// A line per condition.
+fn skips(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    for condition in &rule.skip_when {
+        match condition.is_of_response() {
+            false => writeln!(f, "bypassed if: {condition}")?,
+            true => writeln!(f, "not stored if: {condition}")?,
+        }
+    }
+    Ok(())
+}
+
 fn because(pass: &Pass) -> &'static str {
     match pass.why {
         Forward::Method => "its method is not cached",
@@ -297,6 +309,7 @@ fn because(pass: &Pass) -> &'static str {
         Forward::Bypass(Bypass::Authorization) => {
             "it carries credentials, and no rule says `authorization: key` or `rfc9111`"
         }
+        Forward::Bypass(Bypass::Skip) => "`skip_when` of its rule says so",
         Forward::Bypass(Bypass::RequestBody) => "it has a body, which the key does not hold",
         Forward::Bypass(Bypass::Upgrade) => "it asks for another protocol",
         Forward::Bypass(Bypass::Cookie | Bypass::Range | Bypass::HitForMiss)

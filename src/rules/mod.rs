@@ -6,6 +6,7 @@
 //! ```
 
 mod compile;
+mod condition;
 mod cookies;
 mod explain;
 mod fields;
@@ -22,8 +23,10 @@ mod terms;
 use std::sync::Arc;
 
 use http::Method;
+use http::response::Parts;
 
 use crate::model::request::Head;
+use crate::rules::condition::Condition;
 use crate::rules::fields::Fields;
 use crate::rules::increments::Increments;
 use crate::rules::pattern::Pattern;
@@ -48,6 +51,8 @@ pub struct Rule {
     pub terms: Terms,
     /// How they are fetched again, and who waits for that.
     pub refill: Refill,
+    /// Requests and responses that the store has nothing to do with.
+    skip_when: Vec<Condition>,
     pattern: Pattern,
     key_name: Option<Arc<str>>,
     version: Option<Box<str>>,
@@ -65,6 +70,7 @@ impl Rule {
             cache: true,
             terms: Terms::default(),
             refill: Refill::default(),
+            skip_when: Vec::new(),
             pattern: Pattern::default(),
             key_name: None,
             version: None,
@@ -73,6 +79,11 @@ impl Rule {
             tags: Vec::new(),
             increments: Vec::new(),
         }
+    }
+
+    /// Whether the store has nothing to do with a request, or with its response, once that is there.
+    pub fn skips(&self, head: &Head, response: Option<&Parts>) -> bool {
+        self.skip_when.iter().any(|it| it.holds(head, response))
     }
 }
 

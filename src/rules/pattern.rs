@@ -94,7 +94,7 @@ pub(super) enum PathPattern {
     Regex(Regex),
 }
 
-/// No path pattern that a person wrote compiles to more.
+/// No regex that a person wrote compiles to more.
 const MOST_REGEX_BYTES: usize = 1 << 20;
 
 impl PathPattern {
@@ -115,9 +115,7 @@ impl PathPattern {
         if !is_regex {
             return Ok(PathPattern::Glob(Glob::new(text)));
         }
-        // By itself first: what it lacks must not be found in the anchors around it.
-        let regex = compile(text).and_then(|_| compile(&format!(r"\A(?:{text})\z")));
-        regex.map(PathPattern::Regex)
+        anchored(text).map(PathPattern::Regex)
     }
 
     fn matches(&self, path: &str) -> bool {
@@ -134,6 +132,16 @@ impl PathPattern {
             PathPattern::Regex(regex) => regex.capture_names().flatten().map(Into::into).collect(),
         }
     }
+}
+
+/// A regex for the whole of a text.
+///
+/// # Errors
+///
+/// What is wrong with it, in one line.
+pub(super) fn anchored(text: &str) -> Result<Regex, String> {
+    // By itself first: what it lacks must not be found in the anchors around it.
+    compile(text).and_then(|_| compile(&format!(r"\A(?:{text})\z")))
 }
 
 fn compile(text: &str) -> Result<Regex, String> {

@@ -100,6 +100,8 @@ fn passes(rule: &Rule, head: &Head) -> Option<Forward> {
         && rule.terms.authorization == Authorization::Bypass
     {
         Bypass::Authorization
+    } else if rule.skips(head, None) {
+        Bypass::Skip
     } else {
         return None;
     };

@@ -125,11 +125,19 @@ pub(super) fn pieces_of<'q>(
         .map(|(_, piece)| piece)
 }
 
-/// The decoded value of the first parameter of this name; empty for `?a` and `?a=`.
-pub(super) fn value_of<'q>(query: Option<&'q str>, wanted: &str) -> Option<Cow<'q, str>> {
+/// The decoded values of the parameters of this name; empty for `?a` and `?a=`.
+pub(super) fn values_of<'q>(
+    query: Option<&'q str>,
+    wanted: &str,
+) -> impl Iterator<Item = Cow<'q, str>> {
     pieces(query)
-        .find(|(name, _)| name == wanted)
+        .filter(move |(name, _)| name == wanted)
         .map(|(_, piece)| decoded(piece.split_once('=').map_or("", |(_, value)| value)))
+}
+
+/// The first of them.
+pub(super) fn value_of<'q>(query: Option<&'q str>, wanted: &str) -> Option<Cow<'q, str>> {
+    values_of(query, wanted).next()
 }
 
 /// `text` decoded as forms encode it, `+` for a space. What does not decode to UTF-8 stays as it is.

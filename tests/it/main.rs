@@ -55,6 +55,8 @@ mod rfc9875;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
+mod skipping;
+#[cfg(test)]
 mod staleness;
 #[cfg(test)]
 mod storing;

@@ -58,8 +58,8 @@ fn outcomes() -> Vec<Outcome> {
         every!(Stale: WhileRevalidate, IfError, Disconnected, MaxStale, Soft, Invalidated, Waited);
     let refusals = every!(Refusal: OnlyIfCached, Overloaded, Waited);
     let bypasses =
-        every!(Bypass: Rule, Authorization, Cookie, RequestBody, Upgrade, Range, HitForMiss);
-    let reasons = every!(NoStore: NoStore, Private, SetCookie, Authorization, Cookie, NoFreshness, AlreadyExpired, TooSlow, Status, Method,
+        every!(Bypass: Rule, Authorization, Cookie, RequestBody, Skip, Upgrade, Range, HitForMiss);
+    let reasons = every!(NoStore: NoStore, Private, Skip, SetCookie, Authorization, Cookie, NoFreshness, AlreadyExpired, TooSlow, Status, Method,
         VaryAny, VaryUnknown, Partial, Raced, TooManyTags, BadTag, OldVersion, MissingTagValue, TooLarge, UpstreamFailed,
         Alone);
     let _all_are_here = |why: Forward| match why {

@@ -1,5 +1,6 @@
 //! Rule files as written to a [`RuleSet`]: regexes, globs and templates built, every mistake of every file at once.
 
+mod condition;
 mod context;
 mod refill;
 mod sections;
@@ -202,6 +203,10 @@ impl Compiler {
                 ..terms(written, &base.terms)
             },
             refill: self.refill(written, &base.refill),
+            skip_when: match &written.skip_when {
+                Some(conditions) => self.conditions(conditions),
+                None => base.skip_when.clone(),
+            },
             pattern: Pattern {
                 methods: match &written.matches.methods {
                     Some(methods) => self.methods(methods),

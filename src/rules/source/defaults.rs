@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use crate::rules::refill::Revalidate;
 use crate::rules::source::{
-    Coalesce, HeaderItem, Match, OnInvalidate, OrNone, QueryOn, RefreshAhead, Rule, Statuses,
-    TagItem, Ttl, VaryOn,
+    Coalesce, Condition, HeaderItem, Match, OnInvalidate, OrNone, QueryOn, RefreshAhead, Rule,
+    Statuses, TagItem, Ttl, VaryOn,
 };
 use crate::rules::terms::{Authorization, Cookies, SetCookie};
 use crate::yaml::Spanned;
@@ -64,6 +64,9 @@ pub struct Defaults {
     /// What becomes of requests with an `Authorization` header.
     #[serde(default)]
     pub authorization: Option<Authorization>,
+    /// Requests and responses that the store has nothing to do with.
+    #[serde(default)]
+    pub skip_when: Option<Vec<Spanned<Condition>>>,
     /// What becomes of responses that set cookies.
     #[serde(default)]
     pub set_cookie: Option<SetCookie>,
@@ -134,6 +137,7 @@ impl From<Defaults> for Rule {
             cookies: defaults.cookies,
             authorization: defaults.authorization,
             set_cookie: defaults.set_cookie,
+            skip_when: defaults.skip_when,
             soft_ttl: defaults.soft_ttl,
             revalidate: defaults.revalidate,
             jitter: defaults.jitter,

@@ -1,5 +1,6 @@
 //! Rule files as written (rules.md §2). Docstrings here are what editors show: the JSON Schema is made of these types.
 
+mod condition;
 mod defaults;
 mod matching;
 mod refill;
@@ -10,6 +11,7 @@ mod vary;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use condition::Condition;
 pub use defaults::{DefaultMatch, DefaultVaryOn, Defaults};
 pub use matching::Match;
 pub use refill::{Coalesce, IfError, OnInvalidate, OrNone, RefreshAhead};
@@ -95,6 +97,9 @@ pub struct Rule {
     /// else `bypass`.
     #[serde(default)]
     pub authorization: Option<Authorization>,
+    /// Requests and responses that the store has nothing to do with: each for which one of these holds.
+    #[serde(default)]
+    pub skip_when: Option<Vec<Spanned<Condition>>>,
     /// What becomes of responses that set cookies. Default: `never_store`.
     #[serde(default)]
     pub set_cookie: Option<SetCookie>,
@@ -135,7 +140,6 @@ const LATER: &[&str] = &[
     "use",
     "tags_from_body",
     "client_control",
-    "skip_when",
     "coalesce.shared",
     "coalesce.lease",
     "store",
