@@ -89,6 +89,7 @@ pub(super) fn for_upstream(
     if *head.method() == Method::HEAD {
         // It says what a GET would bring (RFC 9110 §9.3.2), and that is asked for without.
         drop_ignored_cookies(&mut headers, rule);
+        ask_as_keyed(&mut headers, head, rule);
     }
     headers.remove(header::EXPECT); // met here: the body is read when the app wants it
     headers.insert(header::HOST, text(&head.host));
@@ -118,14 +119,32 @@ pub(super) fn for_upstream(
 }
 
 /// The request for a response that is to be stored: whole, asked for without conditions, and, where the rule ignores
-/// cookies, without any: what the app answers is for everyone (L12).
+/// cookies, without any: what the app answers is for everyone (L12). Of a field that the rule normalises it says what the
+/// key holds.
 pub(super) fn for_fill(head: &Head, rule: &Rule, peer: Option<IpAddr>) -> Request<Body> {
     let mut request = for_upstream(head, rule, peer, Body::empty());
     for name in &CONDITIONS {
         request.headers_mut().remove(name);
     }
     drop_ignored_cookies(request.headers_mut(), rule);
+    ask_as_keyed(request.headers_mut(), head, rule);
     request
+}
+
+/// What the key holds of a field is all that the app sees of it: else what one client says would be stored for others.
+fn ask_as_keyed(headers: &mut HeaderMap, head: &Head, rule: &Rule) {
+    for field in &*rule.terms.asked_as {
+        // Servers that fold `_` into `-` would read it, too.
+        let spelled = |name: &HeaderName| name.as_str().replace('_', "-") == field.name.as_str();
+        let folded: Vec<HeaderName> = headers.keys().filter(|it| spelled(it)).cloned().collect();
+        for name in folded {
+            headers.remove(name);
+        }
+        let value = field.value(head.headers());
+        if let Some(Ok(value)) = value.map(|value| HeaderValue::from_bytes(&value)) {
+            headers.insert(&field.name, value);
+        }
+    }
 }
 
 fn drop_ignored_cookies(headers: &mut HeaderMap, rule: &Rule) {

@@ -102,7 +102,12 @@ pub fn judge(
     let control = Control::of(&response.headers, targeted);
     let method = match *head.method() {
         Method::GET => Ok(()),
-        Method::POST if stands_for_its_uri(head, response, times, &control) => Ok(()),
+        Method::POST
+            if stands_for_its_uri(head, response, times, &control)
+                && privacy::asked_as_keyed(terms, head) =>
+        {
+            Ok(())
+        }
         _ => Err(NoStore::Method),
     };
     match method.and_then(|()| store(terms, head, response, signals, times, &control)) {
@@ -135,10 +140,9 @@ fn store(
         return Err(NoStore::NoStore);
     }
     privacy::check(terms, head, &response.headers, control)?;
-    let vary = vary::names(
-        &response.headers,
-        privacy::asked_without_cookies(terms, head),
-    )?;
+    let vary = vary::names(&response.headers, |name| {
+        privacy::selects_nothing(terms, head, name)
+    })?;
     signals.tags.as_ref().map_err(|reason| *reason)?;
 
     let mut without = [said.no_cache.fields(), said.private.fields()].concat();

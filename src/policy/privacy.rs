@@ -1,6 +1,7 @@
 //! Private by default (L12): what only one client should see is not stored.
 
 use http::HeaderMap;
+use http::HeaderName;
 use http::Method;
 use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 
@@ -54,6 +55,19 @@ pub(super) fn shares_with_cookies(terms: &Terms, head: &Head, control: &Control)
 pub(super) fn asked_without_cookies(terms: &Terms, head: &Head) -> bool {
     let saw = *head.method() != Method::GET && head.headers().contains_key(COOKIE);
     terms.cookies == Cookies::Ignore && !saw
+}
+
+/// Whether no other answer can come for another value of this field: the app saw none, or only what the key holds of it.
+pub(super) fn selects_nothing(terms: &Terms, head: &Head, name: &HeaderName) -> bool {
+    let mut keyed = terms.asked_as.iter();
+    (*name == COOKIE && asked_without_cookies(terms, head)) || keyed.any(|it| it.name == *name)
+}
+
+/// Whether the app saw of each field what the key holds of it, where that is less than requests say. Only for the store is
+/// it asked so: a request of another method merely passes, with what it says itself.
+pub(super) fn asked_as_keyed(terms: &Terms, head: &Head) -> bool {
+    let mut fields = terms.asked_as.iter();
+    *head.method() == Method::GET || fields.all(|field| field.is_said_by(head.headers()))
 }
 
 #[cfg(test)]

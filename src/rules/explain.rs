@@ -47,6 +47,7 @@ impl fmt::Display for Explanation<'_> {
                 fields(f, &query.key)?;
                 writeln!(f, "logical key: {}", query.logical_key(self.head))?;
                 writeln!(f, "base key: {}", query.base)?;
+                asked_as(f, rule, self.head)?;
                 self.tags(f)?;
                 freshness(f, rule)?;
                 privacy(f, rule)?;
@@ -107,6 +108,21 @@ fn fields(f: &mut fmt::Formatter<'_>, key: &KeyFields) -> fmt::Result {
             Some(b"") => writeln!(f, "  {name} is empty")?,
             Some(value) => writeln!(f, "  {name} = {}", value.escape_ascii())?,
             None => writeln!(f, "  {name} is absent")?,
+        }
+    }
+    Ok(())
+}
+
+/// What the app is asked with in place of what the request says.
+fn asked_as(f: &mut fmt::Formatter<'_>, rule: &Rule, head: &Head) -> fmt::Result {
+    let fields = &*rule.terms.asked_as;
+    if !fields.is_empty() {
+        writeln!(f, "for the store the app is asked with:")?;
+    }
+    for field in fields {
+        match field.value(head.headers()) {
+            Some(value) => writeln!(f, "  {}: {}", field.name, value.escape_ascii())?,
+            None => writeln!(f, "  no {}", field.name)?,
         }
     }
     Ok(())

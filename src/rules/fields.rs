@@ -1,5 +1,7 @@
 //! `vary_on` to key fields: the part of a request that its response depends on, encoded injectively (L7).
 
+use std::sync::Arc;
+
 use http::{HeaderName, header};
 
 use crate::model::key::KeyFields;
@@ -7,6 +9,7 @@ use crate::model::request::Head;
 use crate::rules::Rule;
 use crate::rules::RuleSet;
 use crate::rules::cookies;
+use crate::rules::normalize::Normalized;
 use crate::rules::path;
 use crate::rules::query::QueryFields;
 
@@ -18,6 +21,8 @@ pub(super) struct Fields {
     pub(super) captures: Option<Vec<Named<Box<str>>>>,
     pub(super) query: QueryFields,
     pub(super) headers: Vec<Named<HeaderName>>,
+    /// Those of which it holds less than they say.
+    pub(super) normalized: Arc<[Normalized]>,
     pub(super) cookies: Vec<Named<Box<str>>>,
 }
 
@@ -60,6 +65,7 @@ impl Default for Fields {
             captures: None,
             query: QueryFields::default(),
             headers: Vec::new(),
+            normalized: Arc::default(),
             cookies: Vec::new(),
         }
     }
@@ -69,14 +75,17 @@ impl Fields {
     /// Whether the key holds this request field, or a part of it.
     pub(super) fn key_on(&self, wanted: &HeaderName) -> bool {
         let by_name = *wanted == header::COOKIE && !self.cookies.is_empty();
-        by_name || self.headers.iter().any(|it| it.name == *wanted)
+        let in_part = || self.normalized.iter().any(|it| it.name == *wanted);
+        by_name || self.headers.iter().any(|it| it.name == *wanted) || in_part()
     }
 }
 
 impl Rule {
     /// Whether the key holds this request field, so that the app may depend on it.
     pub fn keys_on_header(&self, name: &str) -> bool {
+        let mut in_part = self.fields.normalized.iter();
         self.fields.headers.iter().any(|header| header.name == name)
+            || in_part.any(|header| header.name == name)
     }
 
     /// Whether responses of this rule may be told apart by this request field: the key holds something of it.
@@ -124,6 +133,9 @@ impl Rule {
         }
         for header in &self.fields.headers {
             header_field(head, header, key);
+        }
+        for header in &*self.fields.normalized {
+            key.optional(&header.field, header.value(head.headers()));
         }
         for cookie in &self.fields.cookies {
             cookie_field(head, cookie, key);

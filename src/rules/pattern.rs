@@ -1,6 +1,7 @@
-//! Which requests a rule is for: method, host, path (rules.md §2 `match`). The first rule that matches wins.
+//! Which requests a rule is for: method, host, path, headers (rules.md §2 `match`). The first rule that matches wins.
 
-use http::Method;
+use http::{HeaderMap, HeaderName, Method};
+use regex::bytes::{Regex as BytesRegex, RegexBuilder as BytesRegexBuilder};
 use regex::{Captures, Regex, RegexBuilder};
 
 use crate::model::glob::Glob;
@@ -13,6 +14,7 @@ pub(super) struct Pattern {
     pub(super) methods: Vec<Method>,
     pub(super) hosts: Option<Vec<HostGlob>>,
     pub(super) path: Option<PathPattern>,
+    pub(super) headers: Vec<HeaderPattern>,
 }
 
 impl Default for Pattern {
@@ -21,6 +23,7 @@ impl Default for Pattern {
             methods: vec![Method::GET, Method::HEAD],
             hosts: None,
             path: None,
+            headers: Vec::new(),
         }
     }
 }
@@ -37,6 +40,10 @@ impl Pattern {
                 .path
                 .as_ref()
                 .is_none_or(|pattern| pattern.matches(path))
+            && self
+                .headers
+                .iter()
+                .all(|header| header.matches(head.headers()))
     }
 
     /// The named parts of the path, if the pattern has any.
@@ -134,6 +141,51 @@ impl PathPattern {
     }
 }
 
+/// A request header that must be there, and what it must say.
+#[derive(Clone, Debug)]
+pub(super) struct HeaderPattern {
+    name: HeaderName,
+    /// Anchored at both ends; `None`: anything.
+    value: Option<BytesRegex>,
+}
+
+impl HeaderPattern {
+    pub(super) fn any(name: HeaderName) -> HeaderPattern {
+        HeaderPattern { name, value: None }
+    }
+
+    /// Reads a pattern for the whole value.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the regex, in one line.
+    pub(super) fn parse(name: HeaderName, text: &str) -> Result<HeaderPattern, String> {
+        anchored(text)?; // headers may be no text, but the regex is written as for one
+        let value = BytesRegexBuilder::new(&whole(text))
+            .size_limit(MOST_REGEX_BYTES)
+            .build();
+        let value = value.map_err(|error| why_none(text, &error))?;
+        Ok(HeaderPattern {
+            name,
+            value: Some(value),
+        })
+    }
+
+    fn matches(&self, headers: &HeaderMap) -> bool {
+        let mut lines = headers.get_all(&self.name).into_iter();
+        let (first, second) = (lines.next(), lines.next());
+        let (Some(first), Some(value)) = (first, &self.value) else {
+            return first.is_some();
+        };
+        if second.is_none() {
+            return value.is_match(first.as_bytes());
+        }
+        let lines = headers.get_all(&self.name).into_iter();
+        let lines: Vec<&[u8]> = lines.map(|line| line.as_bytes()).collect();
+        value.is_match(&lines.join(&b", "[..]))
+    }
+}
+
 /// A regex for the whole of a text.
 ///
 /// # Errors
@@ -141,24 +193,30 @@ impl PathPattern {
 /// What is wrong with it, in one line.
 pub(super) fn anchored(text: &str) -> Result<Regex, String> {
     // By itself first: what it lacks must not be found in the anchors around it.
-    compile(text).and_then(|_| compile(&format!(r"\A(?:{text})\z")))
+    compile(text).and_then(|_| compile(&whole(text)))
+}
+
+fn whole(text: &str) -> String {
+    format!(r"\A(?:{text})\z")
 }
 
 fn compile(text: &str) -> Result<Regex, String> {
     let built = RegexBuilder::new(text).size_limit(MOST_REGEX_BYTES).build();
-    built.map_err(|error| {
-        if let regex::Error::CompiledTooBig(_) = error {
-            return format!(
-                "the regex {} becomes larger than {MOST_REGEX_BYTES} bytes",
-                shown(text)
-            );
-        }
-        // The last line of the regex crate's drawing says what is wrong.
-        let drawn = error.to_string();
-        let why = drawn.lines().last().unwrap_or_default();
-        let why = why.trim().trim_start_matches("error: ");
-        format!("{} is not a regex: {why}", shown(text))
-    })
+    built.map_err(|error| why_none(text, &error))
+}
+
+fn why_none(text: &str, error: &regex::Error) -> String {
+    if let regex::Error::CompiledTooBig(_) = error {
+        return format!(
+            "the regex {} becomes larger than {MOST_REGEX_BYTES} bytes",
+            shown(text)
+        );
+    }
+    // The last line of the regex crate's drawing says what is wrong.
+    let drawn = error.to_string();
+    let why = drawn.lines().last().unwrap_or_default();
+    let why = why.trim().trim_start_matches("error: ");
+    format!("{} is not a regex: {why}", shown(text))
 }
 
 #[cfg(test)]

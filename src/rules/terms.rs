@@ -1,11 +1,14 @@
 //! What a rule says of storing responses: the terms on which `policy` judges them. Says nothing of how they are judged.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use crate::rules::normalize::Normalized;
 
 /// The cap on whatever is said about freshness, unless a rule has another (L10).
 const MAX_TTL: Duration = Duration::from_secs(7 * 86_400);
@@ -33,6 +36,8 @@ pub struct Terms {
     pub cookies: Cookies,
     /// The key holds a cookie, so that what it stores is not shared across its values (L12).
     pub keys_on_cookie: bool,
+    /// Fields of which the key holds less than requests say; what is stored was asked for with as much.
+    pub asked_as: Arc<[Normalized]>,
     /// What becomes of responses that set cookies (L12).
     pub set_cookie: SetCookie,
     /// What becomes of requests with credentials (L12).
@@ -52,6 +57,7 @@ impl Default for Terms {
             stale_if_error: None,
             cookies: Cookies::default(),
             keys_on_cookie: false,
+            asked_as: Arc::default(),
             set_cookie: SetCookie::default(),
             authorization: Authorization::default(),
         }

@@ -31,6 +31,8 @@ mod keys;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod normalised;
+#[cfg(test)]
 mod patience;
 #[cfg(test)]
 mod private;

@@ -2,6 +2,7 @@
 
 mod condition;
 mod context;
+mod headers;
 mod refill;
 mod sections;
 
@@ -84,6 +85,8 @@ type Taken = HashMap<Arc<str>, (Arc<str>, Place)>;
 struct Compiler {
     file: Arc<str>,
     mistakes: Vec<Mistake>,
+    /// A part of the rule at hand could not be read, so that what seems to be missing may only have been left out.
+    tainted: bool,
 }
 
 impl Compiler {
@@ -91,6 +94,7 @@ impl Compiler {
         Compiler {
             file: file.into(),
             mistakes: Vec::new(),
+            tainted: false,
         }
     }
 
@@ -124,6 +128,7 @@ impl Compiler {
             (None, None) if !tainted => Known::Captures(&[]),
             (None, _) => Known::Any,
         };
+        self.tainted = tainted;
         let mut rule = self.settings(written, defaults, known);
         if let Some(captures) = &written.vary_on.captures {
             rule.fields.captures = Some(self.captures(captures, known));
@@ -199,6 +204,7 @@ impl Compiler {
             terms: Terms {
                 keys_on_cookie: fields.key_on(&header::COOKIE)
                     || group.as_ref().is_some_and(|it| it.reads(&header::COOKIE)),
+                asked_as: Arc::clone(&fields.normalized),
                 statuses: self.statuses(written, &base.terms),
                 ..terms(written, &base.terms)
             },
@@ -214,6 +220,7 @@ impl Compiler {
                 },
                 hosts: written.matches.hosts.as_ref().map(|it| self.hosts(it)),
                 path: None,
+                headers: self.header_patterns(&written.matches.headers),
             },
             key_name: None,
             version: match &written.version {
@@ -292,6 +299,7 @@ fn terms(written: &source::Rule, base: &Terms) -> Terms {
         stale_if_error: span(written.stale_if_error).or(base.stale_if_error),
         cookies: written.cookies.as_ref().map_or(base.cookies, |it| it.value),
         keys_on_cookie: base.keys_on_cookie,
+        asked_as: Arc::clone(&base.asked_as),
         set_cookie: written.set_cookie.unwrap_or(base.set_cookie),
         authorization: written.authorization.unwrap_or(base.authorization),
     }
@@ -309,7 +317,7 @@ fn cookies_named(written: &source::Rule) -> Vec<Place> {
     cookies
         .chain(
             headers
-                .filter(|it| it.0.eq_ignore_ascii_case("cookie"))
+                .filter(|it| it.name().eq_ignore_ascii_case("cookie"))
                 .map(|it| it.place),
         )
         .chain(

@@ -1,8 +1,9 @@
 //! The sections of a rule, each by itself: what it matches, what its key holds, its tags and increments.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, Method};
+use http::Method;
 
 use crate::model::glob::Glob;
 use crate::model::tag::LONGEST_AGAIN;
@@ -83,27 +84,16 @@ impl Compiler {
     }
 
     pub(super) fn fields(&mut self, written: &source::VaryOn, base: &Fields) -> Fields {
+        let (headers, normalized) = match &written.headers {
+            None => (base.headers.clone(), Arc::clone(&base.normalized)),
+            Some(headers) => self.headers(headers),
+        };
         Fields {
             host: written.host.unwrap_or(base.host),
             captures: None,
             query: self.query(&written.query, &base.query),
-            headers: match &written.headers {
-                None => base.headers.clone(),
-                Some(headers) => headers
-                    .iter()
-                    .filter_map(|header| {
-                        let name = match header.0.parse::<HeaderName>() {
-                            // On its way to the app it gets the client's address, which no key holds.
-                            Ok(name) if name == "x-forwarded-for" => {
-                                Err("`X-Forwarded-For` differs for every client: nothing could be shared".to_owned())
-                            }
-                            Ok(name) => Ok(name),
-                            Err(_) => Err(format!("expected the name of a header, found {}", shown(&header.0))),
-                        };
-                        self.checked(header.place, name).map(Named::header)
-                    })
-                    .collect(),
-            },
+            headers,
+            normalized,
             cookies: match &written.cookies {
                 None => base.cookies.clone(),
                 Some(cookies) => cookies

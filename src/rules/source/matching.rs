@@ -19,4 +19,18 @@ pub struct Match {
     /// captures (`/users/(?P<id>\d+)`). It is a regex if it holds `.*` or one of `\ ( ) [ ] { } | + ? ^ $`. Default: any path.
     #[serde(default)]
     pub path: Option<Spanned<String>>,
+    /// Request headers, all of which must be there. Default: any.
+    #[serde(default)]
+    pub headers: Option<Spanned<Vec<HeaderMatch>>>,
+}
+
+/// A request header that must be there.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderMatch {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// A regex for the whole value; that of several lines is what they say with `, ` between them. Default: any value.
+    #[serde(default)]
+    pub matches: Option<Spanned<String>>,
 }

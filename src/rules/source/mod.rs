@@ -13,11 +13,11 @@ use serde::Deserialize;
 
 pub use condition::Condition;
 pub use defaults::{DefaultMatch, DefaultVaryOn, Defaults};
-pub use matching::Match;
+pub use matching::{HeaderMatch, Match};
 pub use refill::{Coalesce, IfError, OnInvalidate, OrNone, RefreshAhead};
 pub use statuses::{StatusTtl, Statuses};
 pub use tags::{Increments, TagItem};
-pub use vary::{HeaderItem, Param, QueryMode, QueryOn, VaryOn};
+pub use vary::{HeaderItem, HeaderOn, Normalize, Param, QueryMode, QueryOn, VaryOn};
 
 use crate::rules::refill::Revalidate;
 use crate::rules::terms::{Authorization, Cookies, SetCookie};
@@ -128,7 +128,6 @@ pub fn is_later(path: &str) -> bool {
 }
 
 const LATER: &[&str] = &[
-    "match.headers",
     "mode",
     "vary_on.query.params[].multi",
     "vary_on.query.params[].normalize",

@@ -1,10 +1,13 @@
 //! As written: what a response depends on.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::yaml::Spanned;
-use crate::yaml::one_value_for_now;
 
 /// What a response depends on: the parts of the request that make its key.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -70,8 +73,70 @@ pub struct Param {
     pub default: Option<String>,
 }
 
-one_value_for_now!(
-    /// The name of a request header.
-    pub struct HeaderItem(String),
-    "{ name: …, normalize: … }"
-);
+/// A request header: its name, or with what is left of it in the key.
+#[derive(Clone, Debug, JsonSchema)]
+#[serde(untagged)]
+pub enum HeaderItem {
+    /// As it was sent.
+    Name(String),
+    /// Less than what was sent.
+    Normalized(HeaderOn),
+}
+
+/// A request header of which the key holds less than it says; the app is asked with the same.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderOn {
+    /// Its name.
+    pub name: String,
+    /// What is left of it. Default: all.
+    #[serde(default)]
+    pub normalize: Option<Normalize>,
+    /// The languages that the app has, such as `[en, de]`; or the codings, by default `[zstd, br, gzip]`.
+    #[serde(default)]
+    pub of: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+/// What is left of a request header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalize {
+    /// The one language of `of` that the client prefers most; absent if none.
+    PrimaryLang,
+    /// The first coding of `of` that the client accepts; `identity` if none.
+    Encoding,
+    /// Lower case, no blanks around it.
+    LowerTrim,
+}
+
+impl HeaderItem {
+    /// The name of the header.
+    pub fn name(&self) -> &str {
+        match self {
+            HeaderItem::Name(name) => name,
+            HeaderItem::Normalized(header) => &header.name,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for HeaderItem {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HeaderItem, D::Error> {
+        struct Item;
+        impl<'de> Visitor<'de> for Item {
+            type Value = HeaderItem;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a header, or `{ name: …, normalize: … }`")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<HeaderItem, E> {
+                Ok(HeaderItem::Name(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HeaderItem, A::Error> {
+                HeaderOn::deserialize(MapAccessDeserializer::new(map)).map(HeaderItem::Normalized)
+            }
+        }
+        deserializer.deserialize_any(Item)
+    }
+}
