@@ -312,6 +312,9 @@ impl Fetch {
 
     /// What a HEAD's answer says of what is stored (RFC 9111 §4.3.5).
     fn freshen(&self, freshen: Freshen, exchange: &Exchange, request: &Head, matched: &Matched) {
+        if matched.rule.skips(request, Some(&exchange.head)) {
+            return;
+        }
         let stored = freshen.stored();
         match freshening::head_says(&stored.entry, &exchange.head) {
             HeadSays::Nothing => {}

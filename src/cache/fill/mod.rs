@@ -310,7 +310,8 @@ impl Fill {
             let until = now + time;
             store.put(variant.unstorable(), Slot::Unstorable { reason, until });
         }
-        let is_new = status.is_success() || status.is_redirection();
+        // What is skipped says nothing of what is stored.
+        let is_new = (status.is_success() || status.is_redirection()) && reason != NoStore::Skip;
         let replaces =
             is_new && status != StatusCode::NOT_MODIFIED && reason.request_field().is_none();
         let spare = self.errand.spare.as_ref().filter(|_| replaces);

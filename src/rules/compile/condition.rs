@@ -7,7 +7,7 @@ use crate::rules::compile::Compiler;
 use crate::rules::condition::{Condition, Subject, Test};
 use crate::rules::increments::StatusSet;
 use crate::rules::pattern;
-use crate::rules::source;
+use crate::rules::source::{self, OneOrMore};
 use crate::yaml::{Spanned, shown};
 
 const SUBJECTS: &str = "`header`, `query`, `cookie`, `response_header` or `response_status`";
@@ -45,10 +45,10 @@ impl Compiler {
         let (first, second) = (subjects.next(), subjects.next());
         let test = self.test(written);
         let Some(of) = first else {
-            self.wrong(
-                written.place,
-                format!("expected what the condition is about: {SUBJECTS}"),
-            );
+            if !self.tainted {
+                let message = format!("expected what the condition is about: {SUBJECTS}");
+                self.wrong(written.place, message);
+            }
             return None;
         };
         if second.is_some() {
@@ -100,15 +100,23 @@ impl Compiler {
         self.checked(written.place, name)
     }
 
-    fn status(&mut self, written: &Spanned<String>) -> Option<StatusSet> {
-        let mut set = StatusSet::default();
-        let added = set.add(written);
-        let message = || {
-            format!(
-                "expected a status such as `2xx` or `404`, found {}",
-                shown(written)
-            )
+    fn status(&mut self, written: &Spanned<OneOrMore>) -> Option<StatusSet> {
+        let texts = match &written.value {
+            OneOrMore::One(text) => vec![(written.place, text)],
+            OneOrMore::More(texts) => texts.iter().map(|it| (it.place, &it.value)).collect(),
         };
-        self.checked(written.place, added.then_some(set).ok_or_else(message))
+        if texts.is_empty() {
+            let message = "expected a status at least, found an empty list";
+            self.wrong(written.place, message);
+        }
+        let mut set = StatusSet::default();
+        for (place, text) in texts {
+            if !set.add(text) {
+                let found = shown(text);
+                let message = format!("expected a status such as `2xx` or `404`, found {found}");
+                self.wrong(place, message);
+            }
+        }
+        Some(set)
     }
 }

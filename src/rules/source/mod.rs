@@ -11,7 +11,7 @@ mod vary;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use condition::Condition;
+pub use condition::{Condition, OneOrMore};
 pub use defaults::{DefaultMatch, DefaultVaryOn, Defaults};
 pub use matching::{HeaderMatch, Match};
 pub use refill::{Coalesce, IfError, OnInvalidate, OrNone, RefreshAhead};
