@@ -22,6 +22,7 @@ pub use crate::dialects::config::NotASeparator;
 pub use crate::dialects::config::Separator;
 
 use crate::dialects::config::Grammar;
+use crate::model::change::Change;
 use crate::model::tag::Increment;
 use crate::model::tag::Tag;
 use crate::model::tag::TagError;
@@ -32,7 +33,6 @@ use crate::model::tag::Tagged;
 pub struct Dialects {
     tags: Vec<(HeaderName, Grammar)>,
     increments: Vec<(HeaderName, Grammar)>,
-    /// Ours, though what they say is not understood yet.
     changes: Vec<HeaderName>,
     vary: Vec<HeaderName>,
     targeted: Vec<HeaderName>,
@@ -49,6 +49,8 @@ pub struct Said {
     pub tags: Vec<Tagged>,
     /// These have changed; in the order written, repeated where the app repeats itself.
     pub increments: Vec<Increment>,
+    /// Objects have changed that lists are filtered by; in the order written.
+    pub changes: Vec<Change>,
     /// The response varies by what is not understood here (`X-LiteSpeed-Vary`): it must not be shared.
     pub varies: bool,
     /// A tag of the response could not be read: what it depends on is not known.
@@ -80,6 +82,16 @@ pub enum Why {
     /// The field is malformed, and structured fields are taken whole or not at all (RFC 9651 §4.2).
     #[error("the field is not a list of strings (RFC 9875)")]
     Structured,
+    /// The same of a field that reports changes.
+    #[error(
+        "the field is not a list of rules, each with values as in `;old.size=\"1\";new.size=\"2\"`"
+    )]
+    Changes,
+    /// Nobody can tell what has changed of the attributes: the whole rule counts.
+    #[error(
+        "neither `old.` nor `new.` with a value that has a text: the change counts for its whole rule"
+    )]
+    Attribute,
     /// RFC 9875 §3: a response to a safe request invalidates no group.
     #[error("the request's method is safe")]
     SafeMethod,
@@ -176,7 +188,11 @@ impl Dialects {
                 Grammar::LiteSpeedPurge => litespeed::purge(lines, origin, &mut said),
             }
         }
-        for name in self.changes.iter().chain(&self.vary) {
+        for name in &self.changes {
+            let changes = structured::changes(Lines::of(headers, name), &mut said);
+            said.changes.extend(changes);
+        }
+        for name in &self.vary {
             for line in headers.get_all(name) {
                 said.ignore(name, line.as_bytes(), Why::NotYet);
             }
@@ -245,7 +261,12 @@ impl Why {
         match self {
             Why::Tag(error) => error != TagError::Reserved,
             Why::Structured => true,
-            Why::Parameter | Why::SafeMethod | Why::Private | Why::NotYet => false,
+            Why::Parameter
+            | Why::Changes
+            | Why::Attribute
+            | Why::SafeMethod
+            | Why::Private
+            | Why::NotYet => false,
         }
     }
 }

@@ -34,6 +34,8 @@ fn shown(said: &Said) -> String {
             Why::Tag(TagError::NotUtf8) => "not-utf8",
             Why::Parameter => "parameter",
             Why::Structured => "structured",
+            Why::Changes => "changes",
+            Why::Attribute => "attribute",
             Why::SafeMethod => "safe",
             Why::NotYet => "not yet",
             Why::Private => "private",
@@ -517,21 +519,86 @@ fn our_fields_are_taken_off_unless_exposed() {
 
 #[test]
 fn what_is_ours_and_not_understood_is_told() {
-    let fields: [(&str, &[u8]); 3] = [
-        ("cache-tag-change", b"\"A\";v=1"),
-        ("cache-tag-change", b"\"B\";v=1"),
-        ("x-litespeed-vary", b"cookie=a"),
-    ];
-    let said = take(Config::default(), false, &fields);
-    assert_eq!(
-        (shown(&said).as_str(), said.varies),
-        ("?not yet ?not yet ?not yet", true)
+    let said = take(
+        Config::default(),
+        false,
+        &[("x-litespeed-vary", b"cookie=a")],
     );
-    let said = take(Config::default(), false, &fields[..2]);
-    assert_eq!(
-        (shown(&said).as_str(), said.varies),
-        ("?not yet ?not yet", false)
-    );
+    assert_eq!((shown(&said).as_str(), said.varies), ("?not yet", true));
+    let said = take(Config::default(), false, &[]);
+    assert_eq!((shown(&said).as_str(), said.varies), ("", false));
+}
+
+/// Changes as text: `foos size=1>2 brand=>x`, a side without a value after nothing.
+fn changes(lines: &[&str]) -> String {
+    let fields: Vec<(&str, &[u8])> = lines
+        .iter()
+        .map(|line| ("cache-tag-change", line.as_bytes()))
+        .collect();
+    let said = take(Config::default(), true, &fields);
+    assert!(!said.unreadable, "no tag of the response is concerned");
+    let change = |change: &Change| {
+        let attributes = change.attributes.iter().map(|it| {
+            let side =
+                |value: &Option<String>| value.as_ref().map_or("-".into(), |it| format!("'{it}'"));
+            format!(" {}={}>{}", it.name, side(&it.old), side(&it.new))
+        });
+        format!("{}{}", change.rule, attributes.collect::<String>())
+    };
+    let changes: Vec<String> = said.changes.iter().map(change).collect();
+    let ignored = shown(&said);
+    [changes.join(", "), ignored].join(" ").trim().to_owned()
+}
+
+#[test]
+fn changes_name_a_rule_and_values_of_attributes() {
+    for (name, lines, expected) in [
+        ("nothing", &[][..], ""),
+        ("an empty line", &[""], ""),
+        ("a rule", &["foos"], "foos"),
+        ("a rule as a string", &["\"a b\""], "a b"),
+        (
+            "both values",
+            &["foos;old.attr1=\"1\";new.attr1=\"2\""],
+            "foos attr1='1'>'2'",
+        ),
+        (
+            "one value",
+            &["foos;new.attr3=\"2.2\", foos;old.a=\"x\""],
+            "foos attr3=->'2.2', foos a='x'>-",
+        ),
+        ("empty is a value", &["foos;old.a=\"\""], "foos a=''>-"),
+        (
+            "of any kind",
+            &["f;new.a=1;new.b=1.50;new.c=?0;new.d;new.e=red;new.f=%\"caf%c3%a9\""],
+            "f a=->'1' b=->'1.5' c=->'false' d=->'true' e=->'red' f=->'café'",
+        ),
+        ("dots in names", &["f;old.a.b=1;new.a.b=2"], "f a.b='1'>'2'"),
+        ("the last of several", &["f;old.a=1;old.a=2"], "f a='2'>-"),
+        ("several lines", &["a;old.x=1", "b, c"], "a x='1'>-, b, c"),
+        (
+            "no text: the whole rule",
+            &["f;old.a=1;new.a=@1;new.b=:YQ==:"],
+            "f ?attribute ?attribute",
+        ),
+        (
+            "an unknown parameter: the whole rule",
+            &["f;old.a=1;v=2"],
+            "f ?attribute",
+        ),
+        (
+            "an attribute without a name",
+            &["f;old.=1;old=1"],
+            "f ?attribute ?attribute",
+        ),
+        ("a number", &["a, 7"], "?changes"),
+        ("a list", &["a, (b c)"], "?changes"),
+        ("malformed", &["a;old.x=", "b"], "?changes"),
+        ("no key", &["a;Old.x=1"], "?changes"),
+        ("not ASCII", &["a;old.x=\"é\""], "?changes"),
+    ] {
+        assert_eq!(changes(lines), expected, "{name}");
+    }
 }
 
 #[test]

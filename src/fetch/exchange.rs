@@ -106,7 +106,7 @@ impl Fetch {
         );
         warn_of(&signals, matched);
         self.commit(&signals, head, aside);
-        let body = self.watched(body, &parts, head).await;
+        let body = self.watched(body, &parts, head, matched).await;
         Ok(Exchange {
             status,
             head: parts,
@@ -135,13 +135,20 @@ impl Fetch {
     }
 
     /// Over HTTP/1 no trailers come (design.md §5), but an unsafe exchange goes on to its end all the same.
-    async fn watched(&self, body: Body, parts: &Parts, head: &Arc<Head>) -> Body {
+    async fn watched(
+        &self,
+        body: Body,
+        parts: &Parts,
+        head: &Arc<Head>,
+        matched: &Matched,
+    ) -> Body {
         let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
         let watch = parts.version == Version::HTTP_2 || !head.is_safe();
         if upgraded || !watch || body.is_empty() {
             return body;
         }
-        let body = trailers::watched(body, self.clone(), Arc::clone(head));
+        let scopes = Arc::clone(&matched.rule.scopes);
+        let body = trailers::watched(body, self.clone(), Arc::clone(head), scopes);
         if contentless(head, parts, &body) {
             trailers::drain(body).await; // nobody downstream looks for what follows no content
             return Body::empty();
@@ -278,6 +285,9 @@ pub(super) fn asked_by(head: &Head) -> Arc<str> {
 fn warn_of(signals: &Signals, matched: &Matched) {
     for Ignored { field, text, why } in &signals.ignored {
         tracing::warn!(uri = matched.uri, %field, text, %why, "ignored in the app's response");
+    }
+    for misfit in &signals.misfits {
+        tracing::warn!(uri = matched.uri, "a change was reported, and {misfit}");
     }
     if signals.tags == Err(NoStore::TooManyTags) {
         tracing::warn!(

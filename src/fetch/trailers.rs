@@ -15,10 +15,12 @@ use crate::body::Cut;
 use crate::fetch::Fetch;
 use crate::fetch::asked_by;
 use crate::model::request::Head;
+use crate::policy;
+use crate::rules::Scopes;
 
 /// A body whose trailers are read for increments as they pass. When its reader leaves an unsafe exchange before the
 /// end, the rest is read all the same.
-pub(super) fn watched(body: Body, fetch: Fetch, head: Arc<Head>) -> Body {
+pub(super) fn watched(body: Body, fetch: Fetch, head: Arc<Head>, scopes: Arc<Scopes>) -> Body {
     let insists = !head.is_safe();
     chunks(Watched {
         left: body.exact_len(),
@@ -27,6 +29,7 @@ pub(super) fn watched(body: Body, fetch: Fetch, head: Arc<Head>) -> Body {
         insists,
         fetch,
         head,
+        scopes,
     })
 }
 
@@ -63,6 +66,8 @@ struct Watched {
     insists: bool,
     fetch: Fetch,
     head: Arc<Head>,
+    /// What a change means.
+    scopes: Arc<Scopes>,
 }
 
 impl Watched {
@@ -105,9 +110,13 @@ impl Watched {
                         "tags in trailers come too late: they are ignored"
                     );
                 }
-                inner
-                    .cache
-                    .increment(&said.increments, &asked_by(&self.head));
+                let (changed, misfits) = policy::changed(&self.scopes, &said.changes);
+                for misfit in misfits {
+                    let path = self.head.path();
+                    tracing::warn!(path, "a change was reported in trailers, and {misfit}");
+                }
+                let increments = [said.increments, changed].concat();
+                inner.cache.increment(&increments, &asked_by(&self.head));
                 (!trailers.is_empty()).then_some(Ok(Chunk::Trailers(trailers)))
             }
             end @ (Some(Err(_)) | None) => {
@@ -131,6 +140,7 @@ impl Drop for Watched {
                 insists: false, // nobody else is left to leave
                 fetch: self.fetch.clone(),
                 head: Arc::clone(&self.head),
+                scopes: Arc::clone(&self.scopes),
             };
             self.fetch.0.tasks.spawn_on(drain(chunks(rest)), &runtime);
         }

@@ -33,8 +33,8 @@ pub enum TagError {
     NotUtf8,
 }
 
-/// A URI longer than this is shortened in its tag, in bytes.
-const LONG_URI: usize = 256;
+/// What is longer than this is shortened in a tag of the cache's own, in bytes.
+const LONG: usize = 256;
 
 impl Tag {
     /// Reads a tag as an app or a file writes it.
@@ -69,12 +69,7 @@ impl Tag {
     /// The tag of every entry that was fetched from one absolute URI, whatever its variant. Of a long one the hash stands
     /// for what follows its beginning, so that clients do not choose how large the table of tags becomes.
     pub fn uri(uri: &str) -> Tag {
-        match uri.split_at_checked(uri.floor_char_boundary(LONG_URI)) {
-            Some((beginning, rest)) if !rest.is_empty() => {
-                Tag(format!("~uri:{beginning}…{}", blake3::hash(uri.as_bytes()).to_hex()).into())
-            }
-            _ => Tag(format!("~uri:{uri}").into()),
-        }
+        Tag::shortened("~uri:", uri)
     }
 
     /// The tag of every entry under one base key.
@@ -87,6 +82,33 @@ impl Tag {
     pub fn group(origin: &str, name: &str) -> Tag {
         let name = Tag::encode(name).to_string().replace(':', "%3A");
         Tag(format!("~group:{origin}:{name}").into())
+    }
+
+    /// The tag of the entries of a rule whose attributes have these values (rules.md §6), such as
+    /// `~dim:foos:attr1=1,attr2`; `None`: the entry has none, and `,` is encoded in values. Without any attribute: of the
+    /// entries whose attributes nobody knows. Of a long one the hash stands for what follows its beginning, as in
+    /// [`Tag::uri`].
+    pub fn dimension(rule: &str, values: &[(&str, Option<&str>)]) -> Tag {
+        // A colon of the rule is encoded too: where the values begin is the same for everyone (L7).
+        let rule = Tag::encode(rule).to_string().replace(':', "%3A");
+        let value = |(name, value): &(&str, Option<&str>)| match value {
+            Some(value) => format!("{name}={}", Tag::encode(value)),
+            None => (*name).to_owned(),
+        };
+        let values: Vec<String> = values.iter().map(value).collect();
+        Tag::shortened("~dim:", &format!("{rule}:{}", values.join(",")))
+    }
+
+    /// A tag of the cache's own.
+    fn shortened(kind: &str, text: &str) -> Tag {
+        match text.split_at_checked(text.floor_char_boundary(LONG)) {
+            Some((beginning, rest)) if !rest.is_empty() => Tag(format!(
+                "{kind}{beginning}…{}",
+                blake3::hash(text.as_bytes()).to_hex()
+            )
+            .into()),
+            _ => Tag(format!("{kind}{text}").into()),
+        }
     }
 
     /// Whether this is one of the cache's own tags.
@@ -182,6 +204,7 @@ pub struct TagLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_tag_is_a_name_with_an_optional_instance() {
@@ -231,6 +254,40 @@ mod tests {
         ] {
             assert_ne!(Tag::group(one.0, one.1), Tag::group(other.0, other.1));
         }
+    }
+
+    /// A rule, and attributes with their values.
+    type Dimension = (String, Vec<(String, Option<String>)>);
+
+    fn dimension() -> impl Strategy<Value = Dimension> {
+        let value = proptest::option::of("[a=,:%~…]{0,3}|x{300}|x{299}y");
+        let values = proptest::collection::btree_map("[ab.]{1,2}", value, 0..3);
+        ("[a:,=%…]{1,3}", values).prop_map(|(rule, values)| (rule, values.into_iter().collect()))
+    }
+
+    fn tag_of((rule, values): &Dimension) -> Tag {
+        let values: Vec<_> = values
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_deref()))
+            .collect();
+        Tag::dimension(rule, &values)
+    }
+
+    proptest! {
+        #[test]
+        fn l07_other_attributes_or_values_have_another_tag(one in dimension(), other in dimension()) {
+            prop_assert_eq!(one == other, tag_of(&one) == tag_of(&other));
+            prop_assert!(tag_of(&one).as_str().len() < 400);
+        }
+    }
+
+    #[test]
+    fn an_attribute_without_a_value_has_not_the_empty_one() {
+        let tag = |values: &[(&str, Option<&str>)]| Tag::dimension("foos", values).to_string();
+        assert_eq!(tag(&[("a", Some("1")), ("b", None)]), "~dim:foos:a=1,b");
+        assert_eq!(tag(&[("a", Some(""))]), "~dim:foos:a=");
+        assert_eq!(tag(&[("a", Some("x,b"))]), "~dim:foos:a=x%2Cb");
+        assert_eq!(tag(&[]), "~dim:foos:");
     }
 
     #[test]

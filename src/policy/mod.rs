@@ -28,6 +28,7 @@ pub use crate::policy::fields::drop_hop_by_hop;
 pub use crate::policy::fields::storable_headers;
 pub use crate::policy::signals::Declared;
 pub use crate::policy::signals::Signals;
+pub use crate::policy::signals::changed;
 pub use crate::policy::signals::signals;
 pub use crate::policy::surrogate::CAPABILITY;
 

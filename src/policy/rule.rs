@@ -1,5 +1,7 @@
 //! What policy needs to know of what a rule declares for one exchange.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 
 use crate::model::outcome::NoStore;
@@ -22,6 +24,7 @@ impl Declared {
             implicit: storing.implicit_tags(),
             key: matched.key.map(Tag::base),
             increments: increments.flatten().cloned().collect(),
+            scopes: Arc::clone(&matched.rule.scopes),
         }
     }
 }

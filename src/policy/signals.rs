@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map;
+use std::sync::Arc;
 
 use http::response::Parts;
 
 use crate::dialects::Dialects;
 use crate::dialects::Ignored;
+use crate::model::change::Change;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::model::tag::Increment;
@@ -14,6 +16,8 @@ use crate::model::tag::Tag;
 use crate::model::tag::TagLimits;
 use crate::model::tag::Tagged;
 use crate::policy::uris;
+use crate::rules::Misfit;
+use crate::rules::Scopes;
 
 /// What the rule of a request declares of one exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub struct Declared {
     pub key: Option<Tag>,
     /// The increments that apply to the response's status.
     pub increments: Vec<Increment>,
+    /// What a change means.
+    pub scopes: Arc<Scopes>,
 }
 
 /// What a response says of tags, each tag once.
@@ -41,6 +47,8 @@ pub struct Signals {
     pub observed: Vec<Tagged>,
     /// What was passed over in the header fields, for the log.
     pub ignored: Vec<Ignored>,
+    /// Changes that do something else than they say, for the log.
+    pub misfits: Vec<Misfit>,
 }
 
 /// Collects what the response says, and takes our fields off its head.
@@ -76,6 +84,7 @@ pub fn signals(
         .map(|uri| Tag::uri(uri))
         .chain(key)
         .map(Increment::from);
+    let (changed, misfits) = changed(&declared.scopes, &said.changes);
     Signals {
         tags,
         named,
@@ -83,11 +92,24 @@ pub fn signals(
             said.increments
                 .into_iter()
                 .chain(declared.increments)
+                .chain(changed)
                 .chain(uris),
         ),
         observed,
         ignored: said.ignored,
+        misfits,
     }
+}
+
+/// What changes of attributes increment, and those that do not fit.
+pub fn changed(scopes: &Scopes, changes: &[Change]) -> (Vec<Increment>, Vec<Misfit>) {
+    let (mut increments, mut misfits) = (Vec::new(), Vec::new());
+    for change in changes {
+        let (tags, misfit) = scopes.tags_of(change);
+        increments.extend(tags.into_iter().map(Increment::from));
+        misfits.extend(misfit);
+    }
+    (increments, misfits)
 }
 
 /// More than the limits allow is never cut off: a page whose tags were cut could not be forgotten.

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Request, Response};
@@ -69,6 +70,7 @@ fn declared(tags: &[&str]) -> Declared {
         tags: Ok(tags.iter().map(tag).collect()),
         implicit: vec![Tag::all(), Tag::uri("http://shop.example/a")],
         increments: Vec::new(),
+        scopes: Arc::default(),
     }
 }
 

@@ -8,6 +8,7 @@
 mod compile;
 mod condition;
 mod cookies;
+mod dimensions;
 mod explain;
 mod fields;
 mod increments;
@@ -28,6 +29,7 @@ use http::response::Parts;
 
 use crate::model::request::Head;
 use crate::rules::condition::Condition;
+use crate::rules::dimensions::Dimensions;
 use crate::rules::fields::Fields;
 use crate::rules::increments::Increments;
 use crate::rules::pattern::Pattern;
@@ -35,6 +37,7 @@ use crate::rules::refill::Refill;
 use crate::rules::template::{Template, Values};
 
 pub use crate::rules::compile::{Context, Defaults, Unmatched};
+pub use crate::rules::dimensions::{Misfit, Scopes};
 pub use crate::rules::explain::Explanation;
 pub use crate::rules::increments::{RuleIncrement, StatusSet};
 pub use crate::rules::normalize::Normalized;
@@ -55,12 +58,15 @@ pub struct Rule {
     pub refill: Refill,
     /// Requests and responses that the store has nothing to do with.
     skip_when: Vec<Condition>,
+    /// What a change means that a response to one of its requests reports: the rules that are in force with it.
+    pub scopes: Arc<Scopes>,
     pattern: Pattern,
     key_name: Option<Arc<str>>,
     version: Option<Box<str>>,
     group: Option<Template>,
     fields: Fields,
     tags: Vec<Template>,
+    dimensions: Option<Dimensions>,
     increments: Vec<Increments>,
 }
 
@@ -79,6 +85,8 @@ impl Rule {
             group: None,
             fields: Fields::default(),
             tags: Vec::new(),
+            dimensions: None,
+            scopes: Arc::default(),
             increments: Vec::new(),
         }
     }
@@ -86,6 +94,12 @@ impl Rule {
     /// Whether the store has nothing to do with a request, or with its response, once that is there.
     pub fn skips(&self, head: &Head, response: Option<&Parts>) -> bool {
         self.skip_when.iter().any(|it| it.holds(head, response))
+    }
+
+    /// The templates of what its responses are tagged with.
+    fn tagged_by(&self) -> impl Iterator<Item = &Template> {
+        let attrs = self.dimensions.iter().flat_map(|it| it.attrs.values());
+        self.tags.iter().chain(attrs)
     }
 }
 
@@ -106,11 +120,20 @@ impl RuleSet {
     }
 
     fn new(context: &Context, rules: Vec<Rule>) -> RuleSet {
+        let by_id = rules.iter();
+        let by_id = by_id.filter_map(|rule| Some((rule.id.clone()?, rule.dimensions.as_ref())));
+        let scopes = Arc::new(Scopes::of(by_id));
+        let placed = |rule| {
+            Arc::new(Rule {
+                scopes: Arc::clone(&scopes),
+                ..rule
+            })
+        };
         RuleSet {
             namespace: context.namespace.clone(),
             epoch: context.epoch.to_string().into(),
-            rules: rules.into_iter().map(Arc::new).collect(),
-            unmatched: Arc::new(Rule {
+            rules: rules.into_iter().map(placed).collect(),
+            unmatched: placed(Rule {
                 cache: context.unmatched == Unmatched::Rfc9111,
                 ..Rule::unmatched()
             }),

@@ -140,6 +140,11 @@ pub(super) fn value_of<'q>(query: Option<&'q str>, wanted: &str) -> Option<Cow<'
     values_of(query, wanted).next()
 }
 
+/// Whether every app reads a piece as the same name and value: it is encoded properly, and no `;` splits it.
+pub(super) fn is_plain(piece: &str) -> bool {
+    !piece.contains(';') && percent_decode_str(piece).decode_utf8().is_ok()
+}
+
 /// `text` decoded as forms encode it, `+` for a space. What does not decode to UTF-8 stays as it is.
 fn decoded(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {

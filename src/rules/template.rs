@@ -14,6 +14,7 @@ use crate::model::request::Head;
 use crate::model::tag::{Tag, TagError};
 use crate::rules::Rule;
 use crate::rules::cookies;
+use crate::rules::dimensions::Value;
 use crate::rules::fields::{self, Named};
 use crate::rules::query;
 use crate::yaml::shown;
@@ -153,6 +154,24 @@ impl Template {
         }
     }
 
+    /// What an attribute is for these values: their text as it is, without any of the encoding of tags.
+    pub(super) fn value(&self, values: &Values<'_>) -> Value {
+        let mut text = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(literal) => text.push_str(literal),
+                Part::Placeholder(placeholder) if values.is_unclear(placeholder) => {
+                    return Value::Unclear;
+                }
+                Part::Placeholder(placeholder) => match values.get(placeholder) {
+                    Some(value) => text.push_str(&value),
+                    None => return Value::Absent,
+                },
+            }
+        }
+        Value::Text(text)
+    }
+
     fn missing(&self, placeholder: &str) -> MissingTagValue {
         MissingTagValue {
             template: Arc::clone(&self.source),
@@ -284,6 +303,30 @@ impl<'a> Values<'a> {
             }
             Placeholder::Host => Some(Cow::Borrowed(&self.head.host)),
             Placeholder::Method => Some(Cow::Borrowed(self.head.method().as_str())),
+        }
+    }
+
+    /// Whether apps may differ in what this is: it is there several times, or is no text.
+    fn is_unclear(&self, placeholder: &Placeholder) -> bool {
+        let headers = self.head.headers();
+        match placeholder {
+            Placeholder::Query(param) => {
+                let mut pieces = query::pieces_of(self.head.query(), &param.name);
+                let first = pieces.next();
+                first.is_some_and(|piece| !query::is_plain(piece)) || pieces.next().is_some()
+            }
+            Placeholder::Header(header) => {
+                let mut lines = headers.get_all(&header.name).iter();
+                let first = lines.next().map(|line| str::from_utf8(line.as_bytes()));
+                first.is_some_and(|text| text.is_err()) || lines.next().is_some()
+            }
+            Placeholder::Cookie(cookie) => {
+                let mut values = cookies::values_of(headers, &cookie.name);
+                let first = values.next().map(str::from_utf8);
+                let is_one = first.is_none_or(|text| text.is_ok()) && values.next().is_none();
+                !is_one || cookies::are_ambiguous(headers)
+            }
+            Placeholder::Capture(_) | Placeholder::Host | Placeholder::Method => false,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Rule files as written to a [`RuleSet`]: regexes, globs and templates built, every mistake of every file at once.
 
+mod changes;
 mod condition;
 mod context;
 mod headers;
@@ -133,6 +134,8 @@ impl Compiler {
         if let Some(captures) = &written.vary_on.captures {
             rule.fields.captures = Some(self.captures(captures, known));
         }
+        let dimensions = written.dimensions.as_ref();
+        rule.dimensions = dimensions.map(|it| self.dimensions(it, known));
         self.key_on_credentials(written, &mut rule);
         self.refills(written, &rule, tainted);
         rule.pattern.path = path.map(|(_, pattern)| pattern);
@@ -228,6 +231,8 @@ impl Compiler {
                 None => base.version.clone(),
             },
             tags,
+            dimensions: None,
+            scopes: Arc::default(),
             increments: written
                 .increments
                 .iter()
@@ -271,8 +276,8 @@ impl Compiler {
             let message = format!("this names a cookie, but `cookies: ignore`{of_defaults} {WHY}");
             self.wrong(*place, message);
         }
-        let tags = &rule.tags;
-        let named = rule.terms.keys_on_cookie || tags.iter().any(|it| it.reads(&header::COOKIE));
+        let tagged = rule.tagged_by().any(|it| it.reads(&header::COOKIE));
+        let named = rule.terms.keys_on_cookie || tagged;
         if let Some(cookies) = &written.cookies
             && named
             && here.is_empty()
@@ -313,6 +318,8 @@ fn cookies_named(written: &source::Rule) -> Vec<Place> {
     let vary_on = &written.vary_on;
     let headers = vary_on.headers.iter().flatten();
     let tags = written.tags.iter().flatten();
+    let attrs = written.dimensions.iter().flat_map(|it| &it.attrs.0);
+    let attrs = attrs.map(|(_, value)| value);
     let cookies = vary_on.cookies.iter().flatten().map(|it| it.place);
     cookies
         .chain(
@@ -328,5 +335,6 @@ fn cookies_named(written: &source::Rule) -> Vec<Place> {
                 .map(|it| it.place),
         )
         .chain(tags.filter(|it| reads(&it.0)).map(|it| it.place))
+        .chain(attrs.filter(|it| reads(it)).map(|it| it.place))
         .collect()
 }

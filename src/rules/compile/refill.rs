@@ -172,7 +172,7 @@ fn personal(rule: &Rule) -> Option<&'static str> {
         || rule.group.as_ref().is_some_and(read);
     if keyed {
         Some("the key of this rule holds some")
-    } else if rule.tags.iter().any(read) {
+    } else if rule.tagged_by().any(read) {
         Some("a tag of this rule is made of some")
     } else {
         None

@@ -2,6 +2,7 @@
 
 mod condition;
 mod defaults;
+mod dimensions;
 mod matching;
 mod refill;
 mod statuses;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 
 pub use condition::{Condition, OneOrMore};
 pub use defaults::{DefaultMatch, DefaultVaryOn, Defaults};
+pub use dimensions::{Attrs, DimensionMode, Dimensions};
 pub use matching::{HeaderMatch, Match};
 pub use refill::{Coalesce, IfError, OnInvalidate, OrNone, RefreshAhead};
 pub use statuses::{StatusTtl, Statuses};
@@ -117,6 +119,9 @@ pub struct Rule {
     /// Fetching again what is about to expire and is in use. Default: `none`.
     #[serde(default)]
     pub refresh_ahead: Option<Spanned<OrNone<RefreshAhead>>>,
+    /// The attributes that responses are filtered by, so that a change of an object forgets only those that may show it.
+    #[serde(default)]
+    pub dimensions: Option<Dimensions>,
     /// What a successful request of this rule changes, without the app saying so.
     #[serde(default)]
     pub increments: Vec<Increments>,
@@ -145,7 +150,6 @@ const LATER: &[&str] = &[
     "consistency",
     "increments[].when",
     "changes",
-    "dimensions",
     "hooks",
 ];
 

@@ -204,6 +204,7 @@ impl Exchange {
             tags: Ok(Vec::new()),
             implicit: Vec::new(),
             increments: Vec::new(),
+            scopes: Default::default(),
         };
         let signals = policy::signals(&self.dialects, declared, &self.head, &mut response, LIMITS);
         let times = Times {
