@@ -52,6 +52,7 @@ impl Aside {
             aim: Aim::Whole,
             stored: None,
             spare: None,
+            shadowed: None,
         };
         Some(Fill::alone(
             &self.cache,

@@ -29,6 +29,8 @@ pub(super) struct Errand {
     pub(super) stored: Option<Arc<Stored>>,
     /// What is stored there, whatever has become of its tags: it may stand in should the app fail.
     pub(super) spare: Option<Spare>,
+    /// What would have been served instead, in shadow mode; it stays where what comes is the same.
+    pub(super) shadowed: Option<Arc<Stored>>,
 }
 
 impl Errand {
@@ -40,6 +42,7 @@ impl Errand {
             aim: Aim::whole(&spare.stored),
             stored: Some(Arc::clone(&spare.stored)),
             spare: Some(spare),
+            shadowed: None,
         }
     }
 
@@ -124,10 +127,11 @@ pub(super) struct Miss {
 
 impl Miss {
     pub(super) fn of(wishes: Wishes, since: Option<Stamp>, stored: Option<&Stored>) -> Miss {
+        let asked = wishes.at(Duration::ZERO); // as old as what comes will be
         let each_time = stored.is_some_and(|stored| stored.entry.meta.is_asked_each_time());
         Miss {
             since,
-            anew: each_time || wishes.no_cache || wishes.max_age == Some(Duration::ZERO),
+            anew: each_time || asked.no_cache || asked.max_age == Some(Duration::ZERO),
             wishes,
         }
     }

@@ -69,6 +69,7 @@ impl Cache {
                 spare: errand.spare,
                 own: None,
                 hit_for_miss: false,
+                client_control: query.rule.client_control,
             });
         }
         // A fill that ended between our look into the store and this lock has left its response there.

@@ -28,6 +28,7 @@ use crate::model::request::Head;
 use crate::model::stamp::Stamp;
 use crate::policy::request::Wishes;
 use crate::policy::vary;
+use crate::rules::ClientControl;
 use crate::tags::Snapshot;
 
 /// How far a fill is.
@@ -95,6 +96,8 @@ pub struct Follower {
     pub(super) own: Option<oneshot::Receiver<(Response<Body>, Answered)>>,
     /// Nobody joins it, as the last response could not be stored.
     pub(super) hit_for_miss: bool,
+    /// What its client may ask of the cache.
+    pub(super) client_control: ClientControl,
 }
 
 /// What became of a follower's wait.
@@ -170,10 +173,21 @@ impl Follower {
         }
     }
 
-    /// What its fill hands to its first client; `None` if it was given up.
-    pub async fn own(self) -> Option<(Response<Body>, End)> {
-        let (response, answered) = self.own?.await.ok()?;
-        Some((response, answered.end))
+    /// What its fill hands to its first client.
+    ///
+    /// # Errors
+    ///
+    /// The app gave no answer, or the fill was given up.
+    pub async fn own(mut self) -> Result<(Response<Body>, End), Failure> {
+        if let Some(own) = self.own.take()
+            && let Ok((response, answered)) = own.await
+        {
+            return Ok((response, answered.end));
+        }
+        match *self.stage.borrow() {
+            Stage::Failed(failure) => Err(failure),
+            Stage::Asked | Stage::Shared(_) | Stage::Alone(..) => Err(Failure::Abandoned),
+        }
     }
 
     fn share(&self, shared: &Shared, cache: &Cache, head: &Head) -> Followed {
@@ -186,7 +200,7 @@ impl Follower {
                 return self.again(None); // now that it is known what varies
             }
             // What this client could not have out of the store is not its either (RFC 9111 §4).
-            if !cache.may_share(meta, &Wishes::of(head.headers())) {
+            if !cache.may_share(meta, &Wishes::granted(head.headers(), self.client_control)) {
                 return self.alone();
             }
         }

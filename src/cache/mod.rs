@@ -20,6 +20,7 @@ mod parts;
 mod recipe;
 mod refresh;
 mod rounds;
+mod shadow;
 mod spare;
 mod spool;
 mod stored;
@@ -37,6 +38,7 @@ pub use follower::Follower;
 pub use freshen::Freshen;
 pub use keep::Keep;
 pub use refresh::Refresh;
+pub use shadow::Shadowed;
 pub use spare::Spare;
 pub use stored::Stored;
 
@@ -169,7 +171,7 @@ impl Cache {
 
     fn look_up(&self, query: &Query, head: &Head, since: Option<Stamp>) -> Lookup {
         let now = self.0.clock.now();
-        let wishes = Wishes::of(head.headers());
+        let wishes = Wishes::granted(head.headers(), query.rule.client_control);
         let (variant, why, stored) = match self.find(query.base, head) {
             Found::Nothing(variant) => (variant, Forward::UriMiss, None),
             Found::OtherVariants(variant) => (variant, Forward::VaryMiss, None),
@@ -225,6 +227,7 @@ impl Cache {
             aim,
             stored,
             spare,
+            shadowed: None,
         };
         let hit_for_miss = self.is_unstorable(errand.variant, head, now);
         if query.rule.refill.coalesce.is_some() && !hit_for_miss {
@@ -249,7 +252,9 @@ impl Cache {
         let on = &query.rule.refill.on_invalidate;
         let serves_invalidated = || {
             let invalidated = stored.invalidated(now);
-            !wishes.refuse_stale() && invalidated.is_some_and(|it| it.is_served(on, false, now))
+            let age = stored.entry.meta.age(now);
+            !wishes.at(age).refuse_stale()
+                && invalidated.is_some_and(|it| it.is_served(on, false, now))
         };
         let stale = match usable(&stored.entry.meta, wishes, now) {
             _ if !intact && !serves_invalidated() => return Err(Forward::Invalidated),

@@ -16,6 +16,7 @@ use crate::policy::request::Wishes;
 use crate::policy::request::on_failure;
 use crate::policy::request::on_wait;
 use crate::policy::request::usable;
+use crate::rules::ClientControl;
 use crate::rules::Rule;
 use crate::rules::refill::OnInvalidate;
 
@@ -24,6 +25,7 @@ use crate::rules::refill::OnInvalidate;
 pub struct Spare {
     pub(super) stored: Arc<Stored>,
     on_invalidate: OnInvalidate,
+    client_control: ClientControl,
 }
 
 /// What has befallen a request.
@@ -42,7 +44,13 @@ impl Spare {
         Spare {
             stored,
             on_invalidate: rule.refill.on_invalidate,
+            client_control: rule.client_control,
         }
+    }
+
+    /// What the client of this request may ask of it.
+    fn wishes(&self, head: &Head) -> Wishes {
+        Wishes::granted(head.headers(), self.client_control)
     }
 
     /// Whether it is served, to who wishes for nothing in particular, only until it has been fetched again.
@@ -64,7 +72,7 @@ impl Spare {
 impl Cache {
     /// Why it may be served to the client of this request, if it may.
     fn stands_in(&self, spare: &Spare, head: &Head, trouble: Trouble) -> Option<Stale> {
-        self.serves(spare, head, &Wishes::of(head.headers()), trouble)
+        self.serves(spare, head, &spare.wishes(head), trouble)
     }
 
     fn serves(
@@ -82,13 +90,14 @@ impl Cache {
         let stale = match trouble {
             Trouble::Error => on_failure(meta, wishes, false, now),
             Trouble::Disconnected => on_failure(meta, wishes, true, now),
-            Trouble::Wait => on_wait(meta, wishes),
+            Trouble::Wait => on_wait(meta, wishes, now),
         };
         if stored.seals.intact() {
             stale
         } else {
             // As things are by now: a later increment may forbid what an earlier one allowed (L5).
-            let served = !wishes.refuse_stale() && spare.is_served_invalidated(now);
+            let served =
+                !wishes.at(meta.age(now)).refuse_stale() && spare.is_served_invalidated(now);
             let stale = stale.filter(|_| served);
             stale.map(|_| Stale::Invalidated)
         }
@@ -97,9 +106,11 @@ impl Cache {
     /// Whether it may be served where the app answers with an error (RFC 5861 §4): to the client of this request, or to one
     /// that wishes for nothing in particular.
     pub(super) fn spares_an_error(&self, spare: Option<&Spare>, head: &Head) -> bool {
-        let wishes = [Wishes::of(head.headers()), Wishes::default()];
-        let serves = |spare, wishes| self.serves(spare, head, wishes, Trouble::Error).is_some();
-        spare.is_some_and(|spare| wishes.iter().any(|wishes| serves(spare, wishes)))
+        spare.is_some_and(|spare| {
+            let wishes = [spare.wishes(head), Wishes::default()];
+            let serves = |wishes| self.serves(spare, head, wishes, Trouble::Error).is_some();
+            wishes.iter().any(serves)
+        })
     }
 
     /// What may be served where the app gave this status, which is an error (RFC 5861 §4).

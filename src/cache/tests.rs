@@ -371,6 +371,7 @@ async fn l09_a_fill_that_ends_while_a_miss_looks_for_it_is_not_run_again() {
         aim: Aim::Whole,
         stored: None,
         spare: None,
+        shadowed: None,
     };
     let late = cache.begin_or_join(&query, &head, errand(), miss(false));
     assert!(matches!(late, Lookup::Hit(..)), "{late:?}");
@@ -769,6 +770,7 @@ async fn l01_what_changes_between_lookup_and_snapshot_is_not_asked_about() {
         aim: Aim::Validate,
         stored: Some(stored),
         spare: None,
+        shadowed: None,
     };
     let miss = Miss::of(Wishes::default(), None, errand.stored.as_deref());
     let found = cache.begin_or_join(&query, &head, errand, miss);

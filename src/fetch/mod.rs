@@ -302,7 +302,7 @@ impl Fetch {
             });
         };
         self.0.tasks.spawn(fill.store(response, status, keep));
-        let (response, end) = follower.own().await.ok_or(Failure::Abandoned)?;
+        let (response, end) = follower.own().await?;
         Ok(Passed {
             response,
             status,

@@ -96,10 +96,16 @@ pub enum Bypass {
     Skip,
     /// It asks for another protocol.
     Upgrade,
-    /// It asks for several parts of the response, and they are not stored.
+    /// It asks for several parts of the response, and they are not stored; or for any, and its rule only looks on.
     Range,
     /// The last response could not be stored for reasons of its own, so nobody waits for this one.
     HitForMiss,
+    /// Its rule only looks on: what is stored would have been served, and the app's answer is the same.
+    ShadowHit,
+    /// Its rule only looks on: nothing that is stored could have been served.
+    ShadowMiss,
+    /// Its rule only looks on: what is stored would have been served, and the app's answer is another.
+    ShadowDiffers,
 }
 
 /// What became of the app's response.
@@ -257,6 +263,9 @@ impl Bypass {
             Bypass::Upgrade => "upgrade",
             Bypass::Range => "range",
             Bypass::HitForMiss => "hit-for-miss",
+            Bypass::ShadowHit => "shadow-hit",
+            Bypass::ShadowMiss => "shadow-miss",
+            Bypass::ShadowDiffers => "shadow-differs",
         }
     }
 }

@@ -46,6 +46,9 @@ pub(super) fn life(
     times: Times,
     has_validator: bool,
 ) -> Result<Life, NoStore> {
+    if let Some(ttl) = forced(control, response.status, terms) {
+        return Ok(forced_life(ttl, control, response, terms, times));
+    }
     let said = explicit(control, response, times.received);
     let lifetime = lifetime(control, response, terms, times.received);
     let reason = match lifetime {
@@ -89,6 +92,34 @@ pub(super) fn life(
     let delay = times.received.since(times.sent);
     let is_slow = has_lifetime && life.age.saturating_sub(delay) < end;
     Err(if is_slow { NoStore::TooSlow } else { reason })
+}
+
+/// The life that the rule gives a response whatever that says, if it gives one: to those that its `ttl` would be for. A
+/// status that `statuses` gives a time of its own keeps to that.
+fn forced(control: &Control, status: StatusCode, terms: &Terms) -> Option<Duration> {
+    let forced = terms.forced_ttl?;
+    let applies = match terms.statuses.ttl(status) {
+        Some(StatusTtl::Inherit) => true,
+        Some(StatusTtl::For(_)) => false,
+        None => may_guess(control, status),
+    };
+    applies.then(|| forced.min(terms.max_ttl))
+}
+
+/// It counts from when the response arrived, however old that says it is.
+fn forced_life(
+    ttl: Duration,
+    control: &Control,
+    response: &Parts,
+    terms: &Terms,
+    times: Times,
+) -> Life {
+    let age = initial_age(&response.headers, times).unwrap_or_default();
+    Life {
+        age,
+        lifetime: age.saturating_add(ttl),
+        stale: stale_use(control, terms),
+    }
 }
 
 /// How long the response is fresh, counted from when it was of age zero; `None` if nothing says so.

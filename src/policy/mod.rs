@@ -12,6 +12,7 @@ mod privacy;
 pub mod ranges;
 pub mod request;
 mod rule;
+pub mod shadow;
 mod signals;
 mod surrogate;
 mod uris;

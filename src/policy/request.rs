@@ -9,6 +9,7 @@ use crate::model::entry::EntryMeta;
 use crate::model::outcome::Stale;
 use crate::model::time::Timestamp;
 use crate::policy::members;
+use crate::rules::ClientControl;
 
 /// The directives of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Wishes {
     pub stale_if_error: Option<Duration>,
     /// `only-if-cached`.
     pub only_if_cached: bool,
+    /// What is younger serves though the client asks for a fresher one: its rule says so.
+    pub min_age: Duration,
 }
 
 /// Whether a stored response may answer as it is.
@@ -45,6 +48,35 @@ pub enum Use {
 }
 
 impl Wishes {
+    /// What the rule of a request lets its directives bring about. `no-store` always counts: nobody else is to have what is
+    /// answered to this client.
+    pub fn granted(headers: &HeaderMap, control: ClientControl) -> Wishes {
+        let wishes = Wishes::of(headers);
+        if control.honor {
+            return Wishes {
+                min_age: control.min_age,
+                ..wishes
+            };
+        }
+        Wishes {
+            no_store: wishes.no_store,
+            ..Wishes::default()
+        }
+    }
+
+    /// What counts of them where a response of this age is at hand.
+    pub fn at(&self, age: Duration) -> Wishes {
+        if age >= self.min_age {
+            return *self;
+        }
+        Wishes {
+            no_cache: false,
+            max_age: None,
+            min_fresh: None,
+            ..*self
+        }
+    }
+
     /// Reads the directives of a request.
     pub fn of(headers: &HeaderMap) -> Wishes {
         let mut wishes = Wishes::default();
@@ -81,6 +113,7 @@ impl Wishes {
 /// It is stale from the moment its age is its lifetime (§4.2), and a window of `n` seconds includes the `n`th.
 pub fn usable(meta: &EntryMeta, wishes: &Wishes, now: Timestamp) -> Use {
     let age = meta.age(now);
+    let wishes = &wishes.at(age);
     if age >= meta.lifetime {
         return stale(meta, wishes, age);
     }
@@ -117,11 +150,12 @@ pub fn on_failure(
     disconnected: bool,
     now: Timestamp,
 ) -> Option<Stale> {
-    let over = meta.age(now).saturating_sub(meta.lifetime);
+    let age = meta.age(now);
+    let over = age.saturating_sub(meta.lifetime);
     let asked = wishes.stale_if_error.filter(|_| !meta.stale.forbidden);
     if matches!(usable(meta, wishes, now), Use::Fresh | Use::Soft) {
         Some(Stale::Soft) // that was why the app was asked
-    } else if wishes.refuse_stale() {
+    } else if wishes.at(age).refuse_stale() {
         None
     } else if within(meta.stale.if_error, over) || asked.is_some_and(|asked| within(asked, over)) {
         Some(Stale::IfError)
@@ -134,8 +168,8 @@ pub fn on_failure(
 
 /// Why the response may answer a client with these wishes, though another request's fresher one is on its way, and a long
 /// time coming. `None`: it may not.
-pub fn on_wait(meta: &EntryMeta, wishes: &Wishes) -> Option<Stale> {
-    (!meta.stale.forbidden && !wishes.refuse_stale()).then_some(Stale::Waited)
+pub fn on_wait(meta: &EntryMeta, wishes: &Wishes, now: Timestamp) -> Option<Stale> {
+    (!meta.stale.forbidden && !wishes.at(meta.age(now)).refuse_stale()).then_some(Stale::Waited)
 }
 
 /// Whether what is `over` its lifetime by so much lies in a window; one of zero holds nothing.

@@ -5,6 +5,7 @@ mod debug;
 mod headers;
 mod listen;
 mod respond;
+mod shadow;
 mod tls;
 mod upgrade;
 mod wire;
@@ -48,13 +49,16 @@ use crate::policy::request::Wishes;
 use crate::proxy::body::ToClient;
 use crate::proxy::debug::Debugged;
 use crate::proxy::respond::BadRequest;
+use crate::proxy::shadow::Differences;
 use crate::proxy::upgrade::Tunnel;
 use crate::proxy::wire::Busy;
 use crate::proxy::wire::Line;
 use crate::rules::Matched;
+use crate::rules::Mode;
 use crate::rules::Pass;
 use crate::rules::Plan;
 use crate::rules::Query;
+use crate::rules::Rule;
 use crate::rules::RuleSet;
 use crate::rules::asks_to_upgrade;
 use crate::rules::refill::Coalesce;
@@ -91,6 +95,7 @@ struct Inner {
     cache: Cache,
     fetch: Fetch,
     dialects: Arc<Dialects>,
+    differences: Differences,
     config: Config,
 }
 
@@ -133,6 +138,7 @@ impl Proxy {
             cache,
             fetch,
             dialects,
+            differences: Differences::default(),
             config,
         }))
     }
@@ -145,7 +151,10 @@ impl Proxy {
             .debug
             .then(|| Debugged::of(&plan, &asked.head, &self.0.cache));
         let (response, outcome) = match plan {
-            Plan::Lookup(query) => self.cached(asked, query).await,
+            Plan::Lookup(query) => match &Arc::clone(&query.rule).mode {
+                Mode::Shadow(shadow) => self.shadowed(asked, query, shadow).await,
+                Mode::Live | Mode::Bypass => self.cached(asked, query).await,
+            },
             Plan::Pass(pass) => self.passed(asked, pass).await,
         };
         let outcome = outcome.sent_as(response.status());
@@ -222,12 +231,10 @@ impl Proxy {
     }
 
     async fn passed(&self, mut asked: Asked, pass: Pass) -> Answer {
-        if matches!(pass.why, Forward::Bypass(_)) && Wishes::of(asked.head.headers()).only_if_cached
+        if matches!(pass.why, Forward::Bypass(_))
+            && let Some(refused) = refuses(&asked.head, &pass.rule)
         {
-            return (
-                respond::only_if_cached(),
-                Outcome::Refused(Refusal::OnlyIfCached),
-            );
+            return refused;
         }
         let matched = pass.matched(&asked.head);
         let Some(client) = asked.upgrade.take() else {
@@ -387,6 +394,14 @@ impl Proxy {
             debug,
         })
     }
+}
+
+/// The answer to a client that wanted a stored response or none, where none is looked for.
+fn refuses(head: &Head, rule: &Rule) -> Option<Answer> {
+    let wishes = Wishes::granted(head.headers(), rule.client_control);
+    let outcome = Outcome::Refused(Refusal::OnlyIfCached);
+    let refused = || (respond::only_if_cached(), outcome);
+    wishes.only_if_cached.then(refused)
 }
 
 /// What the app answered one client; why it is not stored is said only of what might have been.

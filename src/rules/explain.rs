@@ -10,7 +10,10 @@ use crate::model::units;
 use crate::rules::refill::{
     Coalesce, OnInvalidate, OnTimeout, Refill, RefreshAhead, Revalidate, WhenInvalidated,
 };
-use crate::rules::{Authorization, Cookies, Matched, Pass, Plan, Rule, SetCookie, StatusTtl};
+use crate::rules::source::{Consistency, KeptIn};
+use crate::rules::{
+    Authorization, ClientControl, Cookies, Matched, Mode, Pass, Plan, Rule, SetCookie, StatusTtl,
+};
 
 /// A plan, ready to be shown.
 #[derive(Debug)]
@@ -49,10 +52,13 @@ impl fmt::Display for Explanation<'_> {
                 writeln!(f, "base key: {}", query.base)?;
                 asked_as(f, rule, self.head)?;
                 self.tags(f)?;
+                mode(f, rule)?;
                 freshness(f, rule)?;
                 privacy(f, rule)?;
                 skips(f, rule)?;
+                client_control(f, rule)?;
                 refill(f, rule)?;
+                kept(f, rule)?;
             }
             Plan::Pass(pass) => writeln!(f, "plan: pass to the app, because {}", because(pass))?,
         }
@@ -130,6 +136,15 @@ fn asked_as(f: &mut fmt::Formatter<'_>, rule: &Rule, head: &Head) -> fmt::Result
 
 fn freshness(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     let cap = units::Written(rule.terms.max_ttl);
+    if let Some(forced) = rule.terms.forced_ttl {
+        let life = units::Written(forced.min(rule.terms.max_ttl));
+        writeln!(
+            f,
+            "freshness: {life} from when it arrives, whatever the response says"
+        )?;
+        statuses(f, rule)?;
+        return after_life(f, rule);
+    }
     match rule.terms.ttl {
         Some(ttl) if ttl.is_zero() => {
             writeln!(
@@ -145,6 +160,10 @@ fn freshness(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
         None => writeln!(f, "freshness: what the response says, at most {cap}"),
     }?;
     statuses(f, rule)?;
+    after_life(f, rule)
+}
+
+fn after_life(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     soft(f, rule)?;
     stale(f, "it is fetched again", rule.terms.stale_while_revalidate)?;
     stale(f, "the app fails", rule.terms.stale_if_error)
@@ -152,6 +171,10 @@ fn freshness(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
 
 fn statuses(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     for (status, ttl) in rule.terms.statuses.iter() {
+        if ttl == StatusTtl::Inherit && rule.terms.forced_ttl.is_some() {
+            writeln!(f, "  with {status}: the same")?;
+            continue;
+        }
         write!(f, "  if it says nothing, with {status}: ")?;
         let ttl = match ttl {
             StatusTtl::Inherit => rule.terms.ttl,
@@ -304,6 +327,46 @@ fn privacy(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     }
 }
 
+/// What becomes of the answer in shadow mode.
+fn mode(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    let Mode::Shadow(shadow) = &rule.mode else {
+        return Ok(());
+    };
+    write!(f, "mode: shadow; the app answers, and its status, ")?;
+    for name in &*shadow.headers {
+        write!(f, "`{name}`, ")?;
+    }
+    writeln!(f, "and body are compared with what is stored")
+}
+
+/// What is not the default of what clients may ask for.
+fn client_control(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    let ClientControl { honor, min_age } = rule.client_control;
+    match honor {
+        false => writeln!(f, "client control: none, but for `no-store`"),
+        true if min_age.is_zero() => Ok(()),
+        true => writeln!(
+            f,
+            "client control: a fresher one than is stored only if that is {} old",
+            units::Written(min_age)
+        ),
+    }
+}
+
+/// What is not the default of where responses are kept. There is nothing but memory yet.
+fn kept(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    if rule.kept_in == KeptIn::Memory {
+        writeln!(f, "store: memory")?;
+    }
+    match rule.consistency {
+        Consistency::Bounded => Ok(()),
+        Consistency::Strict => writeln!(
+            f,
+            "consistency: strict; alone in memory every lookup sees every increment at once anyway"
+        ),
+    }
+}
+
 /// A line per condition.
 fn skips(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     for condition in &rule.skip_when {
@@ -321,6 +384,9 @@ fn because(pass: &Pass) -> &'static str {
         Forward::Bypass(Bypass::Rule) if pass.rule.id.is_none() => {
             "the configuration says `unmatched: bypass`"
         }
+        Forward::Bypass(Bypass::Rule) if pass.rule.mode == Mode::Bypass => {
+            "its rule says `mode: bypass`"
+        }
         Forward::Bypass(Bypass::Rule) => "its rule says `cache: false`",
         Forward::Bypass(Bypass::Authorization) => {
             "it carries credentials, and no rule says `authorization: key` or `rfc9111`"
@@ -328,7 +394,14 @@ fn because(pass: &Pass) -> &'static str {
         Forward::Bypass(Bypass::Skip) => "`skip_when` of its rule says so",
         Forward::Bypass(Bypass::RequestBody) => "it has a body, which the key does not hold",
         Forward::Bypass(Bypass::Upgrade) => "it asks for another protocol",
-        Forward::Bypass(Bypass::Cookie | Bypass::Range | Bypass::HitForMiss)
+        Forward::Bypass(
+            Bypass::Cookie
+            | Bypass::Range
+            | Bypass::HitForMiss
+            | Bypass::ShadowHit
+            | Bypass::ShadowMiss
+            | Bypass::ShadowDiffers,
+        )
         | Forward::UriMiss
         | Forward::VaryMiss
         | Forward::Partial

@@ -12,6 +12,7 @@ mod dimensions;
 mod explain;
 mod fields;
 mod increments;
+mod mode;
 mod normalize;
 mod path;
 mod pattern;
@@ -34,12 +35,14 @@ use crate::rules::fields::Fields;
 use crate::rules::increments::Increments;
 use crate::rules::pattern::Pattern;
 use crate::rules::refill::Refill;
+use crate::rules::source::{Consistency, KeptIn};
 use crate::rules::template::{Template, Values};
 
 pub use crate::rules::compile::{Context, Defaults, Unmatched};
 pub use crate::rules::dimensions::{Misfit, Scopes};
 pub use crate::rules::explain::Explanation;
 pub use crate::rules::increments::{RuleIncrement, StatusSet};
+pub use crate::rules::mode::{ClientControl, Mode, Shadow};
 pub use crate::rules::normalize::Normalized;
 pub use crate::rules::plan::{Matched, Pass, Plan, Query, asks_to_upgrade};
 pub use crate::rules::template::MissingTagValue;
@@ -52,14 +55,20 @@ pub struct Rule {
     pub id: Option<Arc<str>>,
     /// Whether its responses may be stored at all.
     pub cache: bool,
-    /// On which terms they may be.
+    /// Whether they are served, or only compared with what the app answers.
+    pub mode: Mode,
+    /// On which terms they may be stored.
     pub terms: Terms,
     /// How they are fetched again, and who waits for that.
     pub refill: Refill,
+    /// What clients may ask of the cache.
+    pub client_control: ClientControl,
     /// Requests and responses that the store has nothing to do with.
     skip_when: Vec<Condition>,
     /// What a change means that a response to one of its requests reports: the rules that are in force with it.
     pub scopes: Arc<Scopes>,
+    kept_in: KeptIn,
+    consistency: Consistency,
     pattern: Pattern,
     key_name: Option<Arc<str>>,
     version: Option<Box<str>>,
@@ -76,9 +85,13 @@ impl Rule {
         Rule {
             id: None,
             cache: true,
+            mode: Mode::default(),
             terms: Terms::default(),
             refill: Refill::default(),
+            client_control: ClientControl::default(),
             skip_when: Vec::new(),
+            kept_in: KeptIn::default(),
+            consistency: Consistency::default(),
             pattern: Pattern::default(),
             key_name: None,
             version: None,
@@ -89,6 +102,11 @@ impl Rule {
             scopes: Arc::default(),
             increments: Vec::new(),
         }
+    }
+
+    /// Whether anything is looked up or stored.
+    pub fn stores(&self) -> bool {
+        self.cache && self.mode != Mode::Bypass
     }
 
     /// Whether the store has nothing to do with a request, or with its response, once that is there.

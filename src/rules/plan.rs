@@ -92,7 +92,7 @@ fn passes(rule: &Rule, head: &Head) -> Option<Forward> {
         return Some(Forward::Method);
     }
     let headers = head.headers();
-    let bypass = if !rule.cache {
+    let bypass = if !rule.stores() {
         Bypass::Rule
     } else if asks_to_upgrade(headers) {
         Bypass::Upgrade
@@ -170,7 +170,7 @@ impl Pass {
     /// What the rule says of the exchange.
     pub fn matched(&self, head: &Head) -> Matched {
         let changes = self.changes.as_ref();
-        let as_get = changes.filter(|query| *head.method() == Method::POST && query.rule.cache);
+        let as_get = changes.filter(|query| *head.method() == Method::POST && query.rule.stores());
         Matched {
             as_get: as_get.map(|query| Box::new(query.matched(&head.as_get()))),
             ..Matched::of(&self.rule, head, changes.map(|query| query.base))

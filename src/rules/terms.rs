@@ -18,6 +18,8 @@ const MAX_TTL: Duration = Duration::from_secs(7 * 86_400);
 pub struct Terms {
     /// How long a response is fresh that does not say so itself; zero: it is not stored.
     pub ttl: Option<Duration>,
+    /// How long any response is fresh that may be stored, from when it arrived, whatever it says; above zero.
+    pub forced_ttl: Option<Duration>,
     /// The cap on whatever is said about freshness.
     pub max_ttl: Duration,
     /// How long responses with some statuses are fresh that do not say so themselves.
@@ -49,6 +51,7 @@ impl Default for Terms {
     fn default() -> Terms {
         Terms {
             ttl: None,
+            forced_ttl: None,
             max_ttl: MAX_TTL,
             statuses: Statuses::default(),
             soft_ttl: None,

@@ -57,6 +57,8 @@ mod rfc9213;
 #[cfg(test)]
 mod rfc9875;
 #[cfg(test)]
+mod shadow;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod skipping;
@@ -72,5 +74,7 @@ mod support;
 mod tls;
 #[cfg(test)]
 mod upstream;
+#[cfg(test)]
+mod wishes;
 #[cfg(test)]
 mod writers;

@@ -18,7 +18,9 @@ use crate::cache::stored::Stored;
 use crate::model::entry::Entry;
 use crate::model::outcome::NoStore;
 use crate::model::tag::Tagged;
+use crate::policy::shadow;
 use crate::policy::validators;
+use crate::rules::Mode;
 use crate::store::Uses;
 use crate::tags::Seals;
 
@@ -70,6 +72,9 @@ impl Fill {
         let Some(stored) = stored.filter(|stored| stored.seals.intact()) else {
             return Some((entry, tags));
         };
+        if self.is_shadow_of(stored, &entry) {
+            return None;
+        }
         let now = self.cache.0.clock.now();
         // Not what was asked for before the clock was set back.
         let newer = stored.asked > self.asked && stored.asked <= now;
@@ -79,6 +84,17 @@ impl Fill {
         let fresh = stored.entry.meta.expires() > now;
         let max_object = self.cache.0.max_object;
         parts::joined(stored, (fresh, newer), entry, tags, max_object)
+    }
+
+    /// Whether, in shadow mode, it is what would have been served, and that is the same.
+    fn is_shadow_of(&self, stored: &Arc<Stored>, entry: &Entry) -> bool {
+        let shadowed = self.errand.shadowed.as_ref();
+        let Mode::Shadow(shadow) = &self.matched.rule.mode else {
+            return false;
+        };
+        shadowed.is_some_and(|shadowed| Arc::ptr_eq(shadowed, stored))
+            && shadow::of_heads(shadow, &stored.entry, entry.status, &entry.headers).is_none()
+            && stored.entry.body == entry.body
     }
 
     /// L1: the tags as they are, if none of them has changed since the app was asked.

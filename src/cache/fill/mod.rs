@@ -136,6 +136,7 @@ impl Fill {
             spare: errand.spare.clone(),
             own: Some(mine),
             hit_for_miss: false,
+            client_control: matched.rule.client_control,
         };
         let fill = Fill {
             cache: cache.clone(),

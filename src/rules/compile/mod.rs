@@ -4,6 +4,7 @@ mod changes;
 mod condition;
 mod context;
 mod headers;
+mod mode;
 mod refill;
 mod sections;
 
@@ -17,7 +18,7 @@ use http::header;
 use crate::model::mistake::{Mistake, Place};
 use crate::rules::fields::Named;
 use crate::rules::pattern::{PathPattern, Pattern};
-use crate::rules::source;
+use crate::rules::source::{self, Ttl};
 use crate::rules::template::{Known, Template};
 use crate::rules::terms::{Authorization, Cookies, Jitter, Statuses, Terms};
 use crate::rules::{Rule, RuleSet};
@@ -203,7 +204,8 @@ impl Compiler {
         };
         let rule = Rule {
             id: None,
-            cache: written.cache.unwrap_or(base.cache),
+            cache: written.cache.as_ref().map_or(base.cache, |it| it.value),
+            mode: self.mode(&written.mode, &base.mode),
             terms: Terms {
                 keys_on_cookie: fields.key_on(&header::COOKIE)
                     || group.as_ref().is_some_and(|it| it.reads(&header::COOKIE)),
@@ -212,6 +214,9 @@ impl Compiler {
                 ..terms(written, &base.terms)
             },
             refill: self.refill(written, &base.refill),
+            client_control: self.client_control(&written.client_control, base.client_control),
+            kept_in: self.kept_in(&written.store, base.kept_in),
+            consistency: written.consistency.unwrap_or(base.consistency),
             skip_when: match &written.skip_when {
                 Some(conditions) => self.conditions(conditions),
                 None => base.skip_when.clone(),
@@ -242,6 +247,8 @@ impl Compiler {
             fields,
         };
         self.ignored_cookies(written, &rule);
+        self.shadow_of_nothing(written, &rule);
+        self.forced(&written.ttl);
         rule
     }
 
@@ -293,8 +300,14 @@ impl Compiler {
 /// What is written of the terms, over those of `base`.
 fn terms(written: &source::Rule, base: &Terms) -> Terms {
     let span = |written: Option<Span>| written.map(|span| span.0);
+    let (ttl, forced_ttl) = match &written.ttl {
+        None => (base.ttl, base.forced_ttl),
+        Some(Ttl::Implied(ttl)) => (Some(ttl.0), None),
+        Some(Ttl::Forced(ttl)) => (None, Some(ttl.force.value.0)),
+    };
     Terms {
-        ttl: written.ttl.as_ref().map(|ttl| ttl.0.0).or(base.ttl),
+        ttl,
+        forced_ttl,
         max_ttl: span(written.max_ttl).unwrap_or(base.max_ttl),
         statuses: Statuses::default(), // they may be wrong
         soft_ttl: span(written.soft_ttl).or(base.soft_ttl),

@@ -125,7 +125,7 @@ impl Compiler {
     /// that holds them leaves nothing to ask for, and a tag made of them cannot be had.
     fn nobodys_credentials(&mut self, written: &Spanned<source::Rule>, rule: &Rule, tainted: bool) {
         const WHY: &str = "fetches without anybody's credentials or cookies, none being kept";
-        let Some(personal) = personal(rule).filter(|_| rule.cache) else {
+        let Some(personal) = personal(rule).filter(|_| rule.stores()) else {
             return;
         };
         let Refill {

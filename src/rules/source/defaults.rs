@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use crate::rules::refill::Revalidate;
 use crate::rules::source::{
-    Coalesce, Condition, HeaderItem, Match, OnInvalidate, OrNone, QueryOn, RefreshAhead, Rule,
-    Statuses, TagItem, Ttl, VaryOn,
+    ClientControl, Coalesce, Condition, Consistency, HeaderItem, KeptIn, Match, Mode, OnInvalidate,
+    OrNone, QueryOn, RefreshAhead, Rule, Statuses, TagItem, Ttl, VaryOn,
 };
 use crate::rules::terms::{Authorization, Cookies, SetCookie};
 use crate::yaml::Spanned;
@@ -21,7 +21,10 @@ pub struct Defaults {
     pub matches: DefaultMatch,
     /// Whether responses may be stored.
     #[serde(default)]
-    pub cache: Option<bool>,
+    pub cache: Option<Spanned<bool>>,
+    /// Whether responses are served, only compared, or neither stored nor looked up.
+    #[serde(default)]
+    pub mode: Option<Spanned<Mode>>,
     /// A part of the key.
     #[serde(default)]
     pub version: Option<String>,
@@ -34,7 +37,7 @@ pub struct Defaults {
     /// Tags of rules that name none.
     #[serde(default)]
     pub tags: Option<Vec<Spanned<TagItem>>>,
-    /// How long a response is fresh that says nothing of it itself.
+    /// How long a response is fresh that says nothing of it itself; `{ force: … }`: whatever it says.
     #[serde(default)]
     pub ttl: Option<Ttl>,
     /// The cap on whatever is said about freshness.
@@ -64,6 +67,15 @@ pub struct Defaults {
     /// What becomes of requests with an `Authorization` header.
     #[serde(default)]
     pub authorization: Option<Authorization>,
+    /// What clients may ask of the cache.
+    #[serde(default)]
+    pub client_control: ClientControl,
+    /// Where responses are kept.
+    #[serde(default)]
+    pub store: Option<Spanned<KeptIn>>,
+    /// When an increment made elsewhere counts here.
+    #[serde(default)]
+    pub consistency: Option<Consistency>,
     /// Requests and responses that the store has nothing to do with.
     #[serde(default)]
     pub skip_when: Option<Vec<Spanned<Condition>>>,
@@ -120,6 +132,10 @@ impl From<Defaults> for Rule {
                 ..Match::default()
             },
             cache: defaults.cache,
+            mode: defaults.mode,
+            client_control: defaults.client_control,
+            store: defaults.store,
+            consistency: defaults.consistency,
             version: defaults.version,
             group: defaults.group,
             vary_on: VaryOn {

@@ -1,30 +1,37 @@
 //! Rule files as written (rules.md §2). Docstrings here are what editors show: the JSON Schema is made of these types.
 
+mod client;
 mod condition;
 mod defaults;
 mod dimensions;
 mod matching;
+mod mode;
 mod refill;
 mod statuses;
+mod store;
 mod tags;
+mod ttl;
 mod vary;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use client::ClientControl;
 pub use condition::{Condition, OneOrMore};
 pub use defaults::{DefaultMatch, DefaultVaryOn, Defaults};
 pub use dimensions::{Attrs, DimensionMode, Dimensions};
 pub use matching::{HeaderMatch, Match};
+pub use mode::{Mode, Shadow};
 pub use refill::{Coalesce, IfError, OnInvalidate, OrNone, RefreshAhead};
 pub use statuses::{StatusTtl, Statuses};
+pub use store::{Consistency, KeptIn};
 pub use tags::{Increments, TagItem};
+pub use ttl::{Force, Ttl};
 pub use vary::{HeaderItem, HeaderOn, Normalize, Param, QueryMode, QueryOn, VaryOn};
 
 use crate::rules::refill::Revalidate;
 use crate::rules::terms::{Authorization, Cookies, SetCookie};
 use crate::yaml::Spanned;
-use crate::yaml::one_value_for_now;
 use crate::yaml::units::{Share, Span};
 
 /// A rule file, `rules/*.yaml`: files in name order, rules in file order, the first that matches wins.
@@ -48,7 +55,11 @@ pub struct Rule {
     pub matches: Match,
     /// `false`: responses are never stored; increments are still honoured. Default: `true`.
     #[serde(default)]
-    pub cache: Option<bool>,
+    pub cache: Option<Spanned<bool>>,
+    /// `live`; `shadow`: responses are looked up and stored, but the app answers, and what it answers is compared with what
+    /// would have been served; `bypass`: neither. Increments are honoured in each. Default: `live`.
+    #[serde(default)]
+    pub mode: Option<Spanned<Mode>>,
     /// Default: the id. Rules that share it share entries.
     #[serde(default)]
     pub key_name: Option<Spanned<String>>,
@@ -64,7 +75,7 @@ pub struct Rule {
     /// Tags of the response: templates such as `Dashboard` or `User:{user_id}`.
     #[serde(default)]
     pub tags: Option<Vec<Spanned<TagItem>>>,
-    /// How long a response is fresh that says nothing of it itself; 0: not stored.
+    /// How long a response is fresh that says nothing of it itself; 0: not stored. `{ force: … }`: whatever it says.
     #[serde(default)]
     pub ttl: Option<Ttl>,
     /// The cap on whatever is said about freshness. Default: `7d`.
@@ -99,6 +110,9 @@ pub struct Rule {
     /// else `bypass`.
     #[serde(default)]
     pub authorization: Option<Authorization>,
+    /// What clients may ask of the cache.
+    #[serde(default)]
+    pub client_control: ClientControl,
     /// Requests and responses that the store has nothing to do with: each for which one of these holds.
     #[serde(default)]
     pub skip_when: Option<Vec<Spanned<Condition>>>,
@@ -122,6 +136,12 @@ pub struct Rule {
     /// The attributes that responses are filtered by, so that a change of an object forgets only those that may show it.
     #[serde(default)]
     pub dimensions: Option<Dimensions>,
+    /// Where responses are kept. Default: `default`.
+    #[serde(default)]
+    pub store: Option<Spanned<KeptIn>>,
+    /// When an increment made elsewhere counts here. Default: `bounded`.
+    #[serde(default)]
+    pub consistency: Option<Consistency>,
     /// What a successful request of this rule changes, without the app saying so.
     #[serde(default)]
     pub increments: Vec<Increments>,
@@ -133,7 +153,6 @@ pub fn is_later(path: &str) -> bool {
 }
 
 const LATER: &[&str] = &[
-    "mode",
     "vary_on.query.params[].multi",
     "vary_on.query.params[].normalize",
     "vary_on.jwt",
@@ -143,18 +162,9 @@ const LATER: &[&str] = &[
     "key",
     "use",
     "tags_from_body",
-    "client_control",
     "coalesce.shared",
     "coalesce.lease",
-    "store",
-    "consistency",
     "increments[].when",
     "changes",
     "hooks",
 ];
-
-one_value_for_now!(
-    /// How long a response is fresh that says nothing of it itself.
-    pub struct Ttl(Span),
-    "ttl: { force: … }"
-);
