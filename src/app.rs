@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use thiserror::Error;
+use tokio::sync::Notify;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -15,6 +16,7 @@ use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::Log;
+use crate::config::Reload;
 use crate::dialects::Dialects;
 use crate::fetch;
 use crate::fetch::Fetch;
@@ -23,6 +25,7 @@ use crate::proxy::BindError;
 use crate::proxy::Listen;
 use crate::proxy::Listeners;
 use crate::proxy::Proxy;
+use crate::rules::LiveRules;
 use crate::telemetry;
 use crate::upstream::Upstream;
 
@@ -34,9 +37,17 @@ pub struct App {
     sweeping: JoinHandle<()>,
     /// What happens for no request.
     scheduled: JoinHandle<()>,
+    /// `None`: there are no files.
+    reloading: Option<Reloading>,
     cache: Cache,
     fetch: Fetch,
     drain: Duration,
+}
+
+/// Keeps the rules in force to what the files say.
+struct Reloading {
+    asked: Arc<Notify>,
+    task: JoinHandle<()>,
 }
 
 /// Why the sidecar did not start.
@@ -65,6 +76,8 @@ impl App {
         let listeners = Listeners::bind(&config.listen).await?;
         let listening = listeners.addresses();
         let drain = config.drain;
+        let rules = LiveRules::new(config.rules.clone());
+        let reloading = Reload::new(&config, rules.clone(), clock.clone()).map(Reloading::begin);
 
         let limits = config.limits;
         let dialects = Arc::new(Dialects::new(config.dialects));
@@ -96,13 +109,7 @@ impl App {
             body_timeout: limits.client_body_timeout,
             idle_timeout: limits.client_idle_timeout,
         };
-        let proxy = Proxy::new(
-            Arc::new(config.rules),
-            cache.clone(),
-            fetch.clone(),
-            dialects,
-            faced,
-        );
+        let proxy = Proxy::new(rules, cache.clone(), fetch.clone(), dialects, faced);
 
         let (stop, stopped) = watch::channel(None);
         let serving = tokio::spawn(listeners.serve(proxy, stopped));
@@ -130,10 +137,19 @@ impl App {
             serving,
             sweeping,
             scheduled,
+            reloading,
             cache,
             fetch,
             drain,
         })
+    }
+
+    /// Reads the files again, soon, whether or not they have changed. What comes of it is told in the log.
+    pub fn reload(&self) {
+        match &self.reloading {
+            Some(reloading) => reloading.asked.notify_one(),
+            None => tracing::info!("there are no files to be read again"),
+        }
     }
 
     /// Where it listens, in the order of the configuration.
@@ -145,6 +161,9 @@ impl App {
     pub async fn shutdown(self) {
         let end = Instant::now() + self.drain;
         self.sweeping.abort();
+        if let Some(reloading) = self.reloading {
+            reloading.task.abort();
+        }
         self.scheduled.abort(); // nobody can be answered much longer with what would be fetched
         self.stop.send_replace(Some(end));
         if let Err(error) = self.serving.await {
@@ -162,6 +181,14 @@ impl App {
             );
         }
         self.cache.increment_waiting();
+    }
+}
+
+impl Reloading {
+    fn begin(reload: Reload) -> Reloading {
+        let asked = Arc::new(Notify::new());
+        let task = tokio::spawn(reload.watch(Arc::clone(&asked)));
+        Reloading { asked, task }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app;
 use crate::app::App;
@@ -15,6 +16,7 @@ use crate::config::Target;
 
 /// Run the sidecar in front of an app.
 ///
+/// The files are read again when they change, and on SIGHUP: rules come into force at once, the rest with the next start.
 /// SIGTERM or Ctrl-C stops accepting and finishes what runs, within `drain` of the configuration; a second one ends at once.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -42,6 +44,7 @@ impl Serve {
             .build()?;
         let ended = runtime.block_on(async {
             let mut stop = Stop::listen()?;
+            let mut hangup = signal(SignalKind::hangup())?;
             let app = App::start(config, Default::default()).await?;
             for address in app.addresses() {
                 writeln!(
@@ -50,7 +53,12 @@ impl Serve {
                 )?;
             }
             out.flush()?;
-            stop.asked().await;
+            loop {
+                tokio::select! {
+                    () = stop.asked() => break,
+                    Some(()) = hangup.recv() => app.reload(),
+                }
+            }
             writeln!(
                 out,
                 "tagalong: finishing what runs; a second signal ends at once"

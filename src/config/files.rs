@@ -1,9 +1,11 @@
 //! Files, folders and environment: the only place that reads them.
 
+use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::compile::{Outside, compile};
+use crate::config::marks::Marks;
 use crate::config::{Config, Listen, Target};
 use crate::model::mistake::Mistake;
 
@@ -34,27 +36,92 @@ pub struct Instead {
 ///
 /// Every mistake of every file.
 pub fn read(path: Option<&Path>, instead: Instead) -> Result<Config, Vec<Mistake>> {
-    let (name, text) = match path {
-        Some(path) => {
-            let name = path.display().to_string();
-            let text = std::fs::read_to_string(path);
-            let text = text.map_err(|error| vec![unreadable(&name, &error)])?;
-            (name, text)
-        }
-        None => ("the command line".to_owned(), String::new()),
+    let sources = Sources {
+        path: path.map(Path::to_owned),
+        instead,
     };
-    let files = Files {
-        base: path.map(|path| path.parent().unwrap_or(Path::new("")).to_owned()),
-        rules: instead.rules,
-    };
-    let mut config = compile(&name, &text, &files)?;
-    if let Some(target) = instead.upstream {
-        config.upstream.targets = target.into();
-    }
-    if !instead.listen.is_empty() {
-        config.listen = instead.listen;
+    let Read {
+        config,
+        marks,
+        content,
+    } = sources.read();
+    let mut config = config?;
+    if sources.path.is_some() || sources.instead.rules.is_some() {
+        config.origin = Some(Origin {
+            sources,
+            marks,
+            content,
+        });
     }
     Ok(config)
+}
+
+/// What a configuration was read from: enough to read it again, and to know whether that is worth it.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    pub(super) sources: Sources,
+    /// How the files looked.
+    pub(super) marks: Marks,
+    /// What was in them.
+    pub(super) content: blake3::Hash,
+}
+
+/// Which files there are, and what holds in their place.
+#[derive(Clone, Debug)]
+pub(super) struct Sources {
+    path: Option<PathBuf>,
+    instead: Instead,
+}
+
+/// What reading has brought.
+pub(super) struct Read {
+    pub(super) config: Result<Config, Vec<Mistake>>,
+    pub(super) marks: Marks,
+    pub(super) content: blake3::Hash,
+}
+
+impl Sources {
+    /// Reads everything, now.
+    pub(super) fn read(&self) -> Read {
+        let path = self.path.as_deref();
+        let files = Files {
+            base: path.map(|path| path.parent().unwrap_or(Path::new("")).to_owned()),
+            rules: self.instead.rules.clone(),
+            seen: RefCell::default(),
+        };
+        let config = self.read_through(&files);
+        let Seen { marks, content } = files.seen.into_inner();
+        Read {
+            config,
+            marks,
+            content: content.finalize(),
+        }
+    }
+
+    /// What messages call the files as a whole.
+    pub(super) fn name(&self) -> String {
+        match &self.path {
+            Some(path) => path.display().to_string(),
+            None => "the command line".to_owned(),
+        }
+    }
+
+    fn read_through(&self, files: &Files) -> Result<Config, Vec<Mistake>> {
+        let name = self.name();
+        let text = match &self.path {
+            Some(path) => files.text(path),
+            None => Ok(String::new()),
+        };
+        let text = text.map_err(|error| vec![unreadable(&name, &error)])?;
+        let mut config = compile(&name, &text, files)?;
+        if let Some(target) = self.instead.upstream.clone() {
+            config.upstream.targets = target.into();
+        }
+        if !self.instead.listen.is_empty() {
+            config.listen = self.instead.listen.clone();
+        }
+        Ok(config)
+    }
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Mistake {
@@ -71,9 +138,34 @@ struct Files {
     base: Option<PathBuf>,
     /// The folder of rules in place of the one that is named.
     rules: Option<PathBuf>,
+    seen: RefCell<Seen>,
+}
+
+/// What has been read.
+#[derive(Default)]
+struct Seen {
+    marks: Marks,
+    /// Of every name and text, so that a file that was only touched is told from one that says something else.
+    content: blake3::Hasher,
 }
 
 impl Files {
+    /// The text of a file, which is noted.
+    fn text(&self, path: &Path) -> io::Result<String> {
+        let mut seen = self.seen.borrow_mut();
+        seen.marks.file(path);
+        let text = std::fs::read_to_string(path);
+        let said = match &text {
+            Ok(text) => text.clone(),
+            Err(error) => error.to_string(),
+        };
+        for part in [path.as_os_str().as_encoded_bytes(), said.as_bytes()] {
+            seen.content.update(&(part.len() as u64).to_le_bytes());
+            seen.content.update(part);
+        }
+        text
+    }
+
     fn at(&self, path: &str) -> PathBuf {
         self.base.as_deref().unwrap_or(Path::new("")).join(path)
     }
@@ -97,7 +189,7 @@ impl Outside for Files {
 
     fn file(&self, path: &str) -> Result<String, String> {
         let path = self.at(path);
-        std::fs::read_to_string(&path)
+        self.text(&path)
             .map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
     }
 
@@ -107,6 +199,7 @@ impl Outside for Files {
             (None, Some(_)) => self.at(folder),
             (None, None) => return (None, Vec::new()),
         };
+        self.seen.borrow_mut().marks.folder(&folder);
         let paths = match rule_files(&folder) {
             Ok(paths) => paths,
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.rules.is_none() => {
@@ -130,7 +223,7 @@ impl Outside for Files {
                 });
                 continue;
             }
-            match std::fs::read_to_string(&path) {
+            match self.text(&path) {
                 Ok(text) => files.push((name, text)),
                 Err(error) => mistakes.push(unreadable(&name, &error)),
             }
@@ -140,7 +233,7 @@ impl Outside for Files {
 }
 
 /// The YAML files of a folder in name order; hidden ones, such as an editor's and those of a mounted ConfigMap, are not rules.
-fn rule_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn rule_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();

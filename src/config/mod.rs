@@ -2,11 +2,13 @@
 //! cannot be wrong: a validated struct per part.
 //!
 //! ```text
-//! files --text--> source (as written) --compile--> Config
+//! files --text--> source (as written) --compile--> Config --Reload--> the rules in force, again and again
 //! ```
 
 mod compile;
 mod files;
+mod marks;
+mod reload;
 pub mod schema;
 mod source;
 
@@ -20,7 +22,8 @@ use crate::rules::{Context, RuleSet};
 use crate::upstream;
 
 pub use crate::config::compile::{Outside, compile};
-pub use crate::config::files::{Instead, load, read};
+pub use crate::config::files::{Instead, Origin, load, read};
+pub use crate::config::reload::Reload;
 pub use crate::proxy::Listen;
 pub use crate::telemetry::log::Format as LogFormat;
 pub use crate::upstream::Target;
@@ -50,6 +53,8 @@ pub struct Config {
     pub drain: Duration,
     /// What is logged.
     pub log: Log,
+    /// What it was read from; `None`: from no file.
+    pub origin: Option<Origin>,
 }
 
 /// The memory store.
@@ -134,7 +139,43 @@ impl Config {
             limits: Limits::default(),
             drain: Duration::from_secs(10),
             log: Log::default(),
+            origin: None,
         }
+    }
+
+    /// The fields of `tagalong.yaml` in which another configuration differs, of those that are read at start alone.
+    fn needing_restart(&self, other: &Config) -> Vec<&'static str> {
+        let Config {
+            namespace,
+            listen,
+            upstream,
+            rules: _,
+            dialects,
+            cache_status,
+            debug,
+            store,
+            limits,
+            drain,
+            log,
+            origin: _,
+        } = self;
+        let fields = [
+            ("namespace", *namespace == other.namespace),
+            ("listen", *listen == other.listen),
+            ("upstream", *upstream == other.upstream),
+            (
+                "headers",
+                *dialects == other.dialects
+                    && *cache_status == other.cache_status
+                    && *debug == other.debug,
+            ),
+            ("store", *store == other.store),
+            ("limits", *limits == other.limits),
+            ("drain", *drain == other.drain),
+            ("log", *log == other.log),
+        ];
+        let differ = fields.iter().filter(|(_, same)| !same);
+        differ.map(|(name, _)| *name).collect()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::rules::Plan;
 const TAGALONG_DEBUG: HeaderName = HeaderName::from_static("tagalong-debug");
 
 /// Who may see keys, tags and versions.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DebugConfig {
     /// Everyone.
     pub enabled: bool,

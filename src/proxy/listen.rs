@@ -28,7 +28,7 @@ use crate::proxy::wire::Patience;
 use crate::proxy::wire::Wire;
 
 /// Where to listen, or where a listener listens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Listen {
     /// An address and port; port 0 takes a free one.
     Tcp(SocketAddr),

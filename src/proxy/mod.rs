@@ -53,13 +53,13 @@ use crate::proxy::shadow::Differences;
 use crate::proxy::upgrade::Tunnel;
 use crate::proxy::wire::Busy;
 use crate::proxy::wire::Line;
+use crate::rules::LiveRules;
 use crate::rules::Matched;
 use crate::rules::Mode;
 use crate::rules::Pass;
 use crate::rules::Plan;
 use crate::rules::Query;
 use crate::rules::Rule;
-use crate::rules::RuleSet;
 use crate::rules::asks_to_upgrade;
 use crate::rules::refill::Coalesce;
 use crate::rules::refill::OnTimeout;
@@ -91,7 +91,7 @@ pub struct Config {
 pub struct Proxy(Arc<Inner>);
 
 struct Inner {
-    rules: Arc<RuleSet>,
+    rules: LiveRules,
     cache: Cache,
     fetch: Fetch,
     dialects: Arc<Dialects>,
@@ -127,7 +127,7 @@ const LOOKUPS: usize = 2;
 impl Proxy {
     /// Requests are planned by `rules`, answered from `cache` or through `fetch`.
     pub fn new(
-        rules: Arc<RuleSet>,
+        rules: LiveRules,
         cache: Cache,
         fetch: Fetch,
         dialects: Arc<Dialects>,
@@ -162,8 +162,9 @@ impl Proxy {
         self.stamp(response, outcome, debug)
     }
 
+    /// By the rules in force now; the plan keeps its rule, so that they hold until the reply.
     fn plan(&self, asked: &Asked) -> Plan {
-        match self.0.rules.plan(&asked.head) {
+        match self.0.rules.load().plan(&asked.head) {
             // Over HTTP/2 a body need not be announced in the head.
             Plan::Lookup(Query { rule, .. }) if !asked.body.is_empty() => Plan::Pass(Pass {
                 rule,

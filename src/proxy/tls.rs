@@ -25,7 +25,18 @@ pub struct PrivateKey(Arc<dyn SigningKey>);
 
 /// Everything a listener needs to speak TLS. Clones share it.
 #[derive(Clone)]
-pub struct Tls(Arc<ServerConfig>);
+pub struct Tls {
+    server: Arc<ServerConfig>,
+    /// What clients are shown.
+    certificates: Arc<[CertificateDer<'static>]>,
+}
+
+/// The same certificate has the same key.
+impl PartialEq for Tls {
+    fn eq(&self, other: &Tls) -> bool {
+        self.certificates == other.certificates
+    }
+}
 
 /// Why a text is no certificate, no key, or the two do not belong together. Says nothing of what the text holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -87,6 +98,7 @@ impl Tls {
     ///
     /// [`TlsError::Mismatch`].
     pub fn new(certificates: Certificates, key: PrivateKey) -> Result<Tls, TlsError> {
+        let shown = certificates.0.clone().into();
         let certified = CertifiedKey::new(certificates.0, key.0);
         match certified.keys_match() {
             Ok(()) | Err(RustlsError::InconsistentKeys(InconsistentKeys::Unknown)) => {}
@@ -98,7 +110,10 @@ impl Tls {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
-        Ok(Tls(Arc::new(config)))
+        Ok(Tls {
+            server: Arc::new(config),
+            certificates: shown,
+        })
     }
 
     /// Agrees with a client on the rest, within `limit`.
@@ -107,7 +122,7 @@ impl Tls {
         stream: TcpStream,
         limit: Duration,
     ) -> io::Result<TlsStream<TcpStream>> {
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.0));
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.server));
         match tokio::time::timeout(limit, acceptor.accept(stream)).await {
             Ok(shaken) => shaken,
             Err(late) => Err(late.into()),

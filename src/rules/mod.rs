@@ -12,6 +12,7 @@ mod dimensions;
 mod explain;
 mod fields;
 mod increments;
+mod live;
 mod mode;
 mod normalize;
 mod path;
@@ -42,6 +43,7 @@ pub use crate::rules::compile::{Context, Defaults, Unmatched};
 pub use crate::rules::dimensions::{Misfit, Scopes};
 pub use crate::rules::explain::Explanation;
 pub use crate::rules::increments::{RuleIncrement, StatusSet};
+pub use crate::rules::live::LiveRules;
 pub use crate::rules::mode::{ClientControl, Mode, Shadow};
 pub use crate::rules::normalize::Normalized;
 pub use crate::rules::plan::{Matched, Pass, Plan, Query, asks_to_upgrade};
@@ -156,6 +158,11 @@ impl RuleSet {
                 ..Rule::unmatched()
             }),
         }
+    }
+
+    /// The number that is part of every key.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.parse().unwrap_or_default() // it was written from a number
     }
 
     /// The rules, in the order in which they are tried.

@@ -47,6 +47,8 @@ mod ranges;
 #[cfg(test)]
 mod refreshing;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod rfc5861;
 #[cfg(test)]
 mod rfc9111;

@@ -125,6 +125,7 @@ impl Compiler<'_> {
                 format: written.log.format.unwrap_or(base.log.format),
                 access: written.log.access.unwrap_or(base.log.access),
             },
+            origin: None,
         })
     }
 

@@ -53,7 +53,7 @@ pub(crate) struct Sidecar {
     /// Stands still unless the test moves it.
     pub(crate) clock: Clock,
     /// Holds the files and unix sockets.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// What differs from the default setting of the stories.
@@ -130,6 +130,21 @@ impl Sidecar {
                 .is_method()
                 .has_no_field("cache-tag-increment");
         }
+    }
+
+    /// Writes one of its files anew, such as `rules/rules.yaml`.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        put(&self.folder.path().join(name), text);
+    }
+
+    /// Lets time pass until what its files say now shows in `seen`.
+    pub(crate) async fn until(&self, what: &str, mut seen: impl AsyncFnMut() -> bool) {
+        let looks = async {
+            while !seen().await {
+                self.clock.advance(Duration::from_millis(500));
+            }
+        };
+        soon(what, looks).await;
     }
 
     /// Lets so many seconds pass.
@@ -235,7 +250,7 @@ impl Setup {
         Sidecar {
             app,
             clock: self.clock,
-            _folder: self.folder,
+            folder: self.folder,
         }
     }
 

@@ -1,0 +1,452 @@
+//! The files read again while the sidecar runs: when they have changed, or when somebody asks. What is right comes into
+//! force as a whole; what is wrong changes nothing and is told. Only rules, and what they are built with, can change so: what
+//! else has changed waits for a restart, which is told too.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::files::{Origin, Read};
+use crate::model::mistake::Mistake;
+use crate::model::time::Timestamp;
+use crate::rules::LiveRules;
+
+/// Keeps the rules in force to what the files say.
+#[derive(Debug)]
+pub struct Reload {
+    /// What the sidecar was started with.
+    started: Config,
+    /// As the files were when they were last read.
+    origin: Origin,
+    /// As they looked the last time, where that was not so.
+    changing: Option<super::marks::Marks>,
+    rules: LiveRules,
+    /// Since when these rules are in force.
+    since: Timestamp,
+    clock: Clock,
+}
+
+/// How often it is looked whether something has changed. What has changed is read once it has stayed the same from one look
+/// to the next: who writes a file may not be done.
+const EVERY: Duration = Duration::from_millis(500);
+
+impl Reload {
+    /// For the rules of this configuration, just put in force; `None` if it was read from no file.
+    pub fn new(started: &Config, rules: LiveRules, clock: Clock) -> Option<Reload> {
+        Some(Reload {
+            started: started.clone(),
+            origin: started.origin.clone()?,
+            changing: None,
+            rules,
+            since: clock.now(),
+            clock,
+        })
+    }
+
+    /// Looks now and then, and reads at once when `asked`. Never ends by itself.
+    pub async fn watch(self, asked: Arc<Notify>) {
+        let clock = self.clock.clone();
+        let reload = Arc::new(Mutex::new(self));
+        loop {
+            let by_wish = tokio::select! {
+                biased;
+                () = asked.notified() => true,
+                () = clock.sleep_until(clock.now() + EVERY) => false,
+            };
+            let reload = Arc::clone(&reload);
+            // Files may be far away.
+            let looked = spawn_blocking(move || {
+                let mut reload = reload.lock().unwrap_or_else(PoisonError::into_inner);
+                if by_wish {
+                    reload.read()
+                } else {
+                    reload.look()
+                }
+            });
+            if let Err(error) = looked.await {
+                tracing::error!(%error, "reading the files again ended badly");
+            }
+        }
+    }
+
+    /// Reads the files if they have changed, and have not since the last look.
+    pub fn look(&mut self) {
+        let marks = self.origin.marks.again();
+        if marks == self.origin.marks {
+            self.changing = None;
+        } else if self.changing.as_ref() == Some(&marks) {
+            self.read_if(|before, now| before != now); // one that was only touched says nothing new
+        } else {
+            self.changing = Some(marks);
+        }
+    }
+
+    /// Reads the files, whether or not they have changed.
+    pub fn read(&mut self) {
+        self.read_if(|_, _| true);
+    }
+
+    fn read_if(&mut self, counts: impl Fn(blake3::Hash, blake3::Hash) -> bool) {
+        let Read {
+            config,
+            marks,
+            content,
+        } = self.origin.sources.read();
+        self.changing = None;
+        self.origin.marks = marks;
+        let before = std::mem::replace(&mut self.origin.content, content);
+        if !counts(before, content) {
+            return;
+        }
+        match config.and_then(|config| self.goes_on(config)) {
+            Ok(config) => self.replace(config),
+            Err(mistakes) => self.refuse(&mistakes),
+        }
+    }
+
+    /// What is stored was made under the epoch in force: a lower one would bring back what was forgotten.
+    fn goes_on(&self, config: Config) -> Result<Config, Vec<Mistake>> {
+        let (in_force, found) = (self.rules.load().epoch(), config.rules.epoch());
+        if found >= in_force {
+            return Ok(config);
+        }
+        Err(vec![Mistake {
+            file: self.origin.sources.name().into(),
+            place: None,
+            message: format!(
+                "expected `epoch` to be {in_force} at least, as it was before, found {found}"
+            ),
+        }])
+    }
+
+    fn replace(&mut self, config: Config) {
+        let fields = self.started.needing_restart(&config);
+        if !fields.is_empty() {
+            let fields = fields.join(", ");
+            tracing::warn!(
+                fields,
+                "what these say has changed, and waits for a restart"
+            );
+        }
+        let count = config.rules.rules().len();
+        self.rules.replace(config.rules);
+        self.since = self.clock.now();
+        tracing::info!(
+            rules = count,
+            "the files have been read again: these rules are in force"
+        );
+    }
+
+    fn refuse(&self, mistakes: &[Mistake]) {
+        for mistake in mistakes {
+            tracing::error!("{mistake}");
+        }
+        let (count, since) = (mistakes.len(), self.since);
+        tracing::error!(
+            mistakes = count,
+            "the files are wrong: the rules of {since} stay in force"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io;
+    use std::os::unix::fs::symlink;
+    use std::path::{Path, PathBuf};
+
+    use tempfile::TempDir;
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+    use crate::config::{Instead, read};
+
+    /// Files, what keeps rules to them, and what that says.
+    struct Stage {
+        folder: TempDir,
+        rules: LiveRules,
+        reload: Reload,
+        log: Log,
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Log {
+        type Writer = Log;
+
+        fn make_writer(&'a self) -> Log {
+            self.clone()
+        }
+    }
+
+    const V1: &str = "rules: [{ id: v1 }]";
+    const V2: &str = "rules: [{ id: v2 }]";
+    const BAD: &str = "rules:\n  - id: v3\n    colour: red\n";
+
+    impl Stage {
+        /// With this in `tagalong.yaml`, and `V1` in `rules/a.yaml`.
+        fn new(config: &str) -> Stage {
+            let folder = tempfile::tempdir().unwrap();
+            let rules = folder.path().join("rules");
+            fs::create_dir(&rules).unwrap();
+            fs::write(rules.join("a.yaml"), V1).unwrap();
+            Stage::of(folder, config)
+        }
+
+        fn of(folder: TempDir, config: &str) -> Stage {
+            let path = folder.path().join("tagalong.yaml");
+            fs::write(&path, config).unwrap();
+            let config = read(Some(&path), Instead::default()).unwrap();
+            let rules = LiveRules::new(config.rules.clone());
+            let clock = Clock::manual(Timestamp::from_secs(1_000_000));
+            let reload = Reload::new(&config, rules.clone(), clock).unwrap();
+            Stage {
+                folder,
+                rules,
+                reload,
+                log: Log::default(),
+            }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.path(name), text).unwrap();
+        }
+
+        /// What is said while something is done.
+        fn said(&mut self, what: impl FnOnce(&mut Reload)) -> String {
+            let subscriber = tracing_subscriber::fmt()
+                .with_writer(self.log.clone())
+                .with_ansi(false)
+                .finish();
+            let reload = &mut self.reload;
+            tracing::subscriber::with_default(subscriber, || what(reload));
+            let said = std::mem::take(&mut *self.log.0.lock().unwrap());
+            String::from_utf8(said).unwrap()
+        }
+
+        /// What a change that is done with brings.
+        fn looks_twice(&mut self) -> String {
+            self.said(|reload| {
+                reload.look();
+                reload.look();
+            })
+        }
+
+        fn ids(&self) -> String {
+            let rules = self.rules.load();
+            let ids = rules.rules().iter().filter_map(|rule| rule.id.as_deref());
+            ids.collect::<Vec<_>>().join(" ")
+        }
+    }
+
+    #[test]
+    fn what_has_changed_comes_into_force_once_it_stays_the_same() {
+        let mut stage = Stage::new("");
+        assert_eq!(stage.looks_twice(), "", "nothing has changed");
+        stage.write("rules/a.yaml", "rules: [{ id: v2 },");
+        stage.reload.look();
+        stage.write("rules/a.yaml", "rules: [{ id: v2 }, { id: more }]");
+        stage.reload.look();
+        assert_eq!(stage.ids(), "v1", "it may not be whole");
+        let said = stage.said(Reload::look);
+        assert_eq!(stage.ids(), "v2 more");
+        assert!(said.contains("INFO") && said.contains("rules=2"), "{said}");
+        assert_eq!(stage.looks_twice(), "", "once");
+    }
+
+    #[test]
+    fn every_way_in_which_files_change_is_seen() {
+        type Change = fn(&Stage);
+        let changes: [(&str, Change, &str); 8] = [
+            ("in place", |it| it.write("rules/a.yaml", V2), "v2"),
+            (
+                "by renaming over it, as old and as long",
+                |it| {
+                    let (new, old) = (it.path("rules/.a.yaml.swp"), it.path("rules/a.yaml"));
+                    fs::write(&new, V2).unwrap();
+                    let modified = fs::metadata(&old).unwrap().modified().unwrap();
+                    let new_file = fs::File::options().write(true).open(&new).unwrap();
+                    new_file.set_modified(modified).unwrap();
+                    fs::rename(new, old).unwrap();
+                },
+                "v2",
+            ),
+            ("one more", |it| it.write("rules/b.yaml", V2), "v1 v2"),
+            (
+                "one less",
+                |it| fs::remove_file(it.path("rules/a.yaml")).unwrap(),
+                "",
+            ),
+            (
+                "another name",
+                |it| {
+                    it.write("rules/b.yaml", V2);
+                    fs::rename(it.path("rules/a.yaml"), it.path("rules/c.yaml")).unwrap();
+                },
+                "v2 v1",
+            ),
+            (
+                "another folder",
+                |it| {
+                    fs::create_dir(it.path("other")).unwrap();
+                    it.write("other/a.yaml", V2);
+                    it.write("tagalong.yaml", "rules: other");
+                },
+                "v2",
+            ),
+            (
+                "no folder",
+                |it| fs::remove_dir_all(it.path("rules")).unwrap(),
+                "",
+            ),
+            (
+                "the folder is another's",
+                |it| {
+                    fs::create_dir(it.path("new")).unwrap();
+                    it.write("new/a.yaml", V2);
+                    fs::rename(it.path("rules"), it.path("old")).unwrap();
+                    symlink("new", it.path("rules")).unwrap();
+                },
+                "v2",
+            ),
+        ];
+        for (name, change, expected) in changes {
+            let mut stage = Stage::new("");
+            change(&stage);
+            stage.looks_twice();
+            assert_eq!(stage.ids(), expected, "{name}");
+        }
+    }
+
+    /// What the kubelet does: the files are links into `..data`, itself a link, which is replaced as a whole.
+    #[test]
+    fn a_config_map_that_points_elsewhere_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let rules = folder.path().join("rules");
+        let version = |name: &str, text: &str| {
+            fs::create_dir_all(rules.join(name)).unwrap();
+            fs::write(rules.join(name).join("a.yaml"), text).unwrap();
+        };
+        let point = |rules: &Path, name: &str| {
+            symlink(name, rules.join("..data_tmp")).unwrap();
+            fs::rename(rules.join("..data_tmp"), rules.join("..data")).unwrap();
+        };
+        version("..2026_11_28_1", V1);
+        version("..2026_11_28_2", V2);
+        point(&rules, "..2026_11_28_1");
+        symlink("..data/a.yaml", rules.join("a.yaml")).unwrap();
+        let mut stage = Stage::of(folder, "rules: rules");
+        assert_eq!(stage.ids(), "v1");
+        point(&stage.path("rules"), "..2026_11_28_2");
+        fs::remove_dir_all(stage.path("rules/..2026_11_28_1")).unwrap();
+        stage.looks_twice();
+        assert_eq!(stage.ids(), "v2");
+    }
+
+    #[test]
+    fn what_is_wrong_changes_nothing_and_is_told_once_with_its_place() {
+        let mut stage = Stage::new("");
+        stage.write("rules/a.yaml", BAD);
+        let said = stage.looks_twice();
+        assert_eq!(stage.ids(), "v1");
+        for part in [
+            "ERROR",
+            "a.yaml:3:5: ",
+            "`colour`",
+            "the rules of Mon, 12 Jan 1970 13:46:40 GMT stay in force",
+        ] {
+            assert!(said.contains(part), "{part} is missing in\n{said}");
+        }
+        assert_eq!(stage.looks_twice(), "", "told once");
+        stage.write("rules/a.yaml", BAD);
+        assert_eq!(stage.looks_twice(), "", "the same mistakes");
+        stage.write("rules/a.yaml", &format!("{BAD}    size: 1\n"));
+        let said = stage.looks_twice();
+        assert!(said.contains(":4:5: "), "another file, {said}");
+        let said = stage.said(Reload::read);
+        assert!(said.contains(":4:5: "), "who asks is told, {said}");
+        stage.write("rules/a.yaml", V1);
+        let said = stage.looks_twice();
+        assert!(said.contains("rules=1"), "repaired: {said}");
+    }
+
+    #[test]
+    fn who_asks_is_told_what_is_in_force_though_nothing_has_changed() {
+        let mut stage = Stage::new("");
+        let said = stage.said(Reload::read);
+        assert!(said.contains("rules=1"), "{said}");
+    }
+
+    #[test]
+    fn defaults_and_epoch_come_into_force_and_a_lower_epoch_is_refused() {
+        let mut stage = Stage::new("epoch: 2");
+        let terms = |stage: &Stage| stage.rules.load().rules()[0].terms.ttl;
+        assert_eq!(terms(&stage), None);
+        stage.write("tagalong.yaml", "{ epoch: 3, defaults: { ttl: 5s } }");
+        let said = stage.looks_twice();
+        assert_eq!(terms(&stage), Some(Duration::from_secs(5)));
+        assert_eq!(stage.rules.load().epoch(), 3);
+        assert!(!said.contains("restart"), "{said}");
+        stage.write("tagalong.yaml", "epoch: 2");
+        let said = stage.looks_twice();
+        assert!(said.contains("expected `epoch` to be 3 at least"), "{said}");
+        assert_eq!(terms(&stage), Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn what_waits_for_a_restart_is_named() {
+        for (config, expected) in [
+            ("namespace: other", "\"namespace\""),
+            ("listen: ['127.0.0.1:1']", "\"listen\""),
+            ("upstream: { retries: 0 }", "\"upstream\""),
+            ("headers: { expose: true }", "\"headers\""),
+            ("headers: { cache_status: false }", "\"headers\""),
+            ("headers: { debug: { secret_file: s } }", "\"headers\""),
+            ("store: { memory: { max_bytes: 1MiB } }", "\"store\""),
+            ("limits: { max_tags: 1 }", "\"limits\""),
+            ("drain: 1s", "\"drain\""),
+            ("{ log: { access: true }, drain: 1s }", "\"drain, log\""),
+        ] {
+            let mut stage = Stage::new("");
+            stage.write("s", "open sesame");
+            stage.write("tagalong.yaml", config);
+            stage.write("rules/a.yaml", V2);
+            let said = stage.looks_twice();
+            let told = format!("fields={expected}");
+            assert!(said.contains("WARN") && said.contains(&told), "{said}");
+            assert_eq!(stage.ids(), "v2", "{config}: the rules do not wait");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_has_changed_is_seen_and_not_told() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("s"), "open sesame").unwrap();
+        let mut stage = Stage::of(folder, "headers: { debug: { secret_file: s } }");
+        stage.write("s", "abracadabra");
+        let said = stage.looks_twice();
+        assert!(said.contains("fields=\"headers\""), "{said}");
+        assert!(!said.contains("abracadabra"), "{said}");
+    }
+}
