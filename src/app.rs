@@ -66,6 +66,9 @@ pub fn start_log(log: &Log) {
 /// How often entries that nobody can be answered with are dropped.
 const SWEEP: Duration = Duration::from_secs(60);
 
+/// How long what happens by schedule rests after a panic, so that one that comes again does not fill the log.
+const PAUSE: Duration = Duration::from_secs(1);
+
 impl App {
     /// Binds the listeners and begins to serve.
     ///
@@ -121,6 +124,7 @@ impl App {
                 .await
             {
                 tracing::error!(?error, "what happens by schedule panicked, and begins anew");
+                tokio::time::sleep(PAUSE).await;
             }
         });
         let swept = cache.clone();

@@ -83,7 +83,7 @@ impl Repeats {
             self.waiting.insert((now + after, self.noted), repeat);
         }
         while self.len > MOST_WAITING {
-            noted.begins = !self.is_full;
+            noted.begins |= !self.is_full;
             self.is_full = true;
             noted.early.extend(self.first());
         }
@@ -243,5 +243,19 @@ mod tests {
         assert_eq!(repeats.next(), None);
         let noted = repeats.note(&[after("D", Some(1))], &by, NOW);
         assert!(noted.early.is_empty(), "there is room again");
+    }
+
+    #[test]
+    fn l06_who_has_no_room_to_wait_is_told_once() {
+        let mut repeats = Repeats::default();
+        let by: Arc<str> = "POST /x".into();
+        for n in 0..MOST_WAITING {
+            repeats.note(&[after(&format!("T:{n}"), Some(60))], &by, NOW);
+        }
+        let two = [after("A", Some(90)), after("B", Some(90))];
+        for begins in [true, false] {
+            let noted = repeats.note(&two, &by, NOW);
+            assert_eq!((noted.early.len(), noted.begins), (2, begins));
+        }
     }
 }

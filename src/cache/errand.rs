@@ -46,6 +46,20 @@ impl Errand {
         }
     }
 
+    /// To fetch again, behind a stale answer to this request, what answered it: a part is asked for as one. `None` if the
+    /// request asks for several.
+    pub(super) fn behind(variant: Variant, spare: Spare, head: &Head) -> Option<Errand> {
+        let mut errand = Errand::again(variant, spare);
+        if errand
+            .stored
+            .as_ref()
+            .is_some_and(|it| it.entry.part.is_some())
+        {
+            errand.aim = Aim::of(head, None, errand.why)?;
+        }
+        Some(errand)
+    }
+
     /// Forgets what is stored if a tag of it has changed since the lookup: the app's word that it is still right would
     /// be about what it was before.
     pub(super) fn recheck(&mut self) {

@@ -145,7 +145,8 @@ const HELD_SHARE: usize = 4;
 impl Cache {
     /// An empty cache.
     pub fn new(config: Config, clock: Clock) -> Cache {
-        let max_held = (config.max_bytes / HELD_SHARE).max(config.max_object);
+        let max_held =
+            (config.max_bytes / HELD_SHARE).max(config.max_object + config.max_object / HELD_SHARE);
         Cache(Arc::new(Inner {
             store: Memory::new(config.max_bytes, config.max_object),
             tags: Tags::new(clock.clone()),
@@ -229,7 +230,7 @@ impl Cache {
             spare,
             shadowed: None,
         };
-        let hit_for_miss = self.is_unstorable(errand.variant, head, now);
+        let hit_for_miss = self.is_unstorable(query, errand.variant, head, now);
         if query.rule.refill.coalesce.is_some() && !hit_for_miss {
             let miss = Miss::of(wishes, since, errand.stored.as_deref());
             return self.begin_or_join(query, head, errand, miss);
@@ -290,7 +291,7 @@ impl Cache {
         stale: Stale,
     ) -> Lookup {
         let spare = Spare::of(&query.rule, Arc::clone(&stored));
-        let errand = Errand::again(variant, spare);
+        let errand = Errand::behind(variant, spare, head);
         let refills = match stale {
             Stale::WhileRevalidate | Stale::Soft => true,
             Stale::Invalidated => {
@@ -304,20 +305,24 @@ impl Cache {
         };
         // What a client with `no-store` fetches is nobody else's, and `only-if-cached` asks for nothing.
         let may_fetch = !wishes.no_store && !wishes.only_if_cached;
-        let fill = (refills && may_fetch)
-            .then(|| self.begin_unless_begun(query.base, query.matched(head), head, errand))
-            .flatten();
+        let errand = errand.filter(|_| refills && may_fetch);
+        let fill = errand.and_then(|errand| {
+            self.begin_unless_begun(query.base, query.matched(head), head, errand)
+        });
         Lookup::Stale(stored, now, stale, fill.map(Box::new))
     }
 
     /// Whether the last response could not be stored, for reasons that hold for this request too: nobody waits for it then.
-    fn is_unstorable(&self, variant: Variant, head: &Head, now: Timestamp) -> bool {
+    fn is_unstorable(&self, query: &Query, variant: Variant, head: &Head, now: Timestamp) -> bool {
         let Some(Slot::Unstorable { reason, until }) = self.0.store.get(&variant.unstorable())
         else {
             return false;
         };
         let field = reason.request_field();
-        until > now && field.is_none_or(|name| head.headers().contains_key(name))
+        // Not a note from before the clock was set back.
+        let latest = now + query.rule.refill.hit_for_miss;
+        (until > now && until <= latest)
+            && field.is_none_or(|name| head.headers().contains_key(name))
     }
 
     /// Whether a client with these wishes may have a response of this life that was fetched for another (RFC 9111 §4).

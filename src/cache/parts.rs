@@ -63,7 +63,7 @@ pub(super) fn joined(
                 targeted: updated(&before.targeted, &after.targeted),
                 part,
                 body,
-                meta: stricter(&old.meta, fresh, &new.meta),
+                meta: stricter((&old.meta, fresh), &new.meta, newer),
             };
             Some((entry, stored.tags_with(tags)))
         }
@@ -79,8 +79,9 @@ pub(super) fn joined(
 }
 
 /// What holds for both: for sharing, or for use when stale, only as far as both are; and, while the old one is fresh, no
-/// longer than that. After that the new one speaks for its life (RFC 9111 §3.4).
-fn stricter(old: &EntryMeta, fresh: bool, new: &EntryMeta) -> EntryMeta {
+/// longer than that. After that the new one speaks for its life (RFC 9111 §3.4). The soft life is that of the one that was
+/// asked for last: what it brought, with the same validator, says that the other is still right.
+fn stricter((old, fresh): (&EntryMeta, bool), new: &EntryMeta, newer: bool) -> EntryMeta {
     let sooner = if fresh && old.expires() < new.expires() {
         old
     } else {
@@ -88,7 +89,7 @@ fn stricter(old: &EntryMeta, fresh: bool, new: &EntryMeta) -> EntryMeta {
     };
     let (one, other) = (&old.stale, &new.stale);
     EntryMeta {
-        soft_until: [old.soft_until, new.soft_until].into_iter().flatten().min(),
+        soft_until: if newer { old } else { new }.soft_until,
         shareable: old.shareable && new.shareable,
         stale: StaleUse {
             forbidden: one.forbidden || other.forbidden,

@@ -290,7 +290,8 @@ impl Refreshes {
         match refresh.why {
             Why::Ahead => {
                 registration.trial = Trial::None;
-                self.looks().note_change(now) // it may have been invalidated meanwhile
+                // It may have been invalidated meanwhile, and be due.
+                on.mode == WhenInvalidated::Refresh && self.looks().note(now, now)
             }
             Why::Invalidated => {
                 let pause = rounds::pause(&on, registration.pause);

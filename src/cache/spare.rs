@@ -86,6 +86,9 @@ impl Cache {
         if !stored.holds(head) || !stored.is_for(head) {
             return None;
         }
+        if trouble == Trouble::Error && policy::is_error(stored.entry.status) {
+            return None; // it is no better, and it would keep the new one from being remembered
+        }
         let (meta, now) = (&stored.entry.meta, self.now());
         let stale = match trouble {
             Trouble::Error => on_failure(meta, wishes, false, now),

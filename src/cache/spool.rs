@@ -22,6 +22,14 @@ use crate::body::Cut;
 /// may lag behind that one, however little is held.
 const WINDOW: u64 = 256 << 10;
 
+/// What a chunk takes besides its bytes: an app that sends single bytes must not take many times what is counted.
+pub(super) const CHUNK_OVERHEAD: usize = 96;
+
+/// What a chunk takes, in bytes.
+fn cost(chunk: &Bytes) -> usize {
+    chunk.len() + CHUNK_OVERHEAD
+}
+
 /// Bytes that all spools together may keep.
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
@@ -69,7 +77,7 @@ struct State {
     chunks: VecDeque<Bytes>,
     /// How many chunks have left at the front.
     left: usize,
-    /// Bytes of all chunks, of those that have left too.
+    /// What all chunks took, those that have left too.
     written: u64,
     kept: bool,
     /// Its part of the budget, given back when the last reader has left.
@@ -85,7 +93,7 @@ struct State {
 struct Place {
     /// The chunk to be read next.
     chunk: usize,
-    /// Bytes read.
+    /// What those took that it has read.
     read: u64,
     waker: Option<Waker>,
 }
@@ -133,19 +141,20 @@ impl Spool {
     /// Adds a chunk. If the body only passes, who lags too far behind is cut off.
     pub(super) fn push(&self, chunk: Bytes) {
         let mut state = self.0.lock();
-        state.written += chunk.len() as u64;
+        state.written += cost(&chunk) as u64;
         state.chunks.push_back(chunk);
         state.cut_off();
         state.let_go(&self.0.budget);
         state.wake();
     }
 
-    /// Takes room for more of a body that is kept; `false` if there is none, or it would be more than `most`.
-    pub(super) fn hold(&self, bytes: usize, most: usize) -> bool {
+    /// Takes room for one more chunk of a body that is kept; `false` if there is none.
+    pub(super) fn hold(&self, chunk: &Bytes) -> bool {
         let mut state = self.0.lock();
-        let fits = state.held + bytes <= most && self.0.budget.take(bytes);
+        let cost = cost(chunk);
+        let fits = self.0.budget.take(cost);
         if fits {
-            state.held += bytes;
+            state.held += cost;
         }
         fits
     }
@@ -286,7 +295,7 @@ impl Stream for Reader {
             .cloned()
         {
             place.chunk += 1;
-            place.read += chunk.len() as u64;
+            place.read += cost(&chunk) as u64;
             state.let_go(&self.shared.budget);
             drop(guard);
             self.shared.moved.notify_waiters();
@@ -354,16 +363,24 @@ mod tests {
         assert_eq!(text(reader).await, Err(Cut("reset".into())));
     }
 
+    /// What a chunk takes.
     const PIECE: usize = 64 << 10;
+    /// How much of it is bytes.
+    const DATA: usize = PIECE - CHUNK_OVERHEAD;
     const MOST: usize = 1 << 20;
+
+    fn piece(byte: u8) -> Bytes {
+        Bytes::from(vec![byte; DATA])
+    }
 
     /// A body that has just outgrown `MOST`, of which so much is held.
     fn outgrown(held: usize, budget: &Budget) -> (Spool, [Body; 2]) {
         let spool = Spool::new(None, budget.clone());
         let readers = [spool.read().unwrap(), spool.read().unwrap()];
         for n in 0..MOST / PIECE {
-            assert!(n >= held / PIECE || spool.hold(PIECE, MOST));
-            spool.push(Bytes::from(vec![n as u8; PIECE]));
+            let piece = piece(n as u8);
+            assert!(n >= held / PIECE || spool.hold(&piece));
+            spool.push(piece);
         }
         spool.keep_no_longer();
         (spool, readers)
@@ -386,15 +403,32 @@ mod tests {
     fn write(spool: &Spool, most: usize) -> usize {
         let mut written = 0;
         while written < most && has_room(spool) {
-            spool.push(Bytes::from(vec![0; PIECE]));
+            spool.push(piece(0));
             written += PIECE;
         }
         written
     }
 
-    /// Bytes in memory.
+    /// What its chunks take.
     fn holds(spool: &Spool) -> usize {
-        spool.0.lock().chunks.iter().map(Bytes::len).sum()
+        spool.0.lock().chunks.iter().map(cost).sum()
+    }
+
+    #[tokio::test]
+    async fn l10_single_bytes_take_no_more_than_is_counted() {
+        let budget = Budget::new(MOST);
+        let spool = Spool::new(None, budget.clone());
+        let _reader = spool.read().unwrap();
+        let byte = Bytes::from_static(b"x");
+        let fitted = (0..).take_while(|_| {
+            let fits = spool.hold(&byte);
+            spool.push(byte.clone());
+            fits
+        });
+        assert!(fitted.count() <= MOST / CHUNK_OVERHEAD);
+        spool.keep_no_longer();
+        let before = spool.0.lock().chunks.len();
+        assert!(!has_room(&spool) && before < MOST / 64);
     }
 
     #[tokio::test]
@@ -414,8 +448,8 @@ mod tests {
         spool.end(Ok(()));
         read(&mut fast, WINDOW as usize); // the end has come: nothing grows any more
         let text = text(slow).await.unwrap();
-        assert_eq!(text.len(), MOST + WINDOW as usize);
-        let pieces = text.as_bytes().chunks(PIECE);
+        assert_eq!(text.len(), (MOST + WINDOW as usize) / PIECE * DATA);
+        let pieces = text.as_bytes().chunks(DATA);
         for (n, piece) in pieces.take(MOST / PIECE).enumerate() {
             assert!(piece.iter().all(|byte| usize::from(*byte) == n), "{n}");
         }
@@ -439,7 +473,7 @@ mod tests {
             spool.end(Ok(()));
             let cut = text(slow).await;
             assert!(matches!(cut, Err(Cut(_))), "never as if whole");
-            assert_eq!(text(fast).await.unwrap().len(), PIECE, "{held}");
+            assert_eq!(text(fast).await.unwrap().len(), DATA, "{held}");
         }
     }
 
@@ -452,12 +486,12 @@ mod tests {
         let mut received = 0;
         for _ in 0..100 {
             read(&mut slow, PIECE);
-            received += PIECE;
+            received += 1;
             write(&spool, usize::MAX);
         }
         spool.end(Ok(()));
-        let written = spool.0.lock().written as usize;
-        assert_eq!(received + text(slow).await.unwrap().len(), written);
+        let written = spool.0.lock().written as usize / PIECE;
+        assert_eq!(received + text(slow).await.unwrap().len() / DATA, written);
         assert!(budget.take(MOST), "it is all given back");
     }
 

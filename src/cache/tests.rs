@@ -13,6 +13,7 @@ use super::*;
 use crate::body::Body;
 use crate::body::Chunk;
 use crate::body::Cut;
+use crate::cache::spool::CHUNK_OVERHEAD;
 use crate::cache::stored::REMEMBERED;
 use crate::cache::stored::REVALIDATED;
 use crate::model::entry::StaleUse;
@@ -664,7 +665,7 @@ async fn who_waited_for_a_body_that_only_passes_by_now_asks_for_itself() {
 async fn l10_all_fills_together_hold_no_more_than_their_share() {
     const SIZE: usize = 1_000;
     let (cache, _) = cache();
-    let share = cache.0.fills.held.most / SIZE;
+    let share = cache.0.fills.held.most / (SIZE + CHUNK_OVERHEAD);
     let mut running = Vec::new();
     let mut held = 0;
     for n in 0..2 * share {
@@ -1329,4 +1330,97 @@ async fn of_parts_too_long_to_be_one_the_longer_stays() {
     )
     .await;
     assert_eq!(stored(&cache, &head("/a")).1.entry.body.len(), 1_000);
+}
+
+fn ruled(head: &Head, refill: &str) -> Query {
+    let rules = format!("rules:\n  - {{ match: {{ path: '/.*' }}, {refill} }}\n");
+    let rules = [("rules.yaml".to_owned(), rules)];
+    let rules = RuleSet::compile(&rules, &Context::new("test")).unwrap();
+    match rules.plan(head) {
+        Plan::Lookup(query) => query,
+        Plan::Pass(pass) => panic!("passed: {:?}", pass.why),
+    }
+}
+
+fn soft(cache: &Cache) -> Keep {
+    let mut keep = keep(cache, 3_600);
+    keep.store.meta.soft_until = Some(cache.now() + Duration::from_secs(60));
+    keep
+}
+
+#[tokio::test]
+async fn a_part_that_is_fetched_again_begins_a_new_soft_life() {
+    for (refill, later) in [
+        ("soft_ttl: 60s, revalidate: sync", 61),
+        ("soft_ttl: 60s", 3_601),
+    ] {
+        let (cache, clock) = cache();
+        let ranged = with("/a", "range", "bytes=0-1");
+        let query = ruled(&ranged, refill);
+        for round in 0..3 {
+            let found = cache.lookup(&query, &ranged, None);
+            let Lookup::Miss(fill, _follower) = found else {
+                panic!("{refill}, {round}: {found:?}");
+            };
+            store_part(*fill, "bytes 0-1/4", "wh", soft(&cache)).await;
+            let found = cache.lookup(&query, &ranged, None);
+            assert!(
+                matches!(found, Lookup::Hit(..)),
+                "{refill}, {round}: {found:?}"
+            );
+            clock.advance(Duration::from_secs(later));
+        }
+    }
+}
+
+#[tokio::test]
+async fn behind_a_stale_part_a_part_is_asked_for_and_what_is_there_stays() {
+    let (cache, clock) = cache();
+    let ranged = with("/a", "range", "bytes=0-1");
+    let query = ruled(&ranged, "soft_ttl: 60s");
+    let Lookup::Miss(fill, _follower) = cache.lookup(&query, &ranged, None) else {
+        panic!("nothing is stored");
+    };
+    store_part(*fill, "bytes 0-1/400000", "wh", soft(&cache)).await;
+    clock.advance(Duration::from_secs(61));
+    let Lookup::Stale(_, _, _, Some(fill)) = cache.lookup(&query, &ranged, None) else {
+        panic!("it is fetched again behind a stale answer");
+    };
+    let range = [(header::RANGE, "bytes=0-1".parse().unwrap())];
+    assert_eq!(fill.conditions(), range);
+    let whole = Response::new(Body::from("x"));
+    fill.hand_over(whole, StatusCode::OK, NoStore::TooLarge);
+    let found = cache.lookup(&query, &ranged, None);
+    assert!(matches!(found, Lookup::Stale(..)), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_remembered_failure_does_not_stand_in_for_the_next_one() {
+    let (cache, clock) = cache();
+    let mut failed = Response::new(Body::from("down"));
+    *failed.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let mut keep = keep(&cache, 10);
+    keep.store.meta.stale.if_error = Duration::from_secs(300);
+    let (fill, _follower) = miss(&cache, "/a");
+    fill.store(failed, StatusCode::SERVICE_UNAVAILABLE, keep)
+        .await;
+    clock.advance(Duration::from_secs(11));
+    let (fill, _follower) = miss(&cache, "/a");
+    assert!(!fill.has_spare());
+}
+
+#[tokio::test]
+async fn nobody_asks_alone_for_longer_because_the_clock_was_set_back() {
+    let (cache, clock) = cache();
+    let (fill, _follower) = miss(&cache, "/a");
+    fill.hand_over(
+        Response::new(Body::from("x")),
+        StatusCode::OK,
+        NoStore::Private,
+    );
+    let (_fill, follower) = miss(&cache, "/a");
+    assert!(follower.hit_for_miss);
+    clock.set(cache.now() - Duration::from_secs(3_600));
+    let (_fill, follower) = miss(&cache, "/a");
+    assert!(!follower.hit_for_miss);
 }

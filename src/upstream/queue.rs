@@ -61,7 +61,7 @@ impl Queue {
     pub(super) async fn turn_behind(&self) -> Result<Turn, UpstreamError> {
         let behind = self.next(&self.behind).await?;
         Ok(Turn {
-            _permit: self.next(&self.turns).await?,
+            _permit: self.wait(&self.turns).await?, // its share bounds how many wait, in nobody's place
             _behind: Some(behind),
         })
     }
@@ -75,6 +75,10 @@ impl Queue {
             .places
             .try_acquire()
             .map_err(|_| busy("the queue is full"))?;
+        self.wait(line).await
+    }
+
+    async fn wait(&self, line: &Line) -> Result<OwnedSemaphorePermit, UpstreamError> {
         let next = Arc::clone(&line.turns).acquire_owned();
         match self.clock.within(self.timeout, next).await {
             Some(Ok(permit)) => Ok(permit),
@@ -204,5 +208,22 @@ mod tests {
         let second = pin!(waiting(&queue).await);
         drop(turn);
         second.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_somebody_waits_for_finds_the_places_that_those_behind_need_not() {
+        let (queue, _) = queue(8, 2);
+        let turns: Vec<_> = (0..8).map(|_| at_once(&queue)).collect();
+        let mut behind: Vec<Waiting<'_>> = Vec::new();
+        for _ in 0..2 {
+            let mut one: Waiting<'_> = Box::pin(queue.turn_behind());
+            assert!(is_waiting(&mut one).await);
+            behind.push(one);
+        }
+        let clients = [waiting(&queue).await, waiting(&queue).await];
+        drop(turns);
+        for turn in behind.into_iter().chain(clients) {
+            turn.await.unwrap();
+        }
     }
 }

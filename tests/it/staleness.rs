@@ -557,3 +557,23 @@ async fn what_was_for_one_clients_cookie_ends_nothing_for_others() {
     client.get("/x").await.is_stale("invalidated").has_body("a");
     fetched(&app, 3, &client).await.has_body("b");
 }
+
+#[tokio::test]
+async fn l09_failures_are_remembered_again_and_again() {
+    for fields in [
+        "ttl: 600s, stale_if_error: 600s, statuses: { 5xx: 10s }",
+        "ttl: 600s, soft_ttl: 10s, statuses: { 5xx: 60s }",
+    ] {
+        let (app, sidecar, client) = stage(&rule(fields)).await;
+        app.answer("/x", reply("no").status(503));
+        client.get("/x").await.has_status(503);
+        client.get("/x").await.has_status(503);
+        assert_eq!(app.calls("/x"), 1, "{fields}");
+        sidecar.wait(11);
+        for _ in 0..5 {
+            client.get("/x").await.has_status(503);
+            sidecar.settle().await;
+        }
+        assert_eq!(app.calls("/x"), 2, "{fields}");
+    }
+}

@@ -75,12 +75,9 @@ impl Fill {
             };
             size += chunk.len() as u64;
             // What a 304 makes fresh is in the store already.
-            let held = if answered.status == StatusCode::NOT_MODIFIED {
-                0
-            } else {
-                chunk.len()
-            };
-            if self.before.is_some() && !shared.spool.hold(held, self.cache.0.max_object) {
+            let is_stored = answered.status == StatusCode::NOT_MODIFIED;
+            let fits = size <= self.cache.0.max_object as u64;
+            if self.before.is_some() && !is_stored && !(fits && shared.spool.hold(&chunk)) {
                 self.keep_no_longer(&shared, size);
             }
             if exact == Some(size) {
