@@ -128,7 +128,12 @@ fn the_reference_file_and_the_examples_load_from_disk() {
             "report-list",
             "catalog",
             "dashboard",
-            "report-write"
+            "report-write",
+            "products",
+            "migrated-articles",
+            "article-lists",
+            "migrated-search",
+            "migrated-account"
         ]
     );
 }

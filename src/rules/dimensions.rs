@@ -74,12 +74,9 @@ pub enum Misfit {
 impl Dimensions {
     /// The tags of an entry with these values, under the rule of this id.
     pub(super) fn tags(&self, rule: &str, values: &Values<'_>) -> Vec<Tag> {
-        let of = |(name, template): (&Box<str>, &Template)| (name.clone(), template.value(values));
-        tags(
-            rule,
-            self.mode,
-            &self.attrs.iter().map(of).collect::<Vec<_>>(),
-        )
+        let attrs = self.attrs.iter();
+        let attrs = attrs.map(|(name, template)| (name.clone(), template.value(values)));
+        tags(rule, self.mode, &attrs.collect::<Vec<_>>())
     }
 }
 

@@ -49,7 +49,10 @@ fn hit(answer: &Answer) {
     answer.is_hit();
 }
 
-async fn then(client: &Client, expected: &[(&str, fn(&Answer))]) {
+/// A path, and what its next answer is.
+type Expected = (&'static str, fn(&Answer));
+
+async fn then(client: &Client, expected: &[Expected]) {
     for (target, assert) in expected {
         assert(&client.get(target).await);
     }
@@ -118,7 +121,7 @@ async fn a_change_without_attributes_is_one_of_the_whole_rule() {
     reports(&app);
     fill(&client, &["/foos?attr1=1", "/foos", "/bars"]).await;
     chg(&client, "foos").await;
-    let expected: [(&str, fn(&Answer)); 3] = [
+    let expected: [Expected; 3] = [
         ("/foos?attr1=1", invalidated),
         ("/foos", invalidated),
         ("/bars", hit),

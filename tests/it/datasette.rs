@@ -223,12 +223,14 @@ fn datasette_works_behind_the_sidecar_and_is_asked_once() {
             .arg(&database),
     )
     .expect("SQLite writes");
-    let rules = work.path().join("rules");
-    std::fs::create_dir(&rules).expect("a folder");
+    let [none, rules] = ["none", "rules"].map(|name| work.path().join(name));
+    for folder in [&none, &rules] {
+        std::fs::create_dir(folder).expect("a folder");
+    }
+    std::fs::write(rules.join("all.yaml"), RULES).expect("a file");
 
     let (_datasette, app) = datasette(&program, &database);
-    let (_without, without_rules) = sidecar(app, &rules);
-    std::fs::write(rules.join("all.yaml"), RULES).expect("a file");
+    let (_without, without_rules) = sidecar(app, &none);
     let (_with, with_rules) = sidecar(app, &rules);
 
     let site = |at| Site {
