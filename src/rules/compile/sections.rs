@@ -120,13 +120,26 @@ impl Compiler {
     pub(super) fn query(&mut self, written: &source::QueryOn, base: &QueryFields) -> QueryFields {
         let mode = written.mode.unwrap_or(base.mode);
         for param in written.params.iter().flatten() {
-            if param.default.is_some() && matches!(mode, QueryMode::Ignore | QueryMode::None) {
-                let message = "a `default` means nothing where the key does not hold the parameter";
-                self.wrong(param.place, message);
+            if !matches!(mode, QueryMode::Ignore | QueryMode::None) {
+                continue;
+            }
+            for (name, given) in [
+                ("default", param.default.is_some()),
+                ("multi", param.multi.is_some()),
+                ("normalize", param.normalize.is_some()),
+            ] {
+                if given {
+                    let message = format!(
+                        "a `{name}` means nothing where the key does not hold the parameter"
+                    );
+                    self.wrong(param.place, message);
+                }
             }
         }
-        let param =
-            |param: &Spanned<source::Param>| Param::new(&param.name, param.default.as_deref());
+        let param = |it: &Spanned<source::Param>| {
+            let multi = it.multi.unwrap_or_default();
+            Param::new(&it.name, it.default.as_deref(), multi, it.normalize)
+        };
         QueryFields {
             mode,
             sort: written.sort.unwrap_or(base.sort),

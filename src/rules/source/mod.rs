@@ -27,7 +27,9 @@ pub use statuses::{StatusTtl, Statuses};
 pub use store::{Consistency, KeptIn};
 pub use tags::{Increments, TagItem};
 pub use ttl::{Force, Ttl};
-pub use vary::{HeaderItem, HeaderOn, Normalize, Param, QueryMode, QueryOn, VaryOn};
+pub use vary::{
+    HeaderItem, HeaderOn, Multi, Normalize, NormalizeParam, Param, QueryMode, QueryOn, VaryOn,
+};
 
 use crate::rules::refill::Revalidate;
 use crate::rules::terms::{Authorization, Cookies, SetCookie};
@@ -153,8 +155,6 @@ pub fn is_later(path: &str) -> bool {
 }
 
 const LATER: &[&str] = &[
-    "vary_on.query.params[].multi",
-    "vary_on.query.params[].normalize",
     "vary_on.jwt",
     "vary_on.response_vary",
     "vary_on.body",

@@ -71,6 +71,34 @@ pub struct Param {
     /// Absent is the same as this value.
     #[serde(default)]
     pub default: Option<String>,
+    /// Which of several values count: `sorted`, their order does not; `ordered`, it does; `first`, the others do not.
+    /// Default: `ordered`.
+    #[serde(default)]
+    pub multi: Option<Multi>,
+    /// What is left of its values. Default: all, as sent.
+    #[serde(default)]
+    pub normalize: Option<NormalizeParam>,
+}
+
+/// Which of several values of a query parameter count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Multi {
+    /// All, in any order.
+    Sorted,
+    /// All, in the order in which they were sent.
+    #[default]
+    Ordered,
+    /// The first.
+    First,
+}
+
+/// What is left of the values of a query parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NormalizeParam {
+    /// Lower case, no blanks around it.
+    LowerTrim,
 }
 
 /// A request header: its name, or with what is left of it in the key.
