@@ -82,7 +82,7 @@ impl Recipe {
         let fields = self.head.headers().iter();
         let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + field);
         let tags = self.matched.tags.iter().flatten();
-        let tags = tags.chain(&self.matched.dimensions);
+        let tags = tags.chain(&self.matched.scope_tags);
         let tags = tags.map(|tag| tag.as_str().len() + field);
         size_of::<Recipe>()
             + size_of::<Head>()

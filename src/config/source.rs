@@ -9,6 +9,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::rules::Unmatched;
 use crate::rules::source::Defaults;
+use crate::rules::source::Templates;
 use crate::telemetry::log::Format as LogFormat;
 use crate::yaml::Spanned;
 use crate::yaml::units::{Size, Span};
@@ -50,6 +51,9 @@ pub(super) struct Config {
     /// What is logged.
     #[serde(default)]
     pub(super) log: Log,
+    /// Lists of tags by name, for rules to `use`.
+    #[serde(default)]
+    pub(super) templates: Templates,
     /// Defaults for the fields of all rules.
     #[serde(default)]
     pub(super) defaults: Defaults,
@@ -324,5 +328,4 @@ const LATER: &[&str] = &[
     "increment_webhooks",
     "telemetry",
     "purge_groups",
-    "templates",
 ];

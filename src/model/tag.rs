@@ -77,6 +77,11 @@ impl Tag {
         Tag(format!("~base:{key}").into())
     }
 
+    /// The tag of the entries whose key is a field of this one: of `Book:1` for the key `Book:1>owner`.
+    pub fn key(parent: &str) -> Tag {
+        Tag::shortened("~key:", parent)
+    }
+
     /// The tag of a group of one origin (RFC 9875 §2.1: groups do not cross origins). Colons of the name are encoded: the
     /// group `8080:a` of one port is not the group `a` of another (L7).
     pub fn group(origin: &str, name: &str) -> Tag {

@@ -22,6 +22,7 @@ impl Declared {
         Declared {
             tags: storing.tags.clone().map_err(|_| NoStore::MissingTagValue),
             implicit: storing.implicit_tags(),
+            constants: storing.rule.constants().cloned().collect(),
             key: matched.key.map(Tag::base),
             increments: increments.flatten().cloned().collect(),
             scopes: Arc::clone(&matched.rule.scopes),

@@ -26,6 +26,8 @@ pub struct Declared {
     pub tags: Result<Vec<Tag>, NoStore>,
     /// The tags of the cache itself: everything, the rule, the URI.
     pub implicit: Vec<Tag>,
+    /// Tags whose version stands in the rule: part of the key, and nothing else changes them.
+    pub constants: Vec<Tag>,
     /// The tag of the key under which a GET of the request's URL is stored.
     pub key: Option<Tag>,
     /// The increments that apply to the response's status.
@@ -74,6 +76,7 @@ pub fn signals(
     };
     let tags = known.and_then(|rule| {
         let named = rule.into_iter().map(Tagged::from).chain(said.tags);
+        let named = named.filter(|it| !declared.constants.contains(&it.tag));
         let implicit = declared.implicit.into_iter().map(Tagged::from);
         within(limits, tags_once(named.chain(implicit)))
     });

@@ -69,6 +69,7 @@ fn declared(tags: &[&str]) -> Declared {
         key: None,
         tags: Ok(tags.iter().map(tag).collect()),
         implicit: vec![Tag::all(), Tag::uri("http://shop.example/a")],
+        constants: vec![Tag::parse("Constant").unwrap()],
         increments: Vec::new(),
         scopes: Arc::default(),
     }

@@ -77,6 +77,10 @@ impl Explanation<'_> {
             }
             Err(missing) => writeln!(f, "  (not stored: {missing})")?,
         }
+        for constant in &self.plan.rule().constants {
+            let version = constant.version.escape_default();
+            writeln!(f, "  {} (always version {version})", constant.tag)?;
+        }
         for tag in self.matched.implicit_tags() {
             writeln!(f, "  {tag}")?;
         }

@@ -12,6 +12,8 @@ use crate::rules::cookies;
 use crate::rules::normalize::Normalized;
 use crate::rules::path;
 use crate::rules::query::QueryFields;
+use crate::rules::source::QueryMode;
+use crate::rules::template::Values;
 
 /// What the key of a rule holds of a request.
 #[derive(Clone, Debug)]
@@ -72,6 +74,20 @@ impl Default for Fields {
 }
 
 impl Fields {
+    /// Nothing of the request: a `key` takes their place. A path that matches only once its dots are gone is kept apart
+    /// all the same (X5).
+    pub(super) fn none() -> Fields {
+        Fields {
+            host: false,
+            captures: Some(Vec::new()),
+            query: QueryFields {
+                mode: QueryMode::None,
+                ..QueryFields::default()
+            },
+            ..Fields::default()
+        }
+    }
+
     /// Whether the key holds this request field, or a part of it.
     pub(super) fn key_on(&self, wanted: &HeaderName) -> bool {
         let by_name = *wanted == header::COOKIE && !self.cookies.is_empty();
@@ -86,12 +102,12 @@ impl Rule {
         let mut in_part = self.fields.normalized.iter();
         self.fields.headers.iter().any(|header| header.name == name)
             || in_part.any(|header| header.name == name)
+            || self.keyed_by().any(|template| template.names_header(name))
     }
 
     /// Whether responses of this rule may be told apart by this request field: the key holds something of it.
     pub fn selects_by(&self, name: &HeaderName) -> bool {
-        let by_group = self.group.as_ref();
-        self.fields.key_on(name) || by_group.is_some_and(|group| group.reads(name))
+        self.fields.key_on(name) || self.keyed_by().any(|template| template.reads(name))
     }
 
     /// The key fields of a request under this rule. The method class is `GET` for HEAD too: one is answered from the other.
@@ -109,21 +125,37 @@ impl Rule {
             key.field("group", group.as_str());
             group.key(self, head, &mut key);
         }
-        self.named_fields(head, &mut key);
-        key
-    }
-
-    /// The *logical key* (design.md §1): the name of the key, and what `vary_on` picks from a request.
-    pub(super) fn logical_key(&self, head: &Head) -> String {
-        let mut named = KeyFields::new();
-        self.named_fields(head, &mut named);
-        named.to_string()
-    }
-
-    fn named_fields(&self, head: &Head, key: &mut KeyFields) {
         if let Some(name) = self.key_name.as_deref() {
             key.field("key_name", name);
         }
+        for constant in &self.constants {
+            key.field(&constant.field, constant.version.as_bytes());
+        }
+        if let Some(named) = &self.key {
+            key.field("key", named.template.as_str());
+            named.template.key(self, head, &mut key);
+        }
+        self.picked_fields(head, &mut key);
+        key
+    }
+
+    /// The *logical key* (design.md §1): the text of the rule's `key`; or the name of the key, and what `vary_on` picks from
+    /// a request.
+    pub(super) fn logical_key(&self, head: &Head) -> String {
+        if let Some(key) = &self.key {
+            let path = path::normalised(head.path());
+            let captures = self.pattern.captures(&path);
+            return key.text(&Values { head, captures });
+        }
+        let mut named = KeyFields::new();
+        if let Some(name) = self.key_name.as_deref() {
+            named.field("key_name", name);
+        }
+        self.picked_fields(head, &mut named);
+        named.to_string()
+    }
+
+    fn picked_fields(&self, head: &Head, key: &mut KeyFields) {
         if self.fields.host {
             key.field("host", &*head.host);
         }

@@ -12,6 +12,7 @@ mod dimensions;
 mod explain;
 mod fields;
 mod increments;
+mod key;
 mod live;
 mod mode;
 mod normalize;
@@ -30,16 +31,18 @@ use http::Method;
 use http::response::Parts;
 
 use crate::model::request::Head;
+use crate::model::tag::Tag;
 use crate::rules::condition::Condition;
 use crate::rules::dimensions::Dimensions;
 use crate::rules::fields::Fields;
 use crate::rules::increments::Increments;
+use crate::rules::key::Key;
 use crate::rules::pattern::Pattern;
 use crate::rules::refill::Refill;
 use crate::rules::source::{Consistency, KeptIn};
 use crate::rules::template::{Template, Values};
 
-pub use crate::rules::compile::{Context, Defaults, Unmatched};
+pub use crate::rules::compile::{Context, Defaults, TagLists, Unmatched};
 pub use crate::rules::dimensions::{Misfit, Scopes};
 pub use crate::rules::explain::Explanation;
 pub use crate::rules::increments::{RuleIncrement, StatusSet};
@@ -75,8 +78,11 @@ pub struct Rule {
     key_name: Option<Arc<str>>,
     version: Option<Box<str>>,
     group: Option<Template>,
+    /// In place of what `vary_on` picks.
+    key: Option<Key>,
     fields: Fields,
     tags: Vec<Template>,
+    constants: Vec<Constant>,
     dimensions: Option<Dimensions>,
     increments: Vec<Increments>,
 }
@@ -98,8 +104,10 @@ impl Rule {
             key_name: None,
             version: None,
             group: None,
+            key: None,
             fields: Fields::default(),
             tags: Vec::new(),
+            constants: Vec::new(),
             dimensions: None,
             scopes: Arc::default(),
             increments: Vec::new(),
@@ -116,11 +124,31 @@ impl Rule {
         self.skip_when.iter().any(|it| it.holds(head, response))
     }
 
+    /// The tags to which its file gives a version, so that nothing else can.
+    pub fn constants(&self) -> impl Iterator<Item = &Tag> {
+        self.constants.iter().map(|constant| &constant.tag)
+    }
+
+    /// The templates that its key is made of, beside the fields.
+    fn keyed_by(&self) -> impl Iterator<Item = &Template> {
+        let key = self.key.iter().map(|key| &key.template);
+        self.group.iter().chain(key)
+    }
+
     /// The templates of what its responses are tagged with.
     fn tagged_by(&self) -> impl Iterator<Item = &Template> {
         let attrs = self.dimensions.iter().flat_map(|it| it.attrs.values());
         self.tags.iter().chain(attrs)
     }
+}
+
+/// A tag whose version stands in the rule: part of the key, and no increment changes it (K14).
+#[derive(Clone, Debug)]
+struct Constant {
+    tag: Tag,
+    version: Box<str>,
+    /// The name of its key field.
+    field: Box<str>,
 }
 
 /// All rules in force, in the order in which they are tried.

@@ -50,8 +50,8 @@ pub struct Matched {
     pub uri: String,
     /// The rule's own tags, the implicit ones not among them.
     pub tags: Result<Vec<Tag>, MissingTagValue>,
-    /// The tags of the rule's dimensions.
-    pub dimensions: Vec<Tag>,
+    /// The tags of the rule's dimensions, and of the parents of its key.
+    pub scope_tags: Vec<Tag>,
     /// The increments the rule declares.
     pub increments: Vec<RuleIncrement>,
     /// Where a GET of the URL is looked up; of a request that is not, only if it may change what is there.
@@ -188,8 +188,14 @@ impl Matched {
         Matched {
             rule: Arc::clone(rule),
             uri: head.absolute_uri(),
-            tags: rule.tags.iter().map(|tag| tag.tag(&values)).collect(),
-            dimensions: rule.dimension_tags(&values),
+            tags: match rule.key.as_ref().and_then(|key| key.missing(&values)) {
+                None => rule.tags.iter().map(|tag| tag.tag(&values)).collect(),
+                Some(missing) => Err(missing),
+            },
+            scope_tags: match &rule.key {
+                None => rule.dimension_tags(&values),
+                Some(key) => [rule.dimension_tags(&values), key.parent_tags(&values)].concat(),
+            },
             increments: rule
                 .increments
                 .iter()
@@ -205,15 +211,15 @@ impl Matched {
         self.as_get.as_deref().unwrap_or(self)
     }
 
-    /// The tags of the cache itself (design.md §4): everything, the rule if one matched, its dimensions, the URI; and the
-    /// key, as requests for other spellings of the URI may share it.
+    /// The tags of the cache itself (design.md §4): everything, the rule if one matched, its dimensions and the parents
+    /// of its key, the URI; and the key, as requests for other spellings of the URI may share it.
     pub fn implicit_tags(&self) -> Vec<Tag> {
         let rule = self.rule.id.as_deref().map(Tag::rule);
         let key = self.key.map(Tag::base);
         [Tag::all()]
             .into_iter()
             .chain(rule)
-            .chain(self.dimensions.iter().cloned())
+            .chain(self.scope_tags.iter().cloned())
             .chain([Tag::uri(&self.uri)])
             .chain(key)
             .collect()

@@ -154,6 +154,66 @@ impl Template {
         }
     }
 
+    /// The text for people: values encoded as in tags, and `>` too, which separates a parent from its field; a missing
+    /// value shows as its placeholder.
+    pub(super) fn named(&self, values: &Values<'_>) -> String {
+        let mut text = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(literal) => text.push_str(literal),
+                Part::Placeholder(placeholder) => match values.get(placeholder) {
+                    Some(value) => {
+                        let value = Tag::encode(&value).to_string();
+                        text.push_str(&value.replace('>', "%3E"));
+                    }
+                    None => text.extend(["{", placeholder.name(), "}"]),
+                },
+            }
+        }
+        text
+    }
+
+    /// The first placeholder without a value.
+    pub(super) fn first_missing(&self, values: &Values<'_>) -> Option<MissingTagValue> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Placeholder(placeholder) if values.get(placeholder).is_none() => {
+                Some(self.missing(placeholder.name()))
+            }
+            Part::Placeholder(_) | Part::Text(_) => None,
+        })
+    }
+
+    /// What comes before each `>`, shortest first; `None` if one of them has nothing before or after it.
+    pub(super) fn parents(&self) -> Option<Vec<Template>> {
+        let (mut parents, mut before) = (Vec::new(), Vec::new());
+        let mut is_open = true; // nothing yet that a `>` could follow, or that could end the text
+        for part in &self.parts {
+            let Part::Text(text) = part else {
+                before.push(part.clone());
+                is_open = false;
+                continue;
+            };
+            for (n, piece) in text.split('>').enumerate() {
+                if n > 0 {
+                    if is_open {
+                        return None;
+                    }
+                    parents.push(Template {
+                        source: Arc::clone(&self.source),
+                        parts: before.clone(),
+                    });
+                    before.push(Part::Text(">".into()));
+                    is_open = true;
+                }
+                if !piece.is_empty() {
+                    before.push(Part::Text(piece.into()));
+                    is_open = false;
+                }
+            }
+        }
+        (!is_open).then_some(parents)
+    }
+
     /// What an attribute is for these values: their text as it is, without any of the encoding of tags.
     pub(super) fn value(&self, values: &Values<'_>) -> Value {
         let mut text = String::new();
@@ -215,6 +275,14 @@ impl Template {
                 Placeholder::Method => {}
             }
         }
+    }
+
+    /// Whether it names this request header.
+    pub(super) fn names_header(&self, wanted: &str) -> bool {
+        self.parts.iter().any(|part| match part {
+            Part::Placeholder(Placeholder::Header(header)) => header.name == wanted,
+            Part::Placeholder(_) | Part::Text(_) => false,
+        })
     }
 
     /// Whether it depends on this request field.

@@ -7,7 +7,6 @@
 mod access;
 mod decode;
 mod error;
-mod later;
 mod tree;
 pub mod units;
 
@@ -21,8 +20,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 
 use crate::model::mistake::{Mistake, Place};
-
-pub(crate) use crate::yaml::later::one_value_for_now;
 
 /// The most mistakes told of one file.
 const MOST_MISTAKES: usize = 100;

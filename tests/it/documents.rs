@@ -37,19 +37,33 @@ fn every_rule_file_and_configuration_shown_is_right() {
     let mut checked = 0;
     for page in ["README.md", "docs/rules.md", "docs/headers.md"] {
         let text = std::fs::read_to_string(root.join(page)).expect("the page is there");
-        for (line, block) in blocks(&text) {
+        let blocks = blocks(&text);
+        // Rules may use what the configuration of the same page says.
+        let mut shown = blocks.iter().map(|(_, block)| block);
+        let whole = shown.find(|block| block.contains("\ntemplates:"));
+        for (line, block) in &blocks {
             let folder = tempfile::tempdir().expect("a folder");
             let rules = folder.path().join("rules");
             std::fs::create_dir(&rules).expect("a folder");
             let mut check = Command::new(env!("CARGO_BIN_EXE_tagalong"));
             check.arg("check").env_remove("TAGALONG_DEBUG_SECRET");
-            if first_key(&block) == "rules" && block.contains("- id:") {
-                std::fs::write(rules.join("shown.yaml"), &block).expect("a file");
-                check.arg("--rules").arg(&rules);
-            } else {
-                let file = folder.path().join("tagalong.yaml");
-                std::fs::write(&file, &block).expect("a file");
-                check.arg("--config").arg(&file);
+            let file = folder.path().join("tagalong.yaml");
+            let is_rules = first_key(block) == "rules" && block.contains("- id:");
+            if is_rules {
+                std::fs::write(rules.join("shown.yaml"), block).expect("a file");
+            }
+            match (is_rules, whole) {
+                (true, None) => {
+                    check.arg("--rules").arg(&rules);
+                }
+                (true, Some(whole)) => {
+                    std::fs::write(&file, whole).expect("a file");
+                    check.arg("--config").arg(&file);
+                }
+                (false, _) => {
+                    std::fs::write(&file, block).expect("a file");
+                    check.arg("--config").arg(&file);
+                }
             }
             let output = check.output().expect("tagalong starts");
             let said = String::from_utf8_lossy(&output.stderr).into_owned();

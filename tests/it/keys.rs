@@ -453,3 +453,102 @@ async fn a_cookie_that_the_connection_field_lists_is_none() {
     client.ask(listed).await.is_hit().has_body("");
     client.get("/a").await.is_hit().has_body("");
 }
+
+#[tokio::test]
+async fn a_search_is_the_same_however_it_is_typed() {
+    // K7, K9.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        r#"
+  - id: books
+    match: { path: /books }
+    ttl: 60s
+    vary_on:
+      query:
+        params: [{ name: q, normalize: lower_trim }, { name: page, default: "1" }, { name: b, multi: sorted }]
+"#,
+    )
+    .await;
+    let client = sidecar.client();
+    app.answer("/books", reply("a"));
+    client.get("/books?q=%20Rust").await.is_miss();
+    client.get("/books?q=rust&page=1").await.is_hit();
+    client.get("/books?page=2&q=rust").await.is_miss();
+    client.get("/books?b=1&b=2").await.is_miss();
+    client.get("/books?b=2&b=1").await.is_hit();
+    client.get("/books?b=2").await.is_miss();
+    assert_eq!(
+        app.last("/books").query("b"),
+        "2",
+        "the app is asked as the client asked"
+    );
+}
+
+#[tokio::test]
+async fn a_constant_tag_is_part_of_the_key_and_no_increment_changes_it() {
+    // K14, story 6.
+    let rule = |constant: &str| {
+        format!(
+            "  - {{ id: c, match: {{ path: /c }}, ttl: 60s, tags: [{{ name: api, constant: {constant} }}, Plain] }}"
+        )
+    };
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, &rule("2")).await;
+    let client = sidecar.client();
+    app.answer("/c", reply("a").header("Cache-Tag", "api, Other"));
+    client.get("/c").await.is_miss();
+    sidecar.inc("api").await;
+    client.get("/c").await.is_hit();
+    for tag in ["Plain", "Other"] {
+        sidecar.inc(tag).await;
+        client.get("/c").await.is_invalidated();
+        client.get("/c").await.is_hit();
+    }
+}
+
+#[tokio::test]
+async fn incrementing_a_parent_forgets_its_fields() {
+    // K20, K21, story 24.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        r#"
+  - { id: friends, match: { path: '/users/(?P<id>\d+)/friends' }, key: "Users:{id}>friends", ttl: 60s }
+  - { id: books, match: { path: '/users/(?P<id>\d+)/books' }, key: "Users:{id}>books", ttl: 60s }
+  - { id: top, match: { path: '/top/(?P<slug>[^/]+)' }, key: "books_top:{slug}", ttl: 60s }
+"#,
+    )
+    .await;
+    let client = sidecar.client();
+    let paths = [
+        "/users/1/friends",
+        "/users/1/books",
+        "/users/2/books",
+        "/top/x?a=1",
+    ];
+    for path in paths {
+        app.answer(path, reply(path));
+        client.get(path).await.is_miss();
+        client.get(path).await.is_hit();
+    }
+    client
+        .get("/top/x?a=2")
+        .await
+        .is_hit()
+        .has_body("/top/x?a=1");
+
+    // What nobody but the cache may name is no app's to increment.
+    sidecar.inc("~key:Users:1").await;
+    client.get("/users/1/books").await.is_hit();
+
+    // A successful write forgets what is stored under its own URI, and nothing of its siblings.
+    app.answer("/users/1/books", reply("b"));
+    client.post("/users/1/books").await;
+    client
+        .get("/users/1/books")
+        .await
+        .is_invalidated()
+        .has_body("b");
+    client.get("/users/1/friends").await.is_hit();
+}

@@ -13,7 +13,7 @@ use crate::config::source;
 use crate::config::{Config, Limits, Log, Store};
 use crate::model::mistake::{Mistake, Place};
 use crate::model::tag::TagLimits;
-use crate::rules::{Context, Defaults, RuleSet};
+use crate::rules::{Context, Defaults, RuleSet, TagLists};
 use crate::yaml::units::{Size, Span};
 use crate::yaml::{self, Spanned, shown};
 
@@ -101,10 +101,13 @@ impl Compiler<'_> {
         let headers = self.headers(written.headers);
         let (defaults, mistakes) = Defaults::compile(&self.file, written.defaults);
         self.mistakes.extend(mistakes);
+        let (templates, mistakes) = TagLists::compile(&self.file, written.templates);
+        self.mistakes.extend(mistakes);
         let context = Context {
             epoch: written.epoch.unwrap_or(1),
             unmatched: written.unmatched.unwrap_or_default(),
             defaults,
+            templates,
             ..Context::new(&namespace)
         };
         let rules = self.rules(written.rules, &context);

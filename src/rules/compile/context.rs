@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::rules::compile::Defaults;
+use crate::rules::compile::{Defaults, TagLists};
 
 /// What rules are built with besides their files.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Context {
     pub unmatched: Unmatched,
     /// What holds for rules that do not say otherwise.
     pub defaults: Defaults,
+    /// Lists of tags that rules may use.
+    pub templates: TagLists,
 }
 
 /// What becomes of requests that no rule matches.
@@ -37,6 +39,7 @@ impl Context {
             epoch: 1,
             unmatched: Unmatched::default(),
             defaults: Defaults::default(),
+            templates: TagLists::default(),
         }
     }
 }

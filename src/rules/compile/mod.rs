@@ -7,8 +7,10 @@ mod headers;
 mod mode;
 mod refill;
 mod sections;
+mod tags;
 
 pub use context::{Context, Unmatched};
+pub use tags::TagLists;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,9 +18,11 @@ use std::sync::Arc;
 use http::header;
 
 use crate::model::mistake::{Mistake, Place};
-use crate::rules::fields::Named;
+use crate::rules::compile::tags::Tags;
+use crate::rules::fields::{Fields, Named};
+use crate::rules::key::Key;
 use crate::rules::pattern::{PathPattern, Pattern};
-use crate::rules::source::{self, Ttl};
+use crate::rules::source::{self, TagItem, Ttl};
 use crate::rules::template::{Known, Template};
 use crate::rules::terms::{Authorization, Cookies, Jitter, Statuses, Terms};
 use crate::rules::{Rule, RuleSet};
@@ -66,7 +70,7 @@ impl RuleSet {
                     mistake.place >= Some(rule.place)
                         && next.is_none_or(|next| mistake.place < Some(next))
                 });
-                rules.push(compiler.rule(rule, &context.defaults.0, tainted, &mut taken));
+                rules.push(compiler.rule(rule, context, tainted, &mut taken));
             }
             mistakes.extend(reading.mistakes);
             mistakes.extend(compiler.mistakes);
@@ -117,7 +121,7 @@ impl Compiler {
     fn rule(
         &mut self,
         written: &Spanned<source::Rule>,
-        defaults: &Rule,
+        context: &Context,
         tainted: bool,
         taken: &mut Taken,
     ) -> Rule {
@@ -131,7 +135,8 @@ impl Compiler {
             (None, _) => Known::Any,
         };
         self.tainted = tainted;
-        let mut rule = self.settings(written, defaults, known);
+        let mut rule = self.settings(written, &context.defaults.0, known);
+        self.use_tags(written, &mut rule, &context.templates, known);
         if let Some(captures) = &written.vary_on.captures {
             rule.fields.captures = Some(self.captures(captures, known));
         }
@@ -197,18 +202,30 @@ impl Compiler {
             Some(text) => self.checked(text.place, Template::parse(text, known)),
             None => base.group.clone(),
         };
-        let fields = self.fields(&written.vary_on, &base.fields);
+        let key = written.key.as_ref();
+        let key = key.and_then(|text| self.checked(text.place, Key::parse(text, known)));
+        let fields = match &written.key {
+            Some(key) => {
+                self.key_alone(key.place, &written.vary_on);
+                Fields::none()
+            }
+            None => self.fields(&written.vary_on, &base.fields),
+        };
         let tags = match &written.tags {
             Some(tags) => self.tags(tags, known),
-            None => base.tags.clone(),
+            None => Tags {
+                templates: base.tags.clone(),
+                constants: base.constants.clone(),
+            },
         };
+        let keyed_by = || group.iter().chain(key.iter().map(|key| &key.template));
         let rule = Rule {
             id: None,
             cache: written.cache.as_ref().map_or(base.cache, |it| it.value),
             mode: self.mode(&written.mode, &base.mode),
             terms: Terms {
                 keys_on_cookie: fields.key_on(&header::COOKIE)
-                    || group.as_ref().is_some_and(|it| it.reads(&header::COOKIE)),
+                    || keyed_by().any(|it| it.reads(&header::COOKIE)),
                 asked_as: Arc::clone(&fields.normalized),
                 statuses: self.statuses(written, &base.terms),
                 ..terms(written, &base.terms)
@@ -235,7 +252,8 @@ impl Compiler {
                 Some(version) => Some(version.as_str().into()),
                 None => base.version.clone(),
             },
-            tags,
+            tags: tags.templates,
+            constants: tags.constants,
             dimensions: None,
             scopes: Arc::default(),
             increments: written
@@ -244,6 +262,7 @@ impl Compiler {
                 .map(|it| self.increments(it, known))
                 .collect(),
             group,
+            key,
             fields,
         };
         self.ignored_cookies(written, &rule);
@@ -252,12 +271,50 @@ impl Compiler {
         rule
     }
 
+    /// The tags of the list that the rule uses, beside its own.
+    fn use_tags(
+        &mut self,
+        written: &Spanned<source::Rule>,
+        rule: &mut Rule,
+        lists: &TagLists,
+        known: Known<'_>,
+    ) {
+        if let Some(used) = &written.uses {
+            let used = self.used(used, lists, known);
+            rule.tags.extend(used.templates);
+            rule.constants.extend(used.constants);
+        }
+        self.constants_once(written.place, rule);
+    }
+
+    /// A `key` takes the place of what `vary_on` picks: a rule says one or the other.
+    fn key_alone(&mut self, place: Place, vary_on: &source::VaryOn) {
+        let query = &vary_on.query;
+        let of_query = query.mode.is_some()
+            || query.sort.is_some()
+            || query.params.is_some()
+            || query.drop.is_some();
+        for (name, given) in [
+            ("host", vary_on.host.is_some()),
+            ("captures", vary_on.captures.is_some()),
+            ("query", of_query),
+            ("headers", vary_on.headers.is_some()),
+            ("cookies", vary_on.cookies.is_some()),
+        ] {
+            if given {
+                let message = format!(
+                    "`key` takes the place of `vary_on.{name}`: name in it what the response depends on, or leave it out"
+                );
+                self.wrong(place, message);
+            }
+        }
+    }
+
     /// With `authorization: key` the key holds the header; and a key that holds it means `authorization: key`, unless the
     /// rule itself says otherwise. Not for defaults: a rule may replace the `vary_on` that implied it.
     fn key_on_credentials(&self, written: &source::Rule, rule: &mut Rule) {
-        let by_group = rule.group.as_ref();
         let keyed = rule.fields.key_on(&header::AUTHORIZATION)
-            || by_group.is_some_and(|it| it.reads(&header::AUTHORIZATION));
+            || rule.keyed_by().any(|it| it.reads(&header::AUTHORIZATION));
         if keyed && written.authorization.is_none() {
             rule.terms.authorization = Authorization::Key;
         }
@@ -328,6 +385,10 @@ fn cookies_named(written: &source::Rule) -> Vec<Place> {
     let reads = |text: &str| {
         Template::parse(text, Known::Any).is_ok_and(|template| template.reads(&header::COOKIE))
     };
+    let is_of_cookie = |item: &TagItem| match item {
+        TagItem::Template(text) => reads(text),
+        TagItem::Constant(_) => false,
+    };
     let vary_on = &written.vary_on;
     let headers = vary_on.headers.iter().flatten();
     let tags = written.tags.iter().flatten();
@@ -347,7 +408,8 @@ fn cookies_named(written: &source::Rule) -> Vec<Place> {
                 .filter(|it| reads(it))
                 .map(|it| it.place),
         )
-        .chain(tags.filter(|it| reads(&it.0)).map(|it| it.place))
+        .chain(written.key.iter().filter(|it| reads(it)).map(|it| it.place))
+        .chain(tags.filter(|it| is_of_cookie(it)).map(|it| it.place))
         .chain(attrs.filter(|it| reads(it)).map(|it| it.place))
         .collect()
 }

@@ -169,7 +169,7 @@ fn personal(rule: &Rule) -> Option<&'static str> {
     let read = |template: &Template| credentials.iter().any(|name| template.reads(name));
     let keyed = rule.terms.authorization == Authorization::Key
         || credentials.iter().any(|name| rule.fields.key_on(name))
-        || rule.group.as_ref().is_some_and(read);
+        || rule.keyed_by().any(read);
     if keyed {
         Some("the key of this rule holds some")
     } else if rule.tagged_by().any(read) {

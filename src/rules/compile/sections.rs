@@ -13,7 +13,7 @@ use crate::rules::fields::{Fields, Named};
 use crate::rules::increments::{Increments, StatusSet};
 use crate::rules::pattern::HostGlob;
 use crate::rules::query::{Param, QueryFields};
-use crate::rules::source::{self, QueryMode, TagItem};
+use crate::rules::source::{self, QueryMode};
 use crate::rules::template::{Known, Template};
 use crate::yaml::units::Span;
 use crate::yaml::{Spanned, shown};
@@ -154,13 +154,6 @@ impl Compiler {
         }
     }
 
-    pub(super) fn tags(&mut self, written: &[Spanned<TagItem>], known: Known<'_>) -> Vec<Template> {
-        written
-            .iter()
-            .filter_map(|tag| self.checked(tag.place, Template::parse_tag(&tag.0, known)))
-            .collect()
-    }
-
     /// After how long tags are incremented again, if not later than anything may be put off.
     fn again(&mut self, written: &Spanned<Span>) -> Option<Duration> {
         let again = written.value.0;
@@ -179,7 +172,9 @@ impl Compiler {
         written: &source::Increments,
         known: Known<'_>,
     ) -> Increments {
-        self.some("a tag", &written.tags);
+        if !self.tainted {
+            self.some("a tag", &written.tags);
+        }
         let on_status = match &written.on_status {
             None => StatusSet::success(),
             Some(statuses) => {
@@ -197,7 +192,11 @@ impl Compiler {
             }
         };
         Increments {
-            tags: self.tags(&written.tags, known),
+            tags: written
+                .tags
+                .iter()
+                .filter_map(|tag| self.checked(tag.place, Template::parse_tag(tag, known)))
+                .collect(),
             on_status,
             again: written.again.as_ref().and_then(|it| self.again(it)),
         }

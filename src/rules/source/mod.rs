@@ -10,6 +10,7 @@ mod refill;
 mod statuses;
 mod store;
 mod tags;
+mod templates;
 mod ttl;
 mod vary;
 
@@ -25,7 +26,8 @@ pub use mode::{Mode, Shadow};
 pub use refill::{Coalesce, IfError, OnInvalidate, OrNone, RefreshAhead};
 pub use statuses::{StatusTtl, Statuses};
 pub use store::{Consistency, KeptIn};
-pub use tags::{Increments, TagItem};
+pub use tags::{Constant, Increments, TagItem};
+pub use templates::{TagList, Templates, Use};
 pub use ttl::{Force, Ttl};
 pub use vary::{
     HeaderItem, HeaderOn, Multi, Normalize, NormalizeParam, Param, QueryMode, QueryOn, VaryOn,
@@ -74,9 +76,17 @@ pub struct Rule {
     /// What the response depends on.
     #[serde(default)]
     pub vary_on: VaryOn,
-    /// Tags of the response: templates such as `Dashboard` or `User:{user_id}`.
+    /// A template that takes the place of what `vary_on` picks, such as `Book:{id}`. With a `>`, as in `Book:{id}>owner`, it is a
+    /// field of what comes before it: incrementing `~key:Book:1` forgets all fields of `Book:1`.
+    #[serde(default)]
+    pub key: Option<Spanned<String>>,
+    /// Tags of the response: templates such as `Dashboard` or `User:{user_id}`; or `{ name: api, constant: 2 }`, which no
+    /// increment changes.
     #[serde(default)]
     pub tags: Option<Vec<Spanned<TagItem>>>,
+    /// A list of tags of `tagalong.yaml`, beside those of `tags`.
+    #[serde(default, rename = "use")]
+    pub uses: Option<Use>,
     /// How long a response is fresh that says nothing of it itself; 0: not stored. `{ force: … }`: whatever it says.
     #[serde(default)]
     pub ttl: Option<Ttl>,
@@ -159,8 +169,6 @@ const LATER: &[&str] = &[
     "vary_on.response_vary",
     "vary_on.body",
     "safe",
-    "key",
-    "use",
     "tags_from_body",
     "coalesce.shared",
     "coalesce.lease",

@@ -1,10 +1,13 @@
 //! As written: what a response is tagged with, and what a request changes.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::yaml::Spanned;
-use crate::yaml::one_value_for_now;
 use crate::yaml::units::Span;
 
 /// Tags that a request changes.
@@ -12,7 +15,7 @@ use crate::yaml::units::Span;
 #[serde(deny_unknown_fields)]
 pub struct Increments {
     /// Templates such as `User:{user_id}`.
-    pub tags: Spanned<Vec<Spanned<TagItem>>>,
+    pub tags: Spanned<Vec<Spanned<String>>>,
     /// Statuses of the response: `2xx`, `404`. Default: `2xx` and `3xx`.
     #[serde(default)]
     pub on_status: Option<Spanned<Vec<Spanned<String>>>>,
@@ -21,8 +24,54 @@ pub struct Increments {
     pub again: Option<Spanned<Span>>,
 }
 
-one_value_for_now!(
-    /// A tag template.
-    pub struct TagItem(String),
-    "{ name: …, constant: … }"
-);
+/// A tag of responses: a template, or one whose version stands here.
+#[derive(Clone, Debug, JsonSchema)]
+#[serde(untagged)]
+pub enum TagItem {
+    /// A template such as `User:{user_id}`.
+    Template(String),
+    /// A tag that no increment changes.
+    Constant(Constant),
+}
+
+/// A tag whose version stands here: no increment changes it, and with another version everything is new.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Constant {
+    /// The tag.
+    pub name: Spanned<String>,
+    /// Its version: a number or a word.
+    #[schemars(with = "Scalar")]
+    pub constant: Spanned<String>,
+}
+
+/// What an editor may complete where any scalar is taken as text.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Scalar {
+    Number(i64),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for TagItem {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TagItem, D::Error> {
+        struct Item;
+        impl<'de> Visitor<'de> for Item {
+            type Value = TagItem;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a tag such as `User:{user_id}`, or `{ name: …, constant: … }`")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<TagItem, E> {
+                Ok(TagItem::Template(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TagItem, A::Error> {
+                Constant::deserialize(MapAccessDeserializer::new(map)).map(TagItem::Constant)
+            }
+        }
+        deserializer.deserialize_any(Item)
+    }
+}

@@ -70,6 +70,98 @@ fn a_logical_key_is_the_key_name_and_what_vary_on_picks() {
     }
 }
 
+/// What a request is called, and whether anything is missing in it.
+fn named(rules: &RuleSet, target: &str) -> (String, bool) {
+    let head = get(target);
+    let Plan::Lookup(query) = rules.plan(&head) else {
+        panic!("{target}");
+    };
+    (query.logical_key(&head), query.matched(&head).tags.is_err())
+}
+
+#[test]
+fn k20_a_key_of_its_own_is_called_by_its_text() {
+    let rules = rules(&[
+        r"{ id: top, match: { path: '/top/(?P<slug>[^/]*)' }, key: 'books_top:{slug}' }",
+        r"{ id: two, match: { path: '/two/(?P<a>[^/]*)/(?P<b>[^/]*)' }, key: '{a}:{b}' }",
+        r"{ id: q, match: { path: '/q.*' }, key: 'q:{query.q}', tags: [T] }",
+    ]);
+    for (target, expected, missing) in [
+        ("/top/x", "books_top:x", false),
+        ("/top/x?y=1", "books_top:x", false),
+        ("/top/", "books_top:", false),
+        ("/top/a%2Cb%3Ec", "books_top:a%2Cb%3Ec", false),
+        ("/two/1:2/3", "1:2:3", false),
+        ("/two/1/2:3", "1:2:3", false),
+        ("/q?q=", "q:", false),
+        ("/q", "q:{query.q}", true),
+    ] {
+        assert_eq!(
+            named(&rules, target),
+            (expected.to_owned(), missing),
+            "{target}"
+        );
+    }
+    let same = |a: &str, b: &str| key(&rules, &get(a)) == key(&rules, &get(b));
+    assert!(same("/top/x", "/top/x?y=1"));
+    assert!(!same("/two/1:2/3", "/two/1/2:3")); // L7
+    assert!(!same("/top/x", "/top/%78")); // an app may tell them apart
+    assert!(!same("/top/x", "/top/y/../x")); // X5
+    assert!(!same("/q?q=", "/q"));
+    assert!(!same("/q?q=1", "/q?q=1&q=2"));
+}
+
+#[test]
+fn k21_a_field_carries_the_tags_of_its_parents() {
+    let rules = rules(&[
+        r"{ id: owner, match: { path: '/books/(?P<id>[^/]+)/owner' }, key: 'Book:{id}>owner' }",
+        r"{ id: deep, match: { path: '/a/(?P<x>[^/]+)/(?P<n>\d+)' }, key: 'A>{x}>{n}' }",
+        r"{ id: none, match: { path: '/b' }, key: 'Book:1' }",
+    ]);
+    for (target, expected) in [
+        ("/books/1/owner", &["~key:Book:1"][..]),
+        ("/books/1%3E2/owner", &["~key:Book:1%3E2"]), // no structure of its own
+        ("/a/b/1", &["~key:A", "~key:A>b"]),
+        ("/b", &[]),
+    ] {
+        let head = get(target);
+        let matched = rules.plan(&head).matched(&head);
+        let tags: Vec<String> = matched
+            .implicit_tags()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let parents: Vec<&str> = tags
+            .iter()
+            .map(String::as_str)
+            .filter(|tag| tag.starts_with("~key:"))
+            .collect();
+        assert_eq!(parents, expected, "{target}");
+    }
+}
+
+#[test]
+fn k14_a_constant_is_in_the_key_and_no_tag() {
+    let of = |version| {
+        rules(&[&format!(
+            "{{ id: c, match: {{ path: /c }}, tags: [{{ name: api, constant: {version} }}, Plain] }}"
+        )])
+    };
+    let (two, three) = (of("2"), of("3"));
+    assert!(key(&two, &get("/c")) == key(&of("2"), &get("/c")));
+    assert!(key(&two, &get("/c")) != key(&three, &get("/c")));
+    let matched = two.plan(&get("/c")).matched(&get("/c"));
+    let tags: Vec<String> = matched
+        .tags
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(tags, ["Plain"]);
+    let constants: Vec<String> = matched.rule.constants().map(ToString::to_string).collect();
+    assert_eq!(constants, ["api"]);
+}
+
 #[test]
 fn k29_headers_are_matched_wholly_and_on_all_lines() {
     let rules = rules(&[

@@ -203,6 +203,7 @@ impl Exchange {
             key: None,
             tags: Ok(Vec::new()),
             implicit: Vec::new(),
+            constants: Vec::new(),
             increments: Vec::new(),
             scopes: Default::default(),
         };
