@@ -92,6 +92,7 @@ impl App {
         let storable = fetch::Limits {
             max_object: limits.max_object,
             tags: limits.tags,
+            picked: (config.store.max_bytes / 8).max(limits.max_object),
         };
         let retry_after = config.upstream.queue_timeout;
         let upstream = Upstream::new(config.upstream, clock.clone());

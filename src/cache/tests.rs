@@ -503,6 +503,7 @@ async fn nobody_waits_after_a_reason_that_will_hold_for_the_next_one_too() {
         (NoStore::BadTag, false),
         (NoStore::TooLarge, false),
         (NoStore::MissingTagValue, true),
+        (NoStore::UnreadableBody, false),
         (NoStore::Partial, true),
         (NoStore::Raced, true),
         (NoStore::OldVersion, true),

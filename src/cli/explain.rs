@@ -15,6 +15,7 @@ use crate::model::outcome::Forward;
 use crate::model::request::Head;
 use crate::rules::MissingTagValue;
 use crate::rules::Plan;
+use crate::rules::RuleIncrement;
 
 /// Print what a request means: its rule, its key, its tags, and whether it is looked up at all.
 #[derive(Debug, Args)]
@@ -121,18 +122,32 @@ impl PlanView {
             }),
             increments: matched
                 .increments
-                .into_iter()
-                .map(|rule| IncrementView {
-                    on_status: rule.on_status.to_string(),
-                    tags: TagsView::of(rule.increments, |increments| {
-                        increments
-                            .iter()
-                            .map(|increment| increment.tag.to_string())
-                            .collect()
-                    }),
-                })
+                .iter()
+                .flat_map(IncrementView::of)
                 .collect(),
         }
+    }
+}
+
+impl IncrementView {
+    /// What has a value together, and each that has none by itself.
+    fn of(declared: &RuleIncrement) -> Vec<IncrementView> {
+        let of = |tags| IncrementView {
+            on_status: declared.on_status().to_string(),
+            tags,
+        };
+        let known: Vec<String> = declared.tags().flatten().collect();
+        let known = Some(known).filter(|tags| !tags.is_empty());
+        let missing = declared.tags().filter_map(Result::err);
+        let missing = missing.map(|missing| TagsView::Missing {
+            missing: missing.to_string(),
+        });
+        known
+            .map(TagsView::Tags)
+            .into_iter()
+            .chain(missing)
+            .map(of)
+            .collect()
     }
 }
 

@@ -137,7 +137,10 @@ fn the_reference_file_and_the_examples_load_from_disk() {
             "migrated-articles",
             "article-lists",
             "migrated-search",
-            "migrated-account"
+            "migrated-account",
+            "product-list",
+            "product-create",
+            "product-move"
         ]
     );
 }

@@ -24,6 +24,7 @@ use crate::policy::Times;
 use crate::policy::Verdict;
 use crate::policy::freshening;
 use crate::rules::Matched;
+use crate::rules::Picked;
 use crate::upstream::Turn;
 use crate::upstream::UpstreamError;
 use crate::upstream::UpstreamErrorKind;
@@ -95,8 +96,14 @@ impl Fetch {
             received: inner.clock.now(),
         };
         let status = response.status();
-        let (mut parts, body) = response.into_parts();
-        let declared = Declared::of(matched, status);
+        let (mut parts, mut body) = response.into_parts();
+        let wanted = matched.wanted(head, &parts);
+        let mut picked = Ok(Picked::default());
+        if !wanted.is_empty() {
+            body = self.watched(body, &parts, head, matched).await;
+            (picked, body) = self.pick(body, &parts, &wanted, matched).await;
+        }
+        let declared = Declared::of(matched, head, &parts, &picked);
         let signals = policy::signals(
             &inner.dialects,
             declared,
@@ -106,7 +113,9 @@ impl Fetch {
         );
         warn_of(&signals, matched);
         self.commit(&signals, head, aside);
-        let body = self.watched(body, &parts, head, matched).await;
+        if wanted.is_empty() {
+            body = self.watched(body, &parts, head, matched).await;
+        }
         Ok(Exchange {
             status,
             head: parts,
@@ -295,11 +304,7 @@ fn warn_of(signals: &Signals, matched: &Matched) {
             "more tags than the limits allow: the response is not stored"
         );
     }
-    for missing in matched
-        .increments
-        .iter()
-        .filter_map(|declared| declared.increments.as_ref().err())
-    {
+    for missing in &signals.skipped {
         tracing::warn!(uri = matched.uri, %missing, "an increment of the rule is skipped");
     }
 }

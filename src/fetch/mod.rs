@@ -5,6 +5,7 @@
 
 mod exchange;
 mod failures;
+mod picking;
 mod request;
 mod schedule;
 mod trailers;
@@ -28,6 +29,7 @@ use crate::fetch::exchange::Exchange;
 use crate::fetch::exchange::Judged;
 use crate::fetch::exchange::asked_by;
 use crate::fetch::failures::Failures;
+use crate::fetch::picking::Picking;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
@@ -51,6 +53,7 @@ struct Inner {
     clock: Clock,
     limits: Limits,
     failures: Failures,
+    picking: Picking,
     /// Every exchange under way.
     tasks: TaskTracker,
 }
@@ -62,6 +65,8 @@ pub struct Limits {
     pub max_object: usize,
     /// Its tags.
     pub tags: TagLimits,
+    /// Bytes of all bodies that are read for tags at a time.
+    pub picked: usize,
 }
 
 /// A response for one client, and what becomes of it.
@@ -90,6 +95,7 @@ impl Fetch {
             clock,
             limits,
             failures: Failures::default(),
+            picking: Picking::new(limits.picked),
             tasks: TaskTracker::new(),
         }))
     }

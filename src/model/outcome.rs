@@ -162,6 +162,8 @@ pub enum NoStore {
     OldVersion,
     /// A placeholder of one of its rule's tags has no value.
     MissingTagValue,
+    /// Its rule reads tags from its body, which cannot be read.
+    UnreadableBody,
     /// It is larger than `limits.max_object`.
     TooLarge,
     /// The app could not be reached or did not answer properly.
@@ -299,6 +301,7 @@ impl NoStore {
             | NoStore::VaryUnknown
             | NoStore::TooManyTags
             | NoStore::BadTag
+            | NoStore::UnreadableBody
             | NoStore::TooLarge => true,
             // The value that is missing may be in the next request.
             NoStore::MissingTagValue
@@ -334,6 +337,7 @@ impl NoStore {
             NoStore::BadTag => "bad-tag",
             NoStore::OldVersion => "old-version",
             NoStore::MissingTagValue => "missing-tag-value",
+            NoStore::UnreadableBody => "unreadable-body",
             NoStore::TooLarge => "too-large",
             NoStore::UpstreamFailed => "upstream-failed",
             NoStore::Alone => "alone",

@@ -17,6 +17,7 @@ use crate::model::tag::TagLimits;
 use crate::model::tag::Tagged;
 use crate::policy::uris;
 use crate::rules::Misfit;
+use crate::rules::MissingTagValue;
 use crate::rules::Scopes;
 
 /// What the rule of a request declares of one exchange.
@@ -24,14 +25,22 @@ use crate::rules::Scopes;
 pub struct Declared {
     /// The rule's tags, or why one of them has no value.
     pub tags: Result<Vec<Tag>, NoStore>,
+    /// Whether some of them stand in the body: a response without it, a 304, cannot name all.
+    pub of_body: bool,
     /// The tags of the cache itself: everything, the rule, the URI.
     pub implicit: Vec<Tag>,
     /// Tags whose version stands in the rule: part of the key, and nothing else changes them.
     pub constants: Vec<Tag>,
     /// The tag of the key under which a GET of the request's URL is stored.
     pub key: Option<Tag>,
-    /// The increments that apply to the response's status.
+    /// The increments that apply to the response.
     pub increments: Vec<Increment>,
+    /// Those that do not, because a value is missing.
+    pub skipped: Vec<MissingTagValue>,
+    /// The changes that apply to the response.
+    pub changes: Vec<Change>,
+    /// Those of them that do something else than they say.
+    pub misfits: Vec<Misfit>,
     /// What a change means.
     pub scopes: Arc<Scopes>,
 }
@@ -41,7 +50,7 @@ pub struct Declared {
 pub struct Signals {
     /// What the response depends on: the rule's tags, the app's, the implicit ones; or why it cannot be stored.
     pub tags: Result<Vec<Tagged>, NoStore>,
-    /// The app named tags; a 304 that names none leaves those of the stored response in force.
+    /// The app named the tags; a 304 that does not leaves those of the stored response in force.
     pub named: bool,
     /// What has changed. No limit applies.
     pub increments: Vec<Increment>,
@@ -51,6 +60,8 @@ pub struct Signals {
     pub ignored: Vec<Ignored>,
     /// Changes that do something else than they say, for the log.
     pub misfits: Vec<Misfit>,
+    /// Increments of the rule without a value, for the log.
+    pub skipped: Vec<MissingTagValue>,
 }
 
 /// Collects what the response says, and takes our fields off its head.
@@ -66,7 +77,7 @@ pub fn signals(
     let safe = head.is_safe();
     let said = dialects.take(&head.origin(), safe, &mut response.headers);
 
-    let named = !said.tags.is_empty();
+    let named = !said.tags.is_empty() && !declared.of_body;
     let observed = said.tags.iter().filter(|tagged| tagged.version.is_some());
     let observed = tags_once(observed.cloned());
     let known = match declared.tags {
@@ -87,7 +98,9 @@ pub fn signals(
         .map(|uri| Tag::uri(uri))
         .chain(key)
         .map(Increment::from);
-    let (changed, misfits) = changed(&declared.scopes, &said.changes);
+    let changes = [said.changes, declared.changes].concat();
+    let (changed, misfits) = changed(&declared.scopes, &changes);
+    let misfits = [declared.misfits, misfits].concat();
     Signals {
         tags,
         named,
@@ -101,6 +114,7 @@ pub fn signals(
         observed,
         ignored: said.ignored,
         misfits,
+        skipped: declared.skipped,
     }
 }
 

@@ -70,7 +70,11 @@ fn declared(tags: &[&str]) -> Declared {
         tags: Ok(tags.iter().map(tag).collect()),
         implicit: vec![Tag::all(), Tag::uri("http://shop.example/a")],
         constants: vec![Tag::parse("Constant").unwrap()],
+        of_body: false,
         increments: Vec::new(),
+        skipped: Vec::new(),
+        changes: Vec::new(),
+        misfits: Vec::new(),
         scopes: Arc::default(),
     }
 }

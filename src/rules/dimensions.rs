@@ -61,6 +61,14 @@ pub enum Misfit {
     /// Nothing is forgotten.
     #[error("there is no rule `{0}`")]
     Rule(Box<str>),
+    /// The whole rule is forgotten: nobody can say which of its responses show what has changed.
+    #[error("nobody can say what `{attribute}` is of the rule `{rule}`: all of it is forgotten")]
+    Unclear {
+        /// The rule.
+        rule: Box<str>,
+        /// What has a value that is no text, or several.
+        attribute: Box<str>,
+    },
     /// The whole rule is forgotten: who knows what the app means by it.
     #[error("`{attribute}` is none of the dimensions of the rule `{rule}`: all of it is forgotten")]
     Attribute {

@@ -7,12 +7,14 @@ use crate::model::key::KeyFields;
 use crate::model::outcome::{Bypass, Forward};
 use crate::model::request::Head;
 use crate::model::units;
+use crate::rules::condition::Condition;
 use crate::rules::refill::{
     Coalesce, OnInvalidate, OnTimeout, Refill, RefreshAhead, Revalidate, WhenInvalidated,
 };
 use crate::rules::source::{Consistency, KeptIn};
 use crate::rules::{
-    Authorization, ClientControl, Cookies, Matched, Mode, Pass, Plan, Rule, SetCookie, StatusTtl,
+    Authorization, ClientControl, Cookies, Matched, Mode, Pass, Plan, Rule, SetCookie, StatusSet,
+    StatusTtl,
 };
 
 /// A plan, ready to be shown.
@@ -77,6 +79,16 @@ impl Explanation<'_> {
             }
             Err(missing) => writeln!(f, "  (not stored: {missing})")?,
         }
+        for tags in &self.matched.body_tags {
+            let (place, max) = (tags.of.pointer.as_str(), tags.of.max);
+            match &tags.tag {
+                Ok(tag) => writeln!(
+                    f,
+                    "  {tag} for each value at {place} in the body, at most {max}"
+                )?,
+                Err(missing) => writeln!(f, "  (not stored: {missing})")?,
+            }
+        }
         for constant in &self.plan.rule().constants {
             let version = constant.version.escape_default();
             writeln!(f, "  {} (always version {version})", constant.tag)?;
@@ -91,23 +103,55 @@ impl Explanation<'_> {
         if !self.matched.increments.is_empty() {
             writeln!(f, "increments:")?;
         }
-        for rule in &self.matched.increments {
-            match &rule.increments {
-                Ok(increments) => {
-                    for increment in increments {
-                        write!(f, "  {} on {}", increment.tag, rule.on_status)?;
-                        match increment.again {
+        for declared in &self.matched.increments {
+            for tag in &declared.tags {
+                match tag {
+                    Ok(tag) => {
+                        write!(f, "  {tag}")?;
+                        after(f, &declared.of.on_status, declared.of.when.as_ref())?;
+                        match declared.of.again {
                             Some(again) => {
                                 writeln!(f, ", and again after {}", units::Written(again))?
                             }
                             None => writeln!(f)?,
                         }
                     }
+                    Err(missing) => writeln!(f, "  (skipped: {missing})")?,
                 }
-                Err(missing) => writeln!(f, "  (skipped: {missing})")?,
+            }
+        }
+        self.changes(f)
+    }
+
+    fn changes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.matched.changes.is_empty() {
+            writeln!(f, "changes:")?;
+        }
+        for declared in &self.matched.changes {
+            write!(f, "  {}", declared.of.rule)?;
+            after(f, &declared.of.on_status, declared.of.when.as_ref())?;
+            if declared.of.attributes.is_empty() {
+                write!(f, ": all of it")?;
+            }
+            writeln!(f)?;
+            for (name, [old, new]) in declared.attributes() {
+                writeln!(f, "    {name}: from {} to {}", old.shown(), new.shown())?;
             }
         }
         Ok(())
+    }
+}
+
+/// The responses after which something applies.
+fn after(
+    f: &mut fmt::Formatter<'_>,
+    on_status: &StatusSet,
+    when: Option<&Condition>,
+) -> fmt::Result {
+    write!(f, " on {on_status}")?;
+    match when {
+        Some(when) => write!(f, " if {when}"),
+        None => Ok(()),
     }
 }
 

@@ -1,52 +1,80 @@
-//! Increments that a rule declares, and after which statuses they apply.
+//! Increments that a rule declares, and after which responses they apply.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use http::response::Parts;
 
+use crate::model::request::Head;
 use crate::model::tag::Increment;
+use crate::rules::condition::Condition;
+use crate::rules::draft::{Answer, Draft};
+use crate::rules::pointer::Pointer;
 use crate::rules::template::{MissingTagValue, Template, Values};
 
-/// Tags that a request of the rule changes when its response has one of these statuses.
-#[derive(Clone, Debug)]
+/// Tags that a request of the rule changes when its response is such.
+#[derive(Debug)]
 pub(super) struct Increments {
     pub(super) tags: Vec<Template>,
     pub(super) on_status: StatusSet,
+    pub(super) when: Option<Condition>,
     /// How long after that they are incremented once more.
     pub(super) again: Option<Duration>,
 }
 
-/// Increments that apply once the response has one of these statuses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The same for one request: what comes from its response is open.
+#[derive(Clone, Debug)]
 pub struct RuleIncrement {
-    /// The statuses.
-    pub on_status: StatusSet,
-    /// What to increment; or why one of them is skipped, with a warning.
-    pub increments: Result<Vec<Increment>, MissingTagValue>,
+    pub(super) of: Arc<Increments>,
+    /// Each by itself, so that one missing value does not keep the others from being applied.
+    pub(super) tags: Vec<Result<Draft, MissingTagValue>>,
 }
 
-impl Increments {
-    /// The increments for these values: what has a value together, and each that has none by itself, so that one missing
-    /// value does not keep the others from being applied.
-    pub(super) fn rendered(&self, values: &Values<'_>) -> Vec<RuleIncrement> {
-        let (mut found, mut rendered) = (Vec::new(), Vec::new());
-        let of = |increments| RuleIncrement {
-            on_status: self.on_status.clone(),
-            increments,
-        };
-        for template in &self.tags {
-            match template.tag(values) {
-                Ok(tag) => found.push(Increment {
-                    again: self.again,
-                    ..tag.into()
-                }),
-                Err(missing) => rendered.push(of(Err(missing))),
-            }
+impl RuleIncrement {
+    pub(super) fn of(increments: &Arc<Increments>, values: &Values<'_>) -> RuleIncrement {
+        RuleIncrement {
+            tags: increments.tags.iter().map(|it| it.draft(values)).collect(),
+            of: Arc::clone(increments),
         }
-        if !found.is_empty() {
-            rendered.insert(0, of(Ok(found)));
-        }
-        rendered
+    }
+
+    /// Whether the response is one after which they apply.
+    pub(super) fn applies(&self, head: &Head, response: &Parts) -> bool {
+        let when = self.of.when.as_ref();
+        self.of.on_status.contains(response.status)
+            && when.is_none_or(|when| when.holds(head, Some(response)))
+    }
+
+    /// What to increment; or why one of them is skipped, with a warning.
+    pub(super) fn increments(
+        &self,
+        answer: &Answer<'_>,
+    ) -> impl Iterator<Item = Result<Increment, MissingTagValue>> {
+        self.tags.iter().map(|draft| {
+            let tag = draft.as_ref().map_err(Clone::clone)?.tag(answer)?;
+            Ok(Increment {
+                again: self.of.again,
+                ..tag.into()
+            })
+        })
+    }
+
+    /// The statuses after which they apply.
+    pub fn on_status(&self) -> &StatusSet {
+        &self.of.on_status
+    }
+
+    /// Each tag as far as it is known, what comes from the response in braces; or what it lacks.
+    pub fn tags(&self) -> impl Iterator<Item = Result<String, &MissingTagValue>> {
+        self.tags
+            .iter()
+            .map(|tag| tag.as_ref().map(ToString::to_string))
+    }
+
+    /// The places of the body that they need.
+    pub(super) fn pointers(&self) -> impl Iterator<Item = &Pointer> {
+        self.tags.iter().flatten().flat_map(Draft::pointers)
     }
 }
 

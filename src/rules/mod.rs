@@ -5,10 +5,13 @@
 //! rules/*.yaml --source--> as written --compile--> RuleSet --plan(head)--> Lookup(Query) | Pass(Pass)
 //! ```
 
+mod body_tags;
+mod changes;
 mod compile;
 mod condition;
 mod cookies;
 mod dimensions;
+mod draft;
 mod explain;
 mod fields;
 mod increments;
@@ -19,6 +22,7 @@ mod normalize;
 mod path;
 mod pattern;
 mod plan;
+mod pointer;
 mod query;
 pub mod refill;
 pub mod source;
@@ -32,6 +36,8 @@ use http::response::Parts;
 
 use crate::model::request::Head;
 use crate::model::tag::Tag;
+use crate::rules::body_tags::BodyTags;
+use crate::rules::changes::Changes;
 use crate::rules::condition::Condition;
 use crate::rules::dimensions::Dimensions;
 use crate::rules::fields::Fields;
@@ -44,13 +50,15 @@ use crate::rules::template::{Template, Values};
 
 pub use crate::rules::compile::{Context, Defaults, TagLists, Unmatched};
 pub use crate::rules::dimensions::{Misfit, Scopes};
+pub use crate::rules::draft::Answer;
 pub use crate::rules::explain::Explanation;
 pub use crate::rules::increments::{RuleIncrement, StatusSet};
 pub use crate::rules::live::LiveRules;
 pub use crate::rules::mode::{ClientControl, Mode, Shadow};
 pub use crate::rules::normalize::Normalized;
 pub use crate::rules::plan::{Matched, Pass, Plan, Query, asks_to_upgrade};
-pub use crate::rules::template::MissingTagValue;
+pub use crate::rules::pointer::{Picked, Pointer};
+pub use crate::rules::template::{MissingTagValue, Of};
 pub use crate::rules::terms::{Authorization, Cookies, Jitter, SetCookie, StatusTtl, Terms};
 
 /// One route: what matches, what the key depends on, which tags, how long.
@@ -84,7 +92,9 @@ pub struct Rule {
     tags: Vec<Template>,
     constants: Vec<Constant>,
     dimensions: Option<Dimensions>,
-    increments: Vec<Increments>,
+    body_tags: Vec<Arc<BodyTags>>,
+    increments: Vec<Arc<Increments>>,
+    changes: Vec<Arc<Changes>>,
 }
 
 impl Rule {
@@ -110,7 +120,9 @@ impl Rule {
             constants: Vec::new(),
             dimensions: None,
             scopes: Arc::default(),
+            body_tags: Vec::new(),
             increments: Vec::new(),
+            changes: Vec::new(),
         }
     }
 

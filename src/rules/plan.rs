@@ -2,13 +2,20 @@
 
 use std::sync::Arc;
 
+use http::response::Parts;
 use http::{HeaderMap, Method, header};
 
+use crate::model::change::Change;
 use crate::model::key::{BaseKey, KeyFields};
-use crate::model::outcome::{Bypass, Forward};
+use crate::model::outcome::{Bypass, Forward, NoStore};
 use crate::model::request::Head;
-use crate::model::tag::Tag;
-use crate::rules::{Authorization, MissingTagValue, Rule, RuleIncrement, RuleSet, Values, path};
+use crate::model::tag::{Increment, Tag};
+use crate::rules::body_tags::RuleBodyTags;
+use crate::rules::changes::RuleChange;
+use crate::rules::{
+    Answer, Authorization, Misfit, MissingTagValue, Picked, Pointer, Rule, RuleIncrement, RuleSet,
+    Values, path,
+};
 
 /// What is to be done about a request.
 #[derive(Clone, Debug)]
@@ -52,8 +59,12 @@ pub struct Matched {
     pub tags: Result<Vec<Tag>, MissingTagValue>,
     /// The tags of the rule's dimensions, and of the parents of its key.
     pub scope_tags: Vec<Tag>,
+    /// The tags that stand in the body.
+    pub body_tags: Vec<RuleBodyTags>,
     /// The increments the rule declares.
     pub increments: Vec<RuleIncrement>,
+    /// The changes of attributes the rule declares.
+    pub changes: Vec<RuleChange>,
     /// Where a GET of the URL is looked up; of a request that is not, only if it may change what is there.
     pub key: Option<BaseKey>,
     /// What the rule of such a GET says of a POST's response, which may answer GETs from then on; `None` for all others,
@@ -196,14 +207,78 @@ impl Matched {
                 None => rule.dimension_tags(&values),
                 Some(key) => [rule.dimension_tags(&values), key.parent_tags(&values)].concat(),
             },
-            increments: rule
-                .increments
-                .iter()
-                .flat_map(|increments| increments.rendered(&values))
-                .collect(),
+            body_tags: map(&rule.body_tags, |it| RuleBodyTags::of(it, &values)),
+            increments: map(&rule.increments, |it| RuleIncrement::of(it, &values)),
+            changes: map(&rule.changes, |it| RuleChange::of(it, &values)),
             key,
             as_get: None,
         }
+    }
+
+    /// The places that are wanted of the body of such a response: for the increments and changes that apply, and for tags
+    /// if it may be stored.
+    pub fn wanted(&self, head: &Head, response: &Parts) -> Vec<&Pointer> {
+        let increments = self.increments.iter();
+        let increments = increments.filter(|it| it.applies(head, response));
+        let changes = self.changes.iter();
+        let changes = changes.filter(|it| it.applies(head, response));
+        let tags = self.tags_of_body(response);
+        increments
+            .flat_map(RuleIncrement::pointers)
+            .chain(changes.flat_map(RuleChange::pointers))
+            .chain(tags.map(|tags| &tags.of.pointer))
+            .collect()
+    }
+
+    /// The tags that are wanted of the body of such a response, if it is one: an error shows no items.
+    fn tags_of_body(&self, response: &Parts) -> impl Iterator<Item = &RuleBodyTags> {
+        let wanted = response.status.is_success();
+        self.storing().body_tags.iter().filter(move |_| wanted)
+    }
+
+    /// What is incremented after such a response, and what is not because a value is missing.
+    pub fn increments_after(
+        &self,
+        head: &Head,
+        answer: &Answer<'_>,
+    ) -> (Vec<Increment>, Vec<MissingTagValue>) {
+        let (mut increments, mut skipped) = (Vec::new(), Vec::new());
+        let declared = self.increments.iter();
+        for declared in declared.filter(|it| it.applies(head, answer.parts)) {
+            for increment in declared.increments(answer) {
+                match increment {
+                    Ok(increment) => increments.push(increment),
+                    Err(missing) => skipped.push(missing),
+                }
+            }
+        }
+        (increments, skipped)
+    }
+
+    /// What changes after such a response, and what changes more than it says.
+    pub fn changes_after(&self, head: &Head, answer: &Answer<'_>) -> (Vec<Change>, Vec<Misfit>) {
+        let declared = self.changes.iter();
+        let applies = declared.filter(|it| it.applies(head, answer.parts));
+        let (changes, misfits): (Vec<_>, Vec<_>) = applies.map(|it| it.change(answer)).unzip();
+        (changes, misfits.into_iter().flatten().collect())
+    }
+
+    /// The tags that stand in the body of such a response.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be stored.
+    pub fn tags_in(
+        &self,
+        response: &Parts,
+        body: &Result<Picked, NoStore>,
+    ) -> Result<Vec<Tag>, NoStore> {
+        let mut tags = Vec::new();
+        for declared in self.tags_of_body(response) {
+            let body = body.as_ref().map_err(|reason| *reason)?;
+            tags.extend(declared.tags(body)?);
+        }
+        Ok(tags)
     }
 
     /// What its response would be stored by.
@@ -224,4 +299,8 @@ impl Matched {
             .chain(key)
             .collect()
     }
+}
+
+fn map<T, U>(items: &[T], f: impl Fn(&T) -> U) -> Vec<U> {
+    items.iter().map(f).collect()
 }

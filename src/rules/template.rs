@@ -3,6 +3,7 @@
 //! A placeholder that has no value makes the whole text missing: `Role:{query.r}` never becomes the tag `Role` (K5).
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use http::HeaderName;
@@ -15,7 +16,9 @@ use crate::model::tag::{Tag, TagError};
 use crate::rules::Rule;
 use crate::rules::cookies;
 use crate::rules::dimensions::Value;
+use crate::rules::draft::{Draft, Open, Piece};
 use crate::rules::fields::{self, Named};
+use crate::rules::pointer::Pointer;
 use crate::rules::query;
 use crate::yaml::shown;
 
@@ -41,6 +44,27 @@ enum Placeholder {
     Cookie(Named<Box<str>>),
     Host,
     Method,
+    /// Known once the response is there.
+    Open(Open),
+}
+
+/// What a template may name beside what is in the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beyond {
+    Nothing,
+    /// `{resp.status}` and the like.
+    Response,
+    /// `{value}`, one of the body.
+    Value,
+}
+
+/// Where a value is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// In a request.
+    Request,
+    /// In a response.
+    Response,
 }
 
 /// Which captures a template may name.
@@ -54,12 +78,23 @@ pub(super) enum Known<'a> {
 
 /// A placeholder of a rule's tag has no value for this request: the response is not stored under it, the increment skipped.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{{{placeholder}}}` of `{template}` has no value in this request")]
+#[error("`{{{placeholder}}}` of `{template}` has no value in this {of}")]
 pub struct MissingTagValue {
     /// The template as written.
     pub template: Arc<str>,
     /// The placeholder, without its braces.
     pub placeholder: Box<str>,
+    /// Where it should be.
+    pub of: Of,
+}
+
+impl fmt::Display for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Of::Request => "request",
+            Of::Response => "response",
+        })
+    }
 }
 
 /// What placeholders take their values from.
@@ -75,6 +110,19 @@ impl Template {
     ///
     /// Says which placeholder is wrong, and which exist.
     pub(super) fn parse(text: &str, known: Known<'_>) -> Result<Template, String> {
+        Template::parse_beyond(text, known, Beyond::Nothing)
+    }
+
+    /// The same with what comes from the response, or from one value of its body.
+    ///
+    /// # Errors
+    ///
+    /// As [`Template::parse`].
+    pub(super) fn parse_beyond(
+        text: &str,
+        known: Known<'_>,
+        beyond: Beyond,
+    ) -> Result<Template, String> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find(['{', '}']) {
@@ -92,7 +140,9 @@ impl Template {
                     "{text}: expected a placeholder such as `{{host}}`, found a single brace"
                 ));
             };
-            parts.push(Part::Placeholder(Placeholder::parse(name, text, known)?));
+            parts.push(Part::Placeholder(Placeholder::parse(
+                name, text, known, beyond,
+            )?));
             rest = after;
         }
         if !rest.is_empty() {
@@ -109,8 +159,12 @@ impl Template {
     /// # Errors
     ///
     /// As [`Template::parse`], and where the text around the placeholders cannot stand in a tag.
-    pub(super) fn parse_tag(text: &str, known: Known<'_>) -> Result<Template, String> {
-        let template = Template::parse(text, known)?;
+    pub(super) fn parse_tag(
+        text: &str,
+        known: Known<'_>,
+        beyond: Beyond,
+    ) -> Result<Template, String> {
+        let template = Template::parse_beyond(text, known, beyond)?;
         let sample: String = template
             .parts
             .iter()
@@ -152,6 +206,48 @@ impl Template {
                 Err(self.missing(last))
             }
         }
+    }
+
+    /// The tag, in which what comes from the response is open; values encoded so that none ends the tag.
+    ///
+    /// # Errors
+    ///
+    /// A value of the request is missing.
+    pub(super) fn draft(&self, values: &Values<'_>) -> Result<Draft, MissingTagValue> {
+        let piece = |part: &Part| match part {
+            Part::Text(text) => Ok(Piece::Text(text.to_string())),
+            Part::Placeholder(Placeholder::Open(open)) => Ok(Piece::Open(open.clone())),
+            Part::Placeholder(placeholder) => {
+                let value = values.get(placeholder);
+                let value = value.ok_or_else(|| self.missing(placeholder.name()))?;
+                Ok(Piece::Text(Tag::encode(&value).to_string()))
+            }
+        };
+        Ok(Draft {
+            template: Arc::clone(&self.source),
+            pieces: self.parts.iter().map(piece).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// What an attribute is, in which what comes from the response is open.
+    ///
+    /// # Errors
+    ///
+    /// It is absent or unclear, whatever the response says.
+    pub(super) fn value_draft(&self, values: &Values<'_>) -> Result<Draft, Value> {
+        let piece = |part: &Part| match part {
+            Part::Text(text) => Ok(Piece::Text(text.to_string())),
+            Part::Placeholder(Placeholder::Open(open)) => Ok(Piece::Open(open.clone())),
+            Part::Placeholder(placeholder) if values.is_unclear(placeholder) => Err(Value::Unclear),
+            Part::Placeholder(placeholder) => {
+                let value = values.get(placeholder).ok_or(Value::Absent)?;
+                Ok(Piece::Text(value.into_owned()))
+            }
+        };
+        Ok(Draft {
+            template: Arc::clone(&self.source),
+            pieces: self.parts.iter().map(piece).collect::<Result<_, _>>()?,
+        })
     }
 
     /// The text for people: values encoded as in tags, and `>` too, which separates a parent from its field; a missing
@@ -236,6 +332,7 @@ impl Template {
         MissingTagValue {
             template: Arc::clone(&self.source),
             placeholder: placeholder.into(),
+            of: Of::Request,
         }
     }
 
@@ -272,7 +369,7 @@ impl Template {
                 }
                 Placeholder::Host => key.field("host", &*head.host),
                 // HEAD is answered from GET: one class, one value.
-                Placeholder::Method => {}
+                Placeholder::Method | Placeholder::Open(_) => {}
             }
         }
     }
@@ -296,7 +393,12 @@ impl Template {
 }
 
 impl Placeholder {
-    fn parse(name: &str, template: &str, known: Known<'_>) -> Result<Placeholder, String> {
+    fn parse(
+        name: &str,
+        template: &str,
+        known: Known<'_>,
+        beyond: Beyond,
+    ) -> Result<Placeholder, String> {
         let template = shown(template);
         let named = |name: &str, kind: &str| Named {
             name: Box::from(name),
@@ -314,12 +416,35 @@ impl Placeholder {
                     "{template}: `{header}` is not the name of a header"
                 )),
             },
-            Some(("jwt" | "resp", _)) => {
-                Err(format!("{template}: `{{{name}}}` is not supported yet"))
+            Some(("jwt", _)) => Err(format!("{template}: `{{{name}}}` is not supported yet")),
+            Some(("resp", _)) if beyond != Beyond::Response => Err(format!(
+                "{template}: `{{{name}}}` is known only in `increments` and `changes`, once the app has answered"
+            )),
+            Some(("resp", of)) => Placeholder::of_response(of, &template).map(Placeholder::Open),
+            None if name == "value" && beyond == Beyond::Value => {
+                Ok(Placeholder::Open(Open::Value))
             }
             None if name == "host" => Ok(Placeholder::Host),
             None if name == "method" => Ok(Placeholder::Method),
             Some(_) | None => Placeholder::capture(name, &template, known),
+        }
+    }
+
+    fn of_response(of: &str, template: &str) -> Result<Open, String> {
+        if of == "status" {
+            return Ok(Open::Status);
+        }
+        if let Some(pointer) = of.strip_prefix("json:") {
+            let pointer = Pointer::parse(pointer, false);
+            return pointer
+                .map(Open::Json)
+                .map_err(|error| format!("{template}: {error}"));
+        }
+        match of.strip_prefix("header.").map(HeaderName::try_from) {
+            Some(Ok(name)) => Ok(Open::Header(name)),
+            Some(Err(_)) | None => Err(format!(
+                "{template}: expected `{{resp.header.X}}`, `{{resp.status}}` or `{{resp.json:/id}}`, found `{{resp.{of}}}`"
+            )),
         }
     }
 
@@ -342,6 +467,7 @@ impl Placeholder {
     /// The placeholder without its braces.
     fn name(&self) -> &str {
         match self {
+            Placeholder::Open(_) => "a value of the response",
             Placeholder::Capture(capture) => &capture.name,
             Placeholder::Query(it) | Placeholder::Cookie(it) => &it.field,
             Placeholder::Header(header) => &header.field,
@@ -369,6 +495,7 @@ impl<'a> Values<'a> {
                 let value = cookies::values_of(self.head.headers(), &cookie.name).next()?;
                 str::from_utf8(value).ok().map(Cow::Borrowed)
             }
+            Placeholder::Open(_) => None,
             Placeholder::Host => Some(Cow::Borrowed(&self.head.host)),
             Placeholder::Method => Some(Cow::Borrowed(self.head.method().as_str())),
         }
@@ -394,7 +521,10 @@ impl<'a> Values<'a> {
                 let is_one = first.is_none_or(|text| text.is_ok()) && values.next().is_none();
                 !is_one || cookies::are_ambiguous(headers)
             }
-            Placeholder::Capture(_) | Placeholder::Host | Placeholder::Method => false,
+            Placeholder::Capture(_)
+            | Placeholder::Host
+            | Placeholder::Method
+            | Placeholder::Open(_) => false,
         }
     }
 }

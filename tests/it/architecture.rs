@@ -57,7 +57,8 @@ const TABLE: &[Row] = &[
     row("hooks", &["model", "body", "metrics", "upstream"], &[]),
     row("cache", &["model", "clock", "metrics", "body", "rules", "policy", "shared", "tags", "store"], &[]),
     // Trailers speak the dialects too, after the head has been judged.
-    row("fetch", &["model", "clock", "metrics", "body", "dialects", "rules", "policy", "upstream", "cache"], &[]),
+    row("fetch", &["model", "clock", "metrics", "body", "dialects", "rules", "policy", "upstream", "cache"],
+        &["flate2", "brotli_decompressor", "zstd"]),
     row("proxy",
         &["model", "clock", "metrics", "body", "dialects", "rules", "policy", "cache", "fetch", "hooks", "telemetry"],
         &["hyper*", "http_body", "tokio_rustls", "tokio::net"]),

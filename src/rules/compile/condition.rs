@@ -17,6 +17,16 @@ impl Compiler {
         written.iter().filter_map(|it| self.condition(it)).collect()
     }
 
+    /// What must hold besides; `{}` is nothing.
+    pub(super) fn when(
+        &mut self,
+        written: Option<&Spanned<source::Condition>>,
+    ) -> Option<Condition> {
+        written
+            .filter(|it| !it.is_empty())
+            .and_then(|it| self.condition(it))
+    }
+
     /// One condition: of one thing, with one test.
     pub(super) fn condition(&mut self, written: &Spanned<source::Condition>) -> Option<Condition> {
         let subjects = [

@@ -18,8 +18,9 @@ use std::sync::Arc;
 use http::header;
 
 use crate::model::mistake::{Mistake, Place};
+use crate::rules::compile::changes::Named;
 use crate::rules::compile::tags::Tags;
-use crate::rules::fields::{Fields, Named};
+use crate::rules::fields::{self, Fields};
 use crate::rules::key::Key;
 use crate::rules::pattern::{PathPattern, Pattern};
 use crate::rules::source::{self, TagItem, Ttl};
@@ -58,7 +59,7 @@ impl RuleSet {
     /// Every mistake of every file, in order.
     pub fn compile(files: &[(String, String)], context: &Context) -> Result<RuleSet, Vec<Mistake>> {
         let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
-        let mut taken = HashMap::new();
+        let (mut taken, mut named) = (HashMap::new(), Vec::new());
         for (name, text) in files {
             let later = |path: &str| path.strip_prefix("rules[].").is_some_and(source::is_later);
             let reading = yaml::read::<source::File>(name, text, &later);
@@ -74,6 +75,11 @@ impl RuleSet {
             }
             mistakes.extend(reading.mistakes);
             mistakes.extend(compiler.mistakes);
+            named.extend(compiler.named);
+        }
+        if mistakes.is_empty() {
+            // Where a rule could not be read, one that is named may only have been left out.
+            mistakes.extend(named.iter().flat_map(|it| it.mistakes(&rules)));
         }
         if mistakes.is_empty() {
             return Ok(RuleSet::new(context, rules));
@@ -93,6 +99,8 @@ struct Compiler {
     mistakes: Vec<Mistake>,
     /// A part of the rule at hand could not be read, so that what seems to be missing may only have been left out.
     tainted: bool,
+    /// Rules that others name.
+    named: Vec<Named>,
 }
 
 impl Compiler {
@@ -101,6 +109,7 @@ impl Compiler {
             file: file.into(),
             mistakes: Vec::new(),
             tainted: false,
+            named: Vec::new(),
         }
     }
 
@@ -142,6 +151,18 @@ impl Compiler {
         }
         let dimensions = written.dimensions.as_ref();
         rule.dimensions = dimensions.map(|it| self.dimensions(it, known));
+        let body_tags = written.tags_from_body.iter();
+        rule.body_tags = body_tags
+            .filter_map(|it| self.body_tags(it, known).map(Arc::new))
+            .collect();
+        let increments = written.increments.iter();
+        rule.increments = increments
+            .map(|it| Arc::new(self.increments(it, known)))
+            .collect();
+        let changes = written.changes.iter();
+        rule.changes = changes
+            .map(|it| Arc::new(self.changes(it, known)))
+            .collect();
         self.key_on_credentials(written, &mut rule);
         self.refills(written, &rule, tainted);
         rule.pattern.path = path.map(|(_, pattern)| pattern);
@@ -256,11 +277,9 @@ impl Compiler {
             constants: tags.constants,
             dimensions: None,
             scopes: Arc::default(),
-            increments: written
-                .increments
-                .iter()
-                .map(|it| self.increments(it, known))
-                .collect(),
+            body_tags: Vec::new(),
+            increments: Vec::new(),
+            changes: Vec::new(),
             group,
             key,
             fields,
@@ -321,7 +340,7 @@ impl Compiler {
         if !keyed && rule.terms.authorization == Authorization::Key {
             rule.fields
                 .headers
-                .push(Named::header(header::AUTHORIZATION));
+                .push(fields::Named::header(header::AUTHORIZATION));
         }
     }
 

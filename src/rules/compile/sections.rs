@@ -14,7 +14,7 @@ use crate::rules::increments::{Increments, StatusSet};
 use crate::rules::pattern::HostGlob;
 use crate::rules::query::{Param, QueryFields};
 use crate::rules::source::{self, QueryMode};
-use crate::rules::template::{Known, Template};
+use crate::rules::template::{Beyond, Known, Template};
 use crate::yaml::units::Span;
 use crate::yaml::{Spanned, shown};
 
@@ -175,30 +175,35 @@ impl Compiler {
         if !self.tainted {
             self.some("a tag", &written.tags);
         }
-        let on_status = match &written.on_status {
-            None => StatusSet::success(),
-            Some(statuses) => {
-                self.some("a status", statuses);
-                let mut set = StatusSet::default();
-                for text in &statuses.value {
-                    if !set.add(text) {
-                        let found = shown(text);
-                        let message =
-                            format!("expected a status such as `2xx` or `404`, found {found}");
-                        self.wrong(text.place, message);
-                    }
-                }
-                set
-            }
-        };
+        let tags = written.tags.iter();
+        let tag = |tag: &Spanned<String>| Template::parse_tag(tag, known, Beyond::Response);
         Increments {
-            tags: written
-                .tags
-                .iter()
-                .filter_map(|tag| self.checked(tag.place, Template::parse_tag(tag, known)))
+            tags: tags
+                .filter_map(|it| self.checked(it.place, tag(it)))
                 .collect(),
-            on_status,
+            on_status: self.on_status(written.on_status.as_ref()),
+            when: self.when(written.when.as_ref()),
             again: written.again.as_ref().and_then(|it| self.again(it)),
         }
+    }
+
+    /// The statuses after which something applies.
+    pub(super) fn on_status(
+        &mut self,
+        written: Option<&Spanned<Vec<Spanned<String>>>>,
+    ) -> StatusSet {
+        let Some(statuses) = written else {
+            return StatusSet::success();
+        };
+        self.some("a status", statuses);
+        let mut set = StatusSet::default();
+        for text in &statuses.value {
+            if !set.add(text) {
+                let found = shown(text);
+                let message = format!("expected a status such as `2xx` or `404`, found {found}");
+                self.wrong(text.place, message);
+            }
+        }
+        set
     }
 }

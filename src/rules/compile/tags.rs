@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::model::mistake::{Mistake, Place};
 use crate::model::tag::Tag;
+use crate::rules::body_tags::BodyTags;
 use crate::rules::compile::Compiler;
+use crate::rules::pointer::{MOST, Pointer};
 use crate::rules::source::{self, TagItem};
-use crate::rules::template::{Known, Template};
+use crate::rules::template::{Beyond, Known, Template};
 use crate::rules::{Constant, Rule};
 use crate::yaml::{Spanned, shown};
 
@@ -75,7 +77,8 @@ impl Compiler {
     fn tag(&mut self, item: &TagItem, place: Place, known: Known<'_>, tags: &mut Tags) {
         match item {
             TagItem::Template(text) => {
-                let template = self.checked(place, Template::parse_tag(text, known));
+                let template =
+                    self.checked(place, Template::parse_tag(text, known, Beyond::Nothing));
                 tags.templates.extend(template);
             }
             TagItem::Constant(constant) => {
@@ -106,6 +109,37 @@ impl Compiler {
             tag: self.checked(name.place, tag)?,
             version: version.into(),
             field: format!("constant.{}", name.value).into(),
+        })
+    }
+
+    pub(super) fn body_tags(
+        &mut self,
+        written: &source::BodyTags,
+        known: Known<'_>,
+    ) -> Option<BodyTags> {
+        let source::BodyTags { json, tag, max } = written;
+        let pointer = self.checked(json.place, Pointer::parse(json, true));
+        let template = Template::parse_tag(tag, known, Beyond::Value);
+        let template = self.checked(tag.place, template);
+        if !tag.contains("{value}") && template.is_some() {
+            let found = shown(tag);
+            let message = format!(
+                "expected a tag with `{{value}}` in it, such as `Item:{{value}}`, found {found}"
+            );
+            self.wrong(tag.place, message);
+        }
+        let most = max.as_ref().map_or(200, |max| max.value);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        if let Some(max) = max
+            && !(1..MOST).contains(&most)
+        {
+            let message = format!("expected 1 to {} values, found `{}`", MOST - 1, max.value);
+            self.wrong(max.place, message);
+        }
+        Some(BodyTags {
+            pointer: pointer?,
+            tag: template?,
+            max: most,
         })
     }
 

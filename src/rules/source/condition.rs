@@ -37,6 +37,23 @@ pub struct Condition {
     pub matches: Option<Spanned<String>>,
 }
 
+impl Condition {
+    /// Whether it says nothing at all.
+    pub fn is_empty(&self) -> bool {
+        let Condition {
+            header,
+            query,
+            cookie,
+            response_header,
+            response_status,
+            equals,
+            matches,
+        } = self;
+        let texts = [header, query, cookie, response_header, equals, matches];
+        texts.iter().all(|text| text.is_none()) && response_status.is_none()
+    }
+}
+
 /// A text or a number, or a list of them.
 #[derive(Clone, Debug)]
 pub enum OneOrMore {

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
+use crate::rules::source::Condition;
 use crate::yaml::Spanned;
 
 /// The attributes that responses are filtered by, so that a change of an object forgets only those that may show it.
@@ -18,6 +19,26 @@ pub struct Dimensions {
     /// Default: `exact`.
     #[serde(default)]
     pub mode: Option<DimensionMode>,
+}
+
+/// A change of attributes that a request of the rule brings about.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Changes {
+    /// The rule whose responses are filtered by them.
+    pub rule: Spanned<String>,
+    /// The values before, by attribute: templates, also of the response, such as `{resp.header.X-Old}`.
+    #[serde(default)]
+    pub old: Attrs,
+    /// The values after, such as `{resp.json:/size}`. Neither: all responses of the rule.
+    #[serde(default)]
+    pub new: Attrs,
+    /// Statuses of the response. Default: `2xx` and `3xx`.
+    #[serde(default)]
+    pub on_status: Option<Spanned<Vec<Spanned<String>>>>,
+    /// What must hold besides. Default: nothing.
+    #[serde(default)]
+    pub when: Option<Spanned<Condition>>,
 }
 
 /// Which responses a change of several attributes forgets.

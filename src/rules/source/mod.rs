@@ -20,13 +20,13 @@ use serde::Deserialize;
 pub use client::ClientControl;
 pub use condition::{Condition, OneOrMore};
 pub use defaults::{DefaultMatch, DefaultVaryOn, Defaults};
-pub use dimensions::{Attrs, DimensionMode, Dimensions};
+pub use dimensions::{Attrs, Changes, DimensionMode, Dimensions};
 pub use matching::{HeaderMatch, Match};
 pub use mode::{Mode, Shadow};
 pub use refill::{Coalesce, IfError, OnInvalidate, OrNone, RefreshAhead};
 pub use statuses::{StatusTtl, Statuses};
 pub use store::{Consistency, KeptIn};
-pub use tags::{Constant, Increments, TagItem};
+pub use tags::{BodyTags, Constant, Increments, TagItem};
 pub use templates::{TagList, Templates, Use};
 pub use ttl::{Force, Ttl};
 pub use vary::{
@@ -87,6 +87,9 @@ pub struct Rule {
     /// A list of tags of `tagalong.yaml`, beside those of `tags`.
     #[serde(default, rename = "use")]
     pub uses: Option<Use>,
+    /// Tags that stand in the body, which must be JSON: it is read whole before the client has its beginning.
+    #[serde(default)]
+    pub tags_from_body: Vec<BodyTags>,
     /// How long a response is fresh that says nothing of it itself; 0: not stored. `{ force: … }`: whatever it says.
     #[serde(default)]
     pub ttl: Option<Ttl>,
@@ -157,6 +160,9 @@ pub struct Rule {
     /// What a successful request of this rule changes, without the app saying so.
     #[serde(default)]
     pub increments: Vec<Increments>,
+    /// What a successful request of this rule changes of the attributes that the responses of another are filtered by.
+    #[serde(default)]
+    pub changes: Vec<Changes>,
 }
 
 /// Whether rules.md has a field at this dotted path of a rule that is not supported yet.
@@ -169,10 +175,7 @@ const LATER: &[&str] = &[
     "vary_on.response_vary",
     "vary_on.body",
     "safe",
-    "tags_from_body",
     "coalesce.shared",
     "coalesce.lease",
-    "increments[].when",
-    "changes",
     "hooks",
 ];

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
+use crate::rules::source::Condition;
 use crate::yaml::Spanned;
 use crate::yaml::units::Span;
 
@@ -14,14 +15,30 @@ use crate::yaml::units::Span;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Increments {
-    /// Templates such as `User:{user_id}`.
+    /// Templates such as `User:{user_id}`; also of the response: `User:{resp.json:/id}`.
     pub tags: Spanned<Vec<Spanned<String>>>,
     /// Statuses of the response: `2xx`, `404`. Default: `2xx` and `3xx`.
     #[serde(default)]
     pub on_status: Option<Spanned<Vec<Spanned<String>>>>,
+    /// What must hold besides. Default: nothing.
+    #[serde(default)]
+    pub when: Option<Spanned<Condition>>,
     /// How long after that they are incremented once more, for apps whose readers lag behind; at most `1d`.
     #[serde(default)]
     pub again: Option<Spanned<Span>>,
+}
+
+/// Tags that stand in the body of a response.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BodyTags {
+    /// A JSON pointer, `*` for every item of a list: `/items/*/id`.
+    pub json: Spanned<String>,
+    /// The tag of each value there: a template with `{value}`, such as `Item:{value}`.
+    pub tag: Spanned<String>,
+    /// A response with more values is not stored. Default: 200.
+    #[serde(default)]
+    pub max: Option<Spanned<u32>>,
 }
 
 /// A tag of responses: a template, or one whose version stands here.

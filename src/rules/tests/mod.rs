@@ -1,3 +1,4 @@
+mod answers;
 mod keys;
 
 use std::time::Duration;
@@ -23,6 +24,36 @@ fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Head {
 
 fn get(target: &str) -> Head {
     head("GET", target, &[])
+}
+
+/// A response with this status and these fields.
+fn answer(status: u16, fields: &[(&str, &str)]) -> Parts {
+    let mut response = http::Response::builder().status(status);
+    for (name, value) in fields {
+        response = response.header(*name, *value);
+    }
+    response.body(()).unwrap().into_parts().0
+}
+
+/// What is incremented after a response with this body, and what is not.
+fn after(
+    matched: &Matched,
+    head: &Head,
+    parts: &Parts,
+    body: Option<&str>,
+) -> (Vec<String>, Vec<String>) {
+    let body = body.map(|text| Picked::read(matched.wanted(head, parts), text.as_bytes()));
+    let body = body.map(Result::unwrap);
+    let answer = Answer {
+        parts,
+        body: body.as_ref(),
+    };
+    let (increments, skipped) = matched.increments_after(head, &answer);
+    let texts = |it: &dyn ToString| it.to_string();
+    (
+        increments.iter().map(|it| texts(&it.tag)).collect(),
+        skipped.iter().map(|it| texts(it)).collect(),
+    )
 }
 
 /// Rules out of the lines of one rule each, in flow style.
@@ -311,31 +342,15 @@ fn an_increment_without_a_value_does_not_hold_back_the_others() {
         r"{ match: { methods: [POST], path: '/u/(?P<id>\d+)' }, increments: [{ tags: ['User:{id}', 'R:{query.r}', list], on_status: [2xx, '404'] }] }",
     ]);
     let post = head("POST", "/u/42", &[]);
-    let increments = rules.plan(&post).matched(&post).increments;
-    let told: Vec<_> = increments
-        .iter()
-        .map(|it| match &it.increments {
-            Ok(found) => found
-                .iter()
-                .map(|it| it.tag.to_string())
-                .collect::<Vec<_>>()
-                .join(" "),
-            Err(missing) => missing.to_string(),
-        })
-        .collect();
+    let matched = rules.plan(&post).matched(&post);
+    let (found, skipped) = after(&matched, &post, &answer(200, &[]), None);
+    assert_eq!(found, ["User:42", "list"]);
     assert_eq!(
-        told,
-        [
-            "User:42 list",
-            "`{query.r}` of `R:{query.r}` has no value in this request"
-        ]
+        skipped,
+        ["`{query.r}` of `R:{query.r}` has no value in this request"]
     );
-    assert!(
-        increments[0]
-            .on_status
-            .contains(http::StatusCode::NOT_FOUND)
-    );
-    assert!(!increments[0].on_status.contains(http::StatusCode::FOUND));
+    assert_eq!(after(&matched, &post, &answer(404, &[]), None).0.len(), 2);
+    assert_eq!(after(&matched, &post, &answer(302, &[]), None).0.len(), 0);
 }
 
 #[test]
@@ -1004,10 +1019,17 @@ fn increments_of_a_rule_are_repeated_as_it_says() {
         "{ id: w, match: { methods: [POST] }, increments: [{ tags: [A, B], again: 1d }, { tags: [C], again: 1ms }, { tags: [D] }] }",
     ]);
     let post = head("POST", "/", &[]);
-    let increments = rules.plan(&post).matched(&post).increments;
+    let answer = answer(200, &[]);
+    let answer = Answer {
+        parts: &answer,
+        body: None,
+    };
+    let (increments, _) = rules
+        .plan(&post)
+        .matched(&post)
+        .increments_after(&post, &answer);
     let told: Vec<_> = increments
-        .iter()
-        .flat_map(|it| it.increments.as_ref().unwrap())
+        .into_iter()
         .map(|it| (it.tag.to_string(), it.again, it.soft))
         .collect();
     let again = |name: &str, millis: Option<u64>| {

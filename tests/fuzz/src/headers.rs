@@ -204,7 +204,11 @@ impl Exchange {
             tags: Ok(Vec::new()),
             implicit: Vec::new(),
             constants: Vec::new(),
+            of_body: false,
             increments: Vec::new(),
+            skipped: Vec::new(),
+            changes: Vec::new(),
+            misfits: Vec::new(),
             scopes: Default::default(),
         };
         let signals = policy::signals(&self.dialects, declared, &self.head, &mut response, LIMITS);

@@ -1,0 +1,372 @@
+//! Bodies from which tags, increments and changes are read (rules.md §2): collected within limits, decoded, and handed on
+//! as they came. What is picked out of them is `rules`' to say.
+
+use std::borrow::Cow;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
+use http::header;
+use http::response::Parts;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
+
+use crate::body::Body;
+use crate::body::Chunk;
+use crate::body::Cut;
+use crate::fetch::Fetch;
+use crate::model::outcome::NoStore;
+use crate::rules::Matched;
+use crate::rules::Picked;
+use crate::rules::Pointer;
+
+/// How much of bodies is collected and decoded at a time.
+pub(super) struct Picking {
+    /// A permit for each byte that is held until it has been handed on.
+    bytes: Arc<Semaphore>,
+    /// Those that are decoded side by side: each takes up to `max_object` for a moment.
+    decoders: Arc<Semaphore>,
+}
+
+/// No more than there are cores to do it on, for most.
+const DECODERS: usize = 2;
+
+/// A list longer than this says the same coding again and again, to cost us time.
+const MOST_CODINGS: usize = 3;
+
+impl Picking {
+    /// Of all bodies together this many bytes are held.
+    pub(super) fn new(most: usize) -> Picking {
+        Picking {
+            bytes: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            decoders: Arc::new(Semaphore::new(DECODERS)),
+        }
+    }
+
+    /// The right to hold so many bytes more; never waited for, as those who hold some would wait for each other.
+    fn hold(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes).ok()?;
+        Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok()
+    }
+}
+
+impl Fetch {
+    /// What stands at these places of a body, or why nobody can say; and the body as it was.
+    pub(super) async fn pick(
+        &self,
+        body: Body,
+        parts: &Parts,
+        wanted: &[&Pointer],
+        matched: &Matched,
+    ) -> (Result<Picked, NoStore>, Body) {
+        if body.is_empty() {
+            return (Ok(Picked::default()), body); // nothing that could be shown, or that could say anything
+        }
+        let (collected, body) = self.collect(body).await;
+        let picked = match collected {
+            Ok(text) => self.decode(text, parts, wanted).await,
+            Err(why) => Err(why),
+        };
+        let picked = picked.map_err(|Unread { reason, why }| {
+            tracing::warn!(uri = matched.uri, %why, "what a rule wants of a body cannot be read");
+            reason
+        });
+        (picked, body)
+    }
+
+    /// The bytes of a body, if it ends whole and is not too large; and the body as it was.
+    async fn collect(&self, mut body: Body) -> (Result<Vec<Bytes>, Unread>, Body) {
+        let most = self.0.limits.max_object;
+        let exact = body.exact_len();
+        if exact.is_some_and(|exact| exact > most as u64) {
+            return (Err(Unread::TOO_LARGE), body);
+        }
+        let mut held = Held::default();
+        let ended = loop {
+            match body.next().await {
+                None => break Ok(()),
+                Some(Ok(Chunk::Data(data))) => {
+                    let permit = self.0.picking.hold(data.len());
+                    held.bytes += data.len();
+                    held.chunks.push(Ok(Chunk::Data(data)));
+                    match permit {
+                        _ if held.bytes > most => break Err(Unread::TOO_LARGE),
+                        None => break Err(Unread::of("too many bodies are read at a time")),
+                        Some(permit) => held.permits.push(permit),
+                    }
+                }
+                Some(Ok(trailers @ Chunk::Trailers(_))) => held.chunks.push(Ok(trailers)),
+                Some(Err(cut)) => {
+                    held.chunks.push(Err(cut));
+                    break Err(Unread::of("it was cut short"));
+                }
+            }
+        };
+        let text = ended.map(|()| held.text());
+        (text, held.before(body, exact))
+    }
+
+    async fn decode(
+        &self,
+        text: Vec<Bytes>,
+        parts: &Parts,
+        wanted: &[&Pointer],
+    ) -> Result<Picked, Unread> {
+        let codings = codings(parts)?;
+        let wanted: Vec<Pointer> = wanted.iter().map(|pointer| (*pointer).clone()).collect();
+        let most = self.0.limits.max_object;
+        let decoders = Arc::clone(&self.0.picking.decoders);
+        let permit = decoders.acquire_owned().await;
+        let picked = spawn_blocking(move || {
+            let _permit = permit;
+            let text = decoded(text.concat(), &codings, most)?;
+            Picked::read(&wanted, &text)
+                .map_err(|error| Unread::of(format!("it is no JSON: {error}")))
+        });
+        picked
+            .await
+            .unwrap_or_else(|error| Err(Unread::of(error.to_string())))
+    }
+}
+
+/// Why a body cannot be read.
+#[derive(Debug)]
+struct Unread {
+    reason: NoStore,
+    why: Cow<'static, str>,
+}
+
+impl Unread {
+    const TOO_LARGE: Unread = Unread {
+        reason: NoStore::TooLarge,
+        why: Cow::Borrowed("it is larger than `limits.max_object`"),
+    };
+
+    fn of(why: impl Into<Cow<'static, str>>) -> Unread {
+        Unread {
+            reason: NoStore::UnreadableBody,
+            why: why.into(),
+        }
+    }
+}
+
+/// The beginning of a body.
+#[derive(Default)]
+struct Held {
+    chunks: Vec<Result<Chunk, Cut>>,
+    bytes: usize,
+    permits: Vec<OwnedSemaphorePermit>,
+}
+
+impl Held {
+    fn text(&self) -> Vec<Bytes> {
+        let data = self.chunks.iter().filter_map(|chunk| match chunk {
+            Ok(Chunk::Data(data)) => Some(data.clone()),
+            Ok(Chunk::Trailers(_)) | Err(_) => None,
+        });
+        data.collect()
+    }
+
+    /// It, then the rest. What was held is given back once all of it has been read.
+    fn before(self, rest: Body, exact: Option<u64>) -> Body {
+        let Held {
+            chunks, permits, ..
+        } = self;
+        let first = stream::iter(chunks);
+        let rest = stream::unfold((rest, Some(permits)), async |(mut rest, permits)| {
+            drop(permits);
+            Some((rest.next().await?, (rest, None)))
+        });
+        Body::chunks(first.chain(rest), exact)
+    }
+}
+
+/// How the content is encoded (RFC 9110 §8.4), outermost last.
+fn codings(parts: &Parts) -> Result<Vec<Coding>, Unread> {
+    let lines = parts.headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut codings = Vec::new();
+    for line in lines {
+        let text = line.to_str().unwrap_or("?");
+        for name in text
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+        {
+            codings.push(match name.to_ascii_lowercase().as_str() {
+                "identity" => continue,
+                "gzip" | "x-gzip" => Coding::Gzip,
+                "deflate" => Coding::Deflate,
+                "br" => Coding::Brotli,
+                "zstd" => Coding::Zstd,
+                _ => return Err(Unread::of("its content coding is not known")),
+            });
+        }
+    }
+    match codings.len() {
+        0..=MOST_CODINGS => Ok(codings),
+        _ => Err(Unread::of("its content is encoded again and again")),
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Coding {
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+/// The content without its codings, if that is no larger than `most`.
+fn decoded(mut text: Vec<u8>, codings: &[Coding], most: usize) -> Result<Vec<u8>, Unread> {
+    for coding in codings.iter().rev() {
+        text = match coding {
+            Coding::Gzip => bounded(flate2::read::MultiGzDecoder::new(&text[..]), most),
+            Coding::Deflate => bounded(flate2::read::ZlibDecoder::new(&text[..]), most),
+            Coding::Brotli => bounded(
+                brotli_decompressor::Decompressor::new(&text[..], 4096),
+                most,
+            ),
+            Coding::Zstd => zstd_decoder(&text)
+                .map_err(|error| broken(&error))
+                .and_then(|decoder| bounded(decoder, most)),
+        }?;
+    }
+    Ok(text)
+}
+
+/// Who sends this coding keeps to windows of 8 MiB (RFC 9659 §3); a larger one is memory that somebody wants to cost us.
+fn zstd_decoder(text: &[u8]) -> io::Result<zstd::Decoder<'_, &[u8]>> {
+    let mut decoder = zstd::Decoder::with_buffer(text)?;
+    decoder.window_log_max(23)?;
+    Ok(decoder)
+}
+
+fn bounded(decoder: impl Read, most: usize) -> Result<Vec<u8>, Unread> {
+    let mut text = Vec::new();
+    let mut decoder = decoder.take(most as u64 + 1);
+    decoder
+        .read_to_end(&mut text)
+        .map_err(|error| broken(&error))?;
+    if text.len() > most {
+        return Err(Unread::TOO_LARGE);
+    }
+    Ok(text)
+}
+
+fn broken(error: &io::Error) -> Unread {
+    Unread::of(format!("its content coding is broken: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::{GzEncoder, ZlibEncoder};
+    use http::Response;
+
+    const TEXT: &[u8] = br#"{"id": 7}"#;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zlib(text: &[u8]) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// A brotli stream of one uncompressed metablock (RFC 7932 §9.2).
+    fn brotli(text: &[u8]) -> Vec<u8> {
+        let len = u32::try_from(text.len() - 1).unwrap();
+        // WBITS 16 (1 bit), ISLAST 0, MNIBBLES 4 (00), MLEN - 1 (16 bits), ISUNCOMPRESSED 1; then ISLAST and ISLASTEMPTY.
+        let head = (len << 4 | 1 << 20).to_le_bytes();
+        [&head[..3], text, &[3]].concat()
+    }
+
+    fn of(coding: &str, text: Vec<u8>, most: usize) -> Result<Vec<u8>, NoStore> {
+        let response = Response::builder().header("content-encoding", coding);
+        let parts = response.body(()).unwrap().into_parts().0;
+        let decoded = codings(&parts).and_then(|codings| decoded(text, &codings, most));
+        decoded.map_err(|unread| unread.reason)
+    }
+
+    #[test]
+    fn a_body_is_decoded_as_it_says() {
+        let zstd = zstd::encode_all(TEXT, 0).unwrap();
+        for (coding, text) in [
+            ("", TEXT.to_vec()),
+            ("identity", TEXT.to_vec()),
+            ("gzip", gzip(TEXT)),
+            ("X-GZIP", gzip(TEXT)),
+            ("deflate", zlib(TEXT)),
+            ("br", brotli(TEXT)),
+            ("zstd", zstd),
+            ("deflate, gzip", gzip(&zlib(TEXT))),
+        ] {
+            assert_eq!(of(coding, text, 100), Ok(TEXT.to_vec()), "{coding}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_refused_and_a_bomb_does_not_go_off() {
+        let bomb = gzip(&vec![b' '; 1 << 20]);
+        assert!(bomb.len() < 2_000);
+        for (coding, text, expected) in [
+            ("gzip", TEXT.to_vec(), NoStore::UnreadableBody),
+            ("gzip", gzip(TEXT)[..12].to_vec(), NoStore::UnreadableBody),
+            ("br", TEXT.to_vec(), NoStore::UnreadableBody),
+            ("zstd", TEXT.to_vec(), NoStore::UnreadableBody),
+            ("compress", TEXT.to_vec(), NoStore::UnreadableBody),
+            (
+                "gzip,gzip,gzip,gzip",
+                TEXT.to_vec(),
+                NoStore::UnreadableBody,
+            ),
+            ("gzip", bomb.clone(), NoStore::TooLarge),
+            ("gzip, gzip", gzip(&bomb), NoStore::TooLarge),
+        ] {
+            assert_eq!(of(coding, text, 1_000), Err(expected), "{coding}");
+        }
+    }
+
+    #[test]
+    fn a_window_that_is_too_large_is_refused() {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(26).unwrap();
+        encoder.write_all(TEXT).unwrap();
+        let text = encoder.finish().unwrap();
+        assert_eq!(of("zstd", text, 1_000), Err(NoStore::UnreadableBody));
+    }
+
+    #[test]
+    fn what_is_held_is_given_back_once_it_has_been_read() {
+        let picking = Picking::new(10);
+        let held = picking.hold(6).unwrap();
+        assert!(picking.hold(5).is_none());
+        assert!(picking.hold(4).is_some());
+        let first = Held {
+            chunks: vec![Ok(Chunk::Data("abcdef".into()))],
+            bytes: 6,
+            permits: vec![held],
+        };
+        let mut body = first.before("gh".into(), Some(8));
+        let mut text = Vec::new();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            while let Some(Ok(Chunk::Data(data))) = body.next().await {
+                text.extend_from_slice(&data);
+            }
+        });
+        assert_eq!(text, b"abcdefgh");
+        assert!(picking.hold(10).is_some());
+    }
+}

@@ -1,0 +1,59 @@
+//! Tags that stand in the body of a response: `Item:7` for each item that a list shows.
+
+use std::sync::Arc;
+
+use crate::model::outcome::NoStore;
+use crate::model::tag::Tag;
+use crate::rules::draft::Draft;
+use crate::rules::pointer::{Leaf, Picked, Pointer};
+use crate::rules::template::{MissingTagValue, Template, Values};
+
+/// A place in the body, and the tag of each value there.
+#[derive(Debug)]
+pub(super) struct BodyTags {
+    pub(super) pointer: Pointer,
+    pub(super) tag: Template,
+    /// More values than these are too many to be tagged.
+    pub(super) max: usize,
+}
+
+/// The same for one request.
+#[derive(Clone, Debug)]
+pub struct RuleBodyTags {
+    pub(super) of: Arc<BodyTags>,
+    /// The tag, in which the value is open.
+    pub(super) tag: Result<Draft, MissingTagValue>,
+}
+
+impl RuleBodyTags {
+    pub(super) fn of(tags: &Arc<BodyTags>, values: &Values<'_>) -> RuleBodyTags {
+        RuleBodyTags {
+            tag: tags.tag.draft(values),
+            of: Arc::clone(tags),
+        }
+    }
+
+    /// The tags of a body.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be stored: there are too many, or a value is missing or can be no tag. A `null` has none.
+    pub(super) fn tags(&self, body: &Picked) -> Result<Vec<Tag>, NoStore> {
+        let values = body.at(&self.of.pointer);
+        if values.len() > self.of.max {
+            return Err(NoStore::TooManyTags);
+        }
+        let draft = self.tag.as_ref().map_err(|_| NoStore::MissingTagValue)?;
+        let mut tags = Vec::with_capacity(values.len());
+        for value in values {
+            match value {
+                Leaf::Null => {}
+                Leaf::Missing | Leaf::Other => return Err(NoStore::MissingTagValue),
+                Leaf::Text(text) => {
+                    tags.push(draft.tag_of(text).map_err(|_| NoStore::MissingTagValue)?);
+                }
+            }
+        }
+        Ok(tags)
+    }
+}
