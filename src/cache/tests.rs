@@ -32,6 +32,7 @@ fn cache() -> (Cache, Clock) {
     let config = Config {
         max_bytes: 1 << 20,
         max_object: 1 << 10,
+        max_variants: 4,
     };
     (Cache::new(config, clock.clone()), clock)
 }
@@ -42,7 +43,7 @@ fn head(path: &str) -> Head {
 }
 
 fn query(head: &Head) -> Query {
-    match RuleSet::none(&Context::new("test")).plan(head) {
+    match RuleSet::none(&Context::new("test")).plan(head, Timestamp::from_secs(1_000_000)) {
         Plan::Lookup(query) => query,
         Plan::Pass(pass) => panic!("passed: {:?}", pass.why),
     }
@@ -54,7 +55,7 @@ fn served_invalidated(head: &Head, max_stale: &str) -> Query {
     let rules = format!("rules:\n  - {{ match: {{ path: '/.*' }}, on_invalidate: {on} }}\n");
     let rules = [("rules.yaml".to_owned(), rules)];
     let rules = RuleSet::compile(&rules, &Context::new("test")).unwrap();
-    match rules.plan(head) {
+    match rules.plan(head, Timestamp::from_secs(1_000_000)) {
         Plan::Lookup(query) => query,
         Plan::Pass(pass) => panic!("passed: {:?}", pass.why),
     }
@@ -1336,7 +1337,7 @@ fn ruled(head: &Head, refill: &str) -> Query {
     let rules = format!("rules:\n  - {{ match: {{ path: '/.*' }}, {refill} }}\n");
     let rules = [("rules.yaml".to_owned(), rules)];
     let rules = RuleSet::compile(&rules, &Context::new("test")).unwrap();
-    match rules.plan(head) {
+    match rules.plan(head, Timestamp::from_secs(1_000_000)) {
         Plan::Lookup(query) => query,
         Plan::Pass(pass) => panic!("passed: {:?}", pass.why),
     }

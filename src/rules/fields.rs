@@ -12,6 +12,7 @@ use crate::rules::cookies;
 use crate::rules::normalize::Normalized;
 use crate::rules::path;
 use crate::rules::query::QueryFields;
+use crate::rules::token::{Claims, Token};
 
 /// What the key of a rule holds of a request.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Fields {
     /// Those of which it holds less than they say.
     pub(super) normalized: Arc<[Normalized]>,
     pub(super) cookies: Vec<Named<Box<str>>>,
+    /// Tokens of which it holds some claims.
+    pub(super) tokens: Arc<[Token]>,
 }
 
 /// A name in the request, and the name of its key field, made once.
@@ -67,6 +70,7 @@ impl Default for Fields {
             headers: Vec::new(),
             normalized: Arc::default(),
             cookies: Vec::new(),
+            tokens: Arc::default(),
         }
     }
 }
@@ -75,7 +79,10 @@ impl Fields {
     /// Whether the key holds this request field, or a part of it.
     pub(super) fn key_on(&self, wanted: &HeaderName) -> bool {
         let by_name = *wanted == header::COOKIE && !self.cookies.is_empty();
-        let in_part = || self.normalized.iter().any(|it| it.name == *wanted);
+        let in_part = || {
+            let by_claim = self.tokens.iter().any(|it| it.from.is_in(wanted));
+            by_claim || self.normalized.iter().any(|it| it.name == *wanted)
+        };
         by_name || self.headers.iter().any(|it| it.name == *wanted) || in_part()
     }
 }
@@ -95,7 +102,7 @@ impl Rule {
     }
 
     /// The key fields of a request under this rule. The method class is `GET` for HEAD too: one is answered from the other.
-    pub(super) fn key_fields(&self, set: &RuleSet, head: &Head) -> KeyFields {
+    pub(super) fn key_fields(&self, set: &RuleSet, head: &Head, claims: &Claims) -> KeyFields {
         let mut key = KeyFields::new();
         key.field("namespace", &*set.namespace);
         key.field("epoch", &*set.epoch);
@@ -109,18 +116,22 @@ impl Rule {
             key.field("group", group.as_str());
             group.key(self, head, &mut key);
         }
-        self.named_fields(head, &mut key);
+        if !self.terms.response_vary {
+            // What was stored while `Vary` selected is not mixed with what is stored without.
+            key.field("response_vary", "false");
+        }
+        self.named_fields(head, claims, &mut key);
         key
     }
 
     /// The *logical key* (design.md §1): the name of the key, and what `vary_on` picks from a request.
-    pub(super) fn logical_key(&self, head: &Head) -> String {
+    pub(super) fn logical_key(&self, head: &Head, claims: &Claims) -> String {
         let mut named = KeyFields::new();
-        self.named_fields(head, &mut named);
+        self.named_fields(head, claims, &mut named);
         named.to_string()
     }
 
-    fn named_fields(&self, head: &Head, key: &mut KeyFields) {
+    fn named_fields(&self, head: &Head, claims: &Claims, key: &mut KeyFields) {
         if let Some(name) = self.key_name.as_deref() {
             key.field("key_name", name);
         }
@@ -143,6 +154,15 @@ impl Rule {
         if !self.fields.cookies.is_empty() && cookies::are_ambiguous(head.headers()) {
             for line in cookies::lines(head.headers()) {
                 key.field("cookie", line);
+            }
+        }
+        for token in &*self.fields.tokens {
+            if let Some(issuer) = &token.verify.issuer {
+                // Names of people are an issuer's own (RFC 7519 §4.1.2).
+                key.field("issuer", issuer.as_bytes());
+            }
+            for claim in &token.claims {
+                key.optional(&claim.field, claims.encoded(&claim.name));
             }
         }
     }

@@ -17,6 +17,7 @@ use crate::rules::cookies;
 use crate::rules::dimensions::Value;
 use crate::rules::fields::{self, Named};
 use crate::rules::query;
+use crate::rules::token::{self, Claims};
 use crate::yaml::shown;
 
 /// A text with placeholders.
@@ -39,6 +40,8 @@ enum Placeholder {
     Query(Named<Box<str>>),
     Header(Named<HeaderName>),
     Cookie(Named<Box<str>>),
+    /// Of a token that the key holds it of.
+    Claim(Named<Box<str>>),
     Host,
     Method,
 }
@@ -66,6 +69,7 @@ pub struct MissingTagValue {
 pub(super) struct Values<'a> {
     pub(super) head: &'a Head,
     pub(super) captures: Option<Captures<'a>>,
+    pub(super) claims: &'a Claims,
 }
 
 impl Template {
@@ -211,10 +215,18 @@ impl Template {
                     }
                 }
                 Placeholder::Host => key.field("host", &*head.host),
-                // HEAD is answered from GET: one class, one value.
-                Placeholder::Method => {}
+                // HEAD is answered from GET: one class, one value. Claims are in the key by themselves.
+                Placeholder::Method | Placeholder::Claim(_) => {}
             }
         }
+    }
+
+    /// The claims it names.
+    pub(super) fn claims(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Placeholder(Placeholder::Claim(claim)) => Some(&*claim.name),
+            Part::Placeholder(_) | Part::Text(_) => None,
+        })
     }
 
     /// Whether it depends on this request field.
@@ -246,9 +258,11 @@ impl Placeholder {
                     "{template}: `{header}` is not the name of a header"
                 )),
             },
-            Some(("jwt" | "resp", _)) => {
-                Err(format!("{template}: `{{{name}}}` is not supported yet"))
-            }
+            Some(("jwt", claim)) => Ok(Placeholder::Claim(Named {
+                name: claim.into(),
+                field: token::field(claim),
+            })),
+            Some(("resp", _)) => Err(format!("{template}: `{{{name}}}` is not supported yet")),
             None if name == "host" => Ok(Placeholder::Host),
             None if name == "method" => Ok(Placeholder::Method),
             Some(_) | None => Placeholder::capture(name, &template, known),
@@ -267,7 +281,7 @@ impl Placeholder {
             .map(|capture| format!("`{{{capture}}}`, "))
             .collect();
         Err(format!(
-            "{template}: nothing is called `{{{name}}}`, expected {of_path}`{{query.x}}`, `{{header.X}}`, `{{cookie.x}}`, `{{host}}` or `{{method}}`"
+            "{template}: nothing is called `{{{name}}}`, expected {of_path}`{{query.x}}`, `{{header.X}}`, `{{cookie.x}}`, `{{jwt.x}}`, `{{host}}` or `{{method}}`"
         ))
     }
 
@@ -275,7 +289,7 @@ impl Placeholder {
     fn name(&self) -> &str {
         match self {
             Placeholder::Capture(capture) => &capture.name,
-            Placeholder::Query(it) | Placeholder::Cookie(it) => &it.field,
+            Placeholder::Query(it) | Placeholder::Cookie(it) | Placeholder::Claim(it) => &it.field,
             Placeholder::Header(header) => &header.field,
             Placeholder::Host => "host",
             Placeholder::Method => "method",
@@ -301,6 +315,7 @@ impl<'a> Values<'a> {
                 let value = cookies::values_of(self.head.headers(), &cookie.name).next()?;
                 str::from_utf8(value).ok().map(Cow::Borrowed)
             }
+            Placeholder::Claim(claim) => self.claims.text(&claim.name),
             Placeholder::Host => Some(Cow::Borrowed(&self.head.host)),
             Placeholder::Method => Some(Cow::Borrowed(self.head.method().as_str())),
         }
@@ -325,6 +340,11 @@ impl<'a> Values<'a> {
                 let first = values.next().map(str::from_utf8);
                 let is_one = first.is_none_or(|text| text.is_ok()) && values.next().is_none();
                 !is_one || cookies::are_ambiguous(headers)
+            }
+            // What is there is no text; a key holds it all the same.
+            Placeholder::Claim(claim) => {
+                let said = self.claims.get(&claim.name);
+                said.is_some() && self.claims.text(&claim.name).is_none()
             }
             Placeholder::Capture(_) | Placeholder::Host | Placeholder::Method => false,
         }

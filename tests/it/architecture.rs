@@ -45,7 +45,7 @@ const TABLE: &[Row] = &[
     row("yaml", &["model"], &["saphyr_parser"]),
     row("metrics", &["model"], &["std::sync::atomic"]),
     row("dialects", &["model"], &[]),
-    row("rules", &["model", "yaml"], &["regex", "arc_swap"]),
+    row("rules", &["model", "yaml"], &["regex", "arc_swap", "ring", "base64"]),
     row("policy", &["model", "dialects", "rules"], &[]),
     row("telemetry", &["model", "metrics"], &["tracing_subscriber", "opentelemetry*"]),
     row("shared", &["model", "clock", "metrics"], &["redis"]),
@@ -65,7 +65,7 @@ const TABLE: &[Row] = &[
     Row { part: "config", imports: Imports::Above, names: &["std::fs", "std::env"] },
     Row { part: "app", imports: Imports::Above, names: &[] },
     row("demo", &["model", "config", "app"], &["axum", "tokio::net"]),
-    row("cli", &["model", "rules", "config", "admin", "app", "demo"], &["clap", "anyhow"]),
+    row("cli", &["model", "clock", "rules", "config", "admin", "app", "demo"], &["clap", "anyhow"]),
     row("main", &["cli"], &[]),
     row("lib", &[], &[]),
 ];

@@ -13,7 +13,7 @@ use crate::config::source;
 use crate::config::{Config, Limits, Log, Store};
 use crate::model::mistake::{Mistake, Place};
 use crate::model::tag::TagLimits;
-use crate::rules::{Context, Defaults, RuleSet};
+use crate::rules::{Context, Defaults, RuleSet, Texts};
 use crate::yaml::units::{Size, Span};
 use crate::yaml::{self, Spanned, shown};
 
@@ -32,6 +32,13 @@ pub trait Outside {
     ///
     /// Says why it cannot be read.
     fn file(&self, path: &str) -> Result<String, String>;
+
+    /// The text of a file that a rule names; a relative path is relative to the file `from`, which names it.
+    ///
+    /// # Errors
+    ///
+    /// Says why it cannot be read.
+    fn beside(&self, from: &str, path: &str) -> Result<String, String>;
 
     /// The rule files of a folder that can be read, name and text, in name order, `None` if there is no such folder; and a
     /// mistake for each that cannot.
@@ -99,12 +106,16 @@ impl Compiler<'_> {
         let debug = self.debug(&written.headers.debug);
         let cache_status = written.headers.cache_status;
         let headers = self.headers(written.headers);
-        let (defaults, mistakes) = Defaults::compile(&self.file, written.defaults);
+        let outside = self.outside;
+        let beside = |from: &str, path: &str| outside.beside(from, path);
+        let texts = Texts::new(&beside);
+        let (defaults, mistakes) = Defaults::compile(&self.file, written.defaults, texts);
         self.mistakes.extend(mistakes);
         let context = Context {
             epoch: written.epoch.unwrap_or(1),
             unmatched: written.unmatched.unwrap_or_default(),
             defaults,
+            texts,
             ..Context::new(&namespace)
         };
         let rules = self.rules(written.rules, &context);
@@ -180,6 +191,7 @@ impl Compiler<'_> {
                 max_tags: written.max_tags.map_or(base.tags.max_tags, count),
                 max_tag_bytes: bytes(written.max_tag_bytes, base.tags.max_tag_bytes),
             },
+            max_variants: written.max_variants.map_or(base.max_variants, count),
             max_head: written
                 .max_head
                 .as_ref()
@@ -191,7 +203,11 @@ impl Compiler<'_> {
         }
     }
 
-    fn rules(&mut self, written: Option<Spanned<String>>, context: &Context) -> Option<RuleSet> {
+    fn rules(
+        &mut self,
+        written: Option<Spanned<String>>,
+        context: &Context<'_>,
+    ) -> Option<RuleSet> {
         let folder = written.as_ref().map_or(RULES, |folder| folder);
         let (files, unread) = self.outside.rules(folder);
         let all_read = unread.is_empty();

@@ -9,7 +9,7 @@ use crate::rules::source::{self, Attrs, DimensionMode};
 use crate::rules::template::{Known, Template};
 use crate::yaml::{Spanned, shown};
 
-impl Compiler {
+impl Compiler<'_> {
     pub(super) fn dimensions(
         &mut self,
         written: &source::Dimensions,
@@ -48,7 +48,7 @@ impl Compiler {
                 let expected = "expected the name of an attribute, made of `a-z`, `0-9`, `_`, `-`, `.` and `*`";
                 self.wrong(name.place, format!("{expected}, found {found}"));
             }
-            if let Some(value) = self.checked(value.place, Template::parse(value, known)) {
+            if let Some(value) = self.claimed(value, Template::parse(value, known)) {
                 attrs.insert(name.as_str().into(), value);
             }
         }

@@ -7,8 +7,9 @@ mod headers;
 mod mode;
 mod refill;
 mod sections;
+mod token;
 
-pub use context::{Context, Unmatched};
+pub use context::{Context, Texts, Unmatched};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,8 +38,12 @@ impl Default for Defaults {
 
 impl Defaults {
     /// Builds the defaults written in the configuration `file`, with every mistake in them.
-    pub fn compile(file: &str, written: source::Defaults) -> (Defaults, Vec<Mistake>) {
-        let mut compiler = Compiler::new(file);
+    pub fn compile(
+        file: &str,
+        written: source::Defaults,
+        texts: Texts<'_>,
+    ) -> (Defaults, Vec<Mistake>) {
+        let mut compiler = Compiler::new(file, texts);
         let written = written.into();
         let rule = compiler.settings(&written, &Rule::unmatched(), Known::Captures(&[]));
         compiler.refreshed_in_time(&written.on_invalidate, rule.refill.on_invalidate);
@@ -52,13 +57,16 @@ impl RuleSet {
     /// # Errors
     ///
     /// Every mistake of every file, in order.
-    pub fn compile(files: &[(String, String)], context: &Context) -> Result<RuleSet, Vec<Mistake>> {
+    pub fn compile(
+        files: &[(String, String)],
+        context: &Context<'_>,
+    ) -> Result<RuleSet, Vec<Mistake>> {
         let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
         let mut taken = HashMap::new();
         for (name, text) in files {
             let later = |path: &str| path.strip_prefix("rules[].").is_some_and(source::is_later);
             let reading = yaml::read::<source::File>(name, text, &later);
-            let mut compiler = Compiler::new(name);
+            let mut compiler = Compiler::new(name, context.texts);
             let written = reading.value.unwrap_or_default().rules;
             for (n, rule) in written.iter().enumerate() {
                 let next = written.get(n + 1).map(|rule| rule.place);
@@ -84,19 +92,24 @@ impl RuleSet {
 /// Where an id was given first.
 type Taken = HashMap<Arc<str>, (Arc<str>, Place)>;
 
-struct Compiler {
+struct Compiler<'t> {
     file: Arc<str>,
+    texts: Texts<'t>,
     mistakes: Vec<Mistake>,
     /// A part of the rule at hand could not be read, so that what seems to be missing may only have been left out.
     tainted: bool,
+    /// The claims in the key of the rule at hand.
+    claims: token::Named,
 }
 
-impl Compiler {
-    fn new(file: &str) -> Compiler {
+impl Compiler<'_> {
+    fn new<'t>(file: &str, texts: Texts<'t>) -> Compiler<'t> {
         Compiler {
             file: file.into(),
+            texts,
             mistakes: Vec::new(),
             tainted: false,
+            claims: token::Named::default(),
         }
     }
 
@@ -193,15 +206,17 @@ impl Compiler {
 
     /// What rules and defaults have in common; what is not written comes from `base`.
     fn settings(&mut self, written: &source::Rule, base: &Rule, known: Known<'_>) -> Rule {
+        let fields = self.fields(&written.vary_on, &base.fields);
+        self.claims = token::Named::of(written, &fields);
         let group = match &written.group {
-            Some(text) => self.checked(text.place, Template::parse(text, known)),
+            Some(text) => self.claimed(text, Template::parse(text, known)),
             None => base.group.clone(),
         };
-        let fields = self.fields(&written.vary_on, &base.fields);
         let tags = match &written.tags {
             Some(tags) => self.tags(tags, known),
             None => base.tags.clone(),
         };
+        self.claimed_by_defaults(written, tags.iter().chain(&group));
         let rule = Rule {
             id: None,
             cache: written.cache.as_ref().map_or(base.cache, |it| it.value),
@@ -210,6 +225,7 @@ impl Compiler {
                 keys_on_cookie: fields.key_on(&header::COOKIE)
                     || group.as_ref().is_some_and(|it| it.reads(&header::COOKIE)),
                 asked_as: Arc::clone(&fields.normalized),
+                claimed: token::claimed_headers(&fields),
                 statuses: self.statuses(written, &base.terms),
                 ..terms(written, &base.terms)
             },
@@ -318,6 +334,8 @@ fn terms(written: &source::Rule, base: &Terms) -> Terms {
         cookies: written.cookies.as_ref().map_or(base.cookies, |it| it.value),
         keys_on_cookie: base.keys_on_cookie,
         asked_as: Arc::clone(&base.asked_as),
+        claimed: Arc::clone(&base.claimed),
+        response_vary: written.vary_on.response_vary.unwrap_or(base.response_vary),
         set_cookie: written.set_cookie.unwrap_or(base.set_cookie),
         authorization: written.authorization.unwrap_or(base.authorization),
     }
@@ -334,7 +352,9 @@ fn cookies_named(written: &source::Rule) -> Vec<Place> {
     let attrs = written.dimensions.iter().flat_map(|it| &it.attrs.0);
     let attrs = attrs.map(|(_, value)| value);
     let cookies = vary_on.cookies.iter().flatten().map(|it| it.place);
+    let tokens = vary_on.jwt.iter().flat_map(|it| &it.value);
     cookies
+        .chain(tokens.filter_map(|it| it.cookie.as_ref().map(|cookie| cookie.place)))
         .chain(
             headers
                 .filter(|it| it.name().eq_ignore_ascii_case("cookie"))

@@ -18,7 +18,7 @@ use crate::rules::template::{Known, Template};
 use crate::yaml::units::Span;
 use crate::yaml::{Spanned, shown};
 
-impl Compiler {
+impl Compiler<'_> {
     pub(super) fn methods(&mut self, written: &Spanned<Vec<Spanned<String>>>) -> Vec<Method> {
         self.some("a method", written);
         let mut methods = Vec::new();
@@ -101,6 +101,10 @@ impl Compiler {
                     .filter_map(|cookie| self.cookie(cookie))
                     .collect(),
             },
+            tokens: match &written.jwt {
+                None => Arc::clone(&base.tokens),
+                Some(claims) => self.tokens(claims),
+            },
         }
     }
 
@@ -144,7 +148,13 @@ impl Compiler {
     pub(super) fn tags(&mut self, written: &[Spanned<TagItem>], known: Known<'_>) -> Vec<Template> {
         written
             .iter()
-            .filter_map(|tag| self.checked(tag.place, Template::parse_tag(&tag.0, known)))
+            .filter_map(|tag| {
+                let text = Spanned {
+                    place: tag.place,
+                    value: tag.0.clone(),
+                };
+                self.claimed(&text, Template::parse_tag(&tag.0, known))
+            })
             .collect()
     }
 

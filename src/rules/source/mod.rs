@@ -10,6 +10,7 @@ mod refill;
 mod statuses;
 mod store;
 mod tags;
+mod token;
 mod ttl;
 mod vary;
 
@@ -26,6 +27,7 @@ pub use refill::{Coalesce, IfError, OnInvalidate, OrNone, RefreshAhead};
 pub use statuses::{StatusTtl, Statuses};
 pub use store::{Consistency, KeptIn};
 pub use tags::{Increments, TagItem};
+pub use token::{ClaimOn, Verify};
 pub use ttl::{Force, Ttl};
 pub use vary::{HeaderItem, HeaderOn, Normalize, Param, QueryMode, QueryOn, VaryOn};
 
@@ -155,8 +157,6 @@ pub fn is_later(path: &str) -> bool {
 const LATER: &[&str] = &[
     "vary_on.query.params[].multi",
     "vary_on.query.params[].normalize",
-    "vary_on.jwt",
-    "vary_on.response_vary",
     "vary_on.body",
     "safe",
     "key",
