@@ -133,6 +133,9 @@ fn the_reference_file_and_the_examples_load_from_disk() {
             "catalog",
             "dashboard",
             "report-write",
+            "my-orders",
+            "my-orders-write",
+            "team-page",
             "products",
             "migrated-articles",
             "article-lists",
@@ -205,6 +208,7 @@ defaults: { ttl: 60s }
             max_tag_bytes: 3
         }
     );
+    assert_eq!(config.limits.max_variants, 7);
     assert_eq!(config.limits.client_idle_timeout, Duration::from_secs(6));
     assert_eq!(
         (config.drain, config.log.format),

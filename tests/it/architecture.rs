@@ -60,7 +60,7 @@ const TABLE: &[Row] = &[
     row("fetch", &["model", "clock", "metrics", "body", "dialects", "rules", "policy", "upstream", "cache"], &[]),
     row("proxy",
         &["model", "clock", "metrics", "body", "dialects", "rules", "policy", "cache", "fetch", "hooks", "telemetry"],
-        &["hyper*", "http_body", "tokio_rustls", "tokio::net"]),
+        &["hyper*", "http_body", "tokio_rustls", "ring", "tokio::net"]), // the ring of rustls
     row("admin", &["model", "clock", "metrics", "rules", "cache", "fetch", "audit"], &["hyper*", "axum", "tokio::net"]),
     Row { part: "config", imports: Imports::Above, names: &["std::fs", "std::env"] },
     Row { part: "app", imports: Imports::Above, names: &[] },

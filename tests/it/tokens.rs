@@ -150,6 +150,49 @@ async fn l12_two_people_never_share_and_those_without_a_token_have_their_own() {
     assert_eq!(app.calls("/me"), subjects.len() + 1);
 }
 
+/// The private key of RFC 8037, appendix A.1, whose public key is the one in `rules/jwks.json`.
+const RFC8037_A1_D: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
+
+#[tokio::test]
+async fn the_examples_do_what_they_say() {
+    let seed = URL_SAFE_NO_PAD.decode(RFC8037_A1_D).expect("base64url");
+    let issuer = Issuer(Ed25519KeyPair::from_seed_unchecked(&seed).expect("a seed"));
+    let rules = include_str!("../../rules/08-tokens.yaml");
+    let (_, items) = rules.split_once("\nrules:\n").expect("it has rules");
+    let app = Origin::start().await;
+    let setup = Setup::new(&app).rules(items);
+    let setup = setup.file(JWKS, include_str!("../../rules/jwks.json"));
+    let sidecar = setup.start().await;
+    let client = sidecar.client();
+    app.answer("/my/orders", reply("x").header("Vary", "Authorization"));
+    app.answer("/team", reply("x").header("Vary", "Cookie"));
+    let payload = |subject: &str| {
+        format!(r#"{{"iss":"https://login.example","aud":["shop"],"sub":"{subject}"}}"#)
+    };
+
+    let orders = |subject: &str| issuer.ask(get("/my/orders"), &payload(subject));
+    for subject in ["1", "2"] {
+        client.ask(orders(subject)).await.is_miss();
+        client.ask(orders(subject)).await.is_hit();
+    }
+    let order = issuer.ask(post("/my/orders"), &payload("1"));
+    client.ask(order).await.has_status(200);
+    client.ask(orders("1")).await.is_not_hit();
+
+    let team = |of: u8, role: &str, more: &str| {
+        let says = format!(r#"{{"aud":"shop","team":{{"id":{of}}},"role":"{role}"{more}}}"#);
+        let cookie = format!("session={}", issuer.token(&says));
+        get("/team").with("Cookie", &cookie)
+    };
+    client.ask(team(7, "member", "")).await.is_miss();
+    client
+        .ask(team(7, "member", r#","sub":"2""#))
+        .await
+        .is_hit();
+    client.ask(team(7, "admin", "")).await.is_miss();
+    client.ask(team(8, "member", "")).await.is_miss();
+}
+
 #[tokio::test]
 async fn a_persons_own_change_forgets_what_is_stored_for_that_person() {
     let issuer = Issuer::new(1);
