@@ -84,7 +84,7 @@ async fn k27_two_tokens_of_one_subject_share_and_one_that_fails_is_never_a_hit()
     first.is_miss();
     // Another token altogether, of the same person.
     let second = client.ask(of_subject(&format!(r#","iat":{START}"#))).await;
-    second.is_hit().has_body(&first.text());
+    second.is_hit().has_body(first.text());
     assert_eq!(app.calls("/me"), 1);
 
     let expired = of_subject(&format!(r#","exp":{}"#, START - 60));
@@ -114,7 +114,7 @@ async fn k27_two_tokens_of_one_subject_share_and_one_that_fails_is_never_a_hit()
         .ask(of_subject(""))
         .await
         .is_hit()
-        .has_body(&first.text());
+        .has_body(first.text());
     let nobody = client.get("/me").await;
     nobody.is_unstored("missing-tag-value").has_body("nobody");
 }
@@ -336,13 +336,13 @@ async fn a_client_cannot_fill_the_store_with_variants_of_one_page() {
     let ask = |theme: usize| get("/p").with("X-Theme", &theme.to_string());
 
     for theme in 0..3 {
-        client.ask(ask(theme)).await.has_body(&theme.to_string());
+        client.ask(ask(theme)).await.has_body(theme.to_string());
         client.ask(ask(theme)).await.is_hit();
     }
     for theme in 3..20 {
         let answer = client.ask(ask(theme)).await;
         assert_eq!(answer.detail(), "too-many-variants", "{theme}: {answer}");
-        answer.has_body(&theme.to_string());
+        answer.has_body(theme.to_string());
     }
     for theme in 0..3 {
         client.ask(ask(theme)).await.is_hit();
