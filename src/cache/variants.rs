@@ -1,7 +1,8 @@
 //! Which stored response a request selects, and how it is found (RFC 9111 §4.1).
 //!
 //! Under a base key lies a response, or a note of the request fields that select one; under the variant that these give
-//! lies the response. A response in one language also has a note under that language, for who wants it most.
+//! lies the response. Clients choose what these fields say, so the note also knows which variants there are: there is an end
+//! to them. A response in one language also has a note under that language, for who wants it most.
 
 use std::sync::Arc;
 

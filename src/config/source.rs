@@ -284,9 +284,9 @@ pub(super) struct Limits {
     /// The most bytes of all tags of one response. Default: `16KiB`.
     #[serde(default)]
     pub(super) max_tag_bytes: Option<Size>,
-    /// The most stored responses of one key that differ in what their `Vary` names. Default: 64.
+    /// The most stored responses of one key that differ in what their `Vary` names, 1 to 4096. Default: 64.
     #[serde(default)]
-    pub(super) max_variants: Option<u32>,
+    pub(super) max_variants: Option<Spanned<u32>>,
     /// The largest head of a request or response, at least `8KiB`. Default: `64KiB`.
     #[serde(default)]
     pub(super) max_head: Option<Spanned<Size>>,

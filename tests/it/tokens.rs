@@ -216,6 +216,25 @@ async fn a_persons_own_change_forgets_what_is_stored_for_that_person() {
 }
 
 #[tokio::test]
+async fn one_fill_is_for_all_who_prove_to_be_the_same_person() {
+    let issuer = Issuer::new(1);
+    let (app, sidecar) = stage(&issuer, ME).await;
+    let client = sidecar.client();
+    let hold = app.hold("/me");
+    let ask = |n: u32| issuer.ask(get("/me"), &format!(r#"{{"sub":"1","n":{n}}}"#));
+
+    let first = client.begin(ask(1)).await;
+    let held = hold.arrived().await;
+    let second = client.begin(ask(2)).await;
+    sidecar.settle().await;
+    let own = reply("x").header("Vary", "Authorization");
+    held.release(own).await;
+    first.answer().await.is_miss();
+    second.answer().await.is_shared().has_body("x");
+    assert_eq!(app.calls("/me"), 1);
+}
+
+#[tokio::test]
 async fn a_token_that_expires_is_no_longer_answered_from_the_store() {
     let issuer = Issuer::new(1);
     let (app, sidecar) = stage(&issuer, ME).await;

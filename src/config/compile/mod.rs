@@ -191,7 +191,7 @@ impl Compiler<'_> {
                 max_tags: written.max_tags.map_or(base.tags.max_tags, count),
                 max_tag_bytes: bytes(written.max_tag_bytes, base.tags.max_tag_bytes),
             },
-            max_variants: written.max_variants.map_or(base.max_variants, count),
+            max_variants: self.max_variants(&written.max_variants, base.max_variants),
             max_head: written
                 .max_head
                 .as_ref()
@@ -201,6 +201,22 @@ impl Compiler<'_> {
             client_body_timeout: self.wait(&written.client_body_timeout, base.client_body_timeout),
             client_idle_timeout: self.wait(&written.client_idle_timeout, base.client_idle_timeout),
         }
+    }
+
+    /// All of one key are looked through where one more comes.
+    fn max_variants(&mut self, written: &Option<Spanned<u32>>, default: usize) -> usize {
+        const MOST: u32 = 4_096;
+        let Some(number) = written else {
+            return default;
+        };
+        if !(1..=MOST).contains(&number.value) {
+            let found = number.value;
+            self.wrong(
+                number.place,
+                format!("expected a number from 1 to {MOST}, found {found}"),
+            );
+        }
+        count(number.value)
     }
 
     fn rules(
