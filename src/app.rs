@@ -87,6 +87,7 @@ impl App {
         let sizes = cache::Config {
             max_bytes: config.store.max_bytes,
             max_object: limits.max_object,
+            max_variants: limits.max_variants,
         };
         let cache = Cache::new(sizes, clock.clone());
         let storable = fetch::Limits {

@@ -67,7 +67,7 @@ impl Freshen {
         let entry = keep.entry(head, self.stored.entry.body.clone(), None);
         let request = request.headers();
         self.cache
-            .lead_to(self.base, request, &entry.meta, &entry.headers);
+            .lead_to(self.base, request, &entry.meta, &entry.headers)?;
         self.replace(Stored {
             entry,
             seals,

@@ -79,6 +79,8 @@ pub struct Config {
     pub max_bytes: usize,
     /// Bytes of one entry's body.
     pub max_object: usize,
+    /// Responses under one base key that `Vary` tells apart.
+    pub max_variants: usize,
 }
 
 /// The cache: entries, tags and fills under way. Clones are the same cache.
@@ -97,6 +99,7 @@ struct Inner {
     rescheduled: Notify,
     clock: Clock,
     max_object: usize,
+    max_variants: usize,
 }
 
 /// What to do with a request whose plan says: look it up.
@@ -156,6 +159,7 @@ impl Cache {
             rescheduled: Notify::new(),
             clock,
             max_object: config.max_object,
+            max_variants: config.max_variants,
         }))
     }
 

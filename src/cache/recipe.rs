@@ -154,7 +154,7 @@ rules:
             request = request.header(*name, *value);
         }
         let head = Head::new(request.body(()).unwrap().into_parts().0, "http").unwrap();
-        let Plan::Lookup(query) = rules.plan(&head) else {
+        let Plan::Lookup(query) = rules.plan(&head, Timestamp::from_secs(1_000_000)) else {
             panic!("it is looked up");
         };
         Recipe::of(query.base, &query.matched(&head), &head, entry)

@@ -493,6 +493,7 @@ mod tests {
         let config = Config {
             max_bytes: 1 << 20,
             max_object: 1 << 10,
+            max_variants: 4,
         };
         let rules = format!("rules:\n  - {{ match: {{ path: '/.*' }}, {refill} }}\n");
         let rules = [("rules.yaml".to_owned(), rules)];
@@ -503,7 +504,7 @@ mod tests {
     fn request(rules: &RuleSet, path: &str) -> (Query, Head) {
         let request = http::Request::get(path).header("host", "shop.example");
         let head = Head::new(request.body(()).unwrap().into_parts().0, "http").unwrap();
-        let Plan::Lookup(query) = rules.plan(&head) else {
+        let Plan::Lookup(query) = rules.plan(&head, Timestamp::from_secs(1_000_000)) else {
             panic!("it is looked up");
         };
         (query, head)

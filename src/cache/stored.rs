@@ -35,6 +35,8 @@ pub(super) enum Slot {
     /// Under a base key: which request fields select the variant (RFC 9111 §4.1), as long as there can be one.
     Varies {
         fields: Arc<[HeaderName]>,
+        /// Those under the base key that are stored or on their way, as far as is known.
+        variants: Arc<[Variant]>,
         until: Timestamp,
     },
     /// Under another spelling of what selects a variant: which one it means.
@@ -116,6 +118,11 @@ impl Stored {
             .composed(self.seals.iter().map(|(tag, stamp)| (tag.as_str(), stamp)))
     }
 
+    /// Whether it is fresh, and what it says is still so.
+    pub(super) fn is_live(&self, now: Timestamp) -> bool {
+        self.entry.meta.expires() > now && self.seals.intact()
+    }
+
     /// Since when one of its tags has another version, if one has.
     pub(super) fn invalidated(&self, now: Timestamp) -> Option<Invalidated> {
         let broken = self.seals.broken()?;
@@ -188,7 +195,9 @@ const SEAL_OVERHEAD: usize = 96;
 impl Weigh for Slot {
     fn weight(&self) -> u64 {
         let bytes = match self {
-            Slot::Varies { fields, .. } => fields.len() * size_of::<HeaderName>(),
+            Slot::Varies {
+                fields, variants, ..
+            } => fields.len() * size_of::<HeaderName>() + variants.len() * size_of::<Variant>(),
             Slot::Same { .. } | Slot::Unstorable { .. } => 0,
             Slot::Entry(stored) => {
                 let headers = [&stored.entry.headers, &stored.entry.targeted];

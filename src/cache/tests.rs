@@ -17,11 +17,14 @@ use crate::cache::spool::CHUNK_OVERHEAD;
 use crate::cache::stored::REMEMBERED;
 use crate::cache::stored::REVALIDATED;
 use crate::model::entry::StaleUse;
+use crate::model::outcome::End;
 use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
+use crate::model::outcome::Outcome;
 use crate::model::tag::Increment;
 use crate::model::tag::Tagged;
 use crate::policy::Store;
+use crate::policy::vary;
 use crate::rules::Context;
 use crate::rules::Plan;
 use crate::rules::RuleSet;
@@ -32,6 +35,7 @@ fn cache() -> (Cache, Clock) {
     let config = Config {
         max_bytes: 1 << 20,
         max_object: 1 << 10,
+        max_variants: 4,
     };
     (Cache::new(config, clock.clone()), clock)
 }
@@ -42,7 +46,7 @@ fn head(path: &str) -> Head {
 }
 
 fn query(head: &Head) -> Query {
-    match RuleSet::none(&Context::new("test")).plan(head) {
+    match RuleSet::none(&Context::new("test")).plan(head, Timestamp::from_secs(1_000_000)) {
         Plan::Lookup(query) => query,
         Plan::Pass(pass) => panic!("passed: {:?}", pass.why),
     }
@@ -54,7 +58,7 @@ fn served_invalidated(head: &Head, max_stale: &str) -> Query {
     let rules = format!("rules:\n  - {{ match: {{ path: '/.*' }}, on_invalidate: {on} }}\n");
     let rules = [("rules.yaml".to_owned(), rules)];
     let rules = RuleSet::compile(&rules, &Context::new("test")).unwrap();
-    match rules.plan(head) {
+    match rules.plan(head, Timestamp::from_secs(1_000_000)) {
         Plan::Lookup(query) => query,
         Plan::Pass(pass) => panic!("passed: {:?}", pass.why),
     }
@@ -136,6 +140,101 @@ async fn soon<T>(event: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), event)
         .await
         .expect("it happens at once")
+}
+
+/// A request that `Vary: Accept-Language` tells from others.
+fn in_language(path: &str, language: &str) -> Head {
+    let mut head = head(path);
+    let language = language.parse().unwrap();
+    head.parts.headers.insert(header::ACCEPT_LANGUAGE, language);
+    head
+}
+
+/// Fetches the variant of a language, which is fresh for a minute; what is said of storing it.
+async fn fetch_language(cache: &Cache, language: &str) -> End {
+    let head = in_language("/a", language);
+    let found = cache.lookup(&query(&head), &head, None);
+    let Lookup::Miss(fill, follower) = found else {
+        panic!("{found:?}");
+    };
+    let mut keep = keep(cache, 60);
+    keep.store.meta.vary = [header::ACCEPT_LANGUAGE].into();
+    let response = Response::new(Body::from("x"));
+    fill.store(response, StatusCode::OK, keep).await;
+    let Followed::Response(_, Outcome::Forwarded { end, .. }) =
+        follower.outcome(cache, &head, None).await
+    else {
+        panic!("it is its client's own");
+    };
+    end
+}
+
+fn has_language(cache: &Cache, language: &str) -> bool {
+    let head = in_language("/a", language);
+    matches!(cache.lookup(&query(&head), &head, None), Lookup::Hit(..))
+}
+
+#[tokio::test]
+async fn variants_of_one_key_come_to_an_end_and_those_that_are_over_make_room() {
+    let (cache, clock) = cache();
+    let refused = End::NotStored(NoStore::TooManyVariants);
+    for language in ["a0", "a1", "a2", "a3"] {
+        assert_eq!(fetch_language(&cache, language).await, End::Stored);
+    }
+    let full = cache.0.store.len();
+    for n in 0..100 {
+        assert_eq!(fetch_language(&cache, &format!("b{n}")).await, refused);
+    }
+    assert_eq!(cache.0.store.len(), full, "nothing is left of them");
+    assert!(has_language(&cache, "a0") && has_language(&cache, "a3"));
+
+    // One that has left the store, by size or by hand.
+    let gone = in_language("/a", "a1");
+    let fields = vary::selecting(&[header::ACCEPT_LANGUAGE], gone.headers());
+    cache.0.store.remove(&query(&gone).base.variant(&fields));
+    assert_eq!(fetch_language(&cache, "c0").await, End::Stored);
+    assert_eq!(fetch_language(&cache, "c1").await, refused);
+
+    // Those that are over.
+    clock.advance(Duration::from_secs(60));
+    for language in ["d0", "d1", "d2", "d3"] {
+        assert_eq!(fetch_language(&cache, language).await, End::Stored);
+        assert!(has_language(&cache, language));
+    }
+    assert_eq!(cache.0.store.len(), full, "they are gone");
+}
+
+#[tokio::test]
+async fn variants_that_are_fetched_at_once_do_not_get_past_the_end_together() {
+    let (cache, _) = cache();
+    fetch_language(&cache, "a").await; // from now on others are other fetches
+    let (release, _) = tokio::sync::broadcast::channel::<()>(1);
+    let mut running = Vec::new();
+    for n in 0..20 {
+        let head = in_language("/a", &format!("l{n}"));
+        let (fill, follower) = fill_for(&cache, &head);
+        let mut keep = keep(&cache, 60);
+        keep.store.meta.vary = [header::ACCEPT_LANGUAGE].into();
+        let mut released = release.subscribe();
+        let content = stream::once(Box::pin(async move {
+            released.recv().await.ok();
+            Ok(Chunk::Data(Bytes::from("x")))
+        }));
+        let response = Response::new(Body::chunks(content, None));
+        let task = tokio::spawn(fill.store(response, StatusCode::OK, keep));
+        let followed = follower.outcome(&cache, &head, None).await;
+        assert!(
+            matches!(followed, Followed::Response(..)),
+            "the head is there"
+        );
+        running.push((task, followed));
+    }
+    release.send(()).unwrap();
+    for (task, _) in running {
+        soon(task).await.unwrap();
+    }
+    let stored = (0..20).filter(|n| has_language(&cache, &format!("l{n}")));
+    assert_eq!(stored.count(), 3, "and the one before them");
 }
 
 #[tokio::test]
@@ -1337,7 +1436,7 @@ fn ruled(head: &Head, refill: &str) -> Query {
     let rules = format!("rules:\n  - {{ match: {{ path: '/.*' }}, {refill} }}\n");
     let rules = [("rules.yaml".to_owned(), rules)];
     let rules = RuleSet::compile(&rules, &Context::new("test")).unwrap();
-    match rules.plan(head) {
+    match rules.plan(head, Timestamp::from_secs(1_000_000)) {
         Plan::Lookup(query) => query,
         Plan::Pass(pass) => panic!("passed: {:?}", pass.why),
     }

@@ -1,7 +1,8 @@
 //! Which stored response a request selects, and how it is found (RFC 9111 §4.1).
 //!
 //! Under a base key lies a response, or a note of the request fields that select one; under the variant that these give
-//! lies the response. A response in one language also has a note under that language, for who wants it most.
+//! lies the response. Clients choose what these fields say, so the note also knows which variants there are: there is an end
+//! to them. A response in one language also has a note under that language, for who wants it most.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::cache::stored::kept_until;
 use crate::model::entry::EntryMeta;
 use crate::model::key::BaseKey;
 use crate::model::key::Variant;
+use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::policy::vary;
 
@@ -65,20 +67,26 @@ impl Cache {
 
     /// The variant of a response to this request, with the notes that lead there for as long as it may be of use; `None`
     /// if the response does not vary.
+    ///
+    /// # Errors
+    ///
+    /// There are too many: nothing leads to it.
     pub(super) fn lead_to(
         &self,
         base: BaseKey,
         request: &HeaderMap,
         meta: &EntryMeta,
         response: &HeaderMap,
-    ) -> Option<Variant> {
+    ) -> Result<Option<Variant>, NoStore> {
         let fields = &meta.vary;
         if fields.is_empty() {
-            return None;
+            return Ok(None);
         }
         let (only, store) = (base.only_variant(), &self.0.store);
         let variant = base.variant(&vary::selecting(fields, request));
         let needed = kept_until(meta, true);
+        let _one_at_a_time = self.0.fills.lock();
+        let variants = self.with_room_for(base, variant)?;
         if let Some(language) = vary::of_language(fields, request, response) {
             let until = needed;
             store.put(base.variant(&language), Slot::Same { variant, until });
@@ -88,7 +96,68 @@ impl Cache {
             Some(Slot::Entry(_) | Slot::Same { .. } | Slot::Unstorable { .. }) | None => needed,
         };
         let fields = Arc::clone(fields);
-        store.put(only, Slot::Varies { fields, until });
-        Some(variant)
+        store.put(
+            only,
+            Slot::Varies {
+                fields,
+                variants,
+                until,
+            },
+        );
+        Ok(Some(variant))
+    }
+
+    /// Asks for room once more, now that the response is whole: others may have come first. To be called by who holds the
+    /// lock of all fills, and puts it in the store under it.
+    ///
+    /// # Errors
+    ///
+    /// There are too many.
+    pub(super) fn take_room(&self, base: BaseKey, variant: Variant) -> Result<(), NoStore> {
+        let only = base.only_variant();
+        if variant == only {
+            return Ok(());
+        }
+        let variants = self.with_room_for(base, variant)?;
+        if let Some(Slot::Varies { fields, until, .. }) = self.0.store.get(&only) {
+            let noted = Slot::Varies {
+                fields,
+                variants,
+                until,
+            };
+            self.0.store.put(only, noted);
+        }
+        Ok(())
+    }
+
+    /// The known variants with this one among them. Clients choose what selects them, so there is an end to it; what has left
+    /// the store does not count, and what is stored but over makes room.
+    fn with_room_for(&self, base: BaseKey, variant: Variant) -> Result<Arc<[Variant]>, NoStore> {
+        let (store, now) = (&self.0.store, self.now());
+        let known = match store.get(&base.only_variant()) {
+            Some(Slot::Varies { variants, .. }) => variants,
+            Some(Slot::Entry(_) | Slot::Same { .. } | Slot::Unstorable { .. }) | None => {
+                Arc::default()
+            }
+        };
+        if known.contains(&variant) {
+            return Ok(known);
+        }
+        let mut variants = known.to_vec();
+        if variants.len() >= self.0.max_variants {
+            variants.retain(|other| match store.get(other) {
+                Some(Slot::Entry(stored)) if stored.is_live(now) => true,
+                Some(_) => {
+                    store.remove(other);
+                    false
+                }
+                None => false, // on its way at most: it will ask for room again
+            });
+        }
+        if variants.len() >= self.0.max_variants {
+            return Err(NoStore::TooManyVariants);
+        }
+        variants.push(variant);
+        Ok(variants.into())
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::cli::Failure;
 use crate::cli::files::Files;
+use crate::clock::Clock;
 use crate::model::outcome::Forward;
 use crate::model::request::Head;
 use crate::rules::MissingTagValue;
@@ -58,6 +59,9 @@ enum WhatView {
     Pass {
         /// The word of `Cache-Status`: `method`, or why it is a bypass.
         why: &'static str,
+        /// Why its token is not trusted.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
     },
 }
 
@@ -98,6 +102,7 @@ impl PlanView {
                 }
             }
             Plan::Pass(pass) => WhatView::Pass {
+                token: pass.claims.as_ref().err().map(ToString::to_string),
                 why: match pass.why {
                     Forward::Bypass(reason) => reason.word(),
                     Forward::Method
@@ -183,7 +188,7 @@ impl FromStr for Field {
 impl Explain {
     pub(super) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
         let head = self.head()?;
-        let plan = self.files.read()?.rules.plan(&head);
+        let plan = self.files.read()?.rules.plan(&head, Clock::System.now());
         if self.json {
             serde_json::to_writer_pretty(&mut *out, &PlanView::of(&plan, &head))?;
             writeln!(out)?;

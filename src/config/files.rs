@@ -193,6 +193,12 @@ impl Outside for Files {
             .map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
     }
 
+    fn beside(&self, from: &str, path: &str) -> Result<String, String> {
+        let folder = Path::new(from).parent().unwrap_or(Path::new(""));
+        self.text(&folder.join(path))
+            .map_err(|error| format!("cannot be read: {error}"))
+    }
+
     fn rules(&self, folder: &str) -> (Option<Vec<(String, String)>>, Vec<Mistake>) {
         let folder = match (&self.rules, &self.base) {
             (Some(instead), _) => instead.clone(),

@@ -71,6 +71,8 @@ pub struct Limits {
     pub max_object: usize,
     /// The tags of one response.
     pub tags: TagLimits,
+    /// The stored responses under one key that differ in what their `Vary` names.
+    pub max_variants: usize,
     /// The largest head of a request or response, in bytes.
     pub max_head: usize,
     /// How long a client may take for a request's head, and for a TLS handshake.
@@ -106,6 +108,7 @@ impl Default for Limits {
                 max_tags: 256,
                 max_tag_bytes: 16 << 10,
             },
+            max_variants: 64,
             max_head: 64 << 10,
             client_header_timeout: Duration::from_secs(10),
             client_body_timeout: Duration::from_secs(60),

@@ -288,6 +288,9 @@ pub(super) struct Limits {
     /// The most bytes of all tags of one response. Default: `16KiB`.
     #[serde(default)]
     pub(super) max_tag_bytes: Option<Size>,
+    /// The most stored responses of one key that differ in what their `Vary` names, 1 to 4096. Default: 64.
+    #[serde(default)]
+    pub(super) max_variants: Option<Spanned<u32>>,
     /// The largest head of a request or response, at least `8KiB`. Default: `64KiB`.
     #[serde(default)]
     pub(super) max_head: Option<Spanned<Size>>,
@@ -324,7 +327,6 @@ const LATER: &[&str] = &[
     "admin",
     "store.redis",
     "tags",
-    "limits.max_variants",
     "increment_webhooks",
     "telemetry",
     "purge_groups",

@@ -30,6 +30,10 @@ impl Outside for Given {
         find(self.files, path)
     }
 
+    fn beside(&self, _from: &str, path: &str) -> Result<String, String> {
+        self.file(path)
+    }
+
     fn rules(&self, _: &str) -> (Option<Vec<(String, String)>>, Vec<Mistake>) {
         let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
         (
@@ -133,6 +137,9 @@ fn the_reference_file_and_the_examples_load_from_disk() {
             "top-books",
             "author-name",
             "author-books",
+            "my-orders",
+            "my-orders-write",
+            "team-page",
             "products",
             "migrated-articles",
             "article-lists",
@@ -163,7 +170,7 @@ headers:
   cache_status: false
   debug: { enabled: true, secret_env: S }
 store: { memory: { max_bytes: 1GiB } }
-limits: { max_object: 1, max_tags: 2, max_tag_bytes: 3, max_head: 8KiB, client_header_timeout: 4, client_body_timeout: 5, client_idle_timeout: 6 }
+limits: { max_object: 1, max_tags: 2, max_tag_bytes: 3, max_variants: 7, max_head: 8KiB, client_header_timeout: 4, client_body_timeout: 5, client_idle_timeout: 6 }
 drain: 0
 log: { format: json, access: true }
 defaults: { ttl: 60s }
@@ -208,6 +215,7 @@ defaults: { ttl: 60s }
             max_tag_bytes: 3
         }
     );
+    assert_eq!(config.limits.max_variants, 7);
     assert_eq!(config.limits.client_idle_timeout, Duration::from_secs(6));
     assert_eq!(
         (config.drain, config.log.format),

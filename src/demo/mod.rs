@@ -97,6 +97,10 @@ impl Outside for RulesAlone {
         Err(format!("the demo does not read `{path}`"))
     }
 
+    fn beside(&self, _from: &str, path: &str) -> Result<String, String> {
+        self.file(path)
+    }
+
     fn rules(&self, _folder: &str) -> (Option<Vec<(String, String)>>, Vec<Mistake>) {
         (
             Some(vec![("demo".to_owned(), RULES.to_owned())]),

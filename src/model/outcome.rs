@@ -94,6 +94,8 @@ pub enum Bypass {
     RequestBody,
     /// Its rule's `skip_when` says so.
     Skip,
+    /// Its token is not trusted: who it is for is not known (L12).
+    Token,
     /// It asks for another protocol.
     Upgrade,
     /// It asks for several parts of the response, and they are not stored; or for any, and its rule only looks on.
@@ -156,6 +158,8 @@ pub enum NoStore {
     Raced,
     /// It carries more tags than `limits` allow.
     TooManyTags,
+    /// As many responses for other values of the fields in `Vary` as `limits` allow are stored already.
+    TooManyVariants,
     /// One of its tags could not be read.
     BadTag,
     /// The app's own version of one of its tags is not the newest.
@@ -262,6 +266,7 @@ impl Bypass {
             Bypass::Cookie => "cookie",
             Bypass::RequestBody => "request-body",
             Bypass::Skip => "skip",
+            Bypass::Token => "token",
             Bypass::Upgrade => "upgrade",
             Bypass::Range => "range",
             Bypass::HitForMiss => "hit-for-miss",
@@ -300,6 +305,7 @@ impl NoStore {
             | NoStore::VaryAny
             | NoStore::VaryUnknown
             | NoStore::TooManyTags
+            | NoStore::TooManyVariants
             | NoStore::BadTag
             | NoStore::UnreadableBody
             | NoStore::TooLarge => true,
@@ -334,6 +340,7 @@ impl NoStore {
             NoStore::Partial => "partial",
             NoStore::Raced => "raced",
             NoStore::TooManyTags => "too-many-tags",
+            NoStore::TooManyVariants => "too-many-variants",
             NoStore::BadTag => "bad-tag",
             NoStore::OldVersion => "old-version",
             NoStore::MissingTagValue => "missing-tag-value",

@@ -57,10 +57,14 @@ pub(super) fn asked_without_cookies(terms: &Terms, head: &Head) -> bool {
     terms.cookies == Cookies::Ignore && !saw
 }
 
-/// Whether no other answer can come for another value of this field: the app saw none, or only what the key holds of it.
+/// Whether no other answer can come for another value of this field: the app saw none, or only what the key holds of it, or
+/// the rule says that what the key holds is what matters.
 pub(super) fn selects_nothing(terms: &Terms, head: &Head, name: &HeaderName) -> bool {
     let mut keyed = terms.asked_as.iter();
-    (*name == COOKIE && asked_without_cookies(terms, head)) || keyed.any(|it| it.name == *name)
+    !terms.response_vary
+        || (*name == COOKIE && asked_without_cookies(terms, head))
+        || keyed.any(|it| it.name == *name)
+        || terms.claimed.contains(name)
 }
 
 /// Whether the app saw of each field what the key holds of it, where that is less than requests say. Only for the store is

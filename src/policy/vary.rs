@@ -31,10 +31,6 @@ pub(super) fn names(
             match name.trim_ascii() {
                 b"" => {}
                 b"*" => return Err(NoStore::VaryAny),
-                // On its way to the app it gets the client's address: no two clients say the same.
-                name if name.eq_ignore_ascii_case(b"x-forwarded-for") => {
-                    return Err(NoStore::VaryAny);
-                }
                 name => names.push(HeaderName::from_bytes(name).map_err(|_| NoStore::VaryAny)?),
             }
         }
@@ -42,6 +38,10 @@ pub(super) fn names(
     names.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
     names.dedup();
     names.retain(|name| !selects_nothing(name));
+    // On its way to the app it gets the client's address: no two clients say the same.
+    if names.iter().any(|name| name == "x-forwarded-for") {
+        return Err(NoStore::VaryAny);
+    }
     Ok(names.into())
 }
 

@@ -164,13 +164,16 @@ impl Proxy {
 
     /// By the rules in force now; the plan keeps its rule, so that they hold until the reply.
     fn plan(&self, asked: &Asked) -> Plan {
-        match self.0.rules.load().plan(&asked.head) {
+        match self.0.rules.load().plan(&asked.head, self.0.cache.now()) {
             // Over HTTP/2 a body need not be announced in the head.
-            Plan::Lookup(Query { rule, .. }) if !asked.body.is_empty() => Plan::Pass(Pass {
-                rule,
-                why: Forward::Bypass(Bypass::RequestBody),
-                changes: None,
-            }),
+            Plan::Lookup(Query { rule, claims, .. }) if !asked.body.is_empty() => {
+                Plan::Pass(Pass {
+                    rule,
+                    why: Forward::Bypass(Bypass::RequestBody),
+                    changes: None,
+                    claims: Ok(claims),
+                })
+            }
             plan @ (Plan::Lookup(_) | Plan::Pass(_)) => plan,
         }
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use http::header::AUTHORIZATION;
+
 use crate::model::key::KeyFields;
 use crate::model::outcome::{Bypass, Forward};
 use crate::model::request::Head;
@@ -62,7 +64,14 @@ impl fmt::Display for Explanation<'_> {
                 refill(f, rule)?;
                 kept(f, rule)?;
             }
-            Plan::Pass(pass) => writeln!(f, "plan: pass to the app, because {}", because(pass))?,
+            Plan::Pass(pass) => {
+                write!(f, "plan: pass to the app, because {}", because(pass))?;
+                match (pass.why, &pass.claims) {
+                    (Forward::Bypass(Bypass::Token), Err(why)) => writeln!(f, ": {why}")?,
+                    (_, Ok(_)) => writeln!(f)?,
+                    (_, Err(why)) => writeln!(f, "; and its token is not trusted: {why}")?,
+                }
+            }
         }
         self.increments(f)
     }
@@ -160,6 +169,11 @@ fn fields(f: &mut fmt::Formatter<'_>, key: &KeyFields) -> fmt::Result {
     for (name, value) in key.iter() {
         match value {
             Some(b"") => writeln!(f, "  {name} is empty")?,
+            // JSON, whose quotes say that it is a text.
+            Some(value) if name.starts_with("jwt.") => {
+                let value = value.escape_ascii().to_string().replace("\\\"", "\"");
+                writeln!(f, "  {name} = {value}")?;
+            }
             Some(value) => writeln!(f, "  {name} = {}", value.escape_ascii())?,
             None => writeln!(f, "  {name} is absent")?,
         }
@@ -360,8 +374,13 @@ fn privacy(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
             "cookies: ignored; what is meant for the store is asked for without"
         )?,
     }
+    let claims = rule.terms.claimed.contains(&AUTHORIZATION);
     match rule.terms.authorization {
         Authorization::Bypass => {}
+        Authorization::Key if claims => writeln!(
+            f,
+            "authorization: one entry for each value of the claims in the key"
+        )?,
         Authorization::Key => writeln!(f, "authorization: one entry per credential")?,
         Authorization::Rfc9111 => writeln!(
             f,
@@ -369,9 +388,13 @@ fn privacy(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
         )?,
     }
     match rule.terms.set_cookie {
-        SetCookie::NeverStore => Ok(()),
-        SetCookie::Strip => writeln!(f, "set-cookie: stored without it"),
-        SetCookie::Store => writeln!(f, "set-cookie: stored with it"),
+        SetCookie::NeverStore => {}
+        SetCookie::Strip => writeln!(f, "set-cookie: stored without it")?,
+        SetCookie::Store => writeln!(f, "set-cookie: stored with it")?,
+    }
+    match rule.terms.response_vary {
+        true => Ok(()),
+        false => writeln!(f, "vary: of no account, but for `*`"),
     }
 }
 
@@ -439,6 +462,7 @@ fn because(pass: &Pass) -> &'static str {
         Forward::Bypass(Bypass::Authorization) => {
             "it carries credentials, and no rule says `authorization: key` or `rfc9111`"
         }
+        Forward::Bypass(Bypass::Token) => "its token is not trusted",
         Forward::Bypass(Bypass::Skip) => "`skip_when` of its rule says so",
         Forward::Bypass(Bypass::RequestBody) => "it has a body, which the key does not hold",
         Forward::Bypass(Bypass::Upgrade) => "it asks for another protocol",

@@ -14,6 +14,7 @@ use crate::rules::path;
 use crate::rules::query::QueryFields;
 use crate::rules::source::QueryMode;
 use crate::rules::template::Values;
+use crate::rules::token::{Claims, Token};
 
 /// What the key of a rule holds of a request.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub(super) struct Fields {
     /// Those of which it holds less than they say.
     pub(super) normalized: Arc<[Normalized]>,
     pub(super) cookies: Vec<Named<Box<str>>>,
+    /// Tokens of which it holds some claims.
+    pub(super) tokens: Arc<[Token]>,
 }
 
 /// A name in the request, and the name of its key field, made once.
@@ -69,6 +72,7 @@ impl Default for Fields {
             headers: Vec::new(),
             normalized: Arc::default(),
             cookies: Vec::new(),
+            tokens: Arc::default(),
         }
     }
 }
@@ -91,7 +95,10 @@ impl Fields {
     /// Whether the key holds this request field, or a part of it.
     pub(super) fn key_on(&self, wanted: &HeaderName) -> bool {
         let by_name = *wanted == header::COOKIE && !self.cookies.is_empty();
-        let in_part = || self.normalized.iter().any(|it| it.name == *wanted);
+        let in_part = || {
+            let by_claim = self.tokens.iter().any(|it| it.from.is_in(wanted));
+            by_claim || self.normalized.iter().any(|it| it.name == *wanted)
+        };
         by_name || self.headers.iter().any(|it| it.name == *wanted) || in_part()
     }
 }
@@ -111,7 +118,7 @@ impl Rule {
     }
 
     /// The key fields of a request under this rule. The method class is `GET` for HEAD too: one is answered from the other.
-    pub(super) fn key_fields(&self, set: &RuleSet, head: &Head) -> KeyFields {
+    pub(super) fn key_fields(&self, set: &RuleSet, head: &Head, claims: &Claims) -> KeyFields {
         let mut key = KeyFields::new();
         key.field("namespace", &*set.namespace);
         key.field("epoch", &*set.epoch);
@@ -125,6 +132,10 @@ impl Rule {
             key.field("group", group.as_str());
             group.key(self, head, &mut key);
         }
+        if !self.terms.response_vary {
+            // What was stored while `Vary` selected is not mixed with what is stored without.
+            key.field("response_vary", "false");
+        }
         if let Some(name) = self.key_name.as_deref() {
             key.field("key_name", name);
         }
@@ -135,27 +146,31 @@ impl Rule {
             key.field("key", named.template.as_str());
             named.template.key(self, head, &mut key);
         }
-        self.picked_fields(head, &mut key);
+        self.picked_fields(head, claims, &mut key);
         key
     }
 
     /// The *logical key* (design.md §1): the text of the rule's `key`; or the name of the key, and what `vary_on` picks from
     /// a request.
-    pub(super) fn logical_key(&self, head: &Head) -> String {
+    pub(super) fn logical_key(&self, head: &Head, claims: &Claims) -> String {
         if let Some(key) = &self.key {
             let path = path::normalised(head.path());
             let captures = self.pattern.captures(&path);
-            return key.text(&Values { head, captures });
+            return key.text(&Values {
+                head,
+                captures,
+                claims,
+            });
         }
         let mut named = KeyFields::new();
         if let Some(name) = self.key_name.as_deref() {
             named.field("key_name", name);
         }
-        self.picked_fields(head, &mut named);
+        self.picked_fields(head, claims, &mut named);
         named.to_string()
     }
 
-    fn picked_fields(&self, head: &Head, key: &mut KeyFields) {
+    fn picked_fields(&self, head: &Head, claims: &Claims, key: &mut KeyFields) {
         if self.fields.host {
             key.field("host", &*head.host);
         }
@@ -175,6 +190,15 @@ impl Rule {
         if !self.fields.cookies.is_empty() && cookies::are_ambiguous(head.headers()) {
             for line in cookies::lines(head.headers()) {
                 key.field("cookie", line);
+            }
+        }
+        for token in &*self.fields.tokens {
+            if let Some(issuer) = &token.verify.issuer {
+                // Names of people are an issuer's own (RFC 7519 §4.1.2).
+                key.field("issuer", issuer.as_bytes());
+            }
+            for claim in &token.claims {
+                key.optional(&claim.field, claims.encoded(&claim.name));
             }
         }
     }

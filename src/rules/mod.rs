@@ -1,8 +1,8 @@
 //! What a request means: which rule it falls under, what its key is made of, which tags its response gets and what its
-//! success changes. Pure: the same head gives the same plan, and `tagalong explain` prints the very plan that runs.
+//! success changes. Pure: the same head at the same time gives the same plan, and `tagalong explain` prints the very plan that runs.
 //!
 //! ```text
-//! rules/*.yaml --source--> as written --compile--> RuleSet --plan(head)--> Lookup(Query) | Pass(Pass)
+//! rules/*.yaml --source--> as written --compile--> RuleSet --plan(head, now)--> Lookup(Query) | Pass(Pass)
 //! ```
 
 mod body_tags;
@@ -28,6 +28,7 @@ pub mod refill;
 pub mod source;
 mod template;
 mod terms;
+mod token;
 
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ use crate::rules::refill::Refill;
 use crate::rules::source::{Consistency, KeptIn};
 use crate::rules::template::{Template, Values};
 
-pub use crate::rules::compile::{Context, Defaults, TagLists, Unmatched};
+pub use crate::rules::compile::{Context, Defaults, TagLists, Texts, Unmatched};
 pub use crate::rules::dimensions::{Misfit, Scopes};
 pub use crate::rules::draft::Answer;
 pub use crate::rules::explain::Explanation;
@@ -60,6 +61,7 @@ pub use crate::rules::plan::{Matched, Pass, Plan, Query, asks_to_upgrade};
 pub use crate::rules::pointer::{Picked, Pointer};
 pub use crate::rules::template::{MissingTagValue, Of};
 pub use crate::rules::terms::{Authorization, Cookies, Jitter, SetCookie, StatusTtl, Terms};
+pub use crate::rules::token::{Claims, TokenError};
 
 /// One route: what matches, what the key depends on, which tags, how long.
 #[derive(Debug)]
@@ -175,11 +177,11 @@ pub struct RuleSet {
 
 impl RuleSet {
     /// No rule: every request by RFC 9111 alone.
-    pub fn none(context: &Context) -> RuleSet {
+    pub fn none(context: &Context<'_>) -> RuleSet {
         RuleSet::new(context, Vec::new())
     }
 
-    fn new(context: &Context, rules: Vec<Rule>) -> RuleSet {
+    fn new(context: &Context<'_>, rules: Vec<Rule>) -> RuleSet {
         let by_id = rules.iter();
         let by_id = by_id.filter_map(|rule| Some((rule.id.clone()?, rule.dimensions.as_ref())));
         let scopes = Arc::new(Scopes::of(by_id));

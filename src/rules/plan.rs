@@ -10,11 +10,12 @@ use crate::model::key::{BaseKey, KeyFields};
 use crate::model::outcome::{Bypass, Forward, NoStore};
 use crate::model::request::Head;
 use crate::model::tag::{Increment, Tag};
+use crate::model::time::Timestamp;
 use crate::rules::body_tags::RuleBodyTags;
 use crate::rules::changes::RuleChange;
 use crate::rules::{
-    Answer, Authorization, Misfit, MissingTagValue, Picked, Pointer, Rule, RuleIncrement, RuleSet,
-    Values, path,
+    Answer, Authorization, Claims, Misfit, MissingTagValue, Picked, Pointer, Rule, RuleIncrement,
+    RuleSet, TokenError, Values, path,
 };
 
 /// What is to be done about a request.
@@ -35,6 +36,8 @@ pub struct Query {
     pub key: KeyFields,
     /// Their hash.
     pub base: BaseKey,
+    /// What its tokens say, as far as the rule asks.
+    pub claims: Claims,
 }
 
 /// A request that is not looked up.
@@ -45,7 +48,10 @@ pub struct Pass {
     /// Why: [`Forward::Method`] or [`Forward::Bypass`].
     pub why: Forward,
     /// How a GET of the same URL is looked up, for a request that may change what is there.
+    /// `None` also where its token is not trusted.
     pub changes: Option<Query>,
+    /// What its tokens say, as far as the rule asks; or why they are not trusted.
+    pub claims: Result<Claims, TokenError>,
 }
 
 /// What the rule says of one exchange. Made when there is one: it costs a hit nothing.
@@ -73,26 +79,49 @@ pub struct Matched {
 }
 
 impl RuleSet {
-    /// What is to be done about a request with this head.
-    pub fn plan(&self, head: &Head) -> Plan {
+    /// What is to be done about a request with this head at `now`, which says whether its tokens are still valid.
+    pub fn plan(&self, head: &Head, now: Timestamp) -> Plan {
         let rule = Arc::clone(self.rule_of(head.method(), head));
-        if let Some(why) = passes(&rule, head) {
-            let changes = (!head.is_safe()).then(|| self.as_get(head));
-            return Plan::Pass(Pass { rule, why, changes });
+        let claims = rule.claims(head, now);
+        match (passes(&rule, head), claims) {
+            (None, Ok(claims)) => Plan::Lookup(self.query(rule, head, claims)),
+            (why, claims) => Plan::Pass(Pass {
+                why: why.unwrap_or(Forward::Bypass(Bypass::Token)),
+                changes: match head.is_safe() {
+                    true => None,
+                    false => self.as_get(head, (&rule, &claims), now),
+                },
+                rule,
+                claims,
+            }),
         }
-        Plan::Lookup(self.query(rule, head))
     }
 
-    /// How a GET of the request's URL with its fields is looked up.
-    fn as_get(&self, head: &Head) -> Query {
+    /// How a GET of the request's URL with its fields is looked up, if its tokens are trusted. What they say is known if it
+    /// falls under the same rule.
+    fn as_get(
+        &self,
+        head: &Head,
+        (own, known): (&Arc<Rule>, &Result<Claims, TokenError>),
+        now: Timestamp,
+    ) -> Option<Query> {
         let rule = Arc::clone(self.rule_of(&Method::GET, head));
-        self.query(rule, &head.as_get())
+        let claims = match Arc::ptr_eq(&rule, own) {
+            true => known.clone(),
+            false => rule.claims(head, now),
+        };
+        Some(self.query(rule, &head.as_get(), claims.ok()?))
     }
 
-    fn query(&self, rule: Arc<Rule>, head: &Head) -> Query {
-        let key = rule.key_fields(self, head);
+    fn query(&self, rule: Arc<Rule>, head: &Head, claims: Claims) -> Query {
+        let key = rule.key_fields(self, head, &claims);
         let base = key.base_key();
-        Query { rule, key, base }
+        Query {
+            rule,
+            key,
+            base,
+            claims,
+        }
     }
 }
 
@@ -168,12 +197,12 @@ impl Plan {
 impl Query {
     /// What its key is called when people speak of it (design.md §1). `head` is that of the request.
     pub fn logical_key(&self, head: &Head) -> String {
-        self.rule.logical_key(head)
+        self.rule.logical_key(head, &self.claims)
     }
 
     /// What the rule says of the exchange that fills this key.
     pub fn matched(&self, head: &Head) -> Matched {
-        Matched::of(&self.rule, head, Some(self.base))
+        Matched::of(&self.rule, head, &self.claims, Some(self.base))
     }
 }
 
@@ -181,20 +210,23 @@ impl Pass {
     /// What the rule says of the exchange.
     pub fn matched(&self, head: &Head) -> Matched {
         let changes = self.changes.as_ref();
+        let none = Claims::default();
+        let claims = self.claims.as_ref().unwrap_or(&none);
         let as_get = changes.filter(|query| *head.method() == Method::POST && query.rule.stores());
         Matched {
             as_get: as_get.map(|query| Box::new(query.matched(&head.as_get()))),
-            ..Matched::of(&self.rule, head, changes.map(|query| query.base))
+            ..Matched::of(&self.rule, head, claims, changes.map(|query| query.base))
         }
     }
 }
 
 impl Matched {
-    fn of(rule: &Arc<Rule>, head: &Head, key: Option<BaseKey>) -> Matched {
+    fn of(rule: &Arc<Rule>, head: &Head, claims: &Claims, key: Option<BaseKey>) -> Matched {
         let path = path::normalised(head.path());
         let values = Values {
             head,
             captures: rule.pattern.captures(&path),
+            claims,
         };
         Matched {
             rule: Arc::clone(rule),

@@ -20,6 +20,7 @@ use crate::rules::draft::{Draft, Open, Piece};
 use crate::rules::fields::{self, Named};
 use crate::rules::pointer::Pointer;
 use crate::rules::query;
+use crate::rules::token::{self, Claims};
 use crate::yaml::shown;
 
 /// A text with placeholders.
@@ -42,6 +43,8 @@ enum Placeholder {
     Query(Named<Box<str>>),
     Header(Named<HeaderName>),
     Cookie(Named<Box<str>>),
+    /// Of a token that the key holds it of.
+    Claim(Named<Box<str>>),
     Host,
     Method,
     /// Known once the response is there.
@@ -101,6 +104,7 @@ impl fmt::Display for Of {
 pub(super) struct Values<'a> {
     pub(super) head: &'a Head,
     pub(super) captures: Option<Captures<'a>>,
+    pub(super) claims: &'a Claims,
 }
 
 impl Template {
@@ -368,8 +372,8 @@ impl Template {
                     }
                 }
                 Placeholder::Host => key.field("host", &*head.host),
-                // HEAD is answered from GET: one class, one value.
-                Placeholder::Method | Placeholder::Open(_) => {}
+                // HEAD is answered from GET: one class, one value. Claims are in the key by themselves.
+                Placeholder::Method | Placeholder::Claim(_) | Placeholder::Open(_) => {}
             }
         }
     }
@@ -379,6 +383,14 @@ impl Template {
         self.parts.iter().any(|part| match part {
             Part::Placeholder(Placeholder::Header(header)) => header.name == wanted,
             Part::Placeholder(_) | Part::Text(_) => false,
+        })
+    }
+
+    /// The claims it names.
+    pub(super) fn claims(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Placeholder(Placeholder::Claim(claim)) => Some(&*claim.name),
+            Part::Placeholder(_) | Part::Text(_) => None,
         })
     }
 
@@ -416,7 +428,10 @@ impl Placeholder {
                     "{template}: `{header}` is not the name of a header"
                 )),
             },
-            Some(("jwt", _)) => Err(format!("{template}: `{{{name}}}` is not supported yet")),
+            Some(("jwt", claim)) => Ok(Placeholder::Claim(Named {
+                name: claim.into(),
+                field: token::field(claim),
+            })),
             Some(("resp", _)) if beyond != Beyond::Response => Err(format!(
                 "{template}: `{{{name}}}` is known only in `increments` and `changes`, once the app has answered"
             )),
@@ -460,7 +475,7 @@ impl Placeholder {
             .map(|capture| format!("`{{{capture}}}`, "))
             .collect();
         Err(format!(
-            "{template}: nothing is called `{{{name}}}`, expected {of_path}`{{query.x}}`, `{{header.X}}`, `{{cookie.x}}`, `{{host}}` or `{{method}}`"
+            "{template}: nothing is called `{{{name}}}`, expected {of_path}`{{query.x}}`, `{{header.X}}`, `{{cookie.x}}`, `{{jwt.x}}`, `{{host}}` or `{{method}}`"
         ))
     }
 
@@ -469,7 +484,7 @@ impl Placeholder {
         match self {
             Placeholder::Open(_) => "a value of the response",
             Placeholder::Capture(capture) => &capture.name,
-            Placeholder::Query(it) | Placeholder::Cookie(it) => &it.field,
+            Placeholder::Query(it) | Placeholder::Cookie(it) | Placeholder::Claim(it) => &it.field,
             Placeholder::Header(header) => &header.field,
             Placeholder::Host => "host",
             Placeholder::Method => "method",
@@ -496,6 +511,7 @@ impl<'a> Values<'a> {
                 str::from_utf8(value).ok().map(Cow::Borrowed)
             }
             Placeholder::Open(_) => None,
+            Placeholder::Claim(claim) => self.claims.text(&claim.name),
             Placeholder::Host => Some(Cow::Borrowed(&self.head.host)),
             Placeholder::Method => Some(Cow::Borrowed(self.head.method().as_str())),
         }
@@ -520,6 +536,11 @@ impl<'a> Values<'a> {
                 let first = values.next().map(str::from_utf8);
                 let is_one = first.is_none_or(|text| text.is_ok()) && values.next().is_none();
                 !is_one || cookies::are_ambiguous(headers)
+            }
+            // What is there is no text; a key holds it all the same.
+            Placeholder::Claim(claim) => {
+                let said = self.claims.get(&claim.name);
+                said.is_some() && self.claims.text(&claim.name).is_none()
             }
             Placeholder::Capture(_)
             | Placeholder::Host

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -40,6 +40,10 @@ pub struct Terms {
     pub keys_on_cookie: bool,
     /// Fields of which the key holds less than requests say; what is stored was asked for with as much.
     pub asked_as: Arc<[Normalized]>,
+    /// Fields with a token of which the key holds what matters, so that `Vary` on them selects nothing more.
+    pub claimed: Arc<[HeaderName]>,
+    /// Whether the response's own `Vary` selects anything; `Vary: *` keeps it out of the store in any case.
+    pub response_vary: bool,
     /// What becomes of responses that set cookies (L12).
     pub set_cookie: SetCookie,
     /// What becomes of requests with credentials (L12).
@@ -61,6 +65,8 @@ impl Default for Terms {
             cookies: Cookies::default(),
             keys_on_cookie: false,
             asked_as: Arc::default(),
+            claimed: Arc::default(),
+            response_vary: true,
             set_cookie: SetCookie::default(),
             authorization: Authorization::default(),
         }

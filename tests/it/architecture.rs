@@ -45,7 +45,7 @@ const TABLE: &[Row] = &[
     row("yaml", &["model"], &["saphyr_parser"]),
     row("metrics", &["model"], &["std::sync::atomic"]),
     row("dialects", &["model"], &[]),
-    row("rules", &["model", "yaml"], &["regex", "arc_swap"]),
+    row("rules", &["model", "yaml"], &["regex", "arc_swap", "ring", "base64"]),
     row("policy", &["model", "dialects", "rules"], &[]),
     row("telemetry", &["model", "metrics"], &["tracing_subscriber", "opentelemetry*"]),
     row("shared", &["model", "clock", "metrics"], &["redis"]),
@@ -61,12 +61,12 @@ const TABLE: &[Row] = &[
         &["flate2", "brotli_decompressor", "zstd"]),
     row("proxy",
         &["model", "clock", "metrics", "body", "dialects", "rules", "policy", "cache", "fetch", "hooks", "telemetry"],
-        &["hyper*", "http_body", "tokio_rustls", "tokio::net"]),
+        &["hyper*", "http_body", "tokio_rustls", "ring", "tokio::net"]), // the ring of rustls
     row("admin", &["model", "clock", "metrics", "rules", "cache", "fetch", "audit"], &["hyper*", "axum", "tokio::net"]),
     Row { part: "config", imports: Imports::Above, names: &["std::fs", "std::env"] },
     Row { part: "app", imports: Imports::Above, names: &[] },
     row("demo", &["model", "config", "app"], &["axum", "tokio::net"]),
-    row("cli", &["model", "rules", "config", "admin", "app", "demo"], &["clap", "anyhow"]),
+    row("cli", &["model", "clock", "rules", "config", "admin", "app", "demo"], &["clap", "anyhow"]),
     row("main", &["cli"], &[]),
     row("lib", &[], &[]),
 ];

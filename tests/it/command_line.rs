@@ -187,6 +187,41 @@ fn explain_prints_the_plan_of_a_request() {
 }
 
 #[test]
+fn explain_reads_keys_as_the_server_does_and_shows_claims() {
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/tagalong.yaml");
+    let explain = |arguments: &[&str], token: &str| {
+        let field = format!("Authorization: Bearer {token}");
+        let asked = ["explain", "--config", config, "-H", &field, "/my/orders"];
+        let output = tagalong(&[&asked, arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        out(&output)
+    };
+    // Signed by the private key of RFC 8037, appendix A.1; without an end.
+    let good = "eyJhbGciOiJFZERTQSIsImtpZCI6InJmYzgwMzctYTIifQ.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUiLCJhdWQiOiJzaG9wIiwic3ViIjoiNDIifQ._zKJ14HLVSuaANVyenaNzHFy0aHGAhI9_MiZeCotg_OSjXmRf4cfAFbMlx6UpEnw5gynU1hscf3V5sIPYVoHCQ";
+    let plan = explain(&[], good);
+    for part in [
+        "jwt.sub = \"42\"",
+        "Orders:42",
+        "issuer = https://login.example",
+    ] {
+        assert!(plan.contains(part), "{part} is missing in\n{plan}");
+    }
+    let why = "because its token is not trusted: no key fits its signature";
+    let forged = format!("{}AAAA", &good[..good.len() - 4]);
+    let plan = explain(&[], &forged);
+    assert!(plan.contains(why) && !plan.contains(&forged), "{plan}");
+    let plan = explain(&["--json"], &forged);
+    let json: serde_json::Value = serde_json::from_str(&plan).expect("JSON");
+    assert_eq!(json["why"], "token", "{plan}");
+    assert_eq!(json["token"], "no key fits its signature", "{plan}");
+    let plan = explain(&["--json"], good);
+    let json: serde_json::Value = serde_json::from_str(&plan).expect("JSON");
+    let fields = json["fields"].as_array().expect("fields");
+    let claim = serde_json::json!({ "name": "jwt.sub", "value": "\"42\"" });
+    assert!(fields.contains(&claim), "{plan}");
+}
+
+#[test]
 fn schemas_are_json_schemas() {
     for kind in ["config", "rules"] {
         let output = tagalong(&["schema", kind]);

@@ -45,6 +45,8 @@ fn every_rule_file_and_configuration_shown_is_right() {
             let folder = tempfile::tempdir().expect("a folder");
             let rules = folder.path().join("rules");
             std::fs::create_dir(&rules).expect("a folder");
+            // The keys that rules with tokens name.
+            std::fs::copy(root.join("rules/jwks.json"), rules.join("jwks.json")).expect("a file");
             let mut check = Command::new(env!("CARGO_BIN_EXE_tagalong"));
             check.arg("check").env_remove("TAGALONG_DEBUG_SECRET");
             let file = folder.path().join("tagalong.yaml");

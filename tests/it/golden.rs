@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use tagalong::config;
 use tagalong::model::mistake::Mistake;
 use tagalong::model::request::Head;
-use tagalong::rules::{Context, RuleSet};
+use tagalong::model::time::Timestamp;
+use tagalong::rules::{Context, RuleSet, Texts};
 
 #[test]
 fn requests_are_planned_as_promised() {
@@ -22,10 +23,10 @@ fn requests_are_planned_as_promised() {
                     .unwrap()
                     .rules
             }
-            _ => RuleSet::compile(&rule_files(sections), &Context::new("shop")).unwrap(),
+            _ => compiled(&rule_files(sections), sections).unwrap(),
         };
         let head = request(section(sections, "request"));
-        rules.plan(&head).explain(&head).to_string()
+        rules.plan(&head, NOW).explain(&head).to_string()
     });
     assert!(files >= 15, "{files} golden plans");
 }
@@ -43,7 +44,7 @@ fn mistakes_are_told_as_promised() {
                     .filter(|(name, _)| name.ends_with(".yaml"))
                     .cloned()
                     .collect();
-                RuleSet::compile(&files, &Context::new("shop")).map(|_| ())
+                compiled(&files, sections).map(|_| ())
             }
         };
         let mistakes = mistakes.unwrap_err();
@@ -52,6 +53,19 @@ fn mistakes_are_told_as_promised() {
             .map(|mistake| format!("{mistake}\n"))
             .collect()
     });
+}
+
+/// What the tokens of golden plans are made for.
+const NOW: Timestamp = Timestamp::from_secs(2_000_000_000);
+
+/// Rules whose files are the other sections.
+fn compiled(rules: &[(String, String)], sections: &Sections) -> Result<RuleSet, Vec<Mistake>> {
+    let beside = |from: &str, path: &str| config::Outside::beside(&Outside(sections), from, path);
+    let context = Context {
+        texts: Texts::new(&beside),
+        ..Context::new("shop")
+    };
+    RuleSet::compile(rules, &context)
 }
 
 /// An environment without anything but the other sections, as files.
@@ -66,6 +80,10 @@ impl config::Outside for Outside<'_> {
         let found = self.0.iter().find(|(name, _)| name == path);
         let text = found.map(|(_, text)| text.clone());
         text.ok_or_else(|| format!("`{path}` cannot be read"))
+    }
+
+    fn beside(&self, _from: &str, path: &str) -> Result<String, String> {
+        self.file(path)
     }
 
     fn rules(&self, _: &str) -> (Option<Vec<(String, String)>>, Vec<Mistake>) {

@@ -1,4 +1,4 @@
-//! Hostile bytes in header fields and for ranges: the corpora of the fuzzer, and random inputs, held to what must hold for
+//! Hostile bytes in header fields, for ranges and in tokens: the corpora of the fuzzer, and random inputs, held to what must hold for
 //! any input.
 //!
 //! `make fuzz` goes on from here with inputs of its own.
@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use fuzz::headers;
 use fuzz::ranges;
+use fuzz::tokens;
 
 #[path = "../fuzz/src/lib.rs"]
 #[expect(
@@ -43,6 +44,23 @@ fn the_corpus_of_heads() {
 #[test]
 fn the_corpus_of_ranges() {
     replay("ranges", ranges::check);
+}
+
+#[test]
+fn the_corpus_of_tokens() {
+    replay("tokens", tokens::check);
+}
+
+/// What tokens say, in and out of place.
+fn of_tokens() -> impl Strategy<Value = Vec<u8>> {
+    let header = r#"(\{("alg":"(HS256|HS256|HS256|none|RS256)")?(,"kid":("x"|1|null))?(,"crit":\[\])?\}|[ -~]{0,8})"#;
+    let member = r#""(sub|sub|exp|nbf|aud|iss)":("[a-z]{0,2}"|-?[0-9]{1,3}|2000000000|1\.5|null|\[\]|\{"a":1\})"#;
+    let members = prop::collection::vec(member, 0..4);
+    let anything =
+        "(Bearer [a-zA-Z0-9_-]{0,8}\\.[a-zA-Z0-9_-]{0,8}\\.[a-zA-Z0-9_-]{0,8}|[ -~]{0,20})";
+    (header, members, anything).prop_map(|(header, members, anything)| {
+        format!("{header}\n{{{}}}\n{anything}", members.join(",")).into_bytes()
+    })
 }
 
 /// Requests for ranges, and responses that are asked for them: whole, or a part that begins at a `first` byte.
@@ -102,5 +120,11 @@ proptest! {
     fn random_bytes(input in prop::collection::vec(any::<u8>(), 0..200)) {
         headers::check(&input);
         ranges::check(&input);
+        tokens::check(&input);
+    }
+
+    #[test]
+    fn random_tokens(input in of_tokens()) {
+        tokens::check(&input);
     }
 }

@@ -77,6 +77,8 @@ mod support;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod upstream;
 #[cfg(test)]
 mod wishes;

@@ -57,10 +57,10 @@ fn outcomes() -> Vec<Outcome> {
     let stale =
         every!(Stale: WhileRevalidate, IfError, Disconnected, MaxStale, Soft, Invalidated, Waited);
     let refusals = every!(Refusal: OnlyIfCached, Overloaded, Waited);
-    let bypasses = every!(Bypass: Rule, Authorization, Cookie, RequestBody, Skip, Upgrade, Range, HitForMiss,
+    let bypasses = every!(Bypass: Rule, Authorization, Cookie, RequestBody, Skip, Token, Upgrade, Range, HitForMiss,
             ShadowHit, ShadowMiss, ShadowDiffers);
     let reasons = every!(NoStore: NoStore, Private, Skip, SetCookie, Authorization, Cookie, NoFreshness, AlreadyExpired, TooSlow, Status, Method,
-        VaryAny, VaryUnknown, Partial, Raced, TooManyTags, BadTag, OldVersion, MissingTagValue, UnreadableBody, TooLarge, UpstreamFailed,
+        VaryAny, VaryUnknown, Partial, Raced, TooManyTags, TooManyVariants, BadTag, OldVersion, MissingTagValue, UnreadableBody, TooLarge, UpstreamFailed,
         Alone);
     let _all_are_here = |why: Forward| match why {
         Forward::UriMiss | Forward::VaryMiss | Forward::Partial | Forward::Expired => (),

@@ -54,6 +54,7 @@ impl Fill {
             if now_there.as_ref().and_then(Slot::entry).map(Arc::as_ptr)
                 == there.as_ref().and_then(Slot::entry).map(Arc::as_ptr)
             {
+                self.cache.take_room(self.base, variant)?;
                 self.cache.put(variant, stored);
                 store.remove(&variant.unstorable());
                 return Ok(());
@@ -97,7 +98,7 @@ impl Fill {
             && stored.entry.body == entry.body
     }
 
-    /// L1: the tags as they are, if none of them has changed since the app was asked.
+    /// L1: the tags as they are, if none of them has changed since the app was asked, and nothing else keeps it out.
     pub(super) fn seal(&self, tags: &[Tagged]) -> Result<Seals, NoStore> {
         if self.surplus.as_ref().is_some_and(Surplus::came) {
             tracing::warn!(
@@ -105,6 +106,9 @@ impl Fill {
                 "the body is longer than its Content-Length: it is not stored"
             );
             return Err(NoStore::UpstreamFailed);
+        }
+        if let Some(reason) = self.refused {
+            return Err(reason);
         }
         let before = self.before.as_ref().ok_or(NoStore::TooLarge)?;
         self.cache.0.tags.seal_own(tags, before, self.own.as_ref())

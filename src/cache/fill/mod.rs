@@ -58,6 +58,8 @@ pub struct Fill {
     own: Option<Own>,
     /// More may come than the response declares; then it is not stored.
     surplus: Option<Surplus>,
+    /// There is no room for what came.
+    refused: Option<NoStore>,
     /// When it began, and then when it set out.
     asked: Timestamp,
     /// Whether it goes on though nobody waits for it.
@@ -148,6 +150,7 @@ impl Fill {
             before: Some(Arc::new(before)),
             own,
             surplus: None,
+            refused: None,
             asked,
             insists: false,
             joined: Arc::default(),
@@ -257,7 +260,7 @@ impl Fill {
     /// Shares the response with every follower as it arrives, and stores it when it is whole and nothing it depends on
     /// has changed since the app was asked. `status` is the app's own.
     pub async fn store(mut self, response: Response<Body>, status: StatusCode, keep: Keep) {
-        self.register_variant(&keep, response.headers());
+        self.refused = self.register_variant(&keep, response.headers()).err();
         self.surplus = response.extensions().get().cloned();
         // Now for the word in the head; what counts is the same question when the body has ended.
         let end = match self.seal(&keep.tags) {
@@ -339,15 +342,20 @@ impl Fill {
     }
 
     /// Lets requests for the response's variant find this fill, and those for others see that there are variants.
-    fn register_variant(&mut self, keep: &Keep, response: &HeaderMap) {
+    ///
+    /// # Errors
+    ///
+    /// There are too many variants for one more.
+    fn register_variant(&mut self, keep: &Keep, response: &HeaderMap) -> Result<(), NoStore> {
         let request = self.head.headers();
         let variant = self
             .cache
-            .lead_to(self.base, request, keep.meta(), response);
+            .lead_to(self.base, request, keep.meta(), response)?;
         if let Some(variant) = variant {
             self.errand.variant = variant;
             self.register();
         }
+        Ok(())
     }
 
     /// Where the variant is another than the lookup supposed, who looks for it there may join.

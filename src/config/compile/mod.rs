@@ -13,7 +13,7 @@ use crate::config::source;
 use crate::config::{Config, Limits, Log, Store};
 use crate::model::mistake::{Mistake, Place};
 use crate::model::tag::TagLimits;
-use crate::rules::{Context, Defaults, RuleSet, TagLists};
+use crate::rules::{Context, Defaults, RuleSet, TagLists, Texts};
 use crate::yaml::units::{Size, Span};
 use crate::yaml::{self, Spanned, shown};
 
@@ -32,6 +32,13 @@ pub trait Outside {
     ///
     /// Says why it cannot be read.
     fn file(&self, path: &str) -> Result<String, String>;
+
+    /// The text of a file that a rule names; a relative path is relative to the file `from`, which names it.
+    ///
+    /// # Errors
+    ///
+    /// Says why it cannot be read.
+    fn beside(&self, from: &str, path: &str) -> Result<String, String>;
 
     /// The rule files of a folder that can be read, name and text, in name order, `None` if there is no such folder; and a
     /// mistake for each that cannot.
@@ -99,7 +106,10 @@ impl Compiler<'_> {
         let debug = self.debug(&written.headers.debug);
         let cache_status = written.headers.cache_status;
         let headers = self.headers(written.headers);
-        let (defaults, mistakes) = Defaults::compile(&self.file, written.defaults);
+        let outside = self.outside;
+        let beside = |from: &str, path: &str| outside.beside(from, path);
+        let texts = Texts::new(&beside);
+        let (defaults, mistakes) = Defaults::compile(&self.file, written.defaults, texts);
         self.mistakes.extend(mistakes);
         let (templates, mistakes) = TagLists::compile(&self.file, written.templates);
         self.mistakes.extend(mistakes);
@@ -108,6 +118,7 @@ impl Compiler<'_> {
             unmatched: written.unmatched.unwrap_or_default(),
             defaults,
             templates,
+            texts,
             ..Context::new(&namespace)
         };
         let rules = self.rules(written.rules, &context);
@@ -183,6 +194,7 @@ impl Compiler<'_> {
                 max_tags: written.max_tags.map_or(base.tags.max_tags, count),
                 max_tag_bytes: bytes(written.max_tag_bytes, base.tags.max_tag_bytes),
             },
+            max_variants: self.max_variants(&written.max_variants, base.max_variants),
             max_head: written
                 .max_head
                 .as_ref()
@@ -194,7 +206,27 @@ impl Compiler<'_> {
         }
     }
 
-    fn rules(&mut self, written: Option<Spanned<String>>, context: &Context) -> Option<RuleSet> {
+    /// All of one key are looked through where one more comes.
+    fn max_variants(&mut self, written: &Option<Spanned<u32>>, default: usize) -> usize {
+        const MOST: u32 = 4_096;
+        let Some(number) = written else {
+            return default;
+        };
+        if !(1..=MOST).contains(&number.value) {
+            let found = number.value;
+            self.wrong(
+                number.place,
+                format!("expected a number from 1 to {MOST}, found {found}"),
+            );
+        }
+        count(number.value)
+    }
+
+    fn rules(
+        &mut self,
+        written: Option<Spanned<String>>,
+        context: &Context<'_>,
+    ) -> Option<RuleSet> {
         let folder = written.as_ref().map_or(RULES, |folder| folder);
         let (files, unread) = self.outside.rules(folder);
         let all_read = unread.is_empty();

@@ -52,14 +52,14 @@ impl Named {
     }
 }
 
-impl Compiler {
+impl Compiler<'_> {
     pub(super) fn changes(&mut self, written: &source::Changes, known: Known<'_>) -> Changes {
         let mut attributes: Vec<(Box<str>, Option<Template>, Option<Template>)> = Vec::new();
         let mut names = Vec::new();
         for (is_old, attrs) in [(true, &written.old), (false, &written.new)] {
             for (name, value) in &attrs.0 {
                 let template = Template::parse_beyond(value, known, Beyond::Response);
-                let template = self.checked(value.place, template);
+                let template = self.template(value.place, value, template);
                 let at = attributes.iter().position(|(known, ..)| **known == **name);
                 let at = at.unwrap_or_else(|| {
                     attributes.push((name.as_str().into(), None, None));
@@ -122,7 +122,7 @@ impl Compiler {
                 let expected = "expected the name of an attribute, made of `a-z`, `0-9`, `_`, `-`, `.` and `*`";
                 self.wrong(name.place, format!("{expected}, found {found}"));
             }
-            if let Some(value) = self.checked(value.place, Template::parse(value, known)) {
+            if let Some(value) = self.template(value.place, value, Template::parse(value, known)) {
                 attrs.insert(name.as_str().into(), value);
             }
         }

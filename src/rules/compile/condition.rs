@@ -12,7 +12,7 @@ use crate::yaml::{Spanned, shown};
 
 const SUBJECTS: &str = "`header`, `query`, `cookie`, `response_header` or `response_status`";
 
-impl Compiler {
+impl Compiler<'_> {
     pub(super) fn conditions(&mut self, written: &[Spanned<source::Condition>]) -> Vec<Condition> {
         written.iter().filter_map(|it| self.condition(it)).collect()
     }

@@ -1,5 +1,7 @@
 //! What rules are built with besides their files: what the configuration says for all of them.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -7,7 +9,7 @@ use crate::rules::compile::{Defaults, TagLists};
 
 /// What rules are built with besides their files.
 #[derive(Debug)]
-pub struct Context {
+pub struct Context<'a> {
     /// Part of every key.
     pub namespace: Box<str>,
     /// Part of every key: with another one nothing is found of what was stored before.
@@ -18,6 +20,34 @@ pub struct Context {
     pub defaults: Defaults,
     /// Lists of tags that rules may use.
     pub templates: TagLists,
+    /// The files that rules name.
+    pub texts: Texts<'a>,
+}
+
+/// The texts of files that rules name, by the file that names them and the path it gives: rules read no files themselves.
+#[derive(Clone, Copy)]
+pub struct Texts<'a>(&'a dyn Fn(&str, &str) -> Result<String, String>);
+
+impl<'a> Texts<'a> {
+    /// As `read` finds them, or why it does not.
+    pub fn new(read: &'a dyn Fn(&str, &str) -> Result<String, String>) -> Texts<'a> {
+        Texts(read)
+    }
+
+    /// No file at all.
+    pub fn none() -> Texts<'static> {
+        Texts(&|_, _| Err("there are no files here".to_owned()))
+    }
+
+    pub(super) fn read(self, from: &str, path: &str) -> Result<String, String> {
+        (self.0)(from, path)
+    }
+}
+
+impl fmt::Debug for Texts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Texts")
+    }
 }
 
 /// What becomes of requests that no rule matches.
@@ -31,15 +61,16 @@ pub enum Unmatched {
     Bypass,
 }
 
-impl Context {
+impl Context<'_> {
     /// What holds where a configuration says nothing else.
-    pub fn new(namespace: &str) -> Context {
+    pub fn new(namespace: &str) -> Context<'static> {
         Context {
             namespace: namespace.into(),
             epoch: 1,
             unmatched: Unmatched::default(),
             defaults: Defaults::default(),
             templates: TagLists::default(),
+            texts: Texts::none(),
         }
     }
 }

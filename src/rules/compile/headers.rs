@@ -30,7 +30,7 @@ const WHOLE: [HeaderName; 11] = [
 /// Each request is compared with all of them.
 const MOST_VALUES: usize = 64;
 
-impl Compiler {
+impl Compiler<'_> {
     /// The headers of which the key holds all, and those of which it holds less.
     pub(super) fn headers(
         &mut self,
@@ -141,7 +141,7 @@ impl Compiler {
     }
 }
 
-impl Compiler {
+impl Compiler<'_> {
     /// The headers that requests must have.
     pub(super) fn header_patterns(
         &mut self,
@@ -173,7 +173,7 @@ fn no_name(text: &str) -> String {
     format!("expected the name of a header, found {}", shown(text))
 }
 
-fn header_name(text: &str) -> Result<HeaderName, String> {
+pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
     match text.parse::<HeaderName>() {
         // On its way to the app it gets the client's address, which no key holds.
         Ok(name) if name == "x-forwarded-for" => {

@@ -8,8 +8,9 @@ mod mode;
 mod refill;
 mod sections;
 mod tags;
+mod token;
 
-pub use context::{Context, Unmatched};
+pub use context::{Context, Texts, Unmatched};
 pub use tags::TagLists;
 
 use std::collections::HashMap;
@@ -42,8 +43,12 @@ impl Default for Defaults {
 
 impl Defaults {
     /// Builds the defaults written in the configuration `file`, with every mistake in them.
-    pub fn compile(file: &str, written: source::Defaults) -> (Defaults, Vec<Mistake>) {
-        let mut compiler = Compiler::new(file);
+    pub fn compile(
+        file: &str,
+        written: source::Defaults,
+        texts: Texts<'_>,
+    ) -> (Defaults, Vec<Mistake>) {
+        let mut compiler = Compiler::new(file, texts);
         let written = written.into();
         let rule = compiler.settings(&written, &Rule::unmatched(), Known::Captures(&[]));
         compiler.refreshed_in_time(&written.on_invalidate, rule.refill.on_invalidate);
@@ -57,13 +62,16 @@ impl RuleSet {
     /// # Errors
     ///
     /// Every mistake of every file, in order.
-    pub fn compile(files: &[(String, String)], context: &Context) -> Result<RuleSet, Vec<Mistake>> {
+    pub fn compile(
+        files: &[(String, String)],
+        context: &Context<'_>,
+    ) -> Result<RuleSet, Vec<Mistake>> {
         let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
         let (mut taken, mut named) = (HashMap::new(), Vec::new());
         for (name, text) in files {
             let later = |path: &str| path.strip_prefix("rules[].").is_some_and(source::is_later);
             let reading = yaml::read::<source::File>(name, text, &later);
-            let mut compiler = Compiler::new(name);
+            let mut compiler = Compiler::new(name, context.texts);
             let written = reading.value.unwrap_or_default().rules;
             for (n, rule) in written.iter().enumerate() {
                 let next = written.get(n + 1).map(|rule| rule.place);
@@ -94,22 +102,27 @@ impl RuleSet {
 /// Where an id was given first.
 type Taken = HashMap<Arc<str>, (Arc<str>, Place)>;
 
-struct Compiler {
+struct Compiler<'t> {
     file: Arc<str>,
+    texts: Texts<'t>,
     mistakes: Vec<Mistake>,
     /// A part of the rule at hand could not be read, so that what seems to be missing may only have been left out.
     tainted: bool,
     /// Rules that others name.
     named: Vec<Named>,
+    /// The claims in the key of the rule at hand.
+    claims: token::Named,
 }
 
-impl Compiler {
-    fn new(file: &str) -> Compiler {
+impl Compiler<'_> {
+    fn new<'t>(file: &str, texts: Texts<'t>) -> Compiler<'t> {
         Compiler {
             file: file.into(),
+            texts,
             mistakes: Vec::new(),
             tainted: false,
             named: Vec::new(),
+            claims: token::Named::default(),
         }
     }
 
@@ -219,19 +232,28 @@ impl Compiler {
 
     /// What rules and defaults have in common; what is not written comes from `base`.
     fn settings(&mut self, written: &source::Rule, base: &Rule, known: Known<'_>) -> Rule {
+        let fields = self.fields(&written.vary_on, &base.fields);
+        let fields = match &written.key {
+            None => fields,
+            Some(_) => Fields {
+                tokens: fields.tokens,
+                ..Fields::none()
+            },
+        };
+        self.claims = token::Named::of(written, &fields);
         let group = match &written.group {
-            Some(text) => self.checked(text.place, Template::parse(text, known)),
+            Some(text) => self.template(text.place, text, Template::parse(text, known)),
             None => base.group.clone(),
         };
         let key = written.key.as_ref();
-        let key = key.and_then(|text| self.checked(text.place, Key::parse(text, known)));
-        let fields = match &written.key {
-            Some(key) => {
-                self.key_alone(key.place, &written.vary_on);
-                Fields::none()
-            }
-            None => self.fields(&written.vary_on, &base.fields),
-        };
+        let key = key.and_then(|text| {
+            let key = Key::parse(text, known);
+            self.claimed(text.place, text, key.as_ref().map(|key| &key.template));
+            self.checked(text.place, key)
+        });
+        if let Some(key) = &written.key {
+            self.key_alone(key.place, &written.vary_on);
+        }
         let tags = match &written.tags {
             Some(tags) => self.tags(tags, known),
             None => Tags {
@@ -239,6 +261,7 @@ impl Compiler {
                 constants: base.constants.clone(),
             },
         };
+        self.claimed_by_defaults(written, tags.templates.iter().chain(&group));
         let keyed_by = || group.iter().chain(key.iter().map(|key| &key.template));
         let rule = Rule {
             id: None,
@@ -248,6 +271,7 @@ impl Compiler {
                 keys_on_cookie: fields.key_on(&header::COOKIE)
                     || keyed_by().any(|it| it.reads(&header::COOKIE)),
                 asked_as: Arc::clone(&fields.normalized),
+                claimed: token::claimed_headers(&fields),
                 statuses: self.statuses(written, &base.terms),
                 ..terms(written, &base.terms)
             },
@@ -394,6 +418,8 @@ fn terms(written: &source::Rule, base: &Terms) -> Terms {
         cookies: written.cookies.as_ref().map_or(base.cookies, |it| it.value),
         keys_on_cookie: base.keys_on_cookie,
         asked_as: Arc::clone(&base.asked_as),
+        claimed: Arc::clone(&base.claimed),
+        response_vary: written.vary_on.response_vary.unwrap_or(base.response_vary),
         set_cookie: written.set_cookie.unwrap_or(base.set_cookie),
         authorization: written.authorization.unwrap_or(base.authorization),
     }
@@ -414,7 +440,9 @@ fn cookies_named(written: &source::Rule) -> Vec<Place> {
     let attrs = written.dimensions.iter().flat_map(|it| &it.attrs.0);
     let attrs = attrs.map(|(_, value)| value);
     let cookies = vary_on.cookies.iter().flatten().map(|it| it.place);
+    let tokens = vary_on.jwt.iter().flat_map(|it| &it.value);
     cookies
+        .chain(tokens.filter_map(|it| it.cookie.as_ref().map(|cookie| cookie.place)))
         .chain(
             headers
                 .filter(|it| it.name().eq_ignore_ascii_case("cookie"))

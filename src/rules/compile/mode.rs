@@ -7,7 +7,7 @@ use crate::rules::mode::{ClientControl, Mode, Shadow};
 use crate::rules::source::{self, KeptIn, Ttl};
 use crate::yaml::Spanned;
 
-impl Compiler {
+impl Compiler<'_> {
     pub(super) fn mode(&mut self, written: &Option<Spanned<source::Mode>>, base: &Mode) -> Mode {
         let Some(written) = written else {
             return base.clone();

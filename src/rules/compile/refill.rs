@@ -18,7 +18,7 @@ use crate::yaml::{Spanned, shown};
 /// Each round of `refresh_ahead` looks at all responses of its rule.
 const SHORTEST_ROUND: Duration = Duration::from_secs(1);
 
-impl Compiler {
+impl Compiler<'_> {
     pub(super) fn refill(&mut self, written: &source::Rule, base: &Refill) -> Refill {
         Refill {
             revalidate: written.revalidate.unwrap_or(base.revalidate),
@@ -168,6 +168,7 @@ fn personal(rule: &Rule) -> Option<&'static str> {
     let credentials = [header::AUTHORIZATION, header::COOKIE];
     let read = |template: &Template| credentials.iter().any(|name| template.reads(name));
     let keyed = rule.terms.authorization == Authorization::Key
+        || !rule.fields.tokens.is_empty()
         || credentials.iter().any(|name| rule.fields.key_on(name))
         || rule.keyed_by().any(read);
     if keyed {

@@ -18,7 +18,7 @@ use crate::rules::template::{Beyond, Known, Template};
 use crate::yaml::units::Span;
 use crate::yaml::{Spanned, shown};
 
-impl Compiler {
+impl Compiler<'_> {
     pub(super) fn methods(&mut self, written: &Spanned<Vec<Spanned<String>>>) -> Vec<Method> {
         self.some("a method", written);
         let mut methods = Vec::new();
@@ -101,6 +101,10 @@ impl Compiler {
                     .filter_map(|cookie| self.cookie(cookie))
                     .collect(),
             },
+            tokens: match &written.jwt {
+                None => Arc::clone(&base.tokens),
+                Some(claims) => self.tokens(claims),
+            },
         }
     }
 
@@ -179,7 +183,7 @@ impl Compiler {
         let tag = |tag: &Spanned<String>| Template::parse_tag(tag, known, Beyond::Response);
         Increments {
             tags: tags
-                .filter_map(|it| self.checked(it.place, tag(it)))
+                .filter_map(|it| self.template(it.place, it, tag(it)))
                 .collect(),
             on_status: self.on_status(written.on_status.as_ref()),
             when: self.when(written.when.as_ref()),

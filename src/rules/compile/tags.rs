@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::mistake::{Mistake, Place};
 use crate::model::tag::Tag;
 use crate::rules::body_tags::BodyTags;
-use crate::rules::compile::Compiler;
+use crate::rules::compile::{Compiler, Texts};
 use crate::rules::pointer::{MOST, Pointer};
 use crate::rules::source::{self, TagItem};
 use crate::rules::template::{Beyond, Known, Template};
@@ -32,7 +32,7 @@ pub(super) struct Tags {
 impl TagLists {
     /// Builds the lists written in the configuration `file`, with every mistake in them.
     pub fn compile(file: &str, written: source::Templates) -> (TagLists, Vec<Mistake>) {
-        let mut compiler = Compiler::new(file);
+        let mut compiler = Compiler::new(file, Texts::none());
         let mut lists = BTreeMap::new();
         for (name, list) in written.0 {
             let params: Vec<Box<str>> = list.params.iter().map(|it| it.as_str().into()).collect();
@@ -57,6 +57,7 @@ impl TagLists {
                 }
             }
             compiler.some("a tag", &list.tags);
+            compiler.tainted = true; // which claims there are, the rules that use it say
             compiler.tags(&list.tags.value, Known::Captures(&params)); // for its mistakes
             let tags = list.tags.value.into_iter().map(|it| it.value).collect();
             lists.insert(name.as_str().into(), TagList { params, tags });
@@ -65,7 +66,7 @@ impl TagLists {
     }
 }
 
-impl Compiler {
+impl Compiler<'_> {
     pub(super) fn tags(&mut self, written: &[Spanned<TagItem>], known: Known<'_>) -> Tags {
         let mut tags = Tags::default();
         for item in written {
@@ -77,8 +78,8 @@ impl Compiler {
     fn tag(&mut self, item: &TagItem, place: Place, known: Known<'_>, tags: &mut Tags) {
         match item {
             TagItem::Template(text) => {
-                let template =
-                    self.checked(place, Template::parse_tag(text, known, Beyond::Nothing));
+                let template = Template::parse_tag(text, known, Beyond::Nothing);
+                let template = self.template(place, text, template);
                 tags.templates.extend(template);
             }
             TagItem::Constant(constant) => {
@@ -120,7 +121,7 @@ impl Compiler {
         let source::BodyTags { json, tag, max } = written;
         let pointer = self.checked(json.place, Pointer::parse(json, true));
         let template = Template::parse_tag(tag, known, Beyond::Value);
-        let template = self.checked(tag.place, template);
+        let template = self.template(tag.place, tag, template);
         if !tag.contains("{value}") && template.is_some() {
             let found = shown(tag);
             let message = format!(
@@ -187,7 +188,7 @@ impl Compiler {
         }
         let before = self.mistakes.len();
         for arg in args {
-            self.checked(arg.place, Template::parse(arg, known));
+            self.template(arg.place, arg, Template::parse(arg, known));
         }
         if self.mistakes.len() > before {
             return tags;

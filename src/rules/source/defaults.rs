@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use crate::rules::refill::Revalidate;
 use crate::rules::source::{
-    ClientControl, Coalesce, Condition, Consistency, HeaderItem, KeptIn, Match, Mode, OnInvalidate,
-    OrNone, QueryOn, RefreshAhead, Rule, Statuses, TagItem, Ttl, VaryOn,
+    ClaimOn, ClientControl, Coalesce, Condition, Consistency, HeaderItem, KeptIn, Match, Mode,
+    OnInvalidate, OrNone, QueryOn, RefreshAhead, Rule, Statuses, TagItem, Ttl, VaryOn,
 };
 use crate::rules::terms::{Authorization, Cookies, SetCookie};
 use crate::yaml::Spanned;
@@ -121,6 +121,12 @@ pub struct DefaultVaryOn {
     /// Cookies.
     #[serde(default)]
     pub cookies: Option<Vec<Spanned<String>>>,
+    /// Claims of tokens that are verified.
+    #[serde(default)]
+    pub jwt: Option<Spanned<Vec<Spanned<ClaimOn>>>>,
+    /// Whether the response's own `Vary` selects.
+    #[serde(default)]
+    pub response_vary: Option<bool>,
 }
 
 impl From<Defaults> for Rule {
@@ -144,6 +150,8 @@ impl From<Defaults> for Rule {
                 query: defaults.vary_on.query,
                 headers: defaults.vary_on.headers,
                 cookies: defaults.vary_on.cookies,
+                jwt: defaults.vary_on.jwt,
+                response_vary: defaults.vary_on.response_vary,
             },
             tags: defaults.tags,
             ttl: defaults.ttl,

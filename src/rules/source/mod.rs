@@ -11,6 +11,7 @@ mod statuses;
 mod store;
 mod tags;
 mod templates;
+mod token;
 mod ttl;
 mod vary;
 
@@ -28,6 +29,7 @@ pub use statuses::{StatusTtl, Statuses};
 pub use store::{Consistency, KeptIn};
 pub use tags::{BodyTags, Constant, Increments, TagItem};
 pub use templates::{TagList, Templates, Use};
+pub use token::{ClaimOn, Verify};
 pub use ttl::{Force, Ttl};
 pub use vary::{
     HeaderItem, HeaderOn, Multi, Normalize, NormalizeParam, Param, QueryMode, QueryOn, VaryOn,
@@ -171,8 +173,6 @@ pub fn is_later(path: &str) -> bool {
 }
 
 const LATER: &[&str] = &[
-    "vary_on.jwt",
-    "vary_on.response_vary",
     "vary_on.body",
     "safe",
     "coalesce.shared",

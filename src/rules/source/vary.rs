@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
+use crate::rules::source::ClaimOn;
 use crate::yaml::Spanned;
 
 /// What a response depends on: the parts of the request that make its key.
@@ -28,6 +29,12 @@ pub struct VaryOn {
     /// Cookies.
     #[serde(default)]
     pub cookies: Option<Vec<Spanned<String>>>,
+    /// Claims of tokens that are verified.
+    #[serde(default)]
+    pub jwt: Option<Spanned<Vec<Spanned<ClaimOn>>>>,
+    /// `false`: the response's own `Vary` selects nothing, but for `*`, which keeps it out of the store. Default: `true`.
+    #[serde(default)]
+    pub response_vary: Option<bool>,
 }
 
 /// Which query parameters are part of the key.

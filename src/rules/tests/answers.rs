@@ -9,7 +9,7 @@ fn increments_are_made_of_the_response_and_skipped_where_it_lacks_a_value() {
         r"{ id: w, match: { methods: [POST], path: '/(?P<kind>\w+)' }, increments: [{ tags: ['{kind}:{resp.json:/id}', 'L:{resp.header.X-List}', 'S:{resp.status}'] }] }",
     ]);
     let post = head("POST", "/users", &[]);
-    let matched = rules.plan(&post).matched(&post);
+    let matched = rules.plan(&post, NOW).matched(&post);
     let list = [("x-list", "a,b"), ("x-list", "c")];
     for (name, fields, body, found, skipped) in [
         (
@@ -63,7 +63,7 @@ fn increments_apply_only_when_their_rule_says_so() {
         ("/?b=2", &[("x-changed", "")], &["A", "C"]),
     ] {
         let post = head("POST", target, &[]);
-        let matched = rules.plan(&post).matched(&post);
+        let matched = rules.plan(&post, NOW).matched(&post);
         let found = after(&matched, &post, &answer(200, fields), None).0;
         assert_eq!(found, expected, "{target}");
     }
@@ -78,7 +78,7 @@ fn changes_are_made_of_both_and_are_of_the_whole_rule_where_they_are_unclear() {
     ]);
     let changes = |target: &str, status, fields: &[(&str, &str)], body: Option<&str>| {
         let post = head("POST", target, &[]);
-        let matched = rules.plan(&post).matched(&post);
+        let matched = rules.plan(&post, NOW).matched(&post);
         let parts = answer(status, fields);
         let body =
             body.map(|text| Picked::read(matched.wanted(&post, &parts), text.as_bytes()).unwrap());
@@ -160,7 +160,7 @@ fn i10_tags_of_the_body_are_all_there_or_the_response_is_not_stored() {
     ]);
     let tags = |target: &str, status, body: &str| {
         let get = get(target);
-        let matched = rules.plan(&get).matched(&get);
+        let matched = rules.plan(&get, NOW).matched(&get);
         let parts = answer(status, &[]);
         let wanted = matched.wanted(&get, &parts);
         let body = match wanted.is_empty() {

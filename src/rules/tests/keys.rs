@@ -37,7 +37,7 @@ fn k29_what_no_rule_matches_passes_where_the_configuration_says_so() {
             0,
         ),
     ] {
-        let plan = rules.plan(&head);
+        let plan = rules.plan(&head, NOW);
         assert_eq!(plan.matched(&head).increments.len(), increments, "{name}");
         let why = match plan {
             Plan::Lookup(_) => None,
@@ -63,7 +63,7 @@ fn a_logical_key_is_the_key_name_and_what_vary_on_picks() {
         ("/other", "host=shop.example&path=/other"),
     ] {
         let head = head("GET", target, &[("x-a", "1")]);
-        let Plan::Lookup(query) = rules.plan(&head) else {
+        let Plan::Lookup(query) = rules.plan(&head, NOW) else {
             panic!("{target}");
         };
         assert_eq!(query.logical_key(&head), expected, "{target}");
@@ -73,7 +73,7 @@ fn a_logical_key_is_the_key_name_and_what_vary_on_picks() {
 /// What a request is called, and whether anything is missing in it.
 fn named(rules: &RuleSet, target: &str) -> (String, bool) {
     let head = get(target);
-    let Plan::Lookup(query) = rules.plan(&head) else {
+    let Plan::Lookup(query) = rules.plan(&head, NOW) else {
         panic!("{target}");
     };
     (query.logical_key(&head), query.matched(&head).tags.is_err())
@@ -125,7 +125,7 @@ fn k21_a_field_carries_the_tags_of_its_parents() {
         ("/b", &[]),
     ] {
         let head = get(target);
-        let matched = rules.plan(&head).matched(&head);
+        let matched = rules.plan(&head, NOW).matched(&head);
         let tags: Vec<String> = matched
             .implicit_tags()
             .iter()
@@ -150,7 +150,7 @@ fn k14_a_constant_is_in_the_key_and_no_tag() {
     let (two, three) = (of("2"), of("3"));
     assert!(key(&two, &get("/c")) == key(&of("2"), &get("/c")));
     assert!(key(&two, &get("/c")) != key(&three, &get("/c")));
-    let matched = two.plan(&get("/c")).matched(&get("/c"));
+    let matched = two.plan(&get("/c"), NOW).matched(&get("/c"));
     let tags: Vec<String> = matched
         .tags
         .unwrap()
@@ -188,13 +188,13 @@ fn k29_headers_are_matched_wholly_and_on_all_lines() {
         ("anything", "/any", &[("x-api", "")], Some("any")),
         ("anything but nothing", "/any", &[], None),
     ] {
-        let plan = rules.plan(&head("GET", target, headers));
+        let plan = rules.plan(&head("GET", target, headers), NOW);
         assert_eq!(plan.rule().id.as_deref(), expected, "{name}");
     }
     let mut odd = get("/any");
     let value = http::HeaderValue::from_bytes(b"\xff").unwrap();
     odd.parts.headers.insert("x-api", value);
-    assert_eq!(rules.plan(&odd).rule().id.as_deref(), Some("any"));
+    assert_eq!(rules.plan(&odd, NOW).rule().id.as_deref(), Some("any"));
 }
 
 /// Values of headers that mean something to somebody.

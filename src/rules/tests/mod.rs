@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::outcome::{Bypass, Forward};
+use crate::model::time::Timestamp;
 use crate::rules::refill::{
     Coalesce, OnInvalidate, OnTimeout, RefreshAhead, Revalidate, WhenInvalidated,
 };
 use http::Method;
 use proptest::prelude::*;
+
+const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
 fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Head {
     let mut request = http::Request::builder()
@@ -64,7 +67,7 @@ fn rules(rules: &[&str]) -> RuleSet {
 }
 
 fn key(rules: &RuleSet, head: &Head) -> crate::model::key::BaseKey {
-    match rules.plan(head) {
+    match rules.plan(head, NOW) {
         Plan::Lookup(query) => query.base,
         Plan::Pass(pass) => panic!("passed: {:?}", pass.why),
     }
@@ -130,7 +133,7 @@ fn what_is_not_looked_up_says_why() {
         ("cookie", head("GET", "/a", &[("cookie", "sid=1")]), None),
         ("range", head("GET", "/a", &[("range", "bytes=0-1")]), None),
     ] {
-        let why = match rules.plan(&head) {
+        let why = match rules.plan(&head, NOW) {
             Plan::Lookup(_) => None,
             Plan::Pass(pass) => Some(pass.why),
         };
@@ -157,7 +160,7 @@ fn k29_the_first_rule_that_matches_wins() {
         (get("/%31"), None),
         (get("/users/a%2Fb/profile"), Some("glob")),
     ] {
-        let plan = rules.plan(&head);
+        let plan = rules.plan(&head, NOW);
         assert_eq!(
             plan.rule().id.as_deref(),
             expected,
@@ -274,7 +277,7 @@ fn rules_with_one_key_name_share_entries() {
 fn tags_are_rendered_and_never_become_global() {
     let tags = |template: &str, head: &Head| {
         let rule = format!("{{ match: {{ path: '/u/(?P<id>[^/]*)' }}, tags: ['{template}'] }}");
-        let matched = rules(&[&rule]).plan(head).matched(head);
+        let matched = rules(&[&rule]).plan(head, NOW).matched(head);
         matched
             .tags
             .map(|tags| {
@@ -342,7 +345,7 @@ fn an_increment_without_a_value_does_not_hold_back_the_others() {
         r"{ match: { methods: [POST], path: '/u/(?P<id>\d+)' }, increments: [{ tags: ['User:{id}', 'R:{query.r}', list], on_status: [2xx, '404'] }] }",
     ]);
     let post = head("POST", "/u/42", &[]);
-    let matched = rules.plan(&post).matched(&post);
+    let matched = rules.plan(&post, NOW).matched(&post);
     let (found, skipped) = after(&matched, &post, &answer(200, &[]), None);
     assert_eq!(found, ["User:42", "list"]);
     assert_eq!(
@@ -358,8 +361,8 @@ fn the_cache_has_tags_of_its_own() {
     let rules = rules(&["{ id: x, match: { path: /x } }"]);
     let of = |target| {
         let head = get(target);
-        let tags = rules.plan(&head).matched(&head).implicit_tags();
-        let Plan::Lookup(query) = rules.plan(&head) else {
+        let tags = rules.plan(&head, NOW).matched(&head).implicit_tags();
+        let Plan::Lookup(query) = rules.plan(&head, NOW) else {
             panic!("a GET is looked up")
         };
         let key = format!("~base:{}", query.base);
@@ -380,7 +383,8 @@ fn defaults_hold_where_a_rule_says_nothing() {
         "{ match: { methods: [GET, POST] }, cache: false, version: v1, group: '{query.g}', ttl: 60s, max_ttl: 1h, tags: [All], vary_on: { host: false, query: { mode: none }, headers: [X-A], cookies: [sid] } }",
         &|_| false,
     );
-    let (defaults, mistakes) = Defaults::compile("tagalong.yaml", written.value.unwrap());
+    let (defaults, mistakes) =
+        Defaults::compile("tagalong.yaml", written.value.unwrap(), Texts::none());
     assert_eq!(mistakes, []);
     let text = "rules: [{ id: bare }, { id: own, cache: true, ttl: 1s, tags: [], vary_on: { host: true, query: { sort: false }, cookies: [] } }]";
     let files = [("r.yaml".to_owned(), text.to_owned())];
@@ -411,7 +415,7 @@ fn defaults_hold_where_a_rule_says_nothing() {
     );
 }
 
-fn with(defaults: Defaults) -> Context {
+fn with(defaults: Defaults) -> Context<'static> {
     Context {
         defaults,
         ..Context::new("test")
@@ -420,7 +424,8 @@ fn with(defaults: Defaults) -> Context {
 
 fn compiled(defaults: &str, rules: &str) -> Result<Vec<Arc<Rule>>, Vec<String>> {
     let written = crate::yaml::read::<source::Defaults>("tagalong.yaml", defaults, &|_| false);
-    let (defaults, mistakes) = Defaults::compile("tagalong.yaml", written.value.unwrap());
+    let (defaults, mistakes) =
+        Defaults::compile("tagalong.yaml", written.value.unwrap(), Texts::none());
     assert_eq!(mistakes, []);
     let files = [("r.yaml".to_owned(), rules.to_owned())];
     RuleSet::compile(&files, &with(defaults))
@@ -518,7 +523,7 @@ fn credentials_in_the_key_differ_and_absent_ones_are_not_empty() {
             .collect();
         let none = RuleSet::none(&Context::new("test"));
         rules[0]
-            .key_fields(&none, &head("GET", "/", &fields))
+            .key_fields(&none, &head("GET", "/", &fields), &Claims::default())
             .base_key()
     };
     let keys = [
@@ -974,7 +979,7 @@ fn a_refresh_that_comes_too_late_is_told_where_it_is_said() {
         "on_invalidate: { mode: refresh, delay: 90s }",
         &|_| false,
     );
-    let (_, mistakes) = Defaults::compile("tagalong.yaml", written.value.unwrap());
+    let (_, mistakes) = Defaults::compile("tagalong.yaml", written.value.unwrap(), Texts::none());
     let told: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
     assert_eq!(
         told,
@@ -1025,7 +1030,7 @@ fn increments_of_a_rule_are_repeated_as_it_says() {
         body: None,
     };
     let (increments, _) = rules
-        .plan(&post)
+        .plan(&post, NOW)
         .matched(&post)
         .increments_after(&post, &answer);
     let told: Vec<_> = increments
@@ -1103,7 +1108,7 @@ proptest! {
             let rules = rules(&[
                 "{ id: r, match: { path: '/(?P<p>.*)' }, group: '{p}{query.a}{cookie.c}', tags: ['{p}:{header.x-a}', '{cookie.c}'], vary_on: { captures: [p], headers: [x-a], cookies: [c], query: { drop: ['u*'] } } }",
             ]);
-            let plan = rules.plan(&head);
+            let plan = rules.plan(&head, NOW);
             prop_assert!(!plan.explain(&head).to_string().is_empty());
         }
     }

@@ -4,3 +4,4 @@
 mod fields;
 pub mod headers;
 pub mod ranges;
+pub mod tokens;

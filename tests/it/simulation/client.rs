@@ -54,7 +54,7 @@ impl Sidecar {
         }
         let parts = request.body(()).expect("it is valid").into_parts().0;
         let head = Head::new(parts, "http").expect("it has a host");
-        let Plan::Lookup(query) = self.fixed.rules.plan(&head) else {
+        let Plan::Lookup(query) = self.fixed.rules.plan(&head, self.clock.now()) else {
             unreachable!("every page is looked up");
         };
         let client = self.model.borrow().client(of, wish);

@@ -67,6 +67,7 @@ impl Sidecar {
         let config = Config {
             max_bytes: if spacious { SPACIOUS } else { CRAMPED },
             max_object: MAX_OBJECT,
+            max_variants: 64,
         };
         let mut model = Model::default();
         model.now = start;

@@ -14,6 +14,7 @@ mod wire;
 
 pub(crate) use answer::Answer;
 pub(crate) use certificate::Certificate;
+pub(crate) use client::Ask;
 pub(crate) use client::Client;
 pub(crate) use client::Connection;
 pub(crate) use client::Pending;

@@ -200,6 +200,15 @@ impl Setup {
         self
     }
 
+    /// One more file, such as `rules/jwks.json`.
+    pub(crate) fn file(self, name: &str, text: &str) -> Setup {
+        let path = self.folder.path().join(name);
+        let folder = path.parent().expect("it is in a folder");
+        std::fs::create_dir_all(folder).expect("room for a folder");
+        put(&path, text);
+        self
+    }
+
     /// More fields of the configuration, at its top level.
     pub(crate) fn config(mut self, text: &str) -> Setup {
         self.config.push_str(text);
