@@ -6,8 +6,9 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
-use ring::signature::VerificationAlgorithm;
-use ring::signature::{self, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey};
+use ring::signature::{
+    self, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
