@@ -29,6 +29,7 @@ use std::sync::Arc;
 use http::Method;
 use http::response::Parts;
 
+use crate::model::hook::Hooks;
 use crate::model::request::Head;
 use crate::rules::condition::Condition;
 use crate::rules::dimensions::Dimensions;
@@ -69,6 +70,8 @@ pub struct Rule {
     skip_when: Vec<Condition>,
     /// What a change means that a response to one of its requests reports: the rules that are in force with it.
     pub scopes: Arc<Scopes>,
+    /// Who is told of hits and misses.
+    pub hooks: Hooks,
     kept_in: KeptIn,
     consistency: Consistency,
     pattern: Pattern,
@@ -102,6 +105,7 @@ impl Rule {
             tags: Vec::new(),
             dimensions: None,
             scopes: Arc::default(),
+            hooks: Hooks::default(),
             increments: Vec::new(),
         }
     }

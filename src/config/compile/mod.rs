@@ -2,7 +2,9 @@
 
 mod headers;
 mod listen;
+mod purge;
 mod upstream;
+mod webhooks;
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -120,11 +122,13 @@ impl Compiler<'_> {
                 max_bytes: bytes(written.store.memory.max_bytes, base.store.max_bytes),
             },
             limits,
+            increment_webhooks: self.webhooks(written.increment_webhooks),
             drain: written.drain.map_or(base.drain, |drain| drain.0),
             log: Log {
                 format: written.log.format.unwrap_or(base.log.format),
                 access: written.log.access.unwrap_or(base.log.access),
             },
+            purge_groups: self.purge_groups(written.purge_groups),
             origin: None,
         })
     }

@@ -4,6 +4,7 @@ mod changes;
 mod condition;
 mod context;
 mod headers;
+mod hooks;
 mod mode;
 mod refill;
 mod sections;
@@ -243,6 +244,7 @@ impl Compiler {
                 .iter()
                 .map(|it| self.increments(it, known))
                 .collect(),
+            hooks: self.hooks(&written.hooks, &base.hooks),
             group,
             fields,
         };

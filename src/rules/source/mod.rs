@@ -4,6 +4,7 @@ mod client;
 mod condition;
 mod defaults;
 mod dimensions;
+mod hooks;
 mod matching;
 mod mode;
 mod refill;
@@ -20,6 +21,7 @@ pub use client::ClientControl;
 pub use condition::{Condition, OneOrMore};
 pub use defaults::{DefaultMatch, DefaultVaryOn, Defaults};
 pub use dimensions::{Attrs, DimensionMode, Dimensions};
+pub use hooks::{Hook, Hooks, LogLevel};
 pub use matching::{HeaderMatch, Match};
 pub use mode::{Mode, Shadow};
 pub use refill::{Coalesce, IfError, OnInvalidate, OrNone, RefreshAhead};
@@ -145,6 +147,9 @@ pub struct Rule {
     /// What a successful request of this rule changes, without the app saying so.
     #[serde(default)]
     pub increments: Vec<Increments>,
+    /// Who is told of hits and misses.
+    #[serde(default)]
+    pub hooks: Hooks,
 }
 
 /// Whether rules.md has a field at this dotted path of a rule that is not supported yet.
@@ -166,5 +171,4 @@ const LATER: &[&str] = &[
     "coalesce.lease",
     "increments[].when",
     "changes",
-    "hooks",
 ];
