@@ -208,7 +208,9 @@ impl Line {
                 return;
             }
             if tried == 1 {
-                tracing::warn!(%webhook, tags, %failure, "the webhook did not take increments; they are told again");
+                tracing::warn!(%webhook, tags, tried, %failure, "the webhook did not take increments; they are told again");
+            } else {
+                tracing::debug!(%webhook, tags, tried, %failure, "the webhook did not take increments again");
             }
             tokio::select! {
                 () = self.clock.sleep_until(self.clock.now() + self.pause(tried, &failure)) => {}

@@ -82,9 +82,7 @@ pub enum NotAHookUrl {
     #[error("expected a URL with a host and, if need be, a port between 1 and 65535")]
     Host,
     /// `user:password@`.
-    #[error(
-        "expected a URL without user information before the host: secrets come as headers or, if need be, in the query"
-    )]
+    #[error("expected a URL without user information (`user:password@`)")]
     UserInfo,
     /// `#…`, which is never sent.
     #[error("expected a URL without a fragment (`#…`)")]

@@ -56,6 +56,7 @@ pub fn compile(file: &str, text: &str, outside: &dyn Outside) -> Result<Config, 
     let reading = yaml::read::<source::Config>(file, text, &source::is_later);
     let mut compiler = Compiler {
         file: file.into(),
+        tainted: !reading.mistakes.is_empty(),
         mistakes: reading.mistakes,
         outside,
     };
@@ -76,6 +77,8 @@ pub fn compile(file: &str, text: &str, outside: &dyn Outside) -> Result<Config, 
 struct Compiler<'o> {
     file: Arc<str>,
     mistakes: Vec<Mistake>,
+    /// A part of the file could not be read, so that what seems to be missing may only have been left out.
+    tainted: bool,
     outside: &'o dyn Outside,
 }
 
@@ -101,7 +104,7 @@ impl Compiler<'_> {
         let debug = self.debug(&written.headers.debug);
         let cache_status = written.headers.cache_status;
         let headers = self.headers(written.headers);
-        let (defaults, mistakes) = Defaults::compile(&self.file, written.defaults);
+        let (defaults, mistakes) = Defaults::compile(&self.file, written.defaults, self.tainted);
         self.mistakes.extend(mistakes);
         let context = Context {
             epoch: written.epoch.unwrap_or(1),

@@ -42,13 +42,7 @@ impl Compiler<'_> {
                 if tags.is_empty() {
                     self.wrong(tags.place, "expected a tag at least, found an empty list");
                 }
-                let parsed = tags.value.iter().filter_map(|text| {
-                    let tag = Tag::parse(text);
-                    tag.map_err(|why| {
-                        self.wrong(text.place, format!("{why}, found {}", shown(text)))
-                    })
-                    .ok()
-                });
+                let parsed = tags.value.iter().filter_map(|text| self.tag(text));
                 Some(PurgeGroup::Tags(parsed.collect()))
             }
             (None, Some(all)) => {
@@ -62,12 +56,28 @@ impl Compiler<'_> {
                 None
             }
             (None, None) => {
-                self.wrong(
-                    written.place,
-                    "expected `tags` or `all: true`, found neither",
-                );
+                if !self.tainted {
+                    self.wrong(
+                        written.place,
+                        "expected `tags` or `all: true`, found neither",
+                    );
+                }
                 None
             }
         }
+    }
+
+    fn tag(&mut self, text: &Spanned<String>) -> Option<Tag> {
+        let tag = Tag::parse(text).map_err(|why| format!("{why}, found {}", shown(text)));
+        let plain = tag.and_then(|tag| {
+            let found = shown(text);
+            let placed = text.contains(['{', '}']);
+            (!placed).then_some(tag).ok_or_else(|| {
+                format!("expected a tag without placeholders, as no request gives them values, found {found}")
+            })
+        });
+        plain
+            .map_err(|message| self.wrong(text.place, message))
+            .ok()
     }
 }

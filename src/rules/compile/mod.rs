@@ -37,9 +37,15 @@ impl Default for Defaults {
 }
 
 impl Defaults {
-    /// Builds the defaults written in the configuration `file`, with every mistake in them.
-    pub fn compile(file: &str, written: source::Defaults) -> (Defaults, Vec<Mistake>) {
+    /// Builds the defaults written in the configuration `file`, with every mistake in them. `tainted`: a part of the file could
+    /// not be read, so that what seems to be missing may only have been left out.
+    pub fn compile(
+        file: &str,
+        written: source::Defaults,
+        tainted: bool,
+    ) -> (Defaults, Vec<Mistake>) {
         let mut compiler = Compiler::new(file);
+        compiler.tainted = tainted;
         let written = written.into();
         let rule = compiler.settings(&written, &Rule::unmatched(), Known::Captures(&[]));
         compiler.refreshed_in_time(&written.on_invalidate, rule.refill.on_invalidate);
