@@ -179,7 +179,6 @@ defaults: { ttl: 60s }
         variables: &[("S", "sesame\n")],
         files: &[("f", " sesame\n")],
         rules: Some(&[("r/a.yaml", "rules: [{ id: a }]")]),
-        ..Given::default()
     };
     let config = given(text, &outside).unwrap();
     let listen: Vec<_> = config.listen.iter().map(ToString::to_string).collect();

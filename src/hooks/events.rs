@@ -27,6 +27,9 @@ const AT_ONCE: usize = 64;
 /// How many more wait.
 const MOST_WAITING: usize = 1_024;
 
+/// The longest key that is told in full, in bytes: clients choose how long keys are, and what waits is held in memory (L10).
+const LONGEST_KEY: usize = 4 * 1_024;
+
 /// URLs whose connections are kept. More are named only by rules that are read again and again.
 const MOST_CALLERS: usize = 64;
 
@@ -37,7 +40,7 @@ pub struct Event {
     pub at: Timestamp,
     /// The rule's id.
     pub rule: Arc<str>,
-    /// What its key is called when people speak of it.
+    /// What its key is called when people speak of it. Of a very long one the beginning is told, and `…`.
     pub key: String,
     /// The word of its outcome.
     pub outcome: &'static str,
@@ -97,7 +100,14 @@ pub(super) fn channel(namespace: Arc<str>, clock: &Clock) -> (Events, Telling) {
 
 impl Events {
     /// Tells a hook, without waiting for anything.
-    pub fn tell(&self, hook: &Arc<Hook>, event: Event) {
+    pub fn tell(&self, hook: &Arc<Hook>, mut event: Event) {
+        if event.key.len() > LONGEST_KEY {
+            event
+                .key
+                .truncate(event.key.floor_char_boundary(LONGEST_KEY));
+            event.key.push('…');
+            event.key.shrink_to_fit();
+        }
         if let Some(level) = hook.log {
             log(level, &event);
         }
@@ -264,6 +274,18 @@ mod tests {
         assert_eq!(*events.dropped(), 0);
         events.tell(&hook, event());
         assert_eq!(*events.dropped(), 1);
+    }
+
+    #[test]
+    fn l10_keys_are_told_only_so_far() {
+        let (events, mut telling) = channel("shop".into(), &Clock::System);
+        let hook = hook(Some("http://127.0.0.1:9/"));
+        for (len, expected) in [(4_096, 4_096), (4_097, 4_096 + 3), (60_000, 4_096 + 3)] {
+            let key = "k".repeat(len);
+            events.tell(&hook, Event { key, ..event() });
+            let told = telling.calls.try_recv().unwrap().event.key;
+            assert_eq!(told.len(), expected, "{len}");
+        }
     }
 
     #[test]
