@@ -4,7 +4,7 @@ mod cdns;
 mod events;
 mod increments;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
@@ -67,12 +67,20 @@ async fn called(hook: &Origin, path: &str, count: usize) -> Vec<Value> {
     called_whole(hook, path)
 }
 
+/// Where there is one subscriber alone, the first thread that comes to a line decides for all whether anybody wants it, by a
+/// subscriber of its own, which most tests have not. So there is a second one.
+static SECOND: LazyLock<tracing::Dispatch> = LazyLock::new(|| {
+    let all = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
+    tracing::Dispatch::new(all.with_writer(std::io::sink).finish())
+});
+
 /// What is logged by the tasks of a test.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     fn written(&self) -> tracing::subscriber::DefaultGuard {
+        LazyLock::force(&SECOND);
         let subscriber = tracing_subscriber::fmt()
             .with_writer(self.clone())
             .with_ansi(false)
