@@ -20,6 +20,7 @@ use crate::config::Reload;
 use crate::dialects::Dialects;
 use crate::fetch;
 use crate::fetch::Fetch;
+use crate::hooks::Hooks;
 use crate::proxy;
 use crate::proxy::BindError;
 use crate::proxy::Listen;
@@ -41,6 +42,7 @@ pub struct App {
     reloading: Option<Reloading>,
     cache: Cache,
     fetch: Fetch,
+    hooks: Hooks,
     drain: Duration,
 }
 
@@ -89,7 +91,8 @@ impl App {
             max_object: limits.max_object,
             max_variants: limits.max_variants,
         };
-        let cache = Cache::new(sizes, clock.clone());
+        let hooks = Hooks::start(&config.namespace, config.increment_webhooks, &clock);
+        let cache = Cache::watched(sizes, clock.clone(), hooks.watcher());
         let storable = fetch::Limits {
             max_object: limits.max_object,
             tags: limits.tags,
@@ -114,7 +117,14 @@ impl App {
             body_timeout: limits.client_body_timeout,
             idle_timeout: limits.client_idle_timeout,
         };
-        let proxy = Proxy::new(rules, cache.clone(), fetch.clone(), dialects, faced);
+        let proxy = Proxy::new(
+            rules,
+            cache.clone(),
+            fetch.clone(),
+            dialects,
+            hooks.events(),
+            faced,
+        );
 
         let (stop, stopped) = watch::channel(None);
         let serving = tokio::spawn(listeners.serve(proxy, stopped));
@@ -146,6 +156,7 @@ impl App {
             reloading,
             cache,
             fetch,
+            hooks,
             drain,
         })
     }
@@ -187,6 +198,7 @@ impl App {
             );
         }
         self.cache.increment_waiting();
+        self.hooks.finish(end).await;
     }
 }
 

@@ -28,7 +28,8 @@
 //! ```
 //!
 //! For no request, when it is due: `Fetch::by_schedule` repeats increments (`again`), and runs the `Fill`s that
-//! `Cache::refreshes_due` gives the right to (`refresh`, `refresh_ahead`), a few at a time.
+//! `Cache::refreshes_due` gives the right to (`refresh`, `refresh_ahead`), a few at a time. Others are told of increments, hits and
+//! misses by tasks of `hooks`, which nobody waits for.
 //!
 //! The parts, each of which imports only parts above it (`tests/it/architecture.rs` holds the table):
 //!
@@ -44,6 +45,7 @@
 //! | [`tags`] | tag versions: snapshot, seal, increment |
 //! | [`store`] | entries in memory, bounded by bytes |
 //! | [`upstream`] | the exchange with the app, through Pingora |
+//! | [`hooks`] | calls to others, who are told of increments, hits and misses |
 //! | [`cache`] | the engine, without sockets: lookup, fills and their followers |
 //! | [`fetch`] | exchanges and what must happen to each, in tasks of their own |
 //! | [`proxy`] | the side that faces the clients, on hyper |
@@ -67,6 +69,7 @@ pub mod config;
 pub mod demo;
 pub mod dialects;
 pub mod fetch;
+pub mod hooks;
 pub mod model;
 pub mod policy;
 pub mod proxy;

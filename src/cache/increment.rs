@@ -1,4 +1,5 @@
-//! Giving tags new versions, whoever asks, and what follows from it later: repeats, and looks for what was invalidated.
+//! Giving tags new versions, whoever asks, and what follows from it: others are told, and later there are repeats, and looks for
+//! what was invalidated.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -6,6 +7,7 @@ use crate::cache::Cache;
 use crate::cache::again::Repeat;
 use crate::cache::again::Repeats;
 use crate::model::tag::Increment;
+use crate::model::tag::Tag;
 use crate::model::tag::Tagged;
 
 impl Cache {
@@ -20,13 +22,22 @@ impl Cache {
 
     /// Notes the versions of tags that the app itself counts.
     pub fn observe(&self, tagged: &[Tagged], by: &Arc<str>) {
-        if self.0.tags.observe(tagged, by) {
+        let raised = self.0.tags.observe(tagged, by);
+        if !raised.is_empty() {
+            self.tell(&mut raised.into_iter());
             self.look_for_invalidated();
+        }
+    }
+
+    fn tell(&self, tags: &mut dyn Iterator<Item = &Tag>) {
+        if let Some(watcher) = &self.0.watcher {
+            watcher.incremented(tags);
         }
     }
 
     /// What follows from increments that have been applied.
     pub(super) fn incremented(&self, increments: &[Increment], by: &Arc<str>) {
+        self.tell(&mut increments.iter().map(|it| &it.tag));
         self.look_for_invalidated();
         if increments.iter().all(|it| it.again.is_none()) {
             return; // the usual case, without the lock

@@ -62,6 +62,7 @@ use crate::model::request::Head;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
 use crate::model::time::Timestamp;
+use crate::model::watcher::Watcher;
 use crate::policy::request::Use;
 use crate::policy::request::Wishes;
 use crate::policy::request::usable;
@@ -97,6 +98,8 @@ struct Inner {
     refreshes: Refreshes,
     /// Something is to be done sooner than known before, for no request.
     rescheduled: Notify,
+    /// Who is told of increments.
+    watcher: Option<Arc<dyn Watcher>>,
     clock: Clock,
     max_object: usize,
     max_variants: usize,
@@ -148,6 +151,11 @@ const HELD_SHARE: usize = 4;
 impl Cache {
     /// An empty cache.
     pub fn new(config: Config, clock: Clock) -> Cache {
+        Cache::watched(config, clock, None)
+    }
+
+    /// An empty cache whose increments somebody is told of.
+    pub fn watched(config: Config, clock: Clock, watcher: Option<Arc<dyn Watcher>>) -> Cache {
         let max_held =
             (config.max_bytes / HELD_SHARE).max(config.max_object + config.max_object / HELD_SHARE);
         Cache(Arc::new(Inner {
@@ -157,6 +165,7 @@ impl Cache {
             repeats: Mutex::default(),
             refreshes: Refreshes::default(),
             rescheduled: Notify::new(),
+            watcher,
             clock,
             max_object: config.max_object,
             max_variants: config.max_variants,

@@ -1,5 +1,6 @@
 //! `tagalong check`: reads the files as a start would, and says everything that is wrong with them, or what is in force.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use crate::cli::Failure;
 use crate::cli::files::Files;
 use crate::config::Config;
 use crate::model::mistake::Mistake;
+use crate::model::purge::PurgeGroup;
 use crate::model::units::Written;
 use crate::rules::Rule;
 use crate::rules::RuleSet;
@@ -26,7 +28,8 @@ pub(super) struct Check {
 }
 
 /// What was found. As JSON `{"mistakes": [{"file", "line", "column", "message"}], "namespace": "…", "listen": ["…"],
-/// "upstream": "…", "rules": [{"id", "cache", "ttl", "max_ttl"}]}`, times in seconds; what was not read is absent.
+/// "upstream": "…", "increment_webhooks": [{"url", "batch", "max"}], "purge_groups": {"books": {"tags": ["…"]}, "all": {"all": true}},
+/// "rules": [{"id", "cache", "ttl", "max_ttl"}]}`, times in seconds; what was not read is absent.
 #[derive(Debug, Default, Serialize)]
 struct Report {
     mistakes: Vec<MistakeView>,
@@ -48,6 +51,23 @@ struct ProcessView {
     namespace: String,
     listen: Vec<String>,
     upstream: String,
+    increment_webhooks: Vec<WebhookView>,
+    purge_groups: BTreeMap<String, PurgeGroupView>,
+}
+
+/// The URL is shown without its query.
+#[derive(Debug, Serialize)]
+struct WebhookView {
+    url: String,
+    batch: Seconds,
+    max: usize,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum PurgeGroupView {
+    Tags { tags: Vec<String> },
+    All { all: bool },
 }
 
 #[derive(Debug, Serialize)]
@@ -104,6 +124,20 @@ impl Report {
                 namespace: config.namespace.clone(),
                 listen: config.listen.iter().map(ToString::to_string).collect(),
                 upstream: config.upstream.targets.to_string(),
+                increment_webhooks: config
+                    .increment_webhooks
+                    .iter()
+                    .map(|webhook| WebhookView {
+                        url: webhook.url.to_string(),
+                        batch: Seconds(webhook.batch),
+                        max: webhook.max,
+                    })
+                    .collect(),
+                purge_groups: config
+                    .purge_groups
+                    .iter()
+                    .map(|(name, group)| (name.clone(), PurgeGroupView::of(group)))
+                    .collect(),
             }),
             ..Report::of_rules(&config.rules)
         }
@@ -139,6 +173,17 @@ impl MistakeView {
     }
 }
 
+impl PurgeGroupView {
+    fn of(group: &PurgeGroup) -> PurgeGroupView {
+        match group {
+            PurgeGroup::Tags(tags) => PurgeGroupView::Tags {
+                tags: tags.iter().map(ToString::to_string).collect(),
+            },
+            PurgeGroup::All => PurgeGroupView::All { all: true },
+        }
+    }
+}
+
 impl RuleView {
     fn of(rule: &Rule) -> RuleView {
         RuleView {
@@ -158,6 +203,8 @@ impl fmt::Display for Report {
             namespace,
             listen,
             upstream,
+            increment_webhooks,
+            purge_groups,
         }) = &self.process
         {
             writeln!(f, "namespace {namespace}")?;
@@ -166,6 +213,15 @@ impl fmt::Display for Report {
                 "listens on {}, in front of {upstream}",
                 listen.join(", ")
             )?;
+            for WebhookView { url, batch, max } in increment_webhooks {
+                writeln!(
+                    f,
+                    "tells {url} what was incremented, for {batch} together, at most {max} tags a call"
+                )?;
+            }
+            for (name, group) in purge_groups {
+                writeln!(f, "purge group {name}: {group}")?;
+            }
         }
         let many = if self.rules.len() == 1 { "" } else { "s" };
         writeln!(
@@ -176,6 +232,15 @@ impl fmt::Display for Report {
         self.rules
             .iter()
             .try_for_each(|rule| writeln!(f, "  {rule}"))
+    }
+}
+
+impl fmt::Display for PurgeGroupView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PurgeGroupView::Tags { tags } => f.write_str(&tags.join(", ")),
+            PurgeGroupView::All { .. } => f.write_str("everything"),
+        }
     }
 }
 

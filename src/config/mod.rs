@@ -12,10 +12,13 @@ mod reload;
 pub mod schema;
 mod source;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::dialects;
+use crate::hooks::Webhook;
+use crate::model::purge::PurgeGroup;
 use crate::model::tag::TagLimits;
 use crate::proxy::DebugConfig;
 use crate::rules::{Context, RuleSet};
@@ -49,10 +52,14 @@ pub struct Config {
     pub store: Store,
     /// What is too much.
     pub limits: Limits,
+    /// Who is told of increments.
+    pub increment_webhooks: Vec<Webhook>,
     /// How long running requests may take once we are told to stop.
     pub drain: Duration,
     /// What is logged.
     pub log: Log,
+    /// Names for what is forgotten together.
+    pub purge_groups: BTreeMap<String, PurgeGroup>,
     /// What it was read from; `None`: from no file.
     pub origin: Option<Origin>,
 }
@@ -140,8 +147,10 @@ impl Config {
             debug: DebugConfig::default(),
             store: Store::default(),
             limits: Limits::default(),
+            increment_webhooks: Vec::new(),
             drain: Duration::from_secs(10),
             log: Log::default(),
+            purge_groups: BTreeMap::new(),
             origin: None,
         }
     }
@@ -158,8 +167,10 @@ impl Config {
             debug,
             store,
             limits,
+            increment_webhooks,
             drain,
             log,
+            purge_groups,
             origin: _,
         } = self;
         let fields = [
@@ -174,8 +185,13 @@ impl Config {
             ),
             ("store", *store == other.store),
             ("limits", *limits == other.limits),
+            (
+                "increment_webhooks",
+                *increment_webhooks == other.increment_webhooks,
+            ),
             ("drain", *drain == other.drain),
             ("log", *log == other.log),
+            ("purge_groups", *purge_groups == other.purge_groups),
         ];
         let differ = fields.iter().filter(|(_, same)| !same);
         differ.map(|(name, _)| *name).collect()

@@ -1,15 +1,17 @@
 //! `tagalong.yaml` as written (rules.md §1). Docstrings here are what editors show: the JSON Schema is made of these types.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::rules::Unmatched;
 use crate::rules::source::Defaults;
-use crate::rules::source::Templates;
+use crate::rules::source::TagList;
 use crate::telemetry::log::Format as LogFormat;
 use crate::yaml::Spanned;
 use crate::yaml::units::{Size, Span};
@@ -45,6 +47,9 @@ pub(super) struct Config {
     /// What is too much.
     #[serde(default)]
     pub(super) limits: Limits,
+    /// Who is told of increments: a CDN, a search index.
+    #[serde(default)]
+    pub(super) increment_webhooks: Vec<Spanned<Webhook>>,
     /// How long running requests may take once we are told to stop. Default: `10s`.
     #[serde(default)]
     pub(super) drain: Option<Span>,
@@ -53,7 +58,10 @@ pub(super) struct Config {
     pub(super) log: Log,
     /// Lists of tags by name, for rules to `use`.
     #[serde(default)]
-    pub(super) templates: Templates,
+    pub(super) templates: Named<TagList>,
+    /// Names for what is forgotten together: `{ books: { tags: [books] }, all: { all: true } }`.
+    #[serde(default)]
+    pub(super) purge_groups: Named<PurgeGroup>,
     /// Defaults for the fields of all rules.
     #[serde(default)]
     pub(super) defaults: Defaults,
@@ -305,6 +313,89 @@ pub(super) struct Limits {
     pub(super) client_idle_timeout: Option<Spanned<Span>>,
 }
 
+/// Somebody who is told of increments: `{"namespace", "at", "tags": ["User:42"]}` by POST.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Webhook {
+    /// `http://host:port/path`, `https://…` or `h2c://…`.
+    pub(super) url: Spanned<String>,
+    /// How long tags are collected for one call, from the first one on. Default: `1s`.
+    #[serde(default)]
+    pub(super) batch: Option<Span>,
+    /// The most tags of one call, at least 1; more tags are more calls. Default: 30.
+    #[serde(default)]
+    pub(super) max: Option<Spanned<u32>>,
+    /// Headers of each call: by name, the environment variable that holds the value.
+    #[serde(default)]
+    pub(super) header_env: Named<String>,
+    /// Headers of each call: by name, the file that holds the value.
+    #[serde(default)]
+    pub(super) header_file: Named<String>,
+}
+
+/// What a name of `purge_groups` stands for: either of these.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PurgeGroup {
+    /// What carries one of these tags.
+    #[serde(default)]
+    pub(super) tags: Option<Spanned<Vec<Spanned<String>>>>,
+    /// `true`: everything.
+    #[serde(default)]
+    pub(super) all: Option<Spanned<bool>>,
+}
+
+/// Values by name, in the order of the text.
+#[derive(Debug)]
+pub(super) struct Named<T>(pub(super) Vec<(Spanned<String>, Spanned<T>)>);
+
+impl<T> Default for Named<T> {
+    fn default() -> Named<T> {
+        Named(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Named<T>, D::Error> {
+        struct Map<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Map<T> {
+            type Value = Named<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map (`name: value`)")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Named<T>, E> {
+                Ok(Named::default())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named<T>, A::Error> {
+                let mut all = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    all.push(entry);
+                }
+                Ok(Named(all))
+            }
+        }
+        deserializer.deserialize_map(Map(PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Named<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Named{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let values = generator.subschema_for::<T>();
+        json_schema!({ "type": "object", "additionalProperties": values })
+    }
+}
+
 /// What is logged.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -323,11 +414,4 @@ pub(super) fn is_later(path: &str) -> bool {
     LATER.contains(&path) || in_defaults.is_some_and(crate::rules::source::is_later)
 }
 
-const LATER: &[&str] = &[
-    "admin",
-    "store.redis",
-    "tags",
-    "increment_webhooks",
-    "telemetry",
-    "purge_groups",
-];
+const LATER: &[&str] = &["admin", "store.redis", "tags", "telemetry"];

@@ -4,6 +4,7 @@ use super::*;
 use crate::dialects::Groups;
 use crate::dialects::Separator;
 use crate::model::mistake::Mistake;
+use crate::model::tag::Tag;
 use proptest::prelude::*;
 
 /// Files, variables and folders of a test.
@@ -82,7 +83,16 @@ fn the_reference_file_is_the_defaults_with_every_field() {
     let mut names: Vec<&str> = Vec::new();
     let types = schema["$defs"].as_object().unwrap();
     let sections = [
-        "Upstream", "Health", "Headers", "Debug", "Store", "Memory", "Limits", "Log",
+        "Upstream",
+        "Health",
+        "Headers",
+        "Debug",
+        "Store",
+        "Memory",
+        "Limits",
+        "Log",
+        "Webhook",
+        "PurgeGroup",
     ];
     let own = sections.iter().map(|name| &types[*name]).chain([&schema]);
     for section in own {
@@ -147,7 +157,9 @@ fn the_reference_file_and_the_examples_load_from_disk() {
             "migrated-account",
             "product-list",
             "product-create",
-            "product-move"
+            "product-move",
+            "watched-articles",
+            "watched-search"
         ]
     );
 }
@@ -170,6 +182,8 @@ headers:
   cache_status: false
   debug: { enabled: true, secret_env: S }
 store: { memory: { max_bytes: 1GiB } }
+increment_webhooks: [{ url: 'https://u/?t=sesame', batch: 0, max: 7, header_env: { Authorization: S }, header_file: { X-Key: f } }, { url: 'h2c://v' }]
+purge_groups: { books: { tags: [books, 'Book:1'] }, all: { all: true } }
 limits: { max_object: 1, max_tags: 2, max_tag_bytes: 3, max_variants: 7, max_head: 8KiB, client_header_timeout: 4, client_body_timeout: 5, client_idle_timeout: 6 }
 drain: 0
 log: { format: json, access: true }
@@ -177,8 +191,8 @@ defaults: { ttl: 60s }
 ";
     let outside = Given {
         variables: &[("S", "sesame\n")],
+        files: &[("f", " sesame\n")],
         rules: Some(&[("r/a.yaml", "rules: [{ id: a }]")]),
-        ..Given::default()
     };
     let config = given(text, &outside).unwrap();
     let listen: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
@@ -207,6 +221,19 @@ defaults: { ttl: 60s }
         !shown(&config).contains("sesame"),
         "a secret is never printed"
     );
+    let [one, other] = &config.increment_webhooks[..] else {
+        panic!("two webhooks")
+    };
+    assert_eq!((one.batch, one.max), (Duration::ZERO, 7));
+    assert_eq!(one.url.target(), "/?t=sesame");
+    for name in ["authorization", "x-key"] {
+        assert_eq!(one.headers[name], "sesame");
+    }
+    assert_eq!((other.batch, other.max), (Duration::from_secs(1), 30));
+    assert!(other.headers.is_empty());
+    let tags = ["books", "Book:1"].map(|tag| Tag::parse(tag).unwrap());
+    assert_eq!(config.purge_groups["books"], PurgeGroup::Tags(tags.into()));
+    assert_eq!(config.purge_groups["all"], PurgeGroup::All);
     assert_eq!(config.store.max_bytes, 1 << 30);
     assert_eq!(
         config.limits.tags,

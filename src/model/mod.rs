@@ -3,13 +3,16 @@
 pub mod change;
 pub mod entry;
 pub mod glob;
+pub mod hook;
 pub mod key;
 pub mod mistake;
 pub mod outcome;
 pub mod preferences;
+pub mod purge;
 pub mod request;
 pub mod secret;
 pub mod stamp;
 pub mod tag;
 pub mod time;
 pub mod units;
+pub mod watcher;

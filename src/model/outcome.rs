@@ -30,6 +30,15 @@ pub enum Outcome {
     Refused(Refusal),
 }
 
+/// What was found for a request that was looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookedUp {
+    /// The store has answered, stale or not.
+    Hit,
+    /// It could not, and the app was to answer, for this request or for one that asked before.
+    Miss,
+}
+
 /// Why the app was not asked though nothing stored could answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -199,6 +208,24 @@ impl Outcome {
                 Forward::Request => "request",
                 Forward::Method => "method",
                 Forward::Bypass(_) => "bypass",
+            },
+        }
+    }
+
+    /// What was found; `None` where nothing was looked for, or where neither the store nor the app has answered.
+    pub fn looked_up(self) -> Option<LookedUp> {
+        match self {
+            Outcome::Hit { .. } => Some(LookedUp::Hit),
+            Outcome::Collapsed { .. } => Some(LookedUp::Miss),
+            Outcome::Refused(_) => None,
+            Outcome::Forwarded { why, .. } => match why {
+                Forward::UriMiss
+                | Forward::VaryMiss
+                | Forward::Partial
+                | Forward::Expired
+                | Forward::Invalidated
+                | Forward::Request => Some(LookedUp::Miss),
+                Forward::Method | Forward::Bypass(_) => None,
             },
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::fmt::Write;
 use std::sync::Arc;
 
+use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
 use crate::model::key::BaseKey;
@@ -114,6 +115,23 @@ impl Tag {
             .into()),
             _ => Tag(format!("{kind}{text}").into()),
         }
+    }
+
+    /// What others know it by, who are told that it was incremented: tags of apps and rules as they are, groups of an origin
+    /// by their name alone, and [`Tag::all`]. `None`: others know nothing of it. A group whose name begins with `~` is none of
+    /// the cache's own tags: that is percent-encoded.
+    pub fn known_as(&self) -> Option<Arc<str>> {
+        if !self.is_implicit() || *self == Tag::all() {
+            return Some(Arc::clone(&self.0));
+        }
+        // Colons of the name are encoded.
+        let (_, name) = self.0.strip_prefix("~group:")?.rsplit_once(':')?;
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        let name = match name.strip_prefix('~') {
+            Some(rest) => format!("%7E{rest}").into(),
+            None => name,
+        };
+        (!name.is_empty()).then(|| name.into())
     }
 
     /// Whether this is one of the cache's own tags.
@@ -258,6 +276,28 @@ mod tests {
             (("http://a", "x:y"), ("http://a", "x%3Ay")),
         ] {
             assert_ne!(Tag::group(one.0, one.1), Tag::group(other.0, other.1));
+        }
+    }
+
+    #[test]
+    fn others_are_told_names_that_they_know() {
+        let group = |name: &str| Tag::group("http://[::1]:8080", name);
+        for (tag, expected) in [
+            (Tag::parse("User:42").unwrap(), Some("User:42")),
+            (Tag::all(), Some("~all")),
+            (Tag::rule("books"), None),
+            (Tag::uri("http://a/b"), None),
+            (
+                Tag::base(crate::model::key::KeyFields::new().base_key()),
+                None,
+            ),
+            (Tag::dimension("foos", &[("a", Some("1"))]), None),
+            (group("books"), Some("books")),
+            (group("a:b, 50%3A"), Some("a:b, 50%3A")),
+            (group("~all"), Some("%7Eall")),
+            (group(""), None),
+        ] {
+            assert_eq!(tag.known_as().as_deref(), expected, "{tag}");
         }
     }
 

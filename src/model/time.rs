@@ -29,6 +29,20 @@ impl Timestamp {
         self.0 / 1_000_000
     }
 
+    /// As RFC 3339 has it, in UTC and to the millisecond: `2026-11-29T03:04:05.678Z`.
+    pub fn rfc3339(self) -> impl fmt::Display {
+        let (days, second) = (self.as_secs() / 86_400, self.as_secs() % 86_400);
+        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        let milli = self.0 / 1_000 % 1_000;
+        let (year, month, day) = civil(days);
+        fmt::from_fn(move |f| {
+            write!(
+                f,
+                "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"
+            )
+        })
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     pub const fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
@@ -73,5 +87,50 @@ impl fmt::Display for Timestamp {
     /// An HTTP date, for people and for header fields.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         httpdate::HttpDate::from(SystemTime::from(*self)).fmt(f)
+    }
+}
+
+/// Year, month and day so many days after 1970-01-01, by the Gregorian calendar. Years begin with March here: the day that
+/// is there every four years is their last one.
+fn civil(days: u64) -> (u64, u64, u64) {
+    const FOUR_CENTURIES: u64 = 146_097;
+    let days = days + 719_468; // since 0000-03-01
+    let (era, day) = (days / FOUR_CENTURIES, days % FOUR_CENTURIES);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153; // March is 0
+    let day = day - (153 * month + 2) / 5 + 1;
+    let year = year + era * 400;
+    match month {
+        0..10 => (year, month + 3, day),
+        _ => (year + 1, month - 9, day),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3339_is_the_date_that_http_says() {
+        for (micros, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000_000, "2000-02-29T00:00:00.000Z"),
+            (2_000_000_000_123_456, "2033-05-18T03:33:20.123Z"),
+            (4_107_542_400_000_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            let at = Timestamp::from_micros(micros);
+            assert_eq!(at.rfc3339().to_string(), expected);
+        }
+        // Every day of four centuries, against another's calendar.
+        const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+        for day in 0..146_097 {
+            let at = Timestamp::from_secs(day * 86_400 + 1);
+            let (http, ours) = (at.to_string(), at.rfc3339().to_string());
+            let month = MONTHS.find(&http[8..11]).unwrap() / 3 + 1;
+            let expected = format!("{}-{month:02}-{}", &http[12..16], &http[5..7]);
+            assert_eq!(ours[..10], expected, "{http}");
+        }
     }
 }

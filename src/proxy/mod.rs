@@ -3,6 +3,7 @@
 mod body;
 mod debug;
 mod headers;
+mod hooked;
 mod listen;
 mod respond;
 mod shadow;
@@ -37,6 +38,7 @@ use crate::dialects::Dialects;
 use crate::dialects::cache_status;
 use crate::fetch::Fetch;
 use crate::fetch::Passed;
+use crate::hooks::Events;
 use crate::model::outcome::Bypass;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
@@ -48,6 +50,7 @@ use crate::model::request::Head;
 use crate::policy::request::Wishes;
 use crate::proxy::body::ToClient;
 use crate::proxy::debug::Debugged;
+use crate::proxy::hooked::Hooked;
 use crate::proxy::respond::BadRequest;
 use crate::proxy::shadow::Differences;
 use crate::proxy::upgrade::Tunnel;
@@ -96,6 +99,7 @@ struct Inner {
     fetch: Fetch,
     dialects: Arc<Dialects>,
     differences: Differences,
+    events: Events,
     config: Config,
 }
 
@@ -125,12 +129,13 @@ type Answer = (Response<Body>, Outcome);
 const LOOKUPS: usize = 2;
 
 impl Proxy {
-    /// Requests are planned by `rules`, answered from `cache` or through `fetch`.
+    /// Requests are planned by `rules`, answered from `cache` or through `fetch`; whom their rules name is told through `events`.
     pub fn new(
         rules: LiveRules,
         cache: Cache,
         fetch: Fetch,
         dialects: Arc<Dialects>,
+        events: Events,
         config: Config,
     ) -> Proxy {
         Proxy(Arc::new(Inner {
@@ -139,6 +144,7 @@ impl Proxy {
             fetch,
             dialects,
             differences: Differences::default(),
+            events,
             config,
         }))
     }
@@ -150,6 +156,7 @@ impl Proxy {
         let debug = asked
             .debug
             .then(|| Debugged::of(&plan, &asked.head, &self.0.cache));
+        let hooked = Hooked::of(&plan, &asked.head);
         let (response, outcome) = match plan {
             Plan::Lookup(query) => match &Arc::clone(&query.rule).mode {
                 Mode::Shadow(shadow) => self.shadowed(asked, query, shadow).await,
@@ -159,6 +166,9 @@ impl Proxy {
         };
         let outcome = outcome.sent_as(response.status());
         seen.log(outcome, response.status());
+        if let Some(hooked) = hooked {
+            hooked.tell(&self.0.events, outcome, self.0.cache.now());
+        }
         self.stamp(response, outcome, debug)
     }
 

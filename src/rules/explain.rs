@@ -63,6 +63,7 @@ impl fmt::Display for Explanation<'_> {
                 client_control(f, rule)?;
                 refill(f, rule)?;
                 kept(f, rule)?;
+                hooks(f, rule)?;
             }
             Plan::Pass(pass) => {
                 write!(f, "plan: pass to the app, because {}", because(pass))?;
@@ -436,6 +437,18 @@ fn kept(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
             "consistency: strict; alone in memory every lookup sees every increment at once anyway"
         ),
     }
+}
+
+/// Who is told of what.
+fn hooks(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    for (when, hook) in [("hit", &rule.hooks.on_hit), ("miss", &rule.hooks.on_miss)] {
+        let Some(hook) = hook else { continue };
+        let log = hook.log.map(|level| format!("log {level}"));
+        let webhook = hook.webhook.as_ref().map(|url| format!("POST {url}"));
+        let told: Vec<String> = log.into_iter().chain(webhook).collect();
+        writeln!(f, "on {when}: {}", told.join(", "))?;
+    }
+    Ok(())
 }
 
 /// A line per condition.

@@ -35,6 +35,7 @@ use std::sync::Arc;
 use http::Method;
 use http::response::Parts;
 
+use crate::model::hook::Hooks;
 use crate::model::request::Head;
 use crate::model::tag::Tag;
 use crate::rules::body_tags::BodyTags;
@@ -82,6 +83,8 @@ pub struct Rule {
     skip_when: Vec<Condition>,
     /// What a change means that a response to one of its requests reports: the rules that are in force with it.
     pub scopes: Arc<Scopes>,
+    /// Who is told of hits and misses.
+    pub hooks: Hooks,
     kept_in: KeptIn,
     consistency: Consistency,
     pattern: Pattern,
@@ -123,6 +126,7 @@ impl Rule {
             dimensions: None,
             scopes: Arc::default(),
             body_tags: Vec::new(),
+            hooks: Hooks::default(),
             increments: Vec::new(),
             changes: Vec::new(),
         }

@@ -116,10 +116,10 @@ impl Tags {
         stamp
     }
 
-    /// Notes the versions that the app itself gives; a higher one than before invalidates what carries a lower one. True if
-    /// there was one.
-    pub fn observe(&self, tagged: &[Tagged], by: &Arc<str>) -> bool {
-        let mut is_change = false;
+    /// Notes the versions that the app itself gives; a higher one than before invalidates what carries a lower one. Which tags
+    /// got one.
+    pub fn observe<'t>(&self, tagged: &'t [Tagged], by: &Arc<str>) -> Vec<&'t Tag> {
+        let mut raised = Vec::new();
         for Tagged { tag, version } in tagged {
             let Some(version) = *version else { continue };
             let cell = self.cell(tag);
@@ -130,7 +130,7 @@ impl Tags {
             let at = self.clock.now();
             let stamp = writer.sequence.next(at);
             if cell.raise(version, stamp) {
-                is_change = true;
+                raised.push(tag);
                 writer.history.note(
                     tag,
                     Cause {
@@ -141,7 +141,7 @@ impl Tags {
             }
             writer.applied = stamp;
         }
-        is_change
+        raised
     }
 
     /// The version of a tag; `None` if it has none, and none is made by asking (L14).

@@ -54,7 +54,8 @@ const TABLE: &[Row] = &[
     row("audit", &["model", "clock", "shared"], &[]),
     // It makes the sockets that Pingora reads and writes, so that an upload and its response share one.
     row("upstream", &["model", "clock", "metrics", "body"], &["pingora*", "tokio::net"]),
-    row("hooks", &["model", "body", "metrics", "upstream"], &[]),
+    // Its `Clock`: others are told in batches of a time, and told again after a while.
+    row("hooks", &["model", "clock", "metrics", "body", "upstream"], &[]),
     row("cache", &["model", "clock", "metrics", "body", "rules", "policy", "shared", "tags", "store"], &[]),
     // Trailers speak the dialects too, after the head has been judged.
     row("fetch", &["model", "clock", "metrics", "body", "dialects", "rules", "policy", "upstream", "cache"],

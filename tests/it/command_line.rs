@@ -165,6 +165,39 @@ fn check_sums_up_what_is_in_force() {
 }
 
 #[test]
+fn check_shows_who_is_told_and_what_purge_groups_stand_for_but_no_secret() {
+    let config = "
+increment_webhooks: [{ url: 'http://cdn/purge?token=sesame', batch: 250ms, header_env: { Authorization: CARGO_MANIFEST_DIR } }]
+purge_groups: { books: { tags: [books, book_listings] }, all: { all: true } }
+";
+    let files = folder(&[("tagalong.yaml", config)]);
+    let file = files.path().join("tagalong.yaml");
+    let checked = |json: &[&str]| {
+        let output = tagalong(&[&["check", "--config", text(&file)], json].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        out(&output)
+    };
+    let said = checked(&[]);
+    for line in [
+        "tells http://cdn/purge?… what was incremented, for 250ms together, at most 30 tags a call",
+        "purge group all: everything",
+        "purge group books: books, book_listings",
+    ] {
+        assert!(said.lines().any(|it| it == line), "{line} in\n{said}");
+    }
+    let json = checked(&["--json"]);
+    assert!(
+        !json.contains("sesame") && !json.contains(env!("CARGO_MANIFEST_DIR")),
+        "{json}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let groups = r#"{"all": {"all": true}, "books": {"tags": ["books", "book_listings"]}}"#;
+    let groups: serde_json::Value = serde_json::from_str(groups).expect("JSON");
+    assert_eq!(json["purge_groups"], groups);
+    assert_eq!(json["increment_webhooks"][0]["batch"], 0.25);
+}
+
+#[test]
 fn explain_prints_the_plan_of_a_request() {
     let rules = folder(&[("shop.yaml", SHOP)]);
     let explain = |arguments: &[&str]| {

@@ -11,6 +11,9 @@ use crate::model::secret::Secret;
 use crate::proxy::DebugConfig;
 use crate::yaml::{Spanned, shown};
 
+/// What is wrong with a secret that anybody could present.
+pub(super) const NO_SECRET: &str = "expected a secret, found an empty text";
+
 impl Compiler<'_> {
     pub(super) fn debug(&mut self, written: &source::Debug) -> DebugConfig {
         let found = match (&written.secret_env, &written.secret_file) {
@@ -28,7 +31,7 @@ impl Compiler<'_> {
         let secret = found.and_then(|(place, text)| {
             let secret = text.and_then(|text| {
                 let secret = Secret::new(text.trim_end().as_bytes());
-                secret.ok_or_else(|| "expected a secret, found an empty text".to_owned())
+                secret.ok_or_else(|| NO_SECRET.to_owned())
             });
             secret.map_err(|message| self.wrong(place, message)).ok()
         });

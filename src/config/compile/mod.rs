@@ -2,7 +2,9 @@
 
 mod headers;
 mod listen;
+mod purge;
 mod upstream;
+mod webhooks;
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -61,6 +63,7 @@ pub fn compile(file: &str, text: &str, outside: &dyn Outside) -> Result<Config, 
     let reading = yaml::read::<source::Config>(file, text, &source::is_later);
     let mut compiler = Compiler {
         file: file.into(),
+        tainted: !reading.mistakes.is_empty(),
         mistakes: reading.mistakes,
         outside,
     };
@@ -81,6 +84,8 @@ pub fn compile(file: &str, text: &str, outside: &dyn Outside) -> Result<Config, 
 struct Compiler<'o> {
     file: Arc<str>,
     mistakes: Vec<Mistake>,
+    /// A part of the file could not be read, so that what seems to be missing may only have been left out.
+    tainted: bool,
     outside: &'o dyn Outside,
 }
 
@@ -109,9 +114,10 @@ impl Compiler<'_> {
         let outside = self.outside;
         let beside = |from: &str, path: &str| outside.beside(from, path);
         let texts = Texts::new(&beside);
-        let (defaults, mistakes) = Defaults::compile(&self.file, written.defaults, texts);
+        let (defaults, mistakes) =
+            Defaults::compile(&self.file, written.defaults, texts, self.tainted);
         self.mistakes.extend(mistakes);
-        let (templates, mistakes) = TagLists::compile(&self.file, written.templates);
+        let (templates, mistakes) = TagLists::compile(&self.file, written.templates.0);
         self.mistakes.extend(mistakes);
         let context = Context {
             epoch: written.epoch.unwrap_or(1),
@@ -134,11 +140,13 @@ impl Compiler<'_> {
                 max_bytes: bytes(written.store.memory.max_bytes, base.store.max_bytes),
             },
             limits,
+            increment_webhooks: self.webhooks(written.increment_webhooks),
             drain: written.drain.map_or(base.drain, |drain| drain.0),
             log: Log {
                 format: written.log.format.unwrap_or(base.log.format),
                 access: written.log.access.unwrap_or(base.log.access),
             },
+            purge_groups: self.purge_groups(written.purge_groups),
             origin: None,
         })
     }

@@ -4,6 +4,7 @@ mod changes;
 mod condition;
 mod context;
 mod headers;
+mod hooks;
 mod mode;
 mod refill;
 mod sections;
@@ -42,13 +43,16 @@ impl Default for Defaults {
 }
 
 impl Defaults {
-    /// Builds the defaults written in the configuration `file`, with every mistake in them.
+    /// Builds the defaults written in the configuration `file`, with every mistake in them. `tainted`: a part of the file could
+    /// not be read, so that what seems to be missing may only have been left out.
     pub fn compile(
         file: &str,
         written: source::Defaults,
         texts: Texts<'_>,
+        tainted: bool,
     ) -> (Defaults, Vec<Mistake>) {
         let mut compiler = Compiler::new(file, texts);
+        compiler.tainted = tainted;
         let written = written.into();
         let rule = compiler.settings(&written, &Rule::unmatched(), Known::Captures(&[]));
         compiler.refreshed_in_time(&written.on_invalidate, rule.refill.on_invalidate);
@@ -304,6 +308,7 @@ impl Compiler<'_> {
             body_tags: Vec::new(),
             increments: Vec::new(),
             changes: Vec::new(),
+            hooks: self.hooks(&written.hooks, &base.hooks),
             group,
             key,
             fields,

@@ -31,10 +31,14 @@ pub(super) struct Tags {
 
 impl TagLists {
     /// Builds the lists written in the configuration `file`, with every mistake in them.
-    pub fn compile(file: &str, written: source::Templates) -> (TagLists, Vec<Mistake>) {
+    pub fn compile(
+        file: &str,
+        written: Vec<(Spanned<String>, Spanned<source::TagList>)>,
+    ) -> (TagLists, Vec<Mistake>) {
         let mut compiler = Compiler::new(file, Texts::none());
         let mut lists = BTreeMap::new();
-        for (name, list) in written.0 {
+        for (name, list) in written {
+            let list = list.value;
             let params: Vec<Box<str>> = list.params.iter().map(|it| it.as_str().into()).collect();
             for (n, param) in list.params.iter().enumerate() {
                 let odd = |c: char| !c.is_ascii_alphanumeric() && c != '_';

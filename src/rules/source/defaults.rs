@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use crate::rules::refill::Revalidate;
 use crate::rules::source::{
-    ClaimOn, ClientControl, Coalesce, Condition, Consistency, HeaderItem, KeptIn, Match, Mode,
-    OnInvalidate, OrNone, QueryOn, RefreshAhead, Rule, Statuses, TagItem, Ttl, VaryOn,
+    ClaimOn, ClientControl, Coalesce, Condition, Consistency, HeaderItem, Hooks, KeptIn, Match,
+    Mode, OnInvalidate, OrNone, QueryOn, RefreshAhead, Rule, Statuses, TagItem, Ttl, VaryOn,
 };
 use crate::rules::terms::{Authorization, Cookies, SetCookie};
 use crate::yaml::Spanned;
@@ -94,6 +94,9 @@ pub struct Defaults {
     /// Fetching again what is about to expire and is in use.
     #[serde(default)]
     pub refresh_ahead: Option<Spanned<OrNone<RefreshAhead>>>,
+    /// Who is told of hits and misses.
+    #[serde(default)]
+    pub hooks: Hooks,
 }
 
 /// Defaults for `match`.
@@ -170,6 +173,7 @@ impl From<Defaults> for Rule {
             hit_for_miss: defaults.hit_for_miss,
             on_invalidate: defaults.on_invalidate,
             refresh_ahead: defaults.refresh_ahead,
+            hooks: defaults.hooks,
             ..Rule::default()
         }
     }

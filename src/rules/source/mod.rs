@@ -4,6 +4,7 @@ mod client;
 mod condition;
 mod defaults;
 mod dimensions;
+mod hooks;
 mod matching;
 mod mode;
 mod refill;
@@ -22,13 +23,14 @@ pub use client::ClientControl;
 pub use condition::{Condition, OneOrMore};
 pub use defaults::{DefaultMatch, DefaultVaryOn, Defaults};
 pub use dimensions::{Attrs, Changes, DimensionMode, Dimensions};
+pub use hooks::{Hook, Hooks, LogLevel};
 pub use matching::{HeaderMatch, Match};
 pub use mode::{Mode, Shadow};
 pub use refill::{Coalesce, IfError, OnInvalidate, OrNone, RefreshAhead};
 pub use statuses::{StatusTtl, Statuses};
 pub use store::{Consistency, KeptIn};
 pub use tags::{BodyTags, Constant, Increments, TagItem};
-pub use templates::{TagList, Templates, Use};
+pub use templates::{TagList, Use};
 pub use token::{ClaimOn, Verify};
 pub use ttl::{Force, Ttl};
 pub use vary::{
@@ -165,6 +167,9 @@ pub struct Rule {
     /// What a successful request of this rule changes of the attributes that the responses of another are filtered by.
     #[serde(default)]
     pub changes: Vec<Changes>,
+    /// Who is told of hits and misses.
+    #[serde(default)]
+    pub hooks: Hooks,
 }
 
 /// Whether rules.md has a field at this dotted path of a rule that is not supported yet.
@@ -172,10 +177,4 @@ pub fn is_later(path: &str) -> bool {
     LATER.contains(&path)
 }
 
-const LATER: &[&str] = &[
-    "vary_on.body",
-    "safe",
-    "coalesce.shared",
-    "coalesce.lease",
-    "hooks",
-];
+const LATER: &[&str] = &["vary_on.body", "safe", "coalesce.shared", "coalesce.lease"];

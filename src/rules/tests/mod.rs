@@ -383,8 +383,12 @@ fn defaults_hold_where_a_rule_says_nothing() {
         "{ match: { methods: [GET, POST] }, cache: false, version: v1, group: '{query.g}', ttl: 60s, max_ttl: 1h, tags: [All], vary_on: { host: false, query: { mode: none }, headers: [X-A], cookies: [sid] } }",
         &|_| false,
     );
-    let (defaults, mistakes) =
-        Defaults::compile("tagalong.yaml", written.value.unwrap(), Texts::none());
+    let (defaults, mistakes) = Defaults::compile(
+        "tagalong.yaml",
+        written.value.unwrap(),
+        Texts::none(),
+        false,
+    );
     assert_eq!(mistakes, []);
     let text = "rules: [{ id: bare }, { id: own, cache: true, ttl: 1s, tags: [], vary_on: { host: true, query: { sort: false }, cookies: [] } }]";
     let files = [("r.yaml".to_owned(), text.to_owned())];
@@ -424,8 +428,12 @@ fn with(defaults: Defaults) -> Context<'static> {
 
 fn compiled(defaults: &str, rules: &str) -> Result<Vec<Arc<Rule>>, Vec<String>> {
     let written = crate::yaml::read::<source::Defaults>("tagalong.yaml", defaults, &|_| false);
-    let (defaults, mistakes) =
-        Defaults::compile("tagalong.yaml", written.value.unwrap(), Texts::none());
+    let (defaults, mistakes) = Defaults::compile(
+        "tagalong.yaml",
+        written.value.unwrap(),
+        Texts::none(),
+        false,
+    );
     assert_eq!(mistakes, []);
     let files = [("r.yaml".to_owned(), rules.to_owned())];
     RuleSet::compile(&files, &with(defaults))
@@ -979,7 +987,12 @@ fn a_refresh_that_comes_too_late_is_told_where_it_is_said() {
         "on_invalidate: { mode: refresh, delay: 90s }",
         &|_| false,
     );
-    let (_, mistakes) = Defaults::compile("tagalong.yaml", written.value.unwrap(), Texts::none());
+    let (_, mistakes) = Defaults::compile(
+        "tagalong.yaml",
+        written.value.unwrap(),
+        Texts::none(),
+        false,
+    );
     let told: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
     assert_eq!(
         told,

@@ -22,6 +22,7 @@ pub(crate) use client::ask;
 pub(crate) use client::content;
 pub(crate) use client::get;
 pub(crate) use client::post;
+pub(crate) use origin::Call;
 pub(crate) use origin::Held;
 pub(crate) use origin::Origin;
 pub(crate) use reply::Reply;
