@@ -155,11 +155,11 @@ fn the_reference_file_and_the_examples_load_from_disk() {
             "article-lists",
             "migrated-search",
             "migrated-account",
+            "watched-articles",
+            "watched-search",
             "product-list",
             "product-create",
-            "product-move",
-            "watched-articles",
-            "watched-search"
+            "product-move"
         ]
     );
 }
