@@ -10,6 +10,7 @@ use bytes::Buf;
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::StreamExt;
+use futures_util::stream::iter;
 use futures_util::stream::once;
 use futures_util::stream::unfold;
 use http::HeaderMap;
@@ -105,6 +106,47 @@ impl Body {
             once(future::ready(Ok(Chunk::Data(first)))).chain(rest),
             exact,
         )
+    }
+
+    /// Its bytes, if it ends whole and has no more than `most`; and the body as it was.
+    pub async fn peeked(mut self, most: usize) -> (Option<Bytes>, Body) {
+        let exact = self.exact_len();
+        if exact.is_some_and(|exact| exact > most as u64) {
+            return (None, self);
+        }
+        let (mut chunks, mut read) = (Vec::new(), 0);
+        loop {
+            match self.next().await {
+                None => break,
+                Some(Ok(Chunk::Data(data))) => {
+                    read += data.len();
+                    chunks.push(Ok(Chunk::Data(data)));
+                    if read > most {
+                        return (None, Body::behind(chunks, self, exact));
+                    }
+                }
+                Some(Ok(trailers @ Chunk::Trailers(_))) => {
+                    chunks.push(Ok(trailers));
+                    return (None, Body::behind(chunks, self, exact)); // more than its bytes
+                }
+                Some(Err(cut)) => {
+                    chunks.push(Err(cut));
+                    return (None, Body::behind(chunks, Body::empty(), exact));
+                }
+            }
+        }
+        let data = chunks.iter().flatten().filter_map(|chunk| match chunk {
+            Chunk::Data(data) => Some(&data[..]),
+            Chunk::Trailers(_) => None,
+        });
+        let whole = Bytes::from(data.collect::<Vec<_>>().concat());
+        (Some(whole.clone()), whole.into())
+    }
+
+    /// What has been read of a body, then its rest.
+    fn behind(read: Vec<Result<Chunk, Cut>>, rest: Body, exact: Option<u64>) -> Body {
+        let rest = unfold(rest, async |mut rest| Some((rest.next().await?, rest)));
+        Body::chunks(iter(read).chain(rest), exact)
     }
 
     /// `len` bytes of it, from `first` on. It reads no further than that; a body that ends before is cut.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
 use http::header;
 
 use crate::cache::Spare;
@@ -107,6 +108,9 @@ pub(super) enum Aim {
 impl Aim {
     /// How to ask for what the request lacks; `None` if nothing that could be stored would answer it.
     pub(super) fn of(head: &Head, stored: Option<&Stored>, why: Forward) -> Option<Aim> {
+        if *head.method() != Method::GET {
+            return Some(Aim::Whole); // by conditions one may ask with GET alone
+        }
         let validates = stored.is_some_and(|stored| Aim::whole(stored) == Aim::Validate);
         let can_complete = || stored.is_some_and(|stored| parts::rest(&stored.entry).is_some());
         Some(match ranges::asked(head.method(), head.headers()) {

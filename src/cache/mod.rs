@@ -28,7 +28,6 @@ mod variants;
 
 use std::sync::{Arc, Mutex};
 
-use http::Method;
 use tokio::sync::Notify;
 
 pub use aside::Aside;
@@ -224,7 +223,7 @@ impl Cache {
                 freshen,
             })
         };
-        if head.method() != Method::GET {
+        if !head.brings_content() {
             let freshen = stored.clone();
             let freshen = freshen.and_then(|it| Freshen::of(self, query.base, variant, it));
             return pass(why, freshen.map(Box::new)); // a HEAD brings no body to store

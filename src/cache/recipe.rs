@@ -45,7 +45,7 @@ impl Recipe {
         entry: &Entry,
     ) -> Option<Recipe> {
         let rule = &matched.rule;
-        if !rule.refill.refreshes() || entry.part.is_some() {
+        if !rule.refill.refreshes() || entry.part.is_some() || head.read.is_some() {
             return None;
         }
         let selects = |name: &HeaderName| rule.selects_by(name) || entry.meta.vary.contains(name);
@@ -64,8 +64,8 @@ impl Recipe {
         }
         let head = Head {
             parts,
-            scheme: head.scheme,
             host: head.host.clone(),
+            ..Head::clone(head)
         };
         Some(Recipe {
             base,

@@ -29,6 +29,9 @@ pub(super) struct Explain {
     /// A field of the request, as 'Name: value'; may be given several times.
     #[arg(short = 'H', long = "header", value_name = "FIELD")]
     fields: Vec<Field>,
+    /// The body of a request that reads (rules with `vary_on.body`).
+    #[arg(short = 'd', long, value_name = "BODY")]
+    data: Option<String>,
     /// As JSON, for machines.
     #[arg(long)]
     json: bool,
@@ -187,8 +190,12 @@ impl FromStr for Field {
 
 impl Explain {
     pub(super) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
-        let head = self.head()?;
-        let plan = self.files.read()?.rules.plan(&head, Clock::System.now());
+        let mut head = self.head()?;
+        let rules = self.files.read()?.rules;
+        if rules.reads(&mut head).is_some() {
+            rules.read(&mut head, self.data.clone().unwrap_or_default().into());
+        }
+        let plan = rules.plan(&head, Clock::System.now());
         if self.json {
             serde_json::to_writer_pretty(&mut *out, &PlanView::of(&plan, &head))?;
             writeln!(out)?;

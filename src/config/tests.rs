@@ -159,7 +159,10 @@ fn the_reference_file_and_the_examples_load_from_disk() {
             "watched-search",
             "product-list",
             "product-create",
-            "product-move"
+            "product-move",
+            "graphql",
+            "graphql-mutations",
+            "posted-search"
         ]
     );
 }

@@ -63,7 +63,7 @@ pub(super) fn for_upstream(
     body: Body,
 ) -> Request<Body> {
     let mut headers = head.headers().clone();
-    let lookup = matches!(*head.method(), Method::GET | Method::HEAD);
+    let lookup = head.brings_content() || *head.method() == Method::HEAD;
     let overrides = if lookup { METHOD_OVERRIDES } else { &[] };
     // Servers that fold `_` into `-`, as CGI does, read `X_Forwarded_Host` as `X-Forwarded-Host`.
     let misleading = |name: &str| {
@@ -122,7 +122,8 @@ pub(super) fn for_upstream(
 /// cookies, without any: what the app answers is for everyone (L12). Of a field that the rule normalises it says what the
 /// key holds.
 pub(super) fn for_fill(head: &Head, rule: &Rule, peer: Option<IpAddr>) -> Request<Body> {
-    let mut request = for_upstream(head, rule, peer, Body::empty());
+    let body = head.read.as_ref().map(|read| read.body.clone().into());
+    let mut request = for_upstream(head, rule, peer, body.unwrap_or_default());
     for name in &CONDITIONS {
         request.headers_mut().remove(name);
     }

@@ -45,6 +45,11 @@ impl KeyFields {
         }
     }
 
+    /// Adds all fields of another list.
+    pub fn append(&mut self, fields: &KeyFields) {
+        self.0.extend_from_slice(&fields.0);
+    }
+
     fn sized(&mut self, bytes: &[u8]) {
         let len = u32::try_from(bytes.len()).expect("a request head is far smaller than 4 GiB");
         self.0.extend_from_slice(&len.to_le_bytes());

@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method, Uri, header};
 use thiserror::Error;
+
+use crate::model::key::KeyFields;
 
 /// A request's head as rules and policy see it.
 #[derive(Clone, Debug)]
@@ -16,6 +19,19 @@ pub struct Head {
     pub scheme: &'static str,
     /// Host and port the request is for (RFC 9110 §7.2): lower case, the scheme's default port left out.
     pub host: Box<str>,
+    /// Its rule says that it changes nothing, whatever its method.
+    pub safe: bool,
+    /// Its body, where the key holds something of it; other bodies stream by.
+    pub read: Option<Read>,
+}
+
+/// The body of a request that reads (a GraphQL query, a search), and what the key holds of it.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The whole body.
+    pub body: Bytes,
+    /// What the key holds of it.
+    pub key: KeyFields,
 }
 
 /// Why a request is for no host.
@@ -45,6 +61,8 @@ impl Head {
             parts,
             scheme,
             host,
+            safe: false,
+            read: None,
         })
     }
 
@@ -54,10 +72,15 @@ impl Head {
     }
 
     /// Whether the method asks for nothing to change (RFC 9110 §9.2.1); of the registered ones also those of WebDAV and its
-    /// extensions (RFC 4918, 3253, 5323). One that nobody knows is unsafe.
+    /// extensions (RFC 4918, 3253, 5323). One that nobody knows is unsafe. A rule may say that its requests are.
     pub fn is_safe(&self) -> bool {
         let method = self.method();
-        method.is_safe() || matches!(method.as_str(), "PROPFIND" | "REPORT" | "SEARCH")
+        self.safe || method.is_safe() || matches!(method.as_str(), "PROPFIND" | "REPORT" | "SEARCH")
+    }
+
+    /// Whether it brings content that may be stored: a GET, or one whose body is in the key.
+    pub fn brings_content(&self) -> bool {
+        *self.method() == Method::GET || self.read.is_some()
     }
 
     /// The fields.
@@ -73,9 +96,10 @@ impl Head {
         }
     }
 
-    /// The same request as a GET: what brings the content that a HEAD speaks of, or that a POST may have changed.
+    /// The same request as a GET: what brings the content that a HEAD speaks of, or that a POST may have changed. One that
+    /// brings content by its body stays as it is.
     pub fn as_get(&self) -> Cow<'_, Head> {
-        if *self.method() == Method::GET {
+        if self.brings_content() {
             return Cow::Borrowed(self);
         }
         let mut get = self.clone();

@@ -103,7 +103,7 @@ pub fn judge(
 ) -> Verdict {
     let control = Control::of(&response.headers, targeted);
     let method = match *head.method() {
-        Method::GET => Ok(()),
+        _ if head.brings_content() => Ok(()),
         Method::POST
             if stands_for_its_uri(head, response, times, &control)
                 && privacy::asked_as_keyed(terms, head) =>

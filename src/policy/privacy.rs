@@ -2,7 +2,6 @@
 
 use http::HeaderMap;
 use http::HeaderName;
-use http::Method;
 use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 
 use crate::model::outcome::NoStore;
@@ -53,7 +52,7 @@ pub(super) fn shares_with_cookies(terms: &Terms, head: &Head, control: &Control)
 /// Whether the app saw none of the request's cookies, where its rule ignores them. Only for the store is it asked without:
 /// a request of another method than GET merely passes, and brings those it has.
 pub(super) fn asked_without_cookies(terms: &Terms, head: &Head) -> bool {
-    let saw = *head.method() != Method::GET && head.headers().contains_key(COOKIE);
+    let saw = !head.brings_content() && head.headers().contains_key(COOKIE);
     terms.cookies == Cookies::Ignore && !saw
 }
 
@@ -71,12 +70,13 @@ pub(super) fn selects_nothing(terms: &Terms, head: &Head, name: &HeaderName) -> 
 /// it asked so: a request of another method merely passes, with what it says itself.
 pub(super) fn asked_as_keyed(terms: &Terms, head: &Head) -> bool {
     let mut fields = terms.asked_as.iter();
-    *head.method() == Method::GET || fields.all(|field| field.is_said_by(head.headers()))
+    head.brings_content() || fields.all(|field| field.is_said_by(head.headers()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::Method;
     use http::Request;
 
     #[test]

@@ -63,6 +63,7 @@ use crate::rules::Pass;
 use crate::rules::Plan;
 use crate::rules::Query;
 use crate::rules::Rule;
+use crate::rules::RuleSet;
 use crate::rules::asks_to_upgrade;
 use crate::rules::refill::Coalesce;
 use crate::rules::refill::OnTimeout;
@@ -152,7 +153,9 @@ impl Proxy {
     /// One request, top to bottom.
     async fn handle(&self, asked: Asked) -> Response<Body> {
         let seen = access::Seen::of(&asked.head, self.0.config.access_log);
-        let plan = self.plan(&asked);
+        let rules = self.0.rules.load();
+        let asked = self.with_body(&rules, asked).await;
+        let plan = self.plan(&rules, &asked);
         let debug = asked
             .debug
             .then(|| Debugged::of(&plan, &asked.head, &self.0.cache));
@@ -172,11 +175,26 @@ impl Proxy {
         self.stamp(response, outcome, debug)
     }
 
-    /// By the rules in force now; the plan keeps its rule, so that they hold until the reply.
-    fn plan(&self, asked: &Asked) -> Plan {
-        match self.0.rules.load().plan(&asked.head, self.0.cache.now()) {
+    /// With its body, where the key holds something of that. A longer one streams by.
+    async fn with_body(&self, rules: &RuleSet, mut asked: Asked) -> Asked {
+        let Some(most) = rules.reads(&mut asked.head) else {
+            return asked;
+        };
+        let (whole, body) = asked.body.peeked(most).await;
+        asked.body = body;
+        if let Some(whole) = whole {
+            rules.read(&mut asked.head, whole);
+        }
+        asked
+    }
+
+    /// The plan keeps its rule, so that the rules in force now hold until the reply.
+    fn plan(&self, rules: &RuleSet, asked: &Asked) -> Plan {
+        match rules.plan(&asked.head, self.0.cache.now()) {
             // Over HTTP/2 a body need not be announced in the head.
-            Plan::Lookup(Query { rule, claims, .. }) if !asked.body.is_empty() => {
+            Plan::Lookup(Query { rule, claims, .. })
+                if asked.head.read.is_none() && !asked.body.is_empty() =>
+            {
                 Plan::Pass(Pass {
                     rule,
                     why: Forward::Bypass(Bypass::RequestBody),

@@ -92,7 +92,7 @@ impl Proxy {
         seen: &Shadowed,
     ) -> Result<Response<Body>, Failure> {
         let fetch = &self.0.fetch;
-        if *head.method() == Method::GET {
+        if head.brings_content() {
             let (fill, follower) = self.0.cache.fill_beside(query, head, seen);
             fetch.fill(fill, peer);
             return follower.own().await.map(|(response, _)| response);

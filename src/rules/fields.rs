@@ -122,7 +122,14 @@ impl Rule {
         let mut key = KeyFields::new();
         key.field("namespace", &*set.namespace);
         key.field("epoch", &*set.epoch);
-        key.field("method", "GET");
+        key.field(
+            "method",
+            if head.read.is_some() {
+                head.method().as_str()
+            } else {
+                "GET"
+            },
+        );
         key.field("scheme", head.scheme);
         if let Some(version) = &self.version {
             key.field("version", &**version);
@@ -147,6 +154,9 @@ impl Rule {
             named.template.key(self, head, &mut key);
         }
         self.picked_fields(head, claims, &mut key);
+        if let Some(read) = &head.read {
+            key.append(&read.key);
+        }
         key
     }
 
@@ -167,6 +177,9 @@ impl Rule {
             named.field("key_name", name);
         }
         self.picked_fields(head, claims, &mut named);
+        if let Some(read) = &head.read {
+            named.append(&read.key);
+        }
         named.to_string()
     }
 

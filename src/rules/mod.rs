@@ -24,6 +24,7 @@ mod pattern;
 mod plan;
 mod pointer;
 mod query;
+mod read;
 pub mod refill;
 pub mod source;
 mod template;
@@ -46,6 +47,7 @@ use crate::rules::fields::Fields;
 use crate::rules::increments::Increments;
 use crate::rules::key::Key;
 use crate::rules::pattern::Pattern;
+use crate::rules::read::BodyFields;
 use crate::rules::refill::Refill;
 use crate::rules::source::{Consistency, KeptIn};
 use crate::rules::template::{Template, Values};
@@ -93,6 +95,9 @@ pub struct Rule {
     group: Option<Template>,
     /// In place of what `vary_on` picks.
     key: Option<Key>,
+    /// Whether its requests change nothing, whatever their method.
+    safe: bool,
+    body: Option<BodyFields>,
     fields: Fields,
     tags: Vec<Template>,
     constants: Vec<Constant>,
@@ -120,6 +125,8 @@ impl Rule {
             version: None,
             group: None,
             key: None,
+            safe: false,
+            body: None,
             fields: Fields::default(),
             tags: Vec::new(),
             constants: Vec::new(),

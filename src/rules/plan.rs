@@ -128,15 +128,19 @@ impl RuleSet {
 /// Why the request is not looked up, if it is not. A cookie is no reason here: what is stored says whether it is for
 /// sharing, and a rule may key on it (L12).
 fn passes(rule: &Rule, head: &Head) -> Option<Forward> {
-    if !matches!(*head.method(), Method::GET | Method::HEAD) {
-        return Some(Forward::Method);
+    let keyed = head.read.is_some(); // its body too
+    if !keyed && !matches!(*head.method(), Method::GET | Method::HEAD) {
+        return Some(match rule.body {
+            Some(_) if rule.safe => Forward::Bypass(Bypass::RequestBody),
+            Some(_) | None => Forward::Method,
+        });
     }
     let headers = head.headers();
     let bypass = if !rule.stores() {
         Bypass::Rule
     } else if asks_to_upgrade(headers) {
         Bypass::Upgrade
-    } else if has_body(headers) {
+    } else if !keyed && has_body(headers) {
         Bypass::RequestBody
     } else if headers.contains_key(header::AUTHORIZATION)
         && rule.terms.authorization == Authorization::Bypass

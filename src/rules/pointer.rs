@@ -15,7 +15,7 @@ pub struct Pointer {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     /// A member of this name, or the item of this number.
     Name(Box<str>),
     /// Every item of a list, every member of an object.
@@ -71,6 +71,11 @@ impl Pointer {
             steps: steps.into_iter().map(step).collect::<Result<_, _>>()?,
             text: text.into(),
         })
+    }
+
+    /// The way there.
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.steps
     }
 
     /// As written.

@@ -28,7 +28,7 @@ async fn every_mistake_in_the_files_is_reported_at_once() {
         .rules(
             r#"  - id: a
     match: { path: '/a(' }
-    safe: true
+    saef: true
   - id: a
     match: { path: /b }
     ttl: -1

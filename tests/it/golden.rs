@@ -25,7 +25,12 @@ fn requests_are_planned_as_promised() {
             }
             _ => compiled(&rule_files(sections), sections).unwrap(),
         };
-        let head = request(section(sections, "request"));
+        let mut head = request(section(sections, "request"));
+        let body = sections.iter().find(|(name, _)| name == "body");
+        if rules.reads(&mut head).is_some() {
+            let body = body.map(|(_, text)| text.trim_end().to_owned());
+            rules.read(&mut head, body.unwrap_or_default().into());
+        }
         rules.plan(&head, NOW).explain(&head).to_string()
     });
     assert!(files >= 15, "{files} golden plans");

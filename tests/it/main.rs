@@ -49,6 +49,8 @@ mod queue;
 #[cfg(test)]
 mod ranges;
 #[cfg(test)]
+mod reads;
+#[cfg(test)]
 mod refreshing;
 #[cfg(test)]
 mod reload;

@@ -6,6 +6,7 @@ mod context;
 mod headers;
 mod hooks;
 mod mode;
+mod read;
 mod refill;
 mod sections;
 mod tags;
@@ -180,6 +181,9 @@ impl Compiler<'_> {
         rule.changes = changes
             .map(|it| Arc::new(self.changes(it, known)))
             .collect();
+        rule.body = self.body(written);
+        rule.safe = written.safe.as_ref().is_some_and(|safe| safe.value);
+        self.reads(written, &rule);
         self.key_on_credentials(written, &mut rule);
         self.refills(written, &rule, tainted);
         rule.pattern.path = path.map(|(_, pattern)| pattern);
@@ -311,6 +315,8 @@ impl Compiler<'_> {
             hooks: self.hooks(&written.hooks, &base.hooks),
             group,
             key,
+            safe: false,
+            body: None,
             fields,
         };
         self.ignored_cookies(written, &rule);

@@ -155,6 +155,7 @@ impl From<Defaults> for Rule {
                 cookies: defaults.vary_on.cookies,
                 jwt: defaults.vary_on.jwt,
                 response_vary: defaults.vary_on.response_vary,
+                body: None,
             },
             tags: defaults.tags,
             ttl: defaults.ttl,

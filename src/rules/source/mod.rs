@@ -34,7 +34,8 @@ pub use templates::{TagList, Use};
 pub use token::{ClaimOn, Verify};
 pub use ttl::{Force, Ttl};
 pub use vary::{
-    HeaderItem, HeaderOn, Multi, Normalize, NormalizeParam, Param, QueryMode, QueryOn, VaryOn,
+    BodyOn, HeaderItem, HeaderOn, Multi, Normalize, NormalizeParam, Param, QueryMode, QueryOn,
+    VaryOn,
 };
 
 use crate::rules::refill::Revalidate;
@@ -80,6 +81,9 @@ pub struct Rule {
     /// What the response depends on.
     #[serde(default)]
     pub vary_on: VaryOn,
+    /// `true`: requests of this rule change nothing, whatever their method. Default: `false`.
+    #[serde(default)]
+    pub safe: Option<Spanned<bool>>,
     /// A template that takes the place of what `vary_on` picks, such as `Book:{id}`. With a `>`, as in `Book:{id}>owner`, it is a
     /// field of what comes before it: incrementing `~key:Book:1` forgets all fields of `Book:1`.
     #[serde(default)]
@@ -177,4 +181,4 @@ pub fn is_later(path: &str) -> bool {
     LATER.contains(&path)
 }
 
-const LATER: &[&str] = &["vary_on.body", "safe", "coalesce.shared", "coalesce.lease"];
+const LATER: &[&str] = &["coalesce.shared", "coalesce.lease"];

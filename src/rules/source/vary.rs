@@ -9,6 +9,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::rules::source::ClaimOn;
 use crate::yaml::Spanned;
+use crate::yaml::units::Size;
 
 /// What a response depends on: the parts of the request that make its key.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -35,6 +36,22 @@ pub struct VaryOn {
     /// `false`: the response's own `Vary` selects nothing, but for `*`, which keeps it out of the store. Default: `true`.
     #[serde(default)]
     pub response_vary: Option<bool>,
+    /// The body of reads that have one (GraphQL, a search that is POSTed); needs `safe: true`.
+    #[serde(default)]
+    pub body: Option<Spanned<BodyOn>>,
+}
+
+/// What the key holds of a body.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BodyOn {
+    /// JSON pointers to what matters of it, such as `/query`; a body without the first of them is not looked up. Default: all
+    /// of it, byte for byte.
+    #[serde(default)]
+    pub json: Option<Spanned<Vec<Spanned<String>>>>,
+    /// A larger body goes to the app. Default: `64KiB`.
+    #[serde(default)]
+    pub max: Option<Spanned<Size>>,
 }
 
 /// Which query parameters are part of the key.

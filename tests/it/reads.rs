@@ -1,0 +1,171 @@
+//! Reads that come with a body: GraphQL, and searches that are POSTed.
+
+use crate::support::Call;
+use crate::support::Origin;
+use crate::support::Setup;
+use crate::support::Sidecar;
+use crate::support::ask;
+use crate::support::get;
+use crate::support::post;
+use crate::support::reply;
+
+const GRAPHQL: &str = r#"
+  - id: graphql
+    match: { methods: [POST], path: /graphql }
+    safe: true
+    vary_on: { body: { json: [/query, /variables, /operationName], max: 200 } }
+    tags: [graph]
+    ttl: 60s
+"#;
+
+fn text(call: &Call) -> String {
+    String::from_utf8_lossy(&call.body).into_owned()
+}
+
+fn query(text: &str) -> crate::support::Ask {
+    post("/graphql")
+        .with("Content-Type", "application/json")
+        .body(text)
+}
+
+#[tokio::test]
+async fn a_posted_read_is_answered_from_the_store() {
+    // K28.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, GRAPHQL).await;
+    let client = sidecar.client();
+    app.on("/graphql", |call| {
+        reply(format!("{} {}", call.method, text(call)))
+    });
+    app.answer("/other", reply(""));
+
+    let one = r#"{"query": "{ a }", "variables": {"n": 1}}"#;
+    let first = client.ask(query(one)).await;
+    first.is_miss().has_body(format!("POST {one}"));
+    let again = r#"{"variables": {"n": 1}, "query": "{ a }", "id": 7}"#;
+    let second = client.ask(query(again)).await;
+    second.is_hit().has_body(format!("POST {one}"));
+    for other in [
+        r#"{"query": "{ b }", "variables": {"n": 1}}"#,
+        r#"{"query": "{ a }", "variables": {"n": 2}}"#,
+        r#"{"query": "{ a }"}"#,
+        r#"{"query": "{ a }", "variables": {"n": 1}, "operationName": "x"}"#,
+    ] {
+        client
+            .ask(query(other))
+            .await
+            .is_miss()
+            .has_body(format!("POST {other}"));
+        client.ask(query(other)).await.is_hit();
+    }
+    assert_eq!(app.calls("/graphql"), 5);
+    sidecar.inc("graph").await;
+    client.ask(query(one)).await.is_invalidated();
+    client.ask(query(one)).await.is_hit();
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_or_unclear_goes_to_the_app_as_it_is() {
+    // K28, L13.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, GRAPHQL).await;
+    let client = sidecar.client();
+    app.on("/graphql", |call| reply(call.body.clone()));
+    let long = format!(r#"{{"query": "{}"}}"#, "x".repeat(300));
+    for body in [
+        long.as_str(),
+        r#"{"variables": {}}"#,
+        r#"[{"query": "{ a }"}]"#,
+        r#"{"query": "{ a }", "query": "{ b }"}"#,
+        "query=1",
+        "",
+    ] {
+        for _ in 0..2 {
+            let answer = client.ask(query(body)).await;
+            answer.is_bypass(Some("request-body")).has_body(body);
+        }
+    }
+    let body = r#"{"query": "{ a }"}"#;
+    for (name, value) in [
+        ("Content-Encoding", "x"),
+        ("If-None-Match", "\"1\""),
+        ("Range", "bytes=0-1"),
+    ] {
+        let answer = client.ask(query(body).with(name, value)).await;
+        answer.is_bypass(Some("request-body")).has_body(body);
+        assert_eq!(app.last("/graphql").field(name).as_deref(), Some(value));
+    }
+}
+
+#[tokio::test]
+async fn a_read_changes_nothing_and_a_write_does() {
+    let app = Origin::start().await;
+    let rules = format!(
+        "{GRAPHQL}  - {{ id: pages, match: {{ path: /graphql }}, ttl: 60s }}\n  - {{ id: search, match: {{ methods: [POST], path: /search }}, safe: true }}\n"
+    );
+    let sidecar = Sidecar::with_rules(&app, &rules).await;
+    let client = sidecar.client();
+    app.answer("/graphql", reply("a"));
+    app.answer("/search", reply("s"));
+    client.get("/graphql").await.is_miss();
+    let body = r#"{"query": "{ a }"}"#;
+    client.ask(query(body)).await.is_miss();
+    client.get("/graphql").await.is_hit();
+    client.get("/search").await.is_not_hit();
+    client.ask(post("/search").body("q=1")).await.is_method();
+
+    // Another method is no read: what is stored under the URI is forgotten, what was POSTed too.
+    client.ask(ask("PUT", "/graphql")).await;
+    client.get("/graphql").await.is_invalidated();
+    client.ask(query(body)).await.is_invalidated();
+}
+
+#[tokio::test]
+async fn many_that_read_the_same_wait_for_one() {
+    // L9.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, GRAPHQL).await;
+    let client = sidecar.client();
+    let hold = app.hold("/graphql");
+    let body = r#"{"query": "{ a }"}"#;
+    let first = client.begin(query(body)).await;
+    let mut held = hold.arrived().await;
+    assert_eq!(held.body().await, body.as_bytes());
+    let others = client.begin_many(5, &query(body)).await;
+    held.release(reply("a")).await;
+    first.answer().await.is_miss().has_body("a");
+    for other in others {
+        let answer = other.answer().await;
+        assert!(answer.hits() || answer.detail().is_empty());
+        answer.has_body("a");
+    }
+    assert_eq!(app.calls("/graphql"), 1);
+}
+
+#[tokio::test]
+async fn a_read_is_asked_for_anew_without_conditions() {
+    let app = Origin::start().await;
+    let sidecar = Setup::new(&app)
+        .rules(GRAPHQL)
+        .config("headers: { debug: { enabled: false } }")
+        .start()
+        .await;
+    let client = sidecar.client();
+    app.answer(
+        "/graphql",
+        reply("a")
+            .etag("\"1\"")
+            .control("max-age=1, stale-while-revalidate=0"),
+    );
+    let body = r#"{"query": "{ a }"}"#;
+    let with_override = || query(body).with("X-HTTP-Method-Override", "DELETE");
+    client.ask(with_override()).await.is_miss();
+    assert_eq!(app.last("/graphql").field("x-http-method-override"), None);
+    sidecar.clock.advance(std::time::Duration::from_secs(2));
+    client.ask(query(body)).await.is_expired();
+    let seen = app.last("/graphql");
+    assert_eq!(seen.field("if-none-match"), None);
+    assert_eq!(text(&seen), body);
+    let get_is_another = client.ask(get("/graphql")).await;
+    get_is_another.is_miss();
+}
