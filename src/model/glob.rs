@@ -10,6 +10,19 @@ impl Glob {
         Glob(pattern.split('*').map(Into::into).collect())
     }
 
+    /// The texts between its stars, in order; one alone if it has no star.
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.iter().map(|part| &**part)
+    }
+
+    /// The one text that matches, if there is but one.
+    pub fn exact(&self) -> Option<&str> {
+        match &*self.0 {
+            [text] => Some(text),
+            _ => None,
+        }
+    }
+
     /// Whether the whole of `text` matches.
     pub fn matches(&self, text: &str) -> bool {
         let Some((first, others)) = self.0.split_first() else {

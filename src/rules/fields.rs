@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, header};
+use regex::Captures;
 
 use crate::model::key::KeyFields;
 use crate::model::request::Head;
@@ -12,6 +13,7 @@ use crate::rules::cookies;
 use crate::rules::normalize::Normalized;
 use crate::rules::path;
 use crate::rules::query::QueryFields;
+use crate::rules::template::Template;
 
 /// What the key of a rule holds of a request.
 #[derive(Clone, Debug)]
@@ -95,8 +97,10 @@ impl Rule {
     }
 
     /// The key fields of a request under this rule. The method class is `GET` for HEAD too: one is answered from the other.
-    pub(super) fn key_fields(&self, set: &RuleSet, head: &Head) -> KeyFields {
-        let mut key = KeyFields::new();
+    /// `path` is normalised.
+    pub(super) fn key_fields(&self, set: &RuleSet, head: &Head, path: &str) -> KeyFields {
+        let mut key = KeyFields::with_room(room(head));
+        let captures = self.captures_of(path);
         key.field("namespace", &*set.namespace);
         key.field("epoch", &*set.epoch);
         key.field("method", "GET");
@@ -107,27 +111,41 @@ impl Rule {
         if let Some(group) = &self.group {
             // The template and its values, so that `{a}-{b}` never confuses `1-2`, `3` with `1`, `2-3`.
             key.field("group", group.as_str());
-            group.key(self, head, &mut key);
+            group.key(captures.as_ref(), head, &mut key);
         }
-        self.named_fields(head, &mut key);
+        self.named_fields(head, path, captures.as_ref(), &mut key);
         key
+    }
+
+    /// The captures of a normalised path, if the key holds one.
+    fn captures_of<'p>(&self, path: &'p str) -> Option<Captures<'p>> {
+        let by_group = self.group.as_ref();
+        let any = self.fields.captures.is_some() || by_group.is_some_and(Template::captures);
+        any.then(|| self.pattern.captures(path)).flatten()
     }
 
     /// The *logical key* (design.md §1): the name of the key, and what `vary_on` picks from a request.
     pub(super) fn logical_key(&self, head: &Head) -> String {
         let mut named = KeyFields::new();
-        self.named_fields(head, &mut named);
+        let path = path::normalised(head.path());
+        self.named_fields(head, &path, self.captures_of(&path).as_ref(), &mut named);
         named.to_string()
     }
 
-    fn named_fields(&self, head: &Head, key: &mut KeyFields) {
+    fn named_fields(
+        &self,
+        head: &Head,
+        path: &str,
+        found: Option<&Captures<'_>>,
+        key: &mut KeyFields,
+    ) {
         if let Some(name) = self.key_name.as_deref() {
             key.field("key_name", name);
         }
         if self.fields.host {
             key.field("host", &*head.host);
         }
-        self.path_fields(head, key);
+        self.path_fields(head, path, found, key);
         if let Some(query) = self.fields.query.keyed(head.query()) {
             key.field("query", query.as_bytes());
         }
@@ -147,22 +165,33 @@ impl Rule {
         }
     }
 
-    fn path_fields(&self, head: &Head, key: &mut KeyFields) {
+    fn path_fields(
+        &self,
+        head: &Head,
+        path: &str,
+        found: Option<&Captures<'_>>,
+        key: &mut KeyFields,
+    ) {
         let Some(captures) = &self.fields.captures else {
             key.field("path", head.path());
             return;
         };
-        let path = path::normalised(head.path());
         // Captures see the normalised path. Where it differs from the raw one the app may answer differently (X5).
         if path != head.path() {
             key.field("path", head.path());
         }
-        let found = self.pattern.captures(&path);
         for capture in captures {
-            let value = found.as_ref().and_then(|found| found.name(&capture.name));
+            let value = found.and_then(|found| found.name(&capture.name));
             key.optional(&capture.field, value.map(|value| value.as_str()));
         }
     }
+}
+
+/// What the key fields of a usual request take, so that they are not moved while they grow.
+fn room(head: &Head) -> usize {
+    const NAMES_AND_THE_LIKE: usize = 192;
+    let query = head.query().map_or(0, str::len);
+    NAMES_AND_THE_LIKE + head.host.len() + head.path().len() + query
 }
 
 /// A field per line of the header, or an absent one.

@@ -12,6 +12,7 @@ mod dimensions;
 mod explain;
 mod fields;
 mod increments;
+mod index;
 mod live;
 mod mode;
 mod normalize;
@@ -34,6 +35,7 @@ use crate::rules::condition::Condition;
 use crate::rules::dimensions::Dimensions;
 use crate::rules::fields::Fields;
 use crate::rules::increments::Increments;
+use crate::rules::index::Index;
 use crate::rules::pattern::Pattern;
 use crate::rules::refill::Refill;
 use crate::rules::source::{Consistency, KeptIn};
@@ -130,6 +132,8 @@ pub struct RuleSet {
     /// As its key field has it.
     epoch: Box<str>,
     rules: Arc<[Arc<Rule>]>,
+    /// Over all of them.
+    index: Arc<Index>,
     unmatched: Arc<Rule>,
 }
 
@@ -150,6 +154,7 @@ impl RuleSet {
             })
         };
         RuleSet {
+            index: Arc::new(Index::new(rules.iter().map(|rule| &rule.pattern))),
             namespace: context.namespace.clone(),
             epoch: context.epoch.to_string().into(),
             rules: rules.into_iter().map(placed).collect(),
@@ -170,13 +175,16 @@ impl RuleSet {
         &self.rules
     }
 
-    /// The first rule that matches the request, made with this method, or the one of unmatched requests.
-    fn rule_of(&self, method: &Method, head: &Head) -> &Arc<Rule> {
-        let path = path::normalised(head.path());
-        self.rules
-            .iter()
-            .find(|rule| rule.pattern.matches(method, head, &path))
-            .unwrap_or(&self.unmatched)
+    /// The first rule that matches the request, made with this method, or the one of unmatched requests. `path` is
+    /// normalised.
+    fn rule_of(&self, method: &Method, head: &Head, path: &str) -> &Arc<Rule> {
+        let matches = |n: usize| {
+            let rule = self.rules.get(n);
+            rule.is_some_and(|rule| rule.pattern.matches(method, head, path))
+        };
+        let first = self.index.first(&head.host, path, matches);
+        let first = first.and_then(|n| self.rules.get(n));
+        first.unwrap_or(&self.unmatched)
     }
 }
 

@@ -6,6 +6,7 @@ use regex::{Captures, Regex, RegexBuilder};
 
 use crate::model::glob::Glob;
 use crate::model::request::Head;
+use crate::rules::index::literals;
 use crate::yaml::shown;
 
 /// What a request must be for its rule to match; everything given must hold.
@@ -75,7 +76,12 @@ impl HostGlob {
         })
     }
 
-    fn matches(&self, host: &str) -> bool {
+    /// The one host that matches, on every port if it is without one.
+    pub(super) fn exact(&self) -> Option<Box<str>> {
+        self.glob.exact().map(Into::into)
+    }
+
+    pub(super) fn matches(&self, host: &str) -> bool {
         self.glob.matches(if self.with_port {
             host
         } else {
@@ -85,7 +91,7 @@ impl HostGlob {
 }
 
 /// The host without its port; the colons of an IPv6 address stand inside brackets.
-fn without_port(host: &str) -> &str {
+pub(super) fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => name,
         _ => host,
@@ -125,7 +131,15 @@ impl PathPattern {
         anchored(text).map(PathPattern::Regex)
     }
 
-    fn matches(&self, path: &str) -> bool {
+    /// The one path that matches, if there is but one.
+    pub(super) fn exact(&self) -> Option<Box<str>> {
+        match self {
+            PathPattern::Glob(glob) => glob.exact().map(Into::into),
+            PathPattern::Regex(regex) => literals::exact(regex.as_str()),
+        }
+    }
+
+    pub(super) fn matches(&self, path: &str) -> bool {
         match self {
             PathPattern::Glob(glob) => glob.matches(path),
             PathPattern::Regex(regex) => regex.is_match(path),

@@ -64,22 +64,23 @@ pub struct Matched {
 impl RuleSet {
     /// What is to be done about a request with this head.
     pub fn plan(&self, head: &Head) -> Plan {
-        let rule = Arc::clone(self.rule_of(head.method(), head));
+        let path = path::normalised(head.path());
+        let rule = Arc::clone(self.rule_of(head.method(), head, &path));
         if let Some(why) = passes(&rule, head) {
-            let changes = (!head.is_safe()).then(|| self.as_get(head));
+            let changes = (!head.is_safe()).then(|| self.as_get(head, &path));
             return Plan::Pass(Pass { rule, why, changes });
         }
-        Plan::Lookup(self.query(rule, head))
+        Plan::Lookup(self.query(rule, head, &path))
     }
 
     /// How a GET of the request's URL with its fields is looked up.
-    fn as_get(&self, head: &Head) -> Query {
-        let rule = Arc::clone(self.rule_of(&Method::GET, head));
-        self.query(rule, &head.as_get())
+    fn as_get(&self, head: &Head, path: &str) -> Query {
+        let rule = Arc::clone(self.rule_of(&Method::GET, head, path));
+        self.query(rule, &head.as_get(), path)
     }
 
-    fn query(&self, rule: Arc<Rule>, head: &Head) -> Query {
-        let key = rule.key_fields(self, head);
+    fn query(&self, rule: Arc<Rule>, head: &Head, path: &str) -> Query {
+        let key = rule.key_fields(self, head, path);
         let base = key.base_key();
         Query { rule, key, base }
     }

@@ -503,7 +503,7 @@ fn credentials_in_the_key_differ_and_absent_ones_are_not_empty() {
             .collect();
         let none = RuleSet::none(&Context::new("test"));
         rules[0]
-            .key_fields(&none, &head("GET", "/", &fields))
+            .key_fields(&none, &head("GET", "/", &fields), "/")
             .base_key()
     };
     let keys = [
