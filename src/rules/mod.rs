@@ -5,9 +5,11 @@
 //! rules/*.yaml --source--> as written --compile--> RuleSet --plan(head)--> Lookup(Query) | Pass(Pass)
 //! ```
 
+mod brief;
 mod compile;
 mod condition;
 mod cookies;
+mod cover;
 mod dimensions;
 mod explain;
 mod fields;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 use http::Method;
 use http::response::Parts;
 
+use crate::model::mistake::{Location, Mistake};
 use crate::model::request::Head;
 use crate::rules::condition::Condition;
 use crate::rules::dimensions::Dimensions;
@@ -41,6 +44,7 @@ use crate::rules::refill::Refill;
 use crate::rules::source::{Consistency, KeptIn};
 use crate::rules::template::{Template, Values};
 
+pub use crate::rules::brief::Brief;
 pub use crate::rules::compile::{Context, Defaults, Unmatched};
 pub use crate::rules::dimensions::{Misfit, Scopes};
 pub use crate::rules::explain::Explanation;
@@ -57,6 +61,8 @@ pub use crate::rules::terms::{Authorization, Cookies, Jitter, SetCookie, StatusT
 pub struct Rule {
     /// Unique over all files; `None` for the rule of requests that no rule matches.
     pub id: Option<Arc<str>>,
+    /// Where it is written; `None` for the rule of requests that no rule matches.
+    pub at: Option<Location>,
     /// Whether its responses may be stored at all.
     pub cache: bool,
     /// Whether they are served, or only compared with what the app answers.
@@ -88,6 +94,7 @@ impl Rule {
     fn unmatched() -> Rule {
         Rule {
             id: None,
+            at: None,
             cache: true,
             mode: Mode::default(),
             terms: Terms::default(),
@@ -135,15 +142,16 @@ pub struct RuleSet {
     /// Over all of them.
     index: Arc<Index>,
     unmatched: Arc<Rule>,
+    warnings: Arc<[Mistake]>,
 }
 
 impl RuleSet {
     /// No rule: every request by RFC 9111 alone.
     pub fn none(context: &Context) -> RuleSet {
-        RuleSet::new(context, Vec::new())
+        RuleSet::new(context, Vec::new(), Vec::new())
     }
 
-    fn new(context: &Context, rules: Vec<Rule>) -> RuleSet {
+    fn new(context: &Context, rules: Vec<Rule>, warnings: Vec<Mistake>) -> RuleSet {
         let by_id = rules.iter();
         let by_id = by_id.filter_map(|rule| Some((rule.id.clone()?, rule.dimensions.as_ref())));
         let scopes = Arc::new(Scopes::of(by_id));
@@ -155,6 +163,7 @@ impl RuleSet {
         };
         RuleSet {
             index: Arc::new(Index::new(rules.iter().map(|rule| &rule.pattern))),
+            warnings: warnings.into(),
             namespace: context.namespace.clone(),
             epoch: context.epoch.to_string().into(),
             rules: rules.into_iter().map(placed).collect(),
@@ -173,6 +182,11 @@ impl RuleSet {
     /// The rules, in the order in which they are tried.
     pub fn rules(&self) -> &[Arc<Rule>] {
         &self.rules
+    }
+
+    /// What is allowed in their files and surely not meant, in the order of the files.
+    pub fn warnings(&self) -> &[Mistake] {
+        &self.warnings
     }
 
     /// The first rule that matches the request, made with this method, or the one of unmatched requests. `path` is

@@ -92,24 +92,42 @@ fn passes(rule: &Rule, head: &Head) -> Option<Forward> {
     if !matches!(*head.method(), Method::GET | Method::HEAD) {
         return Some(Forward::Method);
     }
-    let headers = head.headers();
-    let bypass = if !rule.stores() {
-        Bypass::Rule
-    } else if asks_to_upgrade(headers) {
-        Bypass::Upgrade
-    } else if has_body(headers) {
-        Bypass::RequestBody
-    } else if headers.contains_key(header::AUTHORIZATION)
-        && rule.terms.authorization == Authorization::Bypass
-    {
-        Bypass::Authorization
-    } else if rule.skips(head, None) {
-        Bypass::Skip
-    } else {
-        return None;
-    };
-    Some(Forward::Bypass(bypass))
+    let found = OBSTACLES.iter().find(|it| (it.is_there)(rule, head));
+    found.map(|it| Forward::Bypass(it.why))
 }
+
+/// Something that keeps a request from being looked up whose method allows it.
+pub(super) struct Obstacle {
+    pub(super) why: Bypass,
+    is_there: fn(&Rule, &Head) -> bool,
+}
+
+/// All of them, in the order in which they are looked for.
+pub(super) const OBSTACLES: [Obstacle; 5] = [
+    Obstacle {
+        why: Bypass::Rule,
+        is_there: |rule, _| !rule.stores(),
+    },
+    Obstacle {
+        why: Bypass::Upgrade,
+        is_there: |_, head| asks_to_upgrade(head.headers()),
+    },
+    Obstacle {
+        why: Bypass::RequestBody,
+        is_there: |_, head| has_body(head.headers()),
+    },
+    Obstacle {
+        why: Bypass::Authorization,
+        is_there: |rule, head| {
+            let bypasses = rule.terms.authorization == Authorization::Bypass;
+            bypasses && head.headers().contains_key(header::AUTHORIZATION)
+        },
+    },
+    Obstacle {
+        why: Bypass::Skip,
+        is_there: |rule, head| rule.skips(head, None),
+    },
+];
 
 /// Whether the client asks for another protocol (RFC 9110 §7.8): `Upgrade`, named in `Connection`. `h2c` is not one
 /// (RFC 9113 §3.1 took it back), and some clients ask for it on every request.

@@ -7,6 +7,7 @@ mod headers;
 mod mode;
 mod refill;
 mod sections;
+mod warnings;
 
 pub use context::{Context, Unmatched};
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use http::header;
 
-use crate::model::mistake::{Mistake, Place};
+use crate::model::mistake::{Location, Mistake, Place};
 use crate::rules::fields::Named;
 use crate::rules::pattern::{PathPattern, Pattern};
 use crate::rules::source::{self, Ttl};
@@ -53,7 +54,7 @@ impl RuleSet {
     ///
     /// Every mistake of every file, in order.
     pub fn compile(files: &[(String, String)], context: &Context) -> Result<RuleSet, Vec<Mistake>> {
-        let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
+        let (mut rules, mut mistakes, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
         let mut taken = HashMap::new();
         for (name, text) in files {
             let later = |path: &str| path.strip_prefix("rules[].").is_some_and(source::is_later);
@@ -70,12 +71,15 @@ impl RuleSet {
             }
             mistakes.extend(reading.mistakes);
             mistakes.extend(compiler.mistakes);
-        }
-        if mistakes.is_empty() {
-            return Ok(RuleSet::new(context, rules));
+            warnings.extend(compiler.warnings);
         }
         // The order of the files stays; within one, the order of the text.
         let order = |mistake: &Mistake| files.iter().position(|(name, _)| **name == *mistake.file);
+        if mistakes.is_empty() {
+            warnings.extend(warnings::unreachable(&rules));
+            warnings.sort_by(|a, b| (order(a), a).cmp(&(order(b), b)));
+            return Ok(RuleSet::new(context, rules, warnings));
+        }
         mistakes.sort_by(|a, b| (order(a), a).cmp(&(order(b), b)));
         Err(mistakes)
     }
@@ -87,6 +91,8 @@ type Taken = HashMap<Arc<str>, (Arc<str>, Place)>;
 struct Compiler {
     file: Arc<str>,
     mistakes: Vec<Mistake>,
+    /// What is allowed and surely not meant.
+    warnings: Vec<Mistake>,
     /// A part of the rule at hand could not be read, so that what seems to be missing may only have been left out.
     tainted: bool,
 }
@@ -96,6 +102,7 @@ impl Compiler {
         Compiler {
             file: file.into(),
             mistakes: Vec::new(),
+            warnings: Vec::new(),
             tainted: false,
         }
     }
@@ -140,6 +147,11 @@ impl Compiler {
         self.key_on_credentials(written, &mut rule);
         self.refills(written, &rule, tainted);
         rule.pattern.path = path.map(|(_, pattern)| pattern);
+        self.in_vain(written, &rule);
+        rule.at = Some(Location {
+            file: Arc::clone(&self.file),
+            place: written.place,
+        });
         rule.id = self.id(written, tainted, taken);
         rule.key_name = match &written.key_name {
             Some(name) => Some(self.name("key_name", name)),
@@ -204,6 +216,7 @@ impl Compiler {
         };
         let rule = Rule {
             id: None,
+            at: None,
             cache: written.cache.as_ref().map_or(base.cache, |it| it.value),
             mode: self.mode(&written.mode, &base.mode),
             terms: Terms {

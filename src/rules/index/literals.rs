@@ -1,6 +1,6 @@
 //! Texts that every path must hold for a pattern to match it.
 
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::hir::{Dot, Hir, HirKind, Look};
 
 use crate::model::glob::Glob;
 
@@ -33,6 +33,73 @@ pub(in crate::rules) fn exact(regex: &str) -> Option<Box<str>> {
     let mut text = Vec::new();
     spelled(&hir, &mut text).then_some(())?;
     String::from_utf8(text).ok().map(Into::into)
+}
+
+/// What a regex for a path asks for, as far as that can be told without it.
+#[derive(Clone, Debug)]
+pub(in crate::rules) struct Shape {
+    /// The glob that matches the same paths, if there is one.
+    pub(in crate::rules) glob: Option<Glob>,
+    /// What every path begins with that the regex matches.
+    pub(in crate::rules) prefix: Box<str>,
+}
+
+/// What a regex, anchored at both ends, asks for.
+pub(in crate::rules) fn shape(regex: &str) -> Shape {
+    let mut parts = vec![Vec::new()];
+    let whole = regex_syntax::parse(regex).is_ok_and(|hir| match hir.kind() {
+        HirKind::Concat(all) => between_anchors(all).all(|part| outline(part, &mut parts)),
+        _ => false,
+    });
+    let texts: Option<Vec<Box<str>>> = parts
+        .into_iter()
+        .map(|part| String::from_utf8(part).ok().map(Into::into))
+        .collect();
+    Shape {
+        prefix: texts.iter().flatten().next().cloned().unwrap_or_default(),
+        glob: texts.filter(|_| whole).map(Glob::of_parts),
+    }
+}
+
+/// Without what holds at both ends anyway.
+fn between_anchors(parts: &[Hir]) -> impl Iterator<Item = &Hir> {
+    let is = |hir: &&Hir, look: Look| *hir.kind() == HirKind::Look(look);
+    let starts = parts.iter().take_while(|it| is(it, Look::Start)).count();
+    let ends = parts
+        .iter()
+        .rev()
+        .take_while(|it| is(it, Look::End))
+        .count();
+    let inner = parts.len().saturating_sub(starts + ends);
+    parts.iter().skip(starts).take(inner)
+}
+
+/// Adds the texts of a regex that are parted by `.*`; `false` if there is more to it than the texts so far.
+fn outline(hir: &Hir, parts: &mut Vec<Vec<u8>>) -> bool {
+    match hir.kind() {
+        HirKind::Literal(literal) => {
+            if let Some(last) = parts.last_mut() {
+                last.extend_from_slice(&literal.0);
+            }
+            true
+        }
+        HirKind::Concat(all) => all.iter().all(|part| outline(part, parts)),
+        HirKind::Capture(capture) => outline(&capture.sub, parts),
+        // No path has a line break, which is all that a dot leaves out.
+        HirKind::Repetition(it) if it.min == 0 && it.max.is_none() && is_dot(&it.sub) => {
+            parts.push(Vec::new());
+            true
+        }
+        HirKind::Empty => true,
+        HirKind::Look(_) | HirKind::Class(_) | HirKind::Repetition(_) | HirKind::Alternation(_) => {
+            false
+        }
+    }
+}
+
+fn is_dot(hir: &Hir) -> bool {
+    let dot = Hir::dot(Dot::AnyCharExceptLF);
+    *hir == dot || *hir == Hir::dot(Dot::AnyChar)
 }
 
 /// Adds the text of what matches only that, between its anchors.
@@ -122,6 +189,32 @@ mod tests {
             (r"\A(?:/[ab])\z", None),
         ] {
             assert_eq!(exact(regex).as_deref(), expected, "{regex}");
+        }
+    }
+
+    #[test]
+    fn a_regex_may_be_a_glob_and_begins_with_its_texts() {
+        for (regex, glob, prefix) in [
+            (r"\A(?:/e/.*)\z", Some("/e/*"), "/e/"),
+            (r"\A(?:/e/(?P<r>.*)/x)\z", Some("/e/*/x"), "/e/"),
+            (r"\A(?:.*)\z", Some("*"), ""),
+            (r"\A(?:/a\.b)\z", Some("/a.b"), "/a.b"),
+            (r"\A(?:/e/.+)\z", None, "/e/"),
+            (r"\A(?:/u/(?P<id>\d+)/x)\z", None, "/u/"),
+            (r"\A(?:/a|/b)\z", None, ""),
+            (r"\A(?:(?:/ab)?c)\z", None, ""),
+            (r"\A(?:/a\b.*)\z", None, "/a"),
+            (r"\A(?:^/a/.*$)\z", Some("/a/*"), "/a/"),
+            (r"\A(?:/a^.*)\z", None, "/a"),
+            (r"\A(?:(?i)/about)\z", None, "/"),
+            ("(", None, ""),
+        ] {
+            let Shape {
+                glob: found,
+                prefix: begins,
+            } = shape(regex);
+            assert_eq!(found, glob.map(Glob::new), "{regex}");
+            assert_eq!(&*begins, prefix, "{regex}");
         }
     }
 }
