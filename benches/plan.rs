@@ -1,11 +1,52 @@
-//! What it costs to plan a request, by how many rules there are and which of them matches.
+//! What it costs to plan a request, by how many rules there are and which of them matches. In CPU time of the thread: what
+//! else runs on the machine does not count.
 
 use std::hint::black_box;
+use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::Request;
+use rustix::time::{ClockId, clock_gettime};
 use tagalong::model::request::Head;
 use tagalong::rules::{Context, RuleSet};
+
+/// The time this thread has run.
+struct ThreadTime(WallTime);
+
+fn ran() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("it does not run backwards")
+}
+
+impl Measurement for ThreadTime {
+    type Intermediate = Duration;
+    type Value = Duration;
+
+    fn start(&self) -> Duration {
+        ran()
+    }
+
+    fn end(&self, start: Duration) -> Duration {
+        ran() - start
+    }
+
+    fn add(&self, one: &Duration, other: &Duration) -> Duration {
+        *one + *other
+    }
+
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn to_f64(&self, value: &Duration) -> f64 {
+        self.0.to_f64(value)
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        self.0.formatter()
+    }
+}
 
 /// The `n`th rule of a set: kinds by turns, as sets of rules have them.
 fn rule(n: usize) -> String {
@@ -64,7 +105,7 @@ fn rules(count: usize, at: usize, n: usize) -> RuleSet {
     RuleSet::compile(&files, &Context::new("bench")).expect("rules")
 }
 
-fn plan(c: &mut Criterion) {
+fn plan(c: &mut Criterion<ThreadTime>) {
     const KINDS: [&str; 5] = [
         "exact path",
         "glob",
@@ -98,7 +139,22 @@ fn plan(c: &mut Criterion) {
     }
 }
 
-fn load(c: &mut Criterion) {
+/// A query of so many parameters, of which the rule names some, drops some and has a default for one.
+fn parameters(c: &mut Criterion<ThreadTime>) {
+    let rule = "rules:\n  - { id: q, vary_on: { query: { params: [{ name: p7 }, { name: z, default: '1' }], drop: ['utm_*'] } } }\n";
+    let files = [("rules.yaml".to_owned(), rule.to_owned())];
+    let set = RuleSet::compile(&files, &Context::new("bench")).expect("rules");
+    let mut group = c.benchmark_group("plan, parameters in the query");
+    for count in [10, 100, 1_000, 10_000] {
+        let query: Vec<String> = (0..count).rev().map(|n| format!("p{n}")).collect();
+        let head = head("shop.example", &format!("/q?{}", query.join("&")));
+        group.throughput(Throughput::Elements(count));
+        group.bench_function(count.to_string(), |b| b.iter(|| set.plan(black_box(&head))));
+    }
+    group.finish();
+}
+
+fn load(c: &mut Criterion<ThreadTime>) {
     let text: String = (0..1_000).map(rule).collect();
     let files = [("rules.yaml".to_owned(), format!("rules:\n{text}"))];
     let context = Context::new("bench");
@@ -110,5 +166,9 @@ fn load(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, plan, load);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(ThreadTime(WallTime));
+    targets = plan, parameters, load
+}
 criterion_main!(benches);

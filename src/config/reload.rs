@@ -407,7 +407,7 @@ mod tests {
         let said = stage.looks_twice();
         for part in [
             "WARN",
-            "a.yaml:1:36: no request reaches the rule `/ab`",
+            "a.yaml:1:37: no request reaches the rule `/ab`",
             "INFO",
         ] {
             assert!(said.contains(part), "{part} is missing in\n{said}");

@@ -1,4 +1,4 @@
-//! Hostile bytes in header fields and for ranges: the corpora of the fuzzer, and random inputs, held to what must hold for
+//! Hostile bytes in header fields, for ranges, plans and rule files: the corpora of the fuzzer, and random inputs, held to what must hold for
 //! any input.
 //!
 //! `make fuzz` goes on from here with inputs of its own.
@@ -9,7 +9,9 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use fuzz::headers;
+use fuzz::plan;
 use fuzz::ranges;
+use fuzz::rules;
 
 #[path = "../fuzz/src/lib.rs"]
 #[expect(
@@ -43,6 +45,16 @@ fn the_corpus_of_heads() {
 #[test]
 fn the_corpus_of_ranges() {
     replay("ranges", ranges::check);
+}
+
+#[test]
+fn the_corpus_of_plans() {
+    replay("plan", plan::check);
+}
+
+#[test]
+fn the_corpus_of_rule_files() {
+    replay("rules", rules::check);
 }
 
 /// Requests for ranges, and responses that are asked for them: whole, or a part that begins at a `first` byte.
@@ -102,5 +114,21 @@ proptest! {
     fn random_bytes(input in prop::collection::vec(any::<u8>(), 0..200)) {
         headers::check(&input);
         ranges::check(&input);
+        plan::check(&[b"GET /r/", &*input].concat());
+        rules::check(&input);
+    }
+
+    #[test]
+    fn random_requests(
+        method in "(GET|GET|HEAD|POST|OPTIONS)",
+        path in "/(r|w|a|i|x)/([a-c/.;]|%2[eEfF]|%[f0]{2}){0,8}(\\.css)?",
+        query in "(\\?((a|d|u|no|%61)?(=|;|&|1|%ff){0,3}&?){0,5})?( https)?",
+        fields in prop::collection::vec(
+            ("(x-a|x-t|x-no|x-api|cookie|cookie|authorization|accept-language|accept-encoding)", "[ -~é]{0,12}"),
+            0..6,
+        ),
+    ) {
+        let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        plan::check(format!("{method} {path}{query}\nhost: shop.example\n{fields}").as_bytes());
     }
 }

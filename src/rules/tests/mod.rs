@@ -1,3 +1,4 @@
+mod hostile;
 mod keys;
 
 use std::time::Duration;

@@ -3,4 +3,6 @@
 
 mod fields;
 pub mod headers;
+pub mod plan;
 pub mod ranges;
+pub mod rules;
