@@ -72,11 +72,9 @@ impl Index {
                         if number == next {
                             index.by_text.push(Vec::new());
                         }
-                        index
-                            .by_text
-                            .get_mut(number)
-                            .into_iter()
-                            .for_each(|rules| rules.push(rule));
+                        if let Some(rules) = index.by_text.get_mut(number) {
+                            rules.push(rule);
+                        }
                     }
                 }
             }
