@@ -20,6 +20,10 @@ fn at(path: &str) -> PathBuf {
 }
 
 /// YAML as the data it is to editors and validators, by the core schema of YAML 1.2; not read by the code under test.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an example is made of scalars, lists and maps"
+)]
 fn data(name: &str, text: &str) -> Value {
     let mut events = Parser::new_from_str(text).map(|event| event.expect(name).0);
     let mut value = Value::Object(serde_json::Map::new());
@@ -33,6 +37,10 @@ fn data(name: &str, text: &str) -> Value {
     value
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an example is made of scalars, lists and maps"
+)]
 fn node<'e>(event: Event<'e>, events: &mut impl Iterator<Item = Event<'e>>) -> Value {
     match event {
         Event::Scalar(text, ScalarStyle::Plain, ..) => plain(&text),

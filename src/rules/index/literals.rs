@@ -47,9 +47,11 @@ pub(in crate::rules) struct Shape {
 /// What a regex, anchored at both ends, asks for.
 pub(in crate::rules) fn shape(regex: &str) -> Shape {
     let mut parts = vec![Vec::new()];
-    let whole = regex_syntax::parse(regex).is_ok_and(|hir| match hir.kind() {
-        HirKind::Concat(all) => between_anchors(all).all(|part| outline(part, &mut parts)),
-        _ => false,
+    let whole = regex_syntax::parse(regex).is_ok_and(|hir| {
+        let HirKind::Concat(all) = hir.kind() else {
+            return false;
+        };
+        between_anchors(all).all(|part| outline(part, &mut parts))
     });
     let texts: Option<Vec<Box<str>>> = parts
         .into_iter()

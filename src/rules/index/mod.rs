@@ -140,23 +140,27 @@ impl Index {
 }
 
 /// The texts that were found already: a path that repeats one must not have its rules tried each time.
-enum Seen {
-    Few([u64; 32]),
-    Many(Vec<u64>),
+struct Seen {
+    /// For as many as most sets of rules have, without an allocation.
+    few: [u64; 32],
+    many: Vec<u64>,
 }
 
 impl Seen {
     fn new(texts: usize) -> Seen {
-        match texts.div_ceil(64) {
-            ..=32 => Seen::Few([0; 32]),
-            words => Seen::Many(vec![0; words]),
-        }
+        let few = [0; 32];
+        let words = texts.div_ceil(64);
+        let many = match words > few.len() {
+            true => vec![0; words],
+            false => Vec::new(),
+        };
+        Seen { few, many }
     }
 
     fn is_new(&mut self, text: usize) -> bool {
-        let words = match self {
-            Seen::Few(words) => words.as_mut_slice(),
-            Seen::Many(words) => words,
+        let words = match self.many.is_empty() {
+            true => self.few.as_mut_slice(),
+            false => &mut self.many,
         };
         let Some(word) = words.get_mut(text / 64) else {
             return true;
