@@ -99,7 +99,35 @@ fn heads() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Every seed of a target.
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fuzz/corpus")
+        .join(target);
+    let files = folder.read_dir().expect("the corpus is committed");
+    let read = |file: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read(file.expect("a readable folder").path()).expect("a readable file")
+    };
+    files.map(read).collect()
+}
+
+/// Rule files with a piece of them lost, and another in its place.
+fn rule_files() -> impl Strategy<Value = Vec<u8>> {
+    let junk = "(\\{|\\}|\\[|\\]|:|: |, |- |\n|\r|\n  |\"|'|#|&a |\\*a|!!str |\\||%|\\(|é|[a-z0-9]|null|true|-1|60s){0,4}";
+    let seed = prop::sample::select(seeds("rules"));
+    (seed, any::<prop::sample::Index>(), 0_usize..40, junk).prop_map(|(seed, at, lost, junk)| {
+        let at = at.index(seed.len() + 1);
+        let after = seed.get(at + lost..).unwrap_or_default();
+        [seed.get(..at).unwrap_or_default(), junk.as_bytes(), after].concat()
+    })
+}
+
 proptest! {
+    #[test]
+    fn random_rule_files(input in rule_files()) {
+        rules::check(&input);
+    }
+
     #[test]
     fn random_heads(input in heads()) {
         headers::check(&input);
