@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::cache;
 use crate::cache::Cache;
 use crate::clock::Clock;
+use crate::config;
 use crate::config::Config;
 use crate::config::Log;
 use crate::config::Reload;
@@ -81,6 +82,7 @@ impl App {
         let listeners = Listeners::bind(&config.listen).await?;
         let listening = listeners.addresses();
         let drain = config.drain;
+        config::warn(&config.rules);
         let rules = LiveRules::new(config.rules.clone());
         let reloading = Reload::new(&config, rules.clone(), clock.clone()).map(Reloading::begin);
 

@@ -10,6 +10,7 @@ mod files;
 mod schema;
 mod serve;
 mod stop;
+mod table;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ enum Command {
 enum Failure {
     /// What is wrong with the files: exit code 2.
     Mistakes(Vec<Mistake>),
+    /// What is surely not meant, and must not be: exit code 2.
+    Warnings(Vec<Mistake>),
     /// What is missing among the arguments: exit code 2.
     Usage(String),
     /// Anything else: exit code 1.
@@ -60,7 +63,7 @@ pub fn run() -> ExitCode {
     let done = match arguments.command {
         Command::Serve(serve) => serve.run(&mut out),
         Command::Demo(demo) => demo.run(&mut out),
-        Command::Check(check) => check.run(&mut out),
+        Command::Check(check) => check.run(&mut out, &mut io::stderr()),
         Command::Explain(explain) => explain.run(&mut out),
         Command::Schema(schema) => schema.run(&mut out),
     };
@@ -77,6 +80,12 @@ impl Failure {
             Failure::Mistakes(mistakes) => {
                 for mistake in mistakes {
                     writeln!(err, "{mistake}").ok();
+                }
+                ExitCode::from(2)
+            }
+            Failure::Warnings(warnings) => {
+                for warning in warnings {
+                    writeln!(err, "warning: {warning}").ok();
                 }
                 ExitCode::from(2)
             }

@@ -26,7 +26,7 @@ use crate::upstream;
 
 pub use crate::config::compile::{Outside, compile};
 pub use crate::config::files::{Instead, Origin, load, read};
-pub use crate::config::reload::Reload;
+pub use crate::config::reload::{Reload, warn};
 pub use crate::proxy::Listen;
 pub use crate::telemetry::log::Format as LogFormat;
 pub use crate::upstream::Target;

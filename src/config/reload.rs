@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::config::files::{Origin, Read};
 use crate::model::mistake::Mistake;
 use crate::model::time::Timestamp;
-use crate::rules::LiveRules;
+use crate::rules::{LiveRules, RuleSet};
 
 /// Keeps the rules in force to what the files say.
 #[derive(Debug)]
@@ -132,6 +132,7 @@ impl Reload {
                 "what these say has changed, and waits for a restart"
             );
         }
+        warn(&config.rules);
         let count = config.rules.rules().len();
         self.rules.replace(config.rules);
         self.since = self.clock.now();
@@ -150,6 +151,13 @@ impl Reload {
             mistakes = count,
             "the files are wrong: the rules of {since} stay in force"
         );
+    }
+}
+
+/// Logs what is surely not meant in the files of these rules. Once for each time they are read.
+pub fn warn(rules: &RuleSet) {
+    for warning in rules.warnings() {
+        tracing::warn!("{warning}");
     }
 }
 
@@ -389,6 +397,23 @@ mod tests {
         stage.write("rules/a.yaml", V1);
         let said = stage.looks_twice();
         assert!(said.contains("rules=1"), "repaired: {said}");
+    }
+
+    #[test]
+    fn what_is_surely_not_meant_is_told_with_each_load() {
+        let mut stage = Stage::new("");
+        let unreached = "rules: [{ match: { path: '/a*' } }, { match: { path: /ab } }]";
+        stage.write("rules/a.yaml", unreached);
+        let said = stage.looks_twice();
+        for part in [
+            "WARN",
+            "a.yaml:1:37: no request reaches the rule `/ab`",
+            "INFO",
+        ] {
+            assert!(said.contains(part), "{part} is missing in\n{said}");
+        }
+        assert_eq!(stage.ids(), "/a* /ab");
+        assert_eq!(stage.looks_twice(), "", "once");
     }
 
     #[test]

@@ -114,6 +114,7 @@ fn the_reference_file_is_the_defaults_with_every_field() {
 fn the_reference_file_and_the_examples_load_from_disk() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tagalong.yaml");
     let config = load(&path).unwrap();
+    assert_eq!(config.rules.warnings(), []);
     let ids: Vec<_> = config
         .rules
         .rules()

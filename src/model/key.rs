@@ -21,7 +21,12 @@ const PRESENT: u8 = 1;
 impl KeyFields {
     /// No fields, with room for a usual request's.
     pub fn new() -> KeyFields {
-        KeyFields(Vec::with_capacity(160))
+        KeyFields::with_room(160)
+    }
+
+    /// No fields, with room for so many bytes of them.
+    pub fn with_room(bytes: usize) -> KeyFields {
+        KeyFields(Vec::with_capacity(bytes))
     }
 
     /// Adds a field with a value; an empty one differs from an absent one.

@@ -12,6 +12,22 @@ pub struct Place {
     pub column: usize,
 }
 
+/// A place in one of several files.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Location {
+    /// The file as the user named it.
+    pub file: Arc<str>,
+    /// Where in it.
+    pub place: Place,
+}
+
+impl fmt::Display for Location {
+    /// `file:line`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.place.line)
+    }
+}
+
 /// One mistake in a file: where it is and what was expected there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mistake {

@@ -84,6 +84,21 @@ impl fmt::Display for Written {
     }
 }
 
+/// A size as people write it: in the largest unit that divides it, so that [`size`] reads it back.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes(pub usize);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+        let fits = |power: &u32| self.0.trailing_zeros() >= *power && self.0 > 0;
+        match units.iter().find(|(power, _)| fits(power)) {
+            Some((power, name)) => write!(f, "{}{name}", self.0 >> power),
+            None => write!(f, "{}B", self.0),
+        }
+    }
+}
+
 /// The leading number, and what follows it.
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
@@ -119,6 +134,13 @@ mod tests {
             ("99999999999999999999999d", Err(NotADuration)),
         ] {
             assert_eq!(duration(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_written_size_reads_back() {
+        for text in ["0B", "1B", "1000B", "64KiB", "1536KiB", "8MiB", "3GiB"] {
+            assert_eq!(Bytes(size(text).unwrap()).to_string(), text);
         }
     }
 

@@ -17,6 +17,13 @@ pub(super) struct BodyTags {
     pub(super) max: usize,
 }
 
+impl BodyTags {
+    /// As `tagalong check` shows it: `Item:{value} at /items/*/id`.
+    pub(super) fn in_short(&self) -> String {
+        format!("{} at {}", self.tag.as_str(), self.pointer.as_str())
+    }
+}
+
 /// The same for one request.
 #[derive(Clone, Debug)]
 pub struct RuleBodyTags {

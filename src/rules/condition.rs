@@ -11,6 +11,7 @@ use regex::Regex;
 use crate::model::request::Head;
 use crate::rules::cookies;
 use crate::rules::increments::StatusSet;
+use crate::rules::pattern::inner;
 use crate::rules::query;
 
 /// A field of a request or its response, and what is expected of it.
@@ -91,12 +92,7 @@ impl fmt::Display for Condition {
         match &self.test {
             Test::Present => Ok(()),
             Test::Equals(text) => write!(f, " = {text}"),
-            // Without the anchors that were put around it.
-            Test::Matches(regex) => {
-                let inner = regex.as_str().strip_prefix(r"\A(?:");
-                let inner = inner.and_then(|it| it.strip_suffix(r")\z"));
-                write!(f, " matches {}", inner.unwrap_or(regex.as_str()))
-            }
+            Test::Matches(regex) => write!(f, " matches {}", inner(regex.as_str())),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::model::outcome::{Bypass, Forward};
 use crate::model::request::Head;
 use crate::model::units;
 use crate::rules::condition::Condition;
+use crate::rules::plan::OBSTACLES;
 use crate::rules::refill::{
     Coalesce, OnInvalidate, OnTimeout, Refill, RefreshAhead, Revalidate, WhenInvalidated,
 };
@@ -59,11 +60,12 @@ impl fmt::Display for Explanation<'_> {
                 mode(f, rule)?;
                 freshness(f, rule)?;
                 privacy(f, rule)?;
-                skips(f, rule)?;
                 client_control(f, rule)?;
                 refill(f, rule)?;
                 kept(f, rule)?;
                 hooks(f, rule)?;
+                would_bypass(f, rule)?;
+                not_stored(f, rule)?;
             }
             Plan::Pass(pass) => {
                 write!(f, "plan: pass to the app, because {}", because(pass))?;
@@ -451,15 +453,50 @@ fn hooks(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     Ok(())
 }
 
-/// A line per condition.
-fn skips(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
-    for condition in &rule.skip_when {
-        match condition.is_of_response() {
-            false => writeln!(f, "bypassed if: {condition}")?,
-            true => writeln!(f, "not stored if: {condition}")?,
+/// What would keep such a request from being looked up.
+fn would_bypass(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    let mut all = Vec::new();
+    for obstacle in &OBSTACLES {
+        match obstacle.why {
+            Bypass::Upgrade => all.push("to ask for another protocol".to_owned()),
+            Bypass::RequestBody if rule.reads_bodies() => {
+                all.push("with a body that the key cannot be made of".to_owned());
+            }
+            Bypass::RequestBody => all.push("with a body".to_owned()),
+            Bypass::Authorization if rule.terms.authorization == Authorization::Bypass => {
+                all.push("with `Authorization`".to_owned());
+            }
+            Bypass::Skip => {
+                let conditions = rule.skip_when.iter().filter(|it| !it.is_of_response());
+                all.extend(conditions.map(|it| format!("if {it}")));
+            }
+            // It is looked up, so its rule lets it; the others have to do with what is stored.
+            Bypass::Rule
+            | Bypass::Authorization
+            | Bypass::Token
+            | Bypass::Cookie
+            | Bypass::Range
+            | Bypass::HitForMiss
+            | Bypass::ShadowHit
+            | Bypass::ShadowMiss
+            | Bypass::ShadowDiffers => {}
         }
     }
-    Ok(())
+    writeln!(f, "would bypass: {}", all.join("; "))
+}
+
+/// What of its response its rule would keep out of the store.
+fn not_stored(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
+    let mut all = vec!["it says `private` or `no-store`".to_owned()];
+    if rule.terms.set_cookie == SetCookie::NeverStore {
+        all.push("it sets a cookie".to_owned());
+    }
+    if !rule.terms.keys_on_cookie && rule.terms.cookies == Cookies::KeyOrPublic {
+        all.push("it is for a cookie and does not say `public` or `s-maxage`".to_owned());
+    }
+    let conditions = rule.skip_when.iter().filter(|it| it.is_of_response());
+    all.extend(conditions.map(ToString::to_string));
+    writeln!(f, "not stored if: {}", all.join("; "))
 }
 
 fn because(pass: &Pass) -> &'static str {

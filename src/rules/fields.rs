@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, header};
+use regex::Captures;
 
 use crate::model::key::KeyFields;
 use crate::model::request::Head;
@@ -13,7 +14,7 @@ use crate::rules::normalize::Normalized;
 use crate::rules::path;
 use crate::rules::query::QueryFields;
 use crate::rules::source::QueryMode;
-use crate::rules::template::Values;
+use crate::rules::template::{Template, Values};
 use crate::rules::token::{Claims, Token};
 
 /// What the key of a rule holds of a request.
@@ -118,18 +119,20 @@ impl Rule {
     }
 
     /// The key fields of a request under this rule. The method class is `GET` for HEAD too: one is answered from the other.
-    pub(super) fn key_fields(&self, set: &RuleSet, head: &Head, claims: &Claims) -> KeyFields {
-        let mut key = KeyFields::new();
+    /// `path` is normalised.
+    pub(super) fn key_fields(
+        &self,
+        set: &RuleSet,
+        head: &Head,
+        path: &str,
+        claims: &Claims,
+    ) -> KeyFields {
+        let mut key = KeyFields::with_room(room(head));
+        let captures = self.captures_of(path);
         key.field("namespace", &*set.namespace);
         key.field("epoch", &*set.epoch);
-        key.field(
-            "method",
-            if head.read.is_some() {
-                head.method().as_str()
-            } else {
-                "GET"
-            },
-        );
+        let method = head.read.as_ref().map(|_| head.method().as_str());
+        key.field("method", method.unwrap_or("GET"));
         key.field("scheme", head.scheme);
         if let Some(version) = &self.version {
             key.field("version", &**version);
@@ -137,7 +140,7 @@ impl Rule {
         if let Some(group) = &self.group {
             // The template and its values, so that `{a}-{b}` never confuses `1-2`, `3` with `1`, `2-3`.
             key.field("group", group.as_str());
-            group.key(self, head, &mut key);
+            group.key(captures.as_ref(), head, &mut key);
         }
         if !self.terms.response_vary {
             // What was stored while `Vary` selected is not mixed with what is stored without.
@@ -151,21 +154,27 @@ impl Rule {
         }
         if let Some(named) = &self.key {
             key.field("key", named.template.as_str());
-            named.template.key(self, head, &mut key);
+            named.template.key(captures.as_ref(), head, &mut key);
         }
-        self.picked_fields(head, claims, &mut key);
+        self.picked_fields(head, path, captures.as_ref(), claims, &mut key);
         if let Some(read) = &head.read {
             key.append(&read.key);
         }
         key
     }
 
+    /// The captures of a normalised path, if the key holds one.
+    fn captures_of<'p>(&self, path: &'p str) -> Option<Captures<'p>> {
+        let any = self.fields.captures.is_some() || self.keyed_by().any(Template::captures);
+        any.then(|| self.pattern.captures(path)).flatten()
+    }
+
     /// The *logical key* (design.md §1): the text of the rule's `key`; or the name of the key, and what `vary_on` picks from
     /// a request.
     pub(super) fn logical_key(&self, head: &Head, claims: &Claims) -> String {
+        let path = path::normalised(head.path());
+        let captures = self.captures_of(&path);
         if let Some(key) = &self.key {
-            let path = path::normalised(head.path());
-            let captures = self.pattern.captures(&path);
             return key.text(&Values {
                 head,
                 captures,
@@ -176,18 +185,25 @@ impl Rule {
         if let Some(name) = self.key_name.as_deref() {
             named.field("key_name", name);
         }
-        self.picked_fields(head, claims, &mut named);
+        self.picked_fields(head, &path, captures.as_ref(), claims, &mut named);
         if let Some(read) = &head.read {
             named.append(&read.key);
         }
         named.to_string()
     }
 
-    fn picked_fields(&self, head: &Head, claims: &Claims, key: &mut KeyFields) {
+    fn picked_fields(
+        &self,
+        head: &Head,
+        path: &str,
+        found: Option<&Captures<'_>>,
+        claims: &Claims,
+        key: &mut KeyFields,
+    ) {
         if self.fields.host {
             key.field("host", &*head.host);
         }
-        self.path_fields(head, key);
+        self.path_fields(head, path, found, key);
         if let Some(query) = self.fields.query.keyed(head.query()) {
             key.field("query", query.as_bytes());
         }
@@ -216,22 +232,33 @@ impl Rule {
         }
     }
 
-    fn path_fields(&self, head: &Head, key: &mut KeyFields) {
+    fn path_fields(
+        &self,
+        head: &Head,
+        path: &str,
+        found: Option<&Captures<'_>>,
+        key: &mut KeyFields,
+    ) {
         let Some(captures) = &self.fields.captures else {
             key.field("path", head.path());
             return;
         };
-        let path = path::normalised(head.path());
         // Captures see the normalised path. Where it differs from the raw one the app may answer differently (X5).
         if path != head.path() {
             key.field("path", head.path());
         }
-        let found = self.pattern.captures(&path);
         for capture in captures {
-            let value = found.as_ref().and_then(|found| found.name(&capture.name));
+            let value = found.and_then(|found| found.name(&capture.name));
             key.optional(&capture.field, value.map(|value| value.as_str()));
         }
     }
+}
+
+/// What the key fields of a usual request take, so that they are not moved while they grow.
+fn room(head: &Head) -> usize {
+    const NAMES_AND_THE_LIKE: usize = 192;
+    let query = head.query().map_or(0, str::len);
+    NAMES_AND_THE_LIKE + head.host.len() + head.path().len() + query
 }
 
 /// A field per line of the header, or an absent one.

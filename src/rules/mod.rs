@@ -6,15 +6,18 @@
 //! ```
 
 mod body_tags;
+mod brief;
 mod changes;
 mod compile;
 mod condition;
 mod cookies;
+mod cover;
 mod dimensions;
 mod draft;
 mod explain;
 mod fields;
 mod increments;
+mod index;
 mod key;
 mod live;
 mod mode;
@@ -37,6 +40,7 @@ use http::Method;
 use http::response::Parts;
 
 use crate::model::hook::Hooks;
+use crate::model::mistake::{Location, Mistake};
 use crate::model::request::Head;
 use crate::model::tag::Tag;
 use crate::rules::body_tags::BodyTags;
@@ -45,6 +49,7 @@ use crate::rules::condition::Condition;
 use crate::rules::dimensions::Dimensions;
 use crate::rules::fields::Fields;
 use crate::rules::increments::Increments;
+use crate::rules::index::Index;
 use crate::rules::key::Key;
 use crate::rules::pattern::Pattern;
 use crate::rules::read::BodyFields;
@@ -52,6 +57,7 @@ use crate::rules::refill::Refill;
 use crate::rules::source::{Consistency, KeptIn};
 use crate::rules::template::{Template, Values};
 
+pub use crate::rules::brief::Brief;
 pub use crate::rules::compile::{Context, Defaults, TagLists, Texts, Unmatched};
 pub use crate::rules::dimensions::{Misfit, Scopes};
 pub use crate::rules::draft::Answer;
@@ -71,6 +77,8 @@ pub use crate::rules::token::{Claims, TokenError};
 pub struct Rule {
     /// Unique over all files; `None` for the rule of requests that no rule matches.
     pub id: Option<Arc<str>>,
+    /// Where it is written; `None` for the rule of requests that no rule matches.
+    pub at: Option<Location>,
     /// Whether its responses may be stored at all.
     pub cache: bool,
     /// Whether they are served, or only compared with what the app answers.
@@ -112,6 +120,7 @@ impl Rule {
     fn unmatched() -> Rule {
         Rule {
             id: None,
+            at: None,
             cache: true,
             mode: Mode::default(),
             terms: Terms::default(),
@@ -183,16 +192,19 @@ pub struct RuleSet {
     /// As its key field has it.
     epoch: Box<str>,
     rules: Arc<[Arc<Rule>]>,
+    /// Over all of them.
+    index: Arc<Index>,
     unmatched: Arc<Rule>,
+    warnings: Arc<[Mistake]>,
 }
 
 impl RuleSet {
     /// No rule: every request by RFC 9111 alone.
     pub fn none(context: &Context<'_>) -> RuleSet {
-        RuleSet::new(context, Vec::new())
+        RuleSet::new(context, Vec::new(), Vec::new())
     }
 
-    fn new(context: &Context<'_>, rules: Vec<Rule>) -> RuleSet {
+    fn new(context: &Context<'_>, rules: Vec<Rule>, warnings: Vec<Mistake>) -> RuleSet {
         let by_id = rules.iter();
         let by_id = by_id.filter_map(|rule| Some((rule.id.clone()?, rule.dimensions.as_ref())));
         let scopes = Arc::new(Scopes::of(by_id));
@@ -203,6 +215,8 @@ impl RuleSet {
             })
         };
         RuleSet {
+            index: Arc::new(Index::new(rules.iter().map(|rule| &rule.pattern))),
+            warnings: warnings.into(),
             namespace: context.namespace.clone(),
             epoch: context.epoch.to_string().into(),
             rules: rules.into_iter().map(placed).collect(),
@@ -223,13 +237,21 @@ impl RuleSet {
         &self.rules
     }
 
-    /// The first rule that matches the request, made with this method, or the one of unmatched requests.
-    fn rule_of(&self, method: &Method, head: &Head) -> &Arc<Rule> {
-        let path = path::normalised(head.path());
-        self.rules
-            .iter()
-            .find(|rule| rule.pattern.matches(method, head, &path))
-            .unwrap_or(&self.unmatched)
+    /// What is allowed in their files and surely not meant, in the order of the files.
+    pub fn warnings(&self) -> &[Mistake] {
+        &self.warnings
+    }
+
+    /// The first rule that matches the request, made with this method, or the one of unmatched requests. `path` is
+    /// normalised.
+    fn rule_of(&self, method: &Method, head: &Head, path: &str) -> &Arc<Rule> {
+        let matches = |n: usize| {
+            let rule = self.rules.get(n);
+            rule.is_some_and(|rule| rule.pattern.matches(method, head, path))
+        };
+        let first = self.index.first(&head.host, path, matches);
+        let first = first.and_then(|n| self.rules.get(n));
+        first.unwrap_or(&self.unmatched)
     }
 }
 

@@ -6,6 +6,7 @@ use regex::{Captures, Regex, RegexBuilder};
 
 use crate::model::glob::Glob;
 use crate::model::request::Head;
+use crate::rules::index::literals;
 use crate::yaml::shown;
 
 /// What a request must be for its rule to match; everything given must hold.
@@ -58,11 +59,21 @@ impl Pattern {
 /// A host with `*` for any run of characters. Without a port it stands for every port.
 #[derive(Clone, Debug)]
 pub(super) struct HostGlob {
-    glob: Glob,
+    pub(super) glob: Glob,
     with_port: bool,
 }
 
 impl HostGlob {
+    /// Whether every host that `other` matches surely matches this too.
+    pub(super) fn covers(&self, other: &HostGlob) -> bool {
+        self.is_any() || (self.with_port == other.with_port && self.glob.covers(&other.glob))
+    }
+
+    /// Whether it is `*`.
+    pub(super) fn is_any(&self) -> bool {
+        self.glob == Glob::new("*")
+    }
+
     /// Reads a host pattern; `None` if the text can be no host's.
     pub(super) fn parse(text: &str) -> Option<HostGlob> {
         let odd = |c: char| c.is_whitespace() || c.is_control() || "/@?#,{}()|\\^$+".contains(c);
@@ -75,7 +86,12 @@ impl HostGlob {
         })
     }
 
-    fn matches(&self, host: &str) -> bool {
+    /// The one host that matches, on every port if it is without one.
+    pub(super) fn exact(&self) -> Option<Box<str>> {
+        self.glob.exact().map(Into::into)
+    }
+
+    pub(super) fn matches(&self, host: &str) -> bool {
         self.glob.matches(if self.with_port {
             host
         } else {
@@ -85,7 +101,7 @@ impl HostGlob {
 }
 
 /// The host without its port; the colons of an IPv6 address stand inside brackets.
-fn without_port(host: &str) -> &str {
+pub(super) fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => name,
         _ => host,
@@ -125,7 +141,15 @@ impl PathPattern {
         anchored(text).map(PathPattern::Regex)
     }
 
-    fn matches(&self, path: &str) -> bool {
+    /// The one path that matches, if there is but one.
+    pub(super) fn exact(&self) -> Option<Box<str>> {
+        match self {
+            PathPattern::Glob(glob) => glob.exact().map(Into::into),
+            PathPattern::Regex(regex) => literals::exact(regex.as_str()),
+        }
+    }
+
+    pub(super) fn matches(&self, path: &str) -> bool {
         match self {
             PathPattern::Glob(glob) => glob.matches(path),
             PathPattern::Regex(regex) => regex.is_match(path),
@@ -144,9 +168,9 @@ impl PathPattern {
 /// A request header that must be there, and what it must say.
 #[derive(Clone, Debug)]
 pub(super) struct HeaderPattern {
-    name: HeaderName,
+    pub(super) name: HeaderName,
     /// Anchored at both ends; `None`: anything.
-    value: Option<BytesRegex>,
+    pub(super) value: Option<BytesRegex>,
 }
 
 impl HeaderPattern {
@@ -169,6 +193,12 @@ impl HeaderPattern {
             name,
             value: Some(value),
         })
+    }
+
+    /// Whether a request that is as `other` says surely is as this says.
+    pub(super) fn covers(&self, other: &HeaderPattern) -> bool {
+        let text = |it: &HeaderPattern| it.value.as_ref().map(|value| value.as_str().to_owned());
+        self.name == other.name && (self.value.is_none() || text(self) == text(other))
     }
 
     fn matches(&self, headers: &HeaderMap) -> bool {
@@ -194,6 +224,13 @@ impl HeaderPattern {
 pub(super) fn anchored(text: &str) -> Result<Regex, String> {
     // By itself first: what it lacks must not be found in the anchors around it.
     compile(text).and_then(|_| compile(&whole(text)))
+}
+
+/// The text of an anchored regex, as it was written.
+pub(super) fn inner(regex: &str) -> &str {
+    let inner = regex.strip_prefix(r"\A(?:");
+    let inner = inner.and_then(|it| it.strip_suffix(r")\z"));
+    inner.unwrap_or(regex)
 }
 
 fn whole(text: &str) -> String {

@@ -81,15 +81,16 @@ pub struct Matched {
 impl RuleSet {
     /// What is to be done about a request with this head at `now`, which says whether its tokens are still valid.
     pub fn plan(&self, head: &Head, now: Timestamp) -> Plan {
-        let rule = Arc::clone(self.rule_of(head.method(), head));
+        let path = path::normalised(head.path());
+        let rule = Arc::clone(self.rule_of(head.method(), head, &path));
         let claims = rule.claims(head, now);
         match (passes(&rule, head), claims) {
-            (None, Ok(claims)) => Plan::Lookup(self.query(rule, head, claims)),
+            (None, Ok(claims)) => Plan::Lookup(self.query(rule, head, &path, claims)),
             (why, claims) => Plan::Pass(Pass {
                 why: why.unwrap_or(Forward::Bypass(Bypass::Token)),
                 changes: match head.is_safe() {
                     true => None,
-                    false => self.as_get(head, (&rule, &claims), now),
+                    false => self.as_get(head, &path, (&rule, &claims), now),
                 },
                 rule,
                 claims,
@@ -102,19 +103,20 @@ impl RuleSet {
     fn as_get(
         &self,
         head: &Head,
+        path: &str,
         (own, known): (&Arc<Rule>, &Result<Claims, TokenError>),
         now: Timestamp,
     ) -> Option<Query> {
-        let rule = Arc::clone(self.rule_of(&Method::GET, head));
+        let rule = Arc::clone(self.rule_of(&Method::GET, head, path));
         let claims = match Arc::ptr_eq(&rule, own) {
             true => known.clone(),
             false => rule.claims(head, now),
         };
-        Some(self.query(rule, &head.as_get(), claims.ok()?))
+        Some(self.query(rule, &head.as_get(), path, claims.ok()?))
     }
 
-    fn query(&self, rule: Arc<Rule>, head: &Head, claims: Claims) -> Query {
-        let key = rule.key_fields(self, head, &claims);
+    fn query(&self, rule: Arc<Rule>, head: &Head, path: &str, claims: Claims) -> Query {
+        let key = rule.key_fields(self, head, path, &claims);
         let base = key.base_key();
         Query {
             rule,
@@ -135,24 +137,42 @@ fn passes(rule: &Rule, head: &Head) -> Option<Forward> {
             Some(_) | None => Forward::Method,
         });
     }
-    let headers = head.headers();
-    let bypass = if !rule.stores() {
-        Bypass::Rule
-    } else if asks_to_upgrade(headers) {
-        Bypass::Upgrade
-    } else if !keyed && has_body(headers) {
-        Bypass::RequestBody
-    } else if headers.contains_key(header::AUTHORIZATION)
-        && rule.terms.authorization == Authorization::Bypass
-    {
-        Bypass::Authorization
-    } else if rule.skips(head, None) {
-        Bypass::Skip
-    } else {
-        return None;
-    };
-    Some(Forward::Bypass(bypass))
+    let found = OBSTACLES.iter().find(|it| (it.is_there)(rule, head));
+    found.map(|it| Forward::Bypass(it.why))
 }
+
+/// Something that keeps a request from being looked up whose method allows it.
+pub(super) struct Obstacle {
+    pub(super) why: Bypass,
+    is_there: fn(&Rule, &Head) -> bool,
+}
+
+/// All of them, in the order in which they are looked for.
+pub(super) const OBSTACLES: [Obstacle; 5] = [
+    Obstacle {
+        why: Bypass::Rule,
+        is_there: |rule, _| !rule.stores(),
+    },
+    Obstacle {
+        why: Bypass::Upgrade,
+        is_there: |_, head| asks_to_upgrade(head.headers()),
+    },
+    Obstacle {
+        why: Bypass::RequestBody,
+        is_there: |_, head| head.read.is_none() && has_body(head.headers()),
+    },
+    Obstacle {
+        why: Bypass::Authorization,
+        is_there: |rule, head| {
+            let bypasses = rule.terms.authorization == Authorization::Bypass;
+            bypasses && head.headers().contains_key(header::AUTHORIZATION)
+        },
+    },
+    Obstacle {
+        why: Bypass::Skip,
+        is_there: |rule, head| rule.skips(head, None),
+    },
+];
 
 /// Whether the client asks for another protocol (RFC 9110 §7.8): `Upgrade`, named in `Connection`. `h2c` is not one
 /// (RFC 9113 §3.1 took it back), and some clients ask for it on every request.

@@ -13,7 +13,7 @@ use std::fmt;
 use crate::model::key::KeyFields;
 use crate::model::request::{Head, Read};
 use crate::rules::pointer::{Pointer, Step};
-use crate::rules::{Rule, RuleSet};
+use crate::rules::{Rule, RuleSet, path};
 
 /// What the key holds of a body.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ impl RuleSet {
         if matches!(*head.method(), Method::GET | Method::HEAD) {
             return None;
         }
-        let rule = self.rule_of(head.method(), head);
+        let rule = self.rule_of(head.method(), head, &path::normalised(head.path()));
         head.safe = rule.safe;
         let fields = rule.reads(head)?;
         Some(fields.max)
@@ -50,7 +50,7 @@ impl RuleSet {
 
     /// Notes the body of such a request, if the key can be made of it; else the request is not looked up.
     pub fn read(&self, head: &mut Head, body: Bytes) {
-        let rule = self.rule_of(head.method(), head);
+        let rule = self.rule_of(head.method(), head, &path::normalised(head.path()));
         let key = rule
             .reads(head)
             .and_then(|fields| fields.key(head.headers(), &body));
@@ -59,6 +59,11 @@ impl RuleSet {
 }
 
 impl Rule {
+    /// Whether its key holds something of bodies.
+    pub(super) fn reads_bodies(&self) -> bool {
+        self.safe && self.body.is_some()
+    }
+
     fn reads(&self, head: &Head) -> Option<&BodyFields> {
         let asks_conditionally = CONDITIONS
             .iter()

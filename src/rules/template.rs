@@ -13,7 +13,6 @@ use thiserror::Error;
 use crate::model::key::KeyFields;
 use crate::model::request::Head;
 use crate::model::tag::{Tag, TagError};
-use crate::rules::Rule;
 use crate::rules::cookies;
 use crate::rules::dimensions::Value;
 use crate::rules::draft::{Draft, Open, Piece};
@@ -341,16 +340,14 @@ impl Template {
     }
 
     /// The values as key fields, everything as sent: what a key narrows to must not depend on how an app decodes.
-    pub(super) fn key(&self, rule: &Rule, head: &Head, key: &mut KeyFields) {
+    pub(super) fn key(&self, found: Option<&Captures<'_>>, head: &Head, key: &mut KeyFields) {
         for part in &self.parts {
             let Part::Placeholder(placeholder) = part else {
                 continue;
             };
             match placeholder {
                 Placeholder::Capture(capture) => {
-                    let path = super::path::normalised(head.path());
-                    let found = rule.pattern.captures(&path);
-                    let value = found.as_ref().and_then(|found| found.name(&capture.name));
+                    let value = found.and_then(|found| found.name(&capture.name));
                     key.optional(&capture.field, value.map(|value| value.as_str()));
                 }
                 Placeholder::Query(param) => {
@@ -384,6 +381,12 @@ impl Template {
             Part::Placeholder(Placeholder::Header(header)) => header.name == wanted,
             Part::Placeholder(_) | Part::Text(_) => false,
         })
+    }
+
+    /// Whether it names a capture of the path.
+    pub(super) fn captures(&self) -> bool {
+        let mut parts = self.parts.iter();
+        parts.any(|part| matches!(part, Part::Placeholder(Placeholder::Capture(_))))
     }
 
     /// The claims it names.

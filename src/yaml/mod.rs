@@ -11,6 +11,7 @@ mod tree;
 pub mod units;
 
 use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Deref;
@@ -44,9 +45,10 @@ pub fn read<T: DeserializeOwned>(
     is_later: &dyn Fn(&str) -> bool,
 ) -> Reading<T> {
     let file: Arc<str> = file.into();
+    let ends = LazyCell::new(|| line_ends(text));
     let at = |(place, message)| Mistake {
         file: Arc::clone(&file),
-        place: Some(place),
+        place: Some(within(&ends, place)),
         message,
     };
     let (root, found) = tree::parse(text);
@@ -73,6 +75,25 @@ pub fn read<T: DeserializeOwned>(
     mistakes.sort();
     mistakes.dedup();
     Reading { value, mistakes }
+}
+
+/// How many characters each line has.
+fn line_ends(text: &str) -> Vec<usize> {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    text.split('\n').map(|line| line.chars().count()).collect()
+}
+
+/// The place, or the end of the text for one behind it: what is missing there is looked for on a line that does not exist.
+fn within(ends: &[usize], place: Place) -> Place {
+    let (line, end) = match ends.get(place.line.saturating_sub(1)) {
+        Some(end) => (place.line, end + 1),
+        None => (ends.len(), ends.last().map_or(1, |end| end + 1)),
+    };
+    let column = match line == place.line {
+        true => place.column.min(end),
+        false => end,
+    };
+    Place { line, column }
 }
 
 /// A value and where it stands in its file.

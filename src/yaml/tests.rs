@@ -2,6 +2,7 @@ use super::units::{Size, Span};
 use super::*;
 use proptest::prelude::*;
 use serde::Deserialize;
+use std::collections::HashMap;
 
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -268,5 +269,19 @@ proptest! {
         ], 0..24)
     ) {
         let _ = mistakes(&parts.concat());
+    }
+}
+
+#[test]
+fn what_is_missing_at_the_end_is_missed_where_the_text_ends() {
+    for (text, line, column) in [
+        ("rules: {", 1, 9),
+        ("rules: [\n  a,", 2, 5),
+        ("rules: {\r\n", 2, 1),
+        ("%\u{1}", 1, 3),
+    ] {
+        let reading = read::<HashMap<String, String>>("f", text, &|_| false);
+        let place = reading.mistakes.last().and_then(|it| it.place);
+        assert_eq!(place, Some(Place { line, column }), "{text:?}");
     }
 }

@@ -45,7 +45,7 @@ const TABLE: &[Row] = &[
     row("yaml", &["model"], &["saphyr_parser"]),
     row("metrics", &["model"], &["std::sync::atomic"]),
     row("dialects", &["model"], &[]),
-    row("rules", &["model", "yaml"], &["regex", "arc_swap", "ring", "base64"]),
+    row("rules", &["model", "yaml"], &["regex", "regex_syntax", "aho_corasick", "arc_swap", "ring", "base64"]),
     row("policy", &["model", "dialects", "rules"], &[]),
     row("telemetry", &["model", "metrics"], &["tracing_subscriber", "opentelemetry*"]),
     row("shared", &["model", "clock", "metrics"], &["redis"]),

@@ -2,6 +2,7 @@
 //! stored, and the sidecar goes on serving.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::net::TcpListener;
 use tokio::net::TcpSocket;
@@ -704,4 +705,62 @@ async fn a_length_said_twice_is_refused_wherever_on_the_connection() {
     let said = String::from_utf8_lossy(&connection.closed().await).into_owned();
     assert!(said.starts_with("HTTP/1.1 400 "), "{said:?}");
     assert_eq!(app.calls("/b"), 0);
+}
+
+#[tokio::test]
+async fn l07_odd_requests_are_answered_and_each_is_an_entry_of_its_own() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        r"
+  - id: odd
+    match: { path: '/odd/(?P<rest>.*)' }
+    group: '{query.g}'
+    vary_on: { captures: [rest], headers: [X-A], cookies: [c] }
+    tags: ['Odd:{rest}']
+    ttl: 60s
+",
+    )
+    .await;
+    let made = AtomicUsize::new(0);
+    app.otherwise(move |_| reply(made.fetch_add(1, Ordering::Relaxed).to_string()));
+    let parameters: Vec<String> = (0..10_000).map(|n| format!("p{}", n % 97)).collect();
+    let many = format!("/odd/a?{}", parameters.join("&"));
+    let long = format!("/odd/a?p={}", "x".repeat(40_000));
+    let requests: [(&str, &str, &[u8]); 17] = [
+        ("plain", "/odd/a", b""),
+        ("a percent sign alone", "/odd/%", b""),
+        ("no octet", "/odd/%zz", b""),
+        ("no UTF-8", "/odd/%ff", b""),
+        ("NUL", "/odd/%00", b""),
+        ("NUL in the query", "/odd/a?g=%00", b""),
+        ("NUL in a name", "/odd/a?g%00=1", b""),
+        ("10,000 parameters", &many, b""),
+        ("one long one", &long, b""),
+        ("a cookie", "/odd/a", b"cookie: c=1\r\n"),
+        ("it twice", "/odd/a", b"cookie: c=1; c=1\r\n"),
+        ("on two lines", "/odd/a", b"cookie: c=1\r\ncookie: c=2\r\n"),
+        (
+            "in another order",
+            "/odd/a",
+            b"cookie: c=2\r\ncookie: c=1\r\n",
+        ),
+        ("a cookie that is no text", "/odd/a", b"cookie: c=\xff\r\n"),
+        ("a field that is no text", "/odd/a", b"x-a: \xff\r\n"),
+        ("half a letter", "/odd/a", b"x-a: \xc3\r\n"),
+        ("a field twice", "/odd/a", b"x-a: 1\r\nx-a: 2\r\n"),
+    ];
+    let mut connection = sidecar.client().connect().await;
+    for (n, (name, target, fields)) in requests.iter().enumerate() {
+        let first = format!("GET {target} HTTP/1.1\r\nhost: shop.example\r\n");
+        let request = [first.as_bytes(), fields, b"\r\n"].concat();
+        connection.write(&request).await;
+        let answer = connection.answer().await;
+        assert_eq!(answer.text(), n.to_string(), "{name}: {answer}");
+        answer.is_miss();
+        connection.write(&request).await;
+        let again = connection.answer().await;
+        assert_eq!(again.text(), n.to_string(), "{name}, again: {again}");
+        again.is_hit();
+    }
 }

@@ -178,12 +178,14 @@ purge_groups: { books: { tags: [books, book_listings] }, all: { all: true } }
         out(&output)
     };
     let said = checked(&[]);
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     for line in [
-        "tells http://cdn/purge?… what was incremented, for 250ms together, at most 30 tags a call",
-        "purge group all: everything",
-        "purge group books: books, book_listings",
+        "increment webhook http://cdn/purge?…, for 250ms together, at most 30 tags a call",
+        "purge group all everything",
+        "purge group books books, book_listings",
     ] {
-        assert!(said.lines().any(|it| it == line), "{line} in\n{said}");
+        let mut lines = said.lines();
+        assert!(lines.any(|it| words(it) == line), "{line} in\n{said}");
     }
     let json = checked(&["--json"]);
     assert!(

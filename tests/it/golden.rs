@@ -1,4 +1,5 @@
-//! Golden files: rules and a request to a plan, wrong files to their mistakes; both as text.
+//! Golden files: rules and a request to a plan, wrong files to their mistakes, doubtful ones to warnings, files to what
+//! `check` says of them; all as text.
 //!
 //! A file holds sections that begin with `=== name`. The last one is what is promised; with the environment variable
 //! `BLESS` set the tests write it instead of comparing, and the difference is read in the review.
@@ -7,6 +8,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tagalong::config;
 use tagalong::model::mistake::Mistake;
@@ -33,7 +35,7 @@ fn requests_are_planned_as_promised() {
         }
         rules.plan(&head, NOW).explain(&head).to_string()
     });
-    assert!(files >= 15, "{files} golden plans");
+    assert!(files >= 60, "{files} golden plans");
 }
 
 #[test]
@@ -43,14 +45,7 @@ fn mistakes_are_told_as_promised() {
             Some((name, text)) if name == "tagalong.yaml" => {
                 config::compile(name, text, &Outside(sections)).map(|_| ())
             }
-            _ => {
-                let files: Vec<_> = sections
-                    .iter()
-                    .filter(|(name, _)| name.ends_with(".yaml"))
-                    .cloned()
-                    .collect();
-                compiled(&files, sections).map(|_| ())
-            }
+            _ => compiled(&yaml_files(sections), sections).map(|_| ()),
         };
         let mistakes = mistakes.unwrap_err();
         mistakes
@@ -71,6 +66,48 @@ fn compiled(rules: &[(String, String)], sections: &Sections) -> Result<RuleSet, 
         ..Context::new("shop")
     };
     RuleSet::compile(rules, &context)
+}
+
+#[test]
+fn warnings_are_told_as_promised() {
+    let files = each("warnings", |sections| {
+        let rules = match sections.first() {
+            Some((name, text)) if name == "tagalong.yaml" => {
+                config::compile(name, text, &Outside(sections))
+                    .unwrap()
+                    .rules
+            }
+            _ => RuleSet::compile(&yaml_files(sections), &Context::new("shop")).unwrap(),
+        };
+        let warnings = rules.warnings().iter();
+        warnings.map(|warning| format!("{warning}\n")).collect()
+    });
+    assert!(files >= 5, "{files} golden warnings");
+}
+
+/// `tagalong check` as a person sees it: what it prints, what it warns of, its exit code.
+#[test]
+fn checks_end_as_promised() {
+    let files = each("checks", |sections| {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("rules")).unwrap();
+        for (name, text) in sections.iter().skip(1) {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let arguments = section(sections, "arguments").split_whitespace();
+        let output = Command::new(env!("CARGO_BIN_EXE_tagalong"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        format!(
+            "{}--- standard error\n{}--- exit code {}\n",
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+            output.status.code().unwrap(),
+        )
+    });
+    assert!(files >= 8, "{files} golden checks");
 }
 
 /// An environment without anything but the other sections, as files.
@@ -103,6 +140,12 @@ fn rule_files(sections: &Sections) -> Vec<(String, String)> {
     rules
         .map(|(_, text)| ("rules.yaml".to_owned(), text.clone()))
         .collect()
+}
+
+/// The sections that are files of rules by themselves.
+fn yaml_files(sections: &Sections) -> Vec<(String, String)> {
+    let files = sections.iter().filter(|(name, _)| name.ends_with(".yaml"));
+    files.cloned().collect()
 }
 
 type Sections = Vec<(String, String)>;

@@ -1,4 +1,4 @@
-//! Hostile bytes in header fields, for ranges and in tokens: the corpora of the fuzzer, and random inputs, held to what must hold for
+//! Hostile bytes in header fields, for ranges, in tokens, for plans and rule files: the corpora of the fuzzer, and random inputs, held to what must hold for
 //! any input.
 //!
 //! `make fuzz` goes on from here with inputs of its own.
@@ -9,7 +9,9 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use fuzz::headers;
+use fuzz::plan;
 use fuzz::ranges;
+use fuzz::rules;
 use fuzz::tokens;
 
 #[path = "../fuzz/src/lib.rs"]
@@ -49,6 +51,16 @@ fn the_corpus_of_ranges() {
 #[test]
 fn the_corpus_of_tokens() {
     replay("tokens", tokens::check);
+}
+
+#[test]
+fn the_corpus_of_plans() {
+    replay("plan", plan::check);
+}
+
+#[test]
+fn the_corpus_of_rule_files() {
+    replay("rules", rules::check);
 }
 
 /// What tokens say, in and out of place.
@@ -105,7 +117,35 @@ fn heads() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Every seed of a target.
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fuzz/corpus")
+        .join(target);
+    let files = folder.read_dir().expect("the corpus is committed");
+    let read = |file: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read(file.expect("a readable folder").path()).expect("a readable file")
+    };
+    files.map(read).collect()
+}
+
+/// Rule files with a piece of them lost, and another in its place.
+fn rule_files() -> impl Strategy<Value = Vec<u8>> {
+    let junk = "(\\{|\\}|\\[|\\]|:|: |, |- |\n|\r|\n  |\"|'|#|&a |\\*a|!!str |\\||%|\\(|é|[a-z0-9]|null|true|-1|60s){0,4}";
+    let seed = prop::sample::select(seeds("rules"));
+    (seed, any::<prop::sample::Index>(), 0_usize..40, junk).prop_map(|(seed, at, lost, junk)| {
+        let at = at.index(seed.len() + 1);
+        let after = seed.get(at + lost..).unwrap_or_default();
+        [seed.get(..at).unwrap_or_default(), junk.as_bytes(), after].concat()
+    })
+}
+
 proptest! {
+    #[test]
+    fn random_rule_files(input in rule_files()) {
+        rules::check(&input);
+    }
+
     #[test]
     fn random_heads(input in heads()) {
         headers::check(&input);
@@ -121,10 +161,26 @@ proptest! {
         headers::check(&input);
         ranges::check(&input);
         tokens::check(&input);
+        plan::check(&[b"GET /r/", &*input].concat());
+        rules::check(&input);
     }
 
     #[test]
     fn random_tokens(input in of_tokens()) {
         tokens::check(&input);
+    }
+
+    #[test]
+    fn random_requests(
+        method in "(GET|GET|HEAD|POST|OPTIONS)",
+        path in "/(r|w|a|i|x)/([a-c/.;]|%2[eEfF]|%[f0]{2}){0,8}(\\.css)?",
+        query in "(\\?((a|d|u|no|%61)?(=|;|&|1|%ff){0,3}&?){0,5})?( https)?",
+        fields in prop::collection::vec(
+            ("(x-a|x-t|x-no|x-api|cookie|cookie|authorization|accept-language|accept-encoding)", "[ -~é]{0,12}"),
+            0..6,
+        ),
+    ) {
+        let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        plan::check(format!("{method} {path}{query}\nhost: shop.example\n{fields}").as_bytes());
     }
 }

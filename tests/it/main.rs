@@ -65,6 +65,8 @@ mod rfc9213;
 #[cfg(test)]
 mod rfc9875;
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod shadow;
 #[cfg(test)]
 mod simulation;

@@ -11,6 +11,7 @@ mod refill;
 mod sections;
 mod tags;
 mod token;
+mod warnings;
 
 pub use context::{Context, Texts, Unmatched};
 pub use tags::TagLists;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 use http::header;
 
-use crate::model::mistake::{Mistake, Place};
+use crate::model::mistake::{Location, Mistake, Place};
 use crate::rules::compile::changes::Named;
 use crate::rules::compile::tags::Tags;
 use crate::rules::fields::{self, Fields};
@@ -71,7 +72,7 @@ impl RuleSet {
         files: &[(String, String)],
         context: &Context<'_>,
     ) -> Result<RuleSet, Vec<Mistake>> {
-        let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
+        let (mut rules, mut mistakes, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
         let (mut taken, mut named) = (HashMap::new(), Vec::new());
         for (name, text) in files {
             let later = |path: &str| path.strip_prefix("rules[].").is_some_and(source::is_later);
@@ -89,16 +90,19 @@ impl RuleSet {
             mistakes.extend(reading.mistakes);
             mistakes.extend(compiler.mistakes);
             named.extend(compiler.named);
+            warnings.extend(compiler.warnings);
         }
+        // The order of the files stays; within one, the order of the text.
+        let order = |mistake: &Mistake| files.iter().position(|(name, _)| **name == *mistake.file);
         if mistakes.is_empty() {
             // Where a rule could not be read, one that is named may only have been left out.
             mistakes.extend(named.iter().flat_map(|it| it.mistakes(&rules)));
         }
         if mistakes.is_empty() {
-            return Ok(RuleSet::new(context, rules));
+            warnings.extend(warnings::unreachable(&rules));
+            warnings.sort_by(|a, b| (order(a), a).cmp(&(order(b), b)));
+            return Ok(RuleSet::new(context, rules, warnings));
         }
-        // The order of the files stays; within one, the order of the text.
-        let order = |mistake: &Mistake| files.iter().position(|(name, _)| **name == *mistake.file);
         mistakes.sort_by(|a, b| (order(a), a).cmp(&(order(b), b)));
         Err(mistakes)
     }
@@ -111,6 +115,8 @@ struct Compiler<'t> {
     file: Arc<str>,
     texts: Texts<'t>,
     mistakes: Vec<Mistake>,
+    /// What is allowed and surely not meant.
+    warnings: Vec<Mistake>,
     /// A part of the rule at hand could not be read, so that what seems to be missing may only have been left out.
     tainted: bool,
     /// Rules that others name.
@@ -125,6 +131,7 @@ impl Compiler<'_> {
             file: file.into(),
             texts,
             mistakes: Vec::new(),
+            warnings: Vec::new(),
             tainted: false,
             named: Vec::new(),
             claims: token::Named::default(),
@@ -187,6 +194,11 @@ impl Compiler<'_> {
         self.key_on_credentials(written, &mut rule);
         self.refills(written, &rule, tainted);
         rule.pattern.path = path.map(|(_, pattern)| pattern);
+        self.in_vain(written, &rule);
+        rule.at = Some(Location {
+            file: Arc::clone(&self.file),
+            place: written.place,
+        });
         rule.id = self.id(written, tainted, taken);
         rule.key_name = match &written.key_name {
             Some(name) => Some(self.name("key_name", name)),
@@ -273,6 +285,7 @@ impl Compiler<'_> {
         let keyed_by = || group.iter().chain(key.iter().map(|key| &key.template));
         let rule = Rule {
             id: None,
+            at: None,
             cache: written.cache.as_ref().map_or(base.cache, |it| it.value),
             mode: self.mode(&written.mode, &base.mode),
             terms: Terms {

@@ -1,4 +1,5 @@
 mod answers;
+mod hostile;
 mod keys;
 
 use std::time::Duration;
@@ -531,7 +532,7 @@ fn credentials_in_the_key_differ_and_absent_ones_are_not_empty() {
             .collect();
         let none = RuleSet::none(&Context::new("test"));
         rules[0]
-            .key_fields(&none, &head("GET", "/", &fields), &Claims::default())
+            .key_fields(&none, &head("GET", "/", &fields), "/", &Claims::default())
             .base_key()
     };
     let keys = [

@@ -3,5 +3,7 @@
 
 mod fields;
 pub mod headers;
+pub mod plan;
 pub mod ranges;
+pub mod rules;
 pub mod tokens;
