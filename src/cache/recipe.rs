@@ -48,7 +48,9 @@ impl Recipe {
         if !rule.refill.refreshes() || entry.part.is_some() || head.read.is_some() {
             return None;
         }
-        let selects = |name: &HeaderName| rule.selects_by(name) || entry.meta.vary.contains(name);
+        let selects = |name: &HeaderName| {
+            rule.selects_by(name) || entry.meta.vary.iter().any(|selector| selector.reads(name))
+        };
         // What a POST with credentials brought is not what a GET without brings.
         let has_credentials = head.headers().contains_key(header::AUTHORIZATION);
         if has_credentials || PERSONAL.iter().any(selects) {
@@ -123,7 +125,9 @@ rules:
 
     fn entry(vary: &[&str], is_part: bool) -> Entry {
         let now = Timestamp::from_secs(1_000);
-        let names = vary.iter().map(|name| name.parse().unwrap());
+        let names = vary
+            .iter()
+            .map(|name| name.parse::<HeaderName>().unwrap().into());
         Entry {
             status: StatusCode::OK,
             headers: HeaderMap::new(),

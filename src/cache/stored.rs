@@ -4,13 +4,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header;
 use http::response::Parts;
-use http::{HeaderName, header};
 
 use crate::cache::parts;
 use crate::cache::recipe::Recipe;
 use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
+use crate::model::entry::Selector;
 use crate::model::key::ComposedKey;
 use crate::model::key::Variant;
 use crate::model::outcome::NoStore;
@@ -34,7 +35,7 @@ pub(super) enum Slot {
     Entry(Arc<Stored>),
     /// Under a base key: which request fields select the variant (RFC 9111 §4.1), as long as there can be one.
     Varies {
-        fields: Arc<[HeaderName]>,
+        fields: Arc<[Selector]>,
         /// Those under the base key that are stored or on their way, as far as is known.
         variants: Arc<[Variant]>,
         until: Timestamp,
@@ -164,6 +165,18 @@ impl Stored {
         tags
     }
 
+    /// The cookies that select it and these, each once.
+    pub fn cookies_with(&self, mut cookies: Vec<Box<str>>) -> Vec<Box<str>> {
+        for selector in &*self.entry.meta.vary {
+            match selector {
+                Selector::Cookie(name) if !cookies.contains(name) => cookies.push(name.clone()),
+                Selector::Cookie(_) | Selector::Field(_) => {}
+            }
+        }
+        cookies.sort_unstable();
+        cookies
+    }
+
     /// The whole, out of this stored beginning and a response that claims to be its rest: the head, as if it had come from
     /// the app, and the content before the rest; `None` if they do not fit.
     pub fn completed(&self, rest: &Parts, rest_len: Option<u64>) -> Option<(Parts, Bytes)> {
@@ -197,7 +210,7 @@ impl Weigh for Slot {
         let bytes = match self {
             Slot::Varies {
                 fields, variants, ..
-            } => fields.len() * size_of::<HeaderName>() + variants.len() * size_of::<Variant>(),
+            } => fields.len() * size_of::<Selector>() + variants.len() * size_of::<Variant>(),
             Slot::Same { .. } | Slot::Unstorable { .. } => 0,
             Slot::Entry(stored) => {
                 let headers = [&stored.entry.headers, &stored.entry.targeted];

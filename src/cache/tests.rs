@@ -158,7 +158,7 @@ async fn fetch_language(cache: &Cache, language: &str) -> End {
         panic!("{found:?}");
     };
     let mut keep = keep(cache, 60);
-    keep.store.meta.vary = [header::ACCEPT_LANGUAGE].into();
+    keep.store.meta.vary = [header::ACCEPT_LANGUAGE.into()].into();
     let response = Response::new(Body::from("x"));
     fill.store(response, StatusCode::OK, keep).await;
     let Followed::Response(_, Outcome::Forwarded { end, .. }) =
@@ -190,7 +190,7 @@ async fn variants_of_one_key_come_to_an_end_and_those_that_are_over_make_room() 
 
     // One that has left the store, by size or by hand.
     let gone = in_language("/a", "a1");
-    let fields = vary::selecting(&[header::ACCEPT_LANGUAGE], gone.headers());
+    let fields = vary::selecting(&[header::ACCEPT_LANGUAGE.into()], gone.headers());
     cache.0.store.remove(&query(&gone).base.variant(&fields));
     assert_eq!(fetch_language(&cache, "c0").await, End::Stored);
     assert_eq!(fetch_language(&cache, "c1").await, refused);
@@ -214,7 +214,7 @@ async fn variants_that_are_fetched_at_once_do_not_get_past_the_end_together() {
         let head = in_language("/a", &format!("l{n}"));
         let (fill, follower) = fill_for(&cache, &head);
         let mut keep = keep(&cache, 60);
-        keep.store.meta.vary = [header::ACCEPT_LANGUAGE].into();
+        keep.store.meta.vary = [header::ACCEPT_LANGUAGE.into()].into();
         let mut released = release.subscribe();
         let content = stream::once(Box::pin(async move {
             released.recv().await.ok();
@@ -310,7 +310,7 @@ async fn l10_a_sweep_drops_what_may_be_used_stale_only_after_that() {
         let (fill, _follower) = miss(&cache, "/a");
         let mut keep = keep(&cache, 60);
         keep.store.meta.stale = stale;
-        keep.store.meta.vary = vary.into_iter().collect();
+        keep.store.meta.vary = vary.into_iter().map(Into::into).collect();
         fill.store(Response::new(Body::from("x")), StatusCode::OK, keep)
             .await;
         clock.advance(Duration::from_secs(60) + kept);
@@ -1063,7 +1063,7 @@ async fn l09_a_fill_that_finds_its_variant_taken_leaves_it_to_who_asked_later() 
         let german = with("/a", "accept-language", "de");
         let vary = || {
             let mut keep = keep(&cache, 60);
-            keep.store.meta.vary = [header::ACCEPT_LANGUAGE].into();
+            keep.store.meta.vary = [header::ACCEPT_LANGUAGE.into()].into();
             keep
         };
         let (mut early, first) = fill_for(&cache, &german);
@@ -1099,7 +1099,7 @@ async fn another_language_by_now_is_not_the_wanted_one() {
     for lang in ["de", "fr"] {
         let (fill, _follower) = fill_for(&cache, &asking);
         let mut keep = keep(&cache, 60);
-        keep.store.meta.vary = [header::ACCEPT_LANGUAGE].into();
+        keep.store.meta.vary = [header::ACCEPT_LANGUAGE.into()].into();
         let response = Response::builder().header("content-language", lang);
         let response = response.body(Body::from(lang)).unwrap();
         fill.store(response, StatusCode::OK, keep).await;
@@ -1343,7 +1343,7 @@ async fn rfc9111_4_3_5_a_renewed_variant_is_found_as_long_as_it_lives() {
     let head = with("/a", "accept-language", "de");
     let varying = |lifetime| {
         let mut keep = keep(&cache, lifetime);
-        keep.store.meta.vary = [header::ACCEPT_LANGUAGE].into();
+        keep.store.meta.vary = [header::ACCEPT_LANGUAGE.into()].into();
         keep
     };
     let (fill, _follower) = fill_for(&cache, &head);

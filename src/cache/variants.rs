@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 
 use crate::cache::Cache;
 use crate::cache::Stored;
 use crate::cache::stored::Slot;
 use crate::cache::stored::kept_until;
 use crate::model::entry::EntryMeta;
+use crate::model::entry::Selector;
 use crate::model::key::BaseKey;
 use crate::model::key::Variant;
 use crate::model::outcome::NoStore;
@@ -47,12 +48,7 @@ impl Cache {
         }
     }
 
-    fn in_language(
-        &self,
-        base: BaseKey,
-        fields: &[HeaderName],
-        head: &Head,
-    ) -> Option<Arc<Stored>> {
+    fn in_language(&self, base: BaseKey, fields: &[Selector], head: &Head) -> Option<Arc<Stored>> {
         let wanted = vary::wanted_language(fields, head.headers())?;
         let Slot::Same { variant, .. } = self.0.store.get(&base.variant(&wanted))? else {
             return None;

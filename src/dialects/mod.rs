@@ -51,6 +51,8 @@ pub struct Said {
     pub increments: Vec<Increment>,
     /// Objects have changed that lists are filtered by; in the order written.
     pub changes: Vec<Change>,
+    /// The response varies by these cookies, sorted, each once.
+    pub cookies: Vec<Box<str>>,
     /// The response varies by what is not understood here (`X-LiteSpeed-Vary`): it must not be shared.
     pub varies: bool,
     /// A tag of the response could not be read: what it depends on is not known.
@@ -98,9 +100,9 @@ pub enum Why {
     /// LiteSpeed's `private, *` forgets what one client sees; here is no cache per client.
     #[error("there is no private cache to purge")]
     Private,
-    /// What this field says comes with a later version.
-    #[error("this field is not supported yet")]
-    NotYet,
+    /// The response varies by something besides cookies: nobody here knows which request gets which.
+    #[error("only `cookie=<name>` is understood: the response is not stored")]
+    Vary,
 }
 
 /// Targeted fields that address this cache alone; any other, such as `CDN-Cache-Control`, also speaks to caches between
@@ -193,12 +195,11 @@ impl Dialects {
             said.changes.extend(changes);
         }
         for name in &self.vary {
-            for line in headers.get_all(name) {
-                said.ignore(name, line.as_bytes(), Why::NotYet);
-            }
+            litespeed::vary(Lines::of(headers, name), &mut said);
         }
+        said.cookies.sort_unstable();
+        said.cookies.dedup();
         said.unreadable = unreadable;
-        said.varies = self.vary.iter().any(|name| headers.contains_key(name));
         if !self.expose {
             self.remove_ours(headers);
         }
@@ -266,7 +267,7 @@ impl Why {
             | Why::Attribute
             | Why::SafeMethod
             | Why::Private
-            | Why::NotYet => false,
+            | Why::Vary => false,
         }
     }
 }

@@ -37,7 +37,7 @@ fn shown(said: &Said) -> String {
             Why::Changes => "changes",
             Why::Attribute => "attribute",
             Why::SafeMethod => "safe",
-            Why::NotYet => "not yet",
+            Why::Vary => "vary",
             Why::Private => "private",
         };
         format!("?{word}")
@@ -524,7 +524,32 @@ fn what_is_ours_and_not_understood_is_told() {
         false,
         &[("x-litespeed-vary", b"cookie=a")],
     );
-    assert_eq!((shown(&said).as_str(), said.varies), ("?not yet", true));
+    let cookies: Vec<&str> = said.cookies.iter().map(|name| &**name).collect();
+    assert_eq!(cookies, ["a"]);
+    assert_eq!((shown(&said).as_str(), said.varies), ("", false));
+    for odd in [
+        "value=mobile",
+        "cookie=",
+        "cookie=a b",
+        "cookie",
+        "",
+        "cookie=a, x",
+        "=a",
+    ] {
+        let said = take(
+            Config::default(),
+            false,
+            &[("x-litespeed-vary", odd.as_bytes())],
+        );
+        assert!(said.varies && !said.ignored.is_empty(), "{odd}");
+    }
+    let said = take(
+        Config::default(),
+        false,
+        &[("x-litespeed-vary", b"Cookie=b , cookie=a,,cookie=b")],
+    );
+    let cookies: Vec<&str> = said.cookies.iter().map(|name| &**name).collect();
+    assert_eq!((cookies, said.varies), (vec!["a", "b"], false));
     let said = take(Config::default(), false, &[]);
     assert_eq!((shown(&said).as_str(), said.varies), ("", false));
 }

@@ -225,6 +225,7 @@ impl Exchange {
                 let (mut head, first) = stored.completed(&self.head, self.body.exact_len())?;
                 head.extensions.extend(self.head.extensions);
                 self.signals.tags = self.signals.tags.map(|tags| stored.tags_with(tags));
+                self.signals.cookies = stored.cookies_with(self.signals.cookies);
                 Some(Exchange {
                     head,
                     body: Body::joined(first, self.body),
@@ -261,6 +262,7 @@ impl Exchange {
     /// What it says of a response whose content it does not bring: where it names no tags, the old ones are in force.
     fn signals_for(&self, stored: &Stored) -> Signals {
         let mut signals = self.signals.clone();
+        signals.cookies = stored.cookies_with(signals.cookies);
         if !signals.named {
             signals.tags = signals.tags.map(|tags| stored.tags_with(tags));
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use crate::model::time::Timestamp;
 
@@ -66,8 +66,34 @@ pub struct EntryMeta {
     /// The response says itself that it may be shared (`public`, `s-maxage`, a targeted field), or its rule does:
     /// requests with a cookie may be answered from it (L12).
     pub shareable: bool,
-    /// The request fields that its `Vary` names, lower case, sorted, each once; empty without `Vary`.
-    pub vary: Arc<[HeaderName]>,
+    /// What selects it among the responses under its key: the fields that its `Vary` names, sorted, then cookies that it
+    /// names, each once.
+    pub vary: Arc<[Selector]>,
+}
+
+/// A part of requests that selects among the responses under one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// A field, by `Vary`.
+    Field(HeaderName),
+    /// One cookie, by `X-LiteSpeed-Vary`.
+    Cookie(Box<str>),
+}
+
+impl From<HeaderName> for Selector {
+    fn from(name: HeaderName) -> Selector {
+        Selector::Field(name)
+    }
+}
+
+impl Selector {
+    /// Whether this field says which response it is.
+    pub fn reads(&self, name: &HeaderName) -> bool {
+        match self {
+            Selector::Field(own) => own == name,
+            Selector::Cookie(_) => *name == header::COOKIE,
+        }
+    }
 }
 
 impl EntryMeta {

@@ -142,7 +142,7 @@ fn store(
         return Err(NoStore::NoStore);
     }
     privacy::check(terms, head, &response.headers, control)?;
-    let vary = vary::names(&response.headers, |name| {
+    let vary = vary::names(&response.headers, &signals.cookies, |name| {
         privacy::selects_nothing(terms, head, name)
     })?;
     signals.tags.as_ref().map_err(|reason| *reason)?;

@@ -58,6 +58,8 @@ pub struct Signals {
     pub observed: Vec<Tagged>,
     /// What was passed over in the header fields, for the log.
     pub ignored: Vec<Ignored>,
+    /// Cookies that the response varies by (`X-LiteSpeed-Vary`), beside what its `Vary` names.
+    pub cookies: Vec<Box<str>>,
     /// Changes that do something else than they say, for the log.
     pub misfits: Vec<Misfit>,
     /// Increments of the rule without a value, for the log.
@@ -113,6 +115,7 @@ pub fn signals(
         ),
         observed,
         ignored: said.ignored,
+        cookies: said.cookies,
         misfits,
         skipped: declared.skipped,
     }

@@ -671,7 +671,9 @@ fn what_is_stored_knows_its_life_its_variants_and_its_rule() {
             ..StaleUse::default()
         },
         shareable: true,
-        vary: ["a", "b"].map(HeaderName::from_static).into(),
+        vary: ["a", "b"]
+            .map(|name| HeaderName::from_static(name).into())
+            .into(),
     };
     assert_eq!(
         verdict(&terms, &head("GET", &[]), response(200, fields)),

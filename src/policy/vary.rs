@@ -9,12 +9,14 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName};
 
+use crate::model::cookies;
+use crate::model::entry::Selector;
 use crate::model::key::KeyFields;
 use crate::model::outcome::NoStore;
 use crate::model::preferences::{Preferences, lines, members};
 use crate::policy::fields::only;
 
-/// The fields that a response's `Vary` names: lower case, sorted, each once.
+/// The fields that a response's `Vary` names: lower case, sorted, each once; then the cookies that it is said to vary by.
 ///
 /// `selects_nothing`: of which fields the app saw nothing but what the key holds of them.
 ///
@@ -23,8 +25,9 @@ use crate::policy::fields::only;
 /// `*` among them says that no request can be known to select the response; so does a name that is none.
 pub(super) fn names(
     headers: &HeaderMap,
+    cookies: &[Box<str>],
     selects_nothing: impl Fn(&HeaderName) -> bool,
-) -> Result<Arc<[HeaderName]>, NoStore> {
+) -> Result<Arc<[Selector]>, NoStore> {
     let mut names = Vec::new();
     for line in headers.get_all(VARY) {
         for name in line.as_bytes().split(|byte| *byte == b',') {
@@ -37,12 +40,15 @@ pub(super) fn names(
     }
     names.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
     names.dedup();
+    let by_cookies = !selects_nothing(&COOKIE);
     names.retain(|name| !selects_nothing(name));
     // On its way to the app it gets the client's address: no two clients say the same.
     if names.iter().any(|name| name == "x-forwarded-for") {
         return Err(NoStore::VaryAny);
     }
-    Ok(names.into())
+    let fields = names.into_iter().map(Selector::Field);
+    let cookies = cookies.iter().filter(|_| by_cookies).cloned();
+    Ok(fields.chain(cookies.map(Selector::Cookie)).collect())
 }
 
 /// Fields whose blanks and commas are their own: no lists.
@@ -66,12 +72,30 @@ const LANGUAGE: &str = "accept-language:most";
 
 /// What the request says in these fields. Requests that differ only where RFC 9111 §4.1 lets a cache overlook it say
 /// the same, so any response that is right for one is right for the other.
-pub fn selecting(vary: &[HeaderName], request: &HeaderMap) -> KeyFields {
+pub fn selecting(vary: &[Selector], request: &HeaderMap) -> KeyFields {
     let mut fields = KeyFields::new();
-    for name in vary {
-        fields.optional(name.as_str(), value(name, request));
+    for selector in vary {
+        select(selector, request, &mut fields);
     }
     fields
+}
+
+fn select(selector: &Selector, request: &HeaderMap, fields: &mut KeyFields) {
+    match selector {
+        Selector::Field(name) => fields.optional(name.as_str(), value(name, request)),
+        Selector::Cookie(name) => {
+            let field = format!("cookie:{name}"); // which no field can be called
+            for value in cookies::values_of(request, name) {
+                fields.field(&field, value);
+            }
+            fields.absent(&field); // and this is the end of them
+            if cookies::are_ambiguous(request) {
+                for line in cookies::lines(request) {
+                    fields.field("cookie", line);
+                }
+            }
+        }
+    }
 }
 
 /// Where a response in one language is found by those who want that language most: the selecting fields, with the
@@ -79,7 +103,7 @@ pub fn selecting(vary: &[HeaderName], request: &HeaderMap) -> KeyFields {
 ///
 /// `None` if `Vary` does not name `Accept-Language`, or the response is not in exactly one language.
 pub fn of_language(
-    vary: &[HeaderName],
+    vary: &[Selector],
     request: &HeaderMap,
     response: &HeaderMap,
 ) -> Option<KeyFields> {
@@ -88,8 +112,8 @@ pub fn of_language(
 }
 
 /// Where [`of_language`] puts a response in the language that this request wants most, if that is a single one.
-pub fn wanted_language(vary: &[HeaderName], request: &HeaderMap) -> Option<KeyFields> {
-    if !vary.contains(&ACCEPT_LANGUAGE) {
+pub fn wanted_language(vary: &[Selector], request: &HeaderMap) -> Option<KeyFields> {
+    if !by_language(vary) {
         return None; // the usual case, before anything is read
     }
     let preferences = Preferences::of(&ACCEPT_LANGUAGE, request)?;
@@ -100,19 +124,23 @@ pub fn wanted_language(vary: &[HeaderName], request: &HeaderMap) -> Option<KeyFi
     wanted.then(|| in_language(vary, request, most))?
 }
 
-fn in_language(vary: &[HeaderName], request: &HeaderMap, language: &[u8]) -> Option<KeyFields> {
+fn by_language(vary: &[Selector]) -> bool {
+    vary.iter().any(|selector| selector.reads(&ACCEPT_LANGUAGE))
+}
+
+fn in_language(vary: &[Selector], request: &HeaderMap, language: &[u8]) -> Option<KeyFields> {
     let is_tag = language
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
-    if !vary.contains(&ACCEPT_LANGUAGE) || language.is_empty() || !is_tag {
+    if !by_language(vary) || language.is_empty() || !is_tag {
         return None;
     }
     let mut fields = KeyFields::new();
-    for name in vary {
-        if *name == ACCEPT_LANGUAGE {
+    for selector in vary {
+        if selector.reads(&ACCEPT_LANGUAGE) {
             fields.field(LANGUAGE, language.to_ascii_lowercase());
         } else {
-            fields.optional(name.as_str(), value(name, request));
+            select(selector, request, &mut fields);
         }
     }
     Some(fields)
@@ -155,6 +183,34 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
+    fn fields_of(vary: &[Selector]) -> impl Iterator<Item = &HeaderName> {
+        vary.iter().filter_map(|selector| match selector {
+            Selector::Field(name) => Some(name),
+            Selector::Cookie(_) => None,
+        })
+    }
+
+    #[test]
+    fn k25_cookies_that_a_response_is_said_to_vary_by_select_it() {
+        let by = ["theme".into()];
+        let vary = names(&headers(&[("vary", "accept")]), &by, |_| false).unwrap();
+        assert_eq!(*vary, [ACCEPT.into(), Selector::Cookie("theme".into())]);
+        let ignored = names(&HeaderMap::new(), &by, |name| *name == COOKIE).unwrap();
+        assert!(ignored.is_empty());
+        for (name, one, other, same) in [
+            ("the same", "theme=a", "theme=a", true),
+            ("others", "theme=a; x=1", "y=2; theme=a", true),
+            ("another value", "theme=a", "theme=b", false),
+            ("none", "theme=", "x=1", false),
+            ("twice", "theme=a", "theme=a; theme=a", false),
+            ("another name", "theme=a", "Theme=a", false),
+            ("quoted", "theme=a", "x=\"; theme=a\"", false),
+        ] {
+            let selecting = |said| selecting(&vary, &headers(&[("cookie", said)]));
+            assert_eq!(selecting(one) == selecting(other), same, "{name}");
+        }
+    }
+
     #[test]
     fn rfc9110_12_5_5_vary() {
         for (name, lines, expected) in [
@@ -173,13 +229,10 @@ mod tests {
             ("no name", &["a, b c"], None),
         ] {
             let fields: Vec<_> = lines.iter().map(|line| ("vary", *line)).collect();
-            let names = names(&headers(&fields), |_| false).ok();
+            let names = names(&headers(&fields), &[], |_| false).ok();
             let names = names.map(|names| {
-                names
-                    .iter()
-                    .map(HeaderName::as_str)
-                    .collect::<Vec<_>>()
-                    .join(" ")
+                let names = fields_of(&names).map(HeaderName::as_str);
+                names.collect::<Vec<_>>().join(" ")
             });
             assert_eq!(names.as_deref(), expected, "{name}");
         }
@@ -189,14 +242,18 @@ mod tests {
     fn cookies_that_a_rule_ignores_select_nothing() {
         let said = [("vary", "COOKIE, Accept"), ("vary", "cookie")];
         assert_eq!(
-            *names(&headers(&said), |name| *name == COOKIE).unwrap(),
-            [ACCEPT]
+            *names(&headers(&said), &[], |name| *name == COOKIE).unwrap(),
+            [ACCEPT.into()]
         );
         assert_eq!(
-            *names(&headers(&said), |_| false).unwrap(),
-            [ACCEPT, COOKIE]
+            *names(&headers(&said), &[], |_| false).unwrap(),
+            [ACCEPT.into(), COOKIE.into()]
         );
-        assert!(names(&headers(&[("vary", "cookie, *")]), |name| *name == COOKIE).is_err());
+        assert!(
+            names(&headers(&[("vary", "cookie, *")]), &[], |name| *name
+                == COOKIE)
+            .is_err()
+        );
     }
 
     #[test]
@@ -205,7 +262,7 @@ mod tests {
             "vary",
             "Accept-Encoding, Accept-Language, Cookie, User-Agent, X-Foo",
         )]);
-        let vary = names(&vary, |_| false).unwrap();
+        let vary = names(&vary, &[], |_| false).unwrap();
         let en = &[("accept-language", "en, de")][..];
         for (name, one, other, same) in [
             ("the same", en, en, true),
@@ -483,7 +540,10 @@ mod tests {
 
     #[test]
     fn a_response_in_one_language_is_found_by_who_wants_it_most() {
-        let vary = names(&headers(&[("vary", "Accept-Language, X-Foo")]), |_| false).unwrap();
+        let vary = names(&headers(&[("vary", "Accept-Language, X-Foo")]), &[], |_| {
+            false
+        })
+        .unwrap();
         let stored = headers(&[("accept-language", "en, de"), ("x-foo", "1, 2")]);
         for (name, language, accept, foo, found) in [
             (
@@ -535,7 +595,7 @@ mod tests {
             let wanted = wanted_language(&vary, &headers(&request));
             assert_eq!(place.is_some() && place == wanted, found, "{name}");
         }
-        let other = names(&headers(&[("vary", "X-Foo")]), |_| false).unwrap();
+        let other = names(&headers(&[("vary", "X-Foo")]), &[], |_| false).unwrap();
         assert_eq!(
             of_language(&other, &stored, &headers(&[("content-language", "de")])),
             None
@@ -587,10 +647,10 @@ mod tests {
 
         #[test]
         fn any_bytes_are_a_value(lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..20), 0..3)) {
-            let vary = names(&headers(&[("vary", "Accept, Accept-Language, Cookie, X-Foo")]), |_| false).unwrap();
+            let vary = names(&headers(&[("vary", "Accept, Accept-Language, Cookie, X-Foo")]), &[], |_| false).unwrap();
             let mut fields = HeaderMap::new();
             for value in lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok()) {
-                for name in vary.iter().chain([&CONTENT_LANGUAGE]) {
+                for name in fields_of(&vary).chain([&CONTENT_LANGUAGE]) {
                     fields.append(name, value.clone());
                 }
             }
@@ -601,9 +661,9 @@ mod tests {
 
         #[test]
         fn l07_a_wanted_language_is_no_field_that_is_sent(vary_line in "accept-language(, ?[a-z:-]{1,20}){0,2}", value in "[a-z-]{1,3}", others in "[a-z,;=]{0,8}") {
-            if let Ok(vary) = names(&headers(&[("vary", &vary_line)]), |_| false) {
+            if let Ok(vary) = names(&headers(&[("vary", &vary_line)]), &[], |_| false) {
                 let mut request = HeaderMap::new();
-                for name in vary.iter() {
+                for name in fields_of(&vary) {
                     request.insert(name, HeaderValue::from_str(&others).unwrap());
                 }
                 request.insert(ACCEPT_LANGUAGE, HeaderValue::from_str(&value).unwrap());
@@ -619,10 +679,10 @@ mod tests {
         fn any_vary_is_read(line in "[ -~]{0,40}") {
             let mut headers = HeaderMap::new();
             headers.append(VARY, HeaderValue::from_str(&line).unwrap());
-            if let Ok(names) = names(&headers, |_| false) {
+            if let Ok(names) = names(&headers, &[], |_| false) {
                 selecting(&names, &headers);
             }
-            prop_assert!(!line.split(',').any(|name| name.trim() == "*") || names(&headers, |_| false).is_err());
+            prop_assert!(!line.split(',').any(|name| name.trim() == "*") || names(&headers, &[], |_| false).is_err());
         }
     }
 }

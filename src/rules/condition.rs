@@ -8,8 +8,8 @@ use http::HeaderName;
 use http::response::Parts;
 use regex::Regex;
 
+use crate::model::cookies;
 use crate::model::request::Head;
-use crate::rules::cookies;
 use crate::rules::increments::StatusSet;
 use crate::rules::pattern::inner;
 use crate::rules::query;

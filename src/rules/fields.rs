@@ -5,11 +5,11 @@ use std::sync::Arc;
 use http::{HeaderName, header};
 use regex::Captures;
 
+use crate::model::cookies;
 use crate::model::key::KeyFields;
 use crate::model::request::Head;
 use crate::rules::Rule;
 use crate::rules::RuleSet;
-use crate::rules::cookies;
 use crate::rules::normalize::Normalized;
 use crate::rules::path;
 use crate::rules::query::QueryFields;

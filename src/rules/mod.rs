@@ -10,7 +10,6 @@ mod brief;
 mod changes;
 mod compile;
 mod condition;
-mod cookies;
 mod cover;
 mod dimensions;
 mod draft;

@@ -10,10 +10,10 @@ use http::HeaderName;
 use regex::Captures;
 use thiserror::Error;
 
+use crate::model::cookies;
 use crate::model::key::KeyFields;
 use crate::model::request::Head;
 use crate::model::tag::{Tag, TagError};
-use crate::rules::cookies;
 use crate::rules::dimensions::Value;
 use crate::rules::draft::{Draft, Open, Piece};
 use crate::rules::fields::{self, Named};

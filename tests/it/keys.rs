@@ -552,3 +552,46 @@ async fn incrementing_a_parent_forgets_its_fields() {
         .has_body("b");
     client.get("/users/1/friends").await.is_hit();
 }
+
+#[tokio::test]
+async fn cookies_that_the_app_names_select_the_variant() {
+    // K25.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, "").await;
+    let client = sidecar.client();
+    app.on("/page", |call| {
+        let said = reply(call.field("cookie").unwrap_or_default());
+        match call.field("if-none-match") {
+            None => said
+                .control("public, max-age=60")
+                .etag("\"1\"")
+                .header("X-LiteSpeed-Vary", "cookie=theme"),
+            Some(_) => reply("")
+                .status(304)
+                .control("public, max-age=60")
+                .etag("\"1\""),
+        }
+    });
+    let page = |cookies: &str| get("/page").with("Cookie", cookies);
+    let first = client.ask(page("theme=a; id=1")).await;
+    first
+        .is_miss()
+        .has_body("theme=a; id=1")
+        .has_no_field("x-litespeed-vary");
+    client.ask(page("theme=b; id=1")).await.is_vary_miss();
+    let other = client.ask(page("id=2; theme=a")).await;
+    other.is_hit().has_body("theme=a; id=1");
+    client.get("/page").await.is_vary_miss();
+    client.ask(page("Theme=a")).await.is_hit().has_body(""); // names of cookies have a case
+    client.ask(page("theme=a; theme=b")).await.is_vary_miss();
+
+    // A 304 does not say it again: the cookies select all the same.
+    sidecar.clock.advance(std::time::Duration::from_secs(61));
+    client.ask(page("theme=a")).await.is_revalidated();
+    client
+        .ask(page("theme=a"))
+        .await
+        .is_hit()
+        .has_body("theme=a; id=1");
+    client.ask(page("theme=b")).await.is_not_hit();
+}

@@ -547,7 +547,7 @@ async fn an_error_is_told_to_those_alone_whom_it_may_concern() {
         (
             "varies by what is not understood",
             get("/me"),
-            error().header("X-LiteSpeed-Vary", "cookie=a"),
+            error().header("X-LiteSpeed-Vary", "value=a"),
             false,
         ),
         ("a cookie", cookie(), error(), false),

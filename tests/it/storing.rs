@@ -484,7 +484,7 @@ async fn what_varies_by_something_not_understood_is_not_stored() {
     let app = Origin::start().await;
     let sidecar = Sidecar::with_rules(&app, "  - { id: a, match: { path: /a }, ttl: 60s }\n").await;
     let client = sidecar.client();
-    for said in ["cookie=group", "value=mobile", ""] {
+    for said in ["cookie=group, value=mobile", "value=mobile", ""] {
         app.answer("/a", reply("a").header("X-LiteSpeed-Vary", said));
         let answer = client.get("/a").await;
         answer

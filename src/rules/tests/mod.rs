@@ -5,6 +5,7 @@ mod keys;
 use std::time::Duration;
 
 use super::*;
+use crate::model::cookies;
 use crate::model::outcome::{Bypass, Forward};
 use crate::model::time::Timestamp;
 use crate::rules::refill::{

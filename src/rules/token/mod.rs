@@ -15,10 +15,10 @@ use http::{HeaderName, header};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::model::cookies;
 use crate::model::request::Head;
 use crate::model::time::Timestamp;
 use crate::rules::Rule;
-use crate::rules::cookies;
 
 pub(super) use crate::rules::token::jwks::Keys;
 

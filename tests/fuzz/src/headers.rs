@@ -20,6 +20,7 @@ use tagalong::dialects::cache_status;
 use tagalong::dialects::cache_status::CACHE_STATUS;
 use tagalong::dialects::cache_status::Debug;
 use tagalong::model::entry::EntryMeta;
+use tagalong::model::entry::Selector;
 use tagalong::model::outcome::End;
 use tagalong::model::outcome::Forward;
 use tagalong::model::outcome::NoStore;
@@ -358,7 +359,7 @@ impl Exchange {
         );
         assert!(meta.born <= meta.received, "born in the future: {meta:?}");
         assert!(
-            meta.vary.is_sorted_by(|a, b| a.as_str() < b.as_str()),
+            meta.vary.is_sorted_by(|a, b| place(a) < place(b)),
             "{:?}",
             meta.vary
         );
@@ -474,4 +475,12 @@ fn ttl(word: &[u8]) -> Option<Duration> {
     let seconds = word.strip_prefix(b"ttl=")?;
     let seconds = std::str::from_utf8(seconds).ok()?.parse::<u32>().ok()?;
     Some(Duration::from_secs(seconds.into()))
+}
+
+/// Fields come before cookies, each in order.
+fn place(selector: &Selector) -> (bool, &str) {
+    match selector {
+        Selector::Field(name) => (false, name.as_str()),
+        Selector::Cookie(name) => (true, name),
+    }
 }

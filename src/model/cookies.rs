@@ -5,10 +5,7 @@ use http::{HeaderMap, header};
 /// The values of all cookies of this name, in order, as sent but for the white space around them.
 ///
 /// Apps differ in which of several counts, so the key holds all; a template takes the first.
-pub(super) fn values_of<'h>(
-    headers: &'h HeaderMap,
-    wanted: &'h str,
-) -> impl Iterator<Item = &'h [u8]> {
+pub fn values_of<'h>(headers: &'h HeaderMap, wanted: &'h str) -> impl Iterator<Item = &'h [u8]> {
     lines(headers)
         .flat_map(|line| line.split(|&byte| byte == b';'))
         .filter_map(move |pair| {
@@ -20,7 +17,7 @@ pub(super) fn values_of<'h>(
 }
 
 /// The lines of `Cookie`.
-pub(super) fn lines(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+pub fn lines(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -29,7 +26,7 @@ pub(super) fn lines(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 
 /// Whether apps may split this request's cookies in another way than [`values_of`]: a quote may hide a `;`, and a pair
 /// without `=` is a name to some and a value to others. A key then holds the lines themselves as well.
-pub(super) fn are_ambiguous(headers: &HeaderMap) -> bool {
+pub fn are_ambiguous(headers: &HeaderMap) -> bool {
     lines(headers).any(|line| {
         line.contains(&b'"')
             || line
