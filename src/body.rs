@@ -108,45 +108,33 @@ impl Body {
         )
     }
 
-    /// Its bytes, if it ends whole and has no more than `most`; and the body as it was.
-    pub async fn peeked(mut self, most: usize) -> (Option<Bytes>, Body) {
+    /// Reads its beginning, to the end or as long as `may` allows so many bytes more.
+    pub async fn peek(mut self, mut may: impl FnMut(usize) -> bool) -> Peeked {
         let exact = self.exact_len();
-        if exact.is_some_and(|exact| exact > most as u64) {
-            return (None, self);
-        }
-        let (mut chunks, mut read) = (Vec::new(), 0);
-        loop {
+        let (mut read, mut end) = (Vec::new(), None);
+        while end.is_none() {
             match self.next().await {
-                None => break,
-                Some(Ok(Chunk::Data(data))) => {
-                    read += data.len();
-                    chunks.push(Ok(Chunk::Data(data)));
-                    if read > most {
-                        return (None, Body::behind(chunks, self, exact));
-                    }
-                }
-                Some(Ok(trailers @ Chunk::Trailers(_))) => {
-                    chunks.push(Ok(trailers));
-                    return (None, Body::behind(chunks, self, exact)); // more than its bytes
-                }
+                None => end = Some(End::Whole),
                 Some(Err(cut)) => {
-                    chunks.push(Err(cut));
-                    return (None, Body::behind(chunks, Body::empty(), exact));
+                    read.push(Err(cut));
+                    end = Some(End::Cut);
+                }
+                Some(Ok(chunk)) => {
+                    if let Chunk::Data(data) = &chunk
+                        && !may(data.len())
+                    {
+                        end = Some(End::NotYet);
+                    }
+                    read.push(Ok(chunk));
                 }
             }
         }
-        let data = chunks.iter().flatten().filter_map(|chunk| match chunk {
-            Chunk::Data(data) => Some(&data[..]),
-            Chunk::Trailers(_) => None,
-        });
-        let whole = Bytes::from(data.collect::<Vec<_>>().concat());
-        (Some(whole.clone()), whole.into())
-    }
-
-    /// What has been read of a body, then its rest.
-    fn behind(read: Vec<Result<Chunk, Cut>>, rest: Body, exact: Option<u64>) -> Body {
-        let rest = unfold(rest, async |mut rest| Some((rest.next().await?, rest)));
-        Body::chunks(iter(read).chain(rest), exact)
+        Peeked {
+            read,
+            end: end.unwrap_or(End::Whole),
+            rest: self,
+            exact,
+        }
     }
 
     /// `len` bytes of it, from `first` on. It reads no further than that; a body that ends before is cut.
@@ -189,6 +177,46 @@ impl Body {
     /// Whether there is certainly no content.
     pub fn is_empty(&self) -> bool {
         http_body::Body::is_end_stream(self)
+    }
+}
+
+/// A body whose beginning has been read.
+pub struct Peeked {
+    read: Vec<Result<Chunk, Cut>>,
+    /// How far that is.
+    pub end: End,
+    rest: Body,
+    exact: Option<u64>,
+}
+
+/// How far a body has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// To its whole end.
+    Whole,
+    /// To where it was cut.
+    Cut,
+    /// There is more.
+    NotYet,
+}
+
+impl Peeked {
+    /// The bytes of its content so far.
+    pub fn data(&self) -> Vec<u8> {
+        let data = self.read.iter().filter_map(|chunk| match chunk {
+            Ok(Chunk::Data(data)) => Some(&data[..]),
+            Ok(Chunk::Trailers(_)) | Err(_) => None,
+        });
+        data.collect::<Vec<_>>().concat()
+    }
+
+    /// The body as it was. `held` is let go of once what was read of it has been read again.
+    pub fn whole(self, held: impl Send + 'static) -> Body {
+        let rest = unfold((self.rest, Some(held)), async |(mut rest, held)| {
+            drop(held);
+            Some((rest.next().await?, (rest, None)))
+        });
+        Body::chunks(iter(self.read).chain(rest), self.exact)
     }
 }
 

@@ -5,17 +5,13 @@ use std::borrow::Cow;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream;
 use http::header;
 use http::response::Parts;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use crate::body::Body;
-use crate::body::Chunk;
-use crate::body::Cut;
+use crate::body::End;
 use crate::fetch::Fetch;
 use crate::model::outcome::NoStore;
 use crate::rules::Matched;
@@ -77,40 +73,32 @@ impl Fetch {
     }
 
     /// The bytes of a body, if it ends whole and is not too large; and the body as it was.
-    async fn collect(&self, mut body: Body) -> (Result<Vec<Bytes>, Unread>, Body) {
+    async fn collect(&self, body: Body) -> (Result<Vec<u8>, Unread>, Body) {
         let most = self.0.limits.max_object;
-        let exact = body.exact_len();
-        if exact.is_some_and(|exact| exact > most as u64) {
+        if body.exact_len().is_some_and(|len| len > most as u64) {
             return (Err(Unread::TOO_LARGE), body);
         }
-        let mut held = Held::default();
-        let ended = loop {
-            match body.next().await {
-                None => break Ok(()),
-                Some(Ok(Chunk::Data(data))) => {
-                    let permit = self.0.picking.hold(data.len());
-                    held.bytes += data.len();
-                    held.chunks.push(Ok(Chunk::Data(data)));
-                    match permit {
-                        _ if held.bytes > most => break Err(Unread::TOO_LARGE),
-                        None => break Err(Unread::of("too many bodies are read at a time")),
-                        Some(permit) => held.permits.push(permit),
-                    }
-                }
-                Some(Ok(trailers @ Chunk::Trailers(_))) => held.chunks.push(Ok(trailers)),
-                Some(Err(cut)) => {
-                    held.chunks.push(Err(cut));
-                    break Err(Unread::of("it was cut short"));
-                }
-            }
+        let (mut read, mut permits) = (0, Vec::new());
+        let peeked = body.peek(|bytes| {
+            read += bytes;
+            let permit = self.0.picking.hold(bytes).filter(|_| read <= most);
+            let may = permit.is_some();
+            permits.extend(permit);
+            may
+        });
+        let peeked = peeked.await;
+        let text = match peeked.end {
+            End::Whole => Ok(peeked.data()),
+            End::Cut => Err(Unread::of("it was cut short")),
+            End::NotYet if read > most => Err(Unread::TOO_LARGE),
+            End::NotYet => Err(Unread::of("too many bodies are read at a time")),
         };
-        let text = ended.map(|()| held.text());
-        (text, held.before(body, exact))
+        (text, peeked.whole(permits))
     }
 
     async fn decode(
         &self,
-        text: Vec<Bytes>,
+        text: Vec<u8>,
         parts: &Parts,
         wanted: &[&Pointer],
     ) -> Result<Picked, Unread> {
@@ -121,7 +109,7 @@ impl Fetch {
         let permit = decoders.acquire_owned().await;
         let picked = spawn_blocking(move || {
             let _permit = permit;
-            let text = decoded(text.concat(), &codings, most)?;
+            let text = decoded(text, &codings, most)?;
             Picked::read(&wanted, &text)
                 .map_err(|error| Unread::of(format!("it is no JSON: {error}")))
         });
@@ -149,37 +137,6 @@ impl Unread {
             reason: NoStore::UnreadableBody,
             why: why.into(),
         }
-    }
-}
-
-/// The beginning of a body.
-#[derive(Default)]
-struct Held {
-    chunks: Vec<Result<Chunk, Cut>>,
-    bytes: usize,
-    permits: Vec<OwnedSemaphorePermit>,
-}
-
-impl Held {
-    fn text(&self) -> Vec<Bytes> {
-        let data = self.chunks.iter().filter_map(|chunk| match chunk {
-            Ok(Chunk::Data(data)) => Some(data.clone()),
-            Ok(Chunk::Trailers(_)) | Err(_) => None,
-        });
-        data.collect()
-    }
-
-    /// It, then the rest. What was held is given back once all of it has been read.
-    fn before(self, rest: Body, exact: Option<u64>) -> Body {
-        let Held {
-            chunks, permits, ..
-        } = self;
-        let first = stream::iter(chunks);
-        let rest = stream::unfold((rest, Some(permits)), async |(mut rest, permits)| {
-            drop(permits);
-            Some((rest.next().await?, (rest, None)))
-        });
-        Body::chunks(first.chain(rest), exact)
     }
 }
 
@@ -264,6 +221,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::body::Chunk;
     use flate2::Compression;
     use flate2::write::{GzEncoder, ZlibEncoder};
     use http::Response;
@@ -351,16 +309,19 @@ mod tests {
         let held = picking.hold(6).unwrap();
         assert!(picking.hold(5).is_none());
         assert!(picking.hold(4).is_some());
-        let first = Held {
-            chunks: vec![Ok(Chunk::Data("abcdef".into()))],
-            bytes: 6,
-            permits: vec![held],
-        };
-        let mut body = first.before("gh".into(), Some(8));
-        let mut text = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
+        let mut body = runtime.block_on(async {
+            let body = Body::joined("abcdef".into(), "gh".into());
+            let peeked = body.peek(|bytes| bytes > 6).await;
+            assert_eq!(
+                (peeked.end, peeked.data()),
+                (End::NotYet, b"abcdef".to_vec())
+            );
+            peeked.whole(held)
+        });
+        let mut text = Vec::new();
         runtime.block_on(async {
             while let Some(Ok(Chunk::Data(data))) = body.next().await {
                 text.extend_from_slice(&data);

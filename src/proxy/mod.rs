@@ -29,6 +29,7 @@ pub use tls::Tls;
 pub use tls::TlsError;
 
 use crate::body::Body;
+use crate::body::End as BodyEnd;
 use crate::cache::Cache;
 use crate::cache::Followed;
 use crate::cache::Lookup;
@@ -180,11 +181,19 @@ impl Proxy {
         let Some(most) = rules.reads(&mut asked.head) else {
             return asked;
         };
-        let (whole, body) = asked.body.peeked(most).await;
-        asked.body = body;
-        if let Some(whole) = whole {
-            rules.read(&mut asked.head, whole);
+        if asked.body.exact_len().is_some_and(|len| len > most as u64) {
+            return asked;
         }
+        let mut read = 0;
+        let peeked = asked.body.peek(|bytes| {
+            read += bytes;
+            read <= most
+        });
+        let peeked = peeked.await;
+        if peeked.end == BodyEnd::Whole {
+            rules.read(&mut asked.head, peeked.data().into());
+        }
+        asked.body = peeked.whole(());
         asked
     }
 
