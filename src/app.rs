@@ -185,6 +185,7 @@ impl App {
         }
         self.scheduled.abort(); // nobody can be answered much longer with what would be fetched
         self.stop.send_replace(Some(end));
+        self.hooks.drain();
         if let Err(error) = self.serving.await {
             tracing::error!(%error, "the listeners ended badly");
         }

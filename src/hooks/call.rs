@@ -60,7 +60,9 @@ impl Failure {
         match self {
             Failure::Broken(_) | Failure::Late => true,
             Failure::Refused(status, _) => {
-                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+                // Keys are renewed and places come back: whoever sees to it finds that nothing is lost.
+                let for_now = [401, 403, 404, 408, 429];
+                status.is_server_error() || for_now.contains(&status.as_u16())
             }
             Failure::Impossible(_) => false,
         }
@@ -179,8 +181,10 @@ mod tests {
             (599, true),
             (429, true),
             (400, false),
-            (401, false),
-            (404, false),
+            (401, true),
+            (403, true),
+            (404, true),
+            (410, false),
             (301, false),
             (304, false),
         ] {

@@ -14,6 +14,7 @@ use tokio::task::JoinError;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
+use crate::hooks::Stop;
 use crate::hooks::call::Caller;
 use crate::hooks::call::Failure;
 use crate::model::hook::Hook;
@@ -166,7 +167,7 @@ fn log(level: Level, event: &Event) {
 
 impl Telling {
     /// Makes the calls, a few at once; ends when it is `stopped` and all have been made.
-    pub(super) async fn run(mut self, mut stopped: watch::Receiver<bool>) {
+    pub(super) async fn run(mut self, mut stopped: watch::Receiver<Stop>) {
         loop {
             let has_room = self.under_way.len() < AT_ONCE;
             tokio::select! {
@@ -176,7 +177,9 @@ impl Telling {
                     None => break,
                 },
                 // An error says that nobody tells anything more.
-                _ = stopped.changed(), if !self.calls.is_closed() => self.calls.close(),
+                _ = stopped.wait_for(|stop| *stop == Stop::Ends), if !self.calls.is_closed() => {
+                    self.calls.close();
+                }
             }
         }
         while let Some(ended) = self.under_way.join_next().await {

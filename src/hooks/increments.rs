@@ -2,7 +2,7 @@
 //! part in what becomes of the others.
 //!
 //! What is told is not lost lightly: a call that fails is made again, with growing pauses, before the next one. It is lost
-//! when that did not help, when too many tags wait, or with the process; each of these is said in the log.
+//! when too many tags wait, when it is refused, or with the process; each of these is said in the log.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::hooks::Stop;
 use crate::hooks::Webhook;
 use crate::hooks::batch::Batch;
 use crate::hooks::batch::MOST_WAITING;
@@ -22,7 +23,8 @@ use crate::model::tag::Tag;
 use crate::model::time::Timestamp;
 use crate::model::watcher::Watcher;
 
-/// How often a call is made before its tags are given up: for about two minutes, more if each takes its time to fail.
+/// How often a call is made before its tags are given up, should others wait that there may soon be no room for: for about
+/// two minutes, more if each takes its time to fail.
 const TRIES: u32 = 9;
 
 /// The pause after the first failure; each that follows is twice as long, up to [`LONGEST_PAUSE`].
@@ -135,16 +137,16 @@ impl Line {
         }
     }
 
-    /// Tells what is due, each time when it is due; ends when it is `stopped` and everything has been told.
-    pub(super) async fn run(self: Arc<Line>, mut stopped: watch::Receiver<bool>) {
+    /// Tells what is due, each time when it is due; ends when nothing comes any more and everything has been told.
+    pub(super) async fn run(self: Arc<Line>, mut stopped: watch::Receiver<Stop>) {
         loop {
-            let stops = *stopped.borrow_and_update();
-            match self.step(stops) {
+            let stop = *stopped.borrow_and_update();
+            match self.step(stop != Stop::NotYet) {
                 Step::Tell(names, at) => {
                     self.tell(&names, at, &mut stopped.clone()).await;
                     self.told();
                 }
-                Step::Wait(_) if stops => return,
+                Step::Wait(_) if stop == Stop::Ends => return,
                 Step::Wait(due) => tokio::select! {
                     () = self.begins.notified() => {}
                     () = self.until(due) => {}
@@ -175,7 +177,7 @@ impl Line {
         }
     }
 
-    async fn tell(&self, names: &[Arc<str>], at: Timestamp, stopped: &mut watch::Receiver<bool>) {
+    async fn tell(&self, names: &[Arc<str>], at: Timestamp, stopped: &mut watch::Receiver<Stop>) {
         let told = Told {
             namespace: &self.namespace,
             at: at.rfc3339().to_string(),
@@ -190,7 +192,7 @@ impl Line {
                 return;
             }
         };
-        for tried in 1..=TRIES {
+        for tried in 1_u32.. {
             let failure = match self.caller.post(json.clone()).await {
                 Ok(()) if tried == 1 => return,
                 Ok(()) => {
@@ -203,7 +205,7 @@ impl Line {
                 tracing::error!(%webhook, tags, %failure, "the webhook refused increments: it will not hear of these tags");
                 return;
             }
-            if tried == TRIES {
+            if tried >= TRIES && self.is_short_of_room() {
                 tracing::error!(%webhook, tags, tried, %failure, "the webhook did not take increments: it will not hear of these tags");
                 return;
             }
@@ -218,6 +220,11 @@ impl Line {
                 Ok(()) = stopped.changed() => {}
             }
         }
+    }
+
+    /// Whether other tags may soon be dropped for those that it does not take.
+    fn is_short_of_room(&self) -> bool {
+        self.state().batch.len() > MOST_WAITING / 2
     }
 
     /// How long it is left alone after so many failures, a little by chance: many sidecars of one app fail together.

@@ -50,15 +50,26 @@ pub struct Hooks {
     /// `None`: nobody wants to know of increments.
     increments: Option<Arc<Increments>>,
     events: Events,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Stop>,
     tasks: JoinSet<()>,
+}
+
+/// How far the process is from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// It runs.
+    NotYet,
+    /// It lets what runs finish: what was collected is told at once, and what comes still.
+    Drains,
+    /// Nothing comes any more.
+    Ends,
 }
 
 impl Hooks {
     /// Begins to tell these of increments, and whom rules name of hits and misses. Needs a runtime.
     pub fn start(namespace: &str, webhooks: Vec<Webhook>, clock: &Clock) -> Hooks {
         let namespace: Arc<str> = namespace.into();
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(Stop::NotYet);
         let mut tasks = JoinSet::new();
         let (events, telling) = events::channel(Arc::clone(&namespace), clock);
         tasks.spawn(telling.run(stopped.clone()));
@@ -88,9 +99,14 @@ impl Hooks {
         self.events.clone()
     }
 
+    /// Tells from now on what was collected at once: the process is about to end.
+    pub fn drain(&self) {
+        self.stop.send_replace(Stop::Drains);
+    }
+
     /// Tells what is still to be told, until `end` at most; what is left then is said in the log.
     pub async fn finish(mut self, end: Instant) {
-        self.stop.send_replace(true);
+        self.stop.send_replace(Stop::Ends);
         let finished = async {
             while let Some(ended) = self.tasks.join_next().await {
                 if let Err(error) = ended {
