@@ -51,7 +51,9 @@ impl Errand {
     /// request asks for several.
     pub(super) fn behind(variant: Variant, spare: Spare, head: &Head) -> Option<Errand> {
         let mut errand = Errand::again(variant, spare);
-        if errand
+        if head.read.is_some() {
+            errand.aim = Aim::Whole; // by conditions one may ask with GET alone
+        } else if errand
             .stored
             .as_ref()
             .is_some_and(|it| it.entry.part.is_some())

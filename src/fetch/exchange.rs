@@ -17,6 +17,7 @@ use crate::fetch::trailers;
 use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
+use crate::model::tag::Increment;
 use crate::policy;
 use crate::policy::Declared;
 use crate::policy::Signals;
@@ -24,7 +25,6 @@ use crate::policy::Times;
 use crate::policy::Verdict;
 use crate::policy::freshening;
 use crate::rules::Matched;
-use crate::rules::Picked;
 use crate::upstream::Turn;
 use crate::upstream::UpstreamError;
 use crate::upstream::UpstreamErrorKind;
@@ -82,7 +82,7 @@ impl Fetch {
         request: Request<Body>,
         head: &Arc<Head>,
         matched: &Matched,
-        aside: Option<&mut Aside>,
+        mut aside: Option<&mut Aside>,
     ) -> Result<Exchange, Failure> {
         let inner = &self.0;
         let sent = inner.clock.now();
@@ -96,43 +96,78 @@ impl Fetch {
             received: inner.clock.now(),
         };
         let status = response.status();
-        let (mut parts, mut body) = response.into_parts();
-        let wanted = matched.wanted(head, &parts);
-        let mut picked = Ok(Picked::default());
-        if !wanted.is_empty() {
-            body = self.watched(body, &parts, head, matched).await;
-            (picked, body) = self.pick(body, &parts, &wanted, matched).await;
-        }
-        let declared = Declared::of(matched, head, &parts, &picked);
-        let signals = policy::signals(
-            &inner.dialects,
-            declared,
-            head,
-            &mut parts,
-            inner.limits.tags,
-        );
-        warn_of(&signals, matched);
-        self.commit(&signals, head, aside);
-        if wanted.is_empty() {
-            body = self.watched(body, &parts, head, matched).await;
-        }
-        Ok(Exchange {
+        let (mut parts, body) = response.into_parts();
+        let declared = Declared::of(matched, head, &parts);
+        let limits = inner.limits.tags;
+        let signals = policy::signals(&inner.dialects, declared, head, &mut parts, limits);
+        // What the head says does not wait for the body.
+        self.commit(&signals.increments, head, aside.as_deref_mut());
+        inner.cache.observe(&signals.observed, &asked_by(head));
+        let body = self.watched(body, &parts, head, matched).await;
+        let mut exchange = Exchange {
             status,
             head: parts,
             body,
             signals,
             times,
-        })
+        };
+        let increments = self.read(&mut exchange, head, matched).await;
+        self.commit(&increments, head, aside);
+        warn_of(&exchange.signals, matched);
+        Ok(exchange)
+    }
+
+    /// Reads of the body what the rule wants of it; what changes by that is to be committed.
+    async fn read(
+        &self,
+        exchange: &mut Exchange,
+        head: &Head,
+        matched: &Matched,
+    ) -> Vec<Increment> {
+        let parts = &exchange.head;
+        let to_change = matched.wanted_to_change(head, parts);
+        let mut to_store = matched.wanted_to_store(parts);
+        if exchange.body.is_empty() || (to_change.is_empty() && to_store.is_empty()) {
+            return Vec::new(); // nothing that could be shown, or that could say anything
+        }
+        if !to_store.is_empty() && !self.may_store(exchange, head, matched) {
+            exchange.signals.unread();
+            to_store.clear();
+            if to_change.is_empty() {
+                return Vec::new();
+            }
+        }
+        let wanted = [&to_change[..], &to_store].concat();
+        let body = std::mem::take(&mut exchange.body);
+        let insists = !to_change.is_empty();
+        let (picked, body) = self.pick(body, parts, &wanted, insists, matched).await;
+        exchange.body = body;
+        let limits = self.0.limits.tags;
+        let Exchange {
+            head: parts,
+            signals,
+            ..
+        } = exchange;
+        signals.read(matched, head, parts, &picked, limits)
+    }
+
+    /// Whether the response would be stored if it had all its tags.
+    fn may_store(&self, exchange: &Exchange, head: &Head, matched: &Matched) -> bool {
+        let Exchange {
+            head: parts,
+            signals,
+            times,
+            ..
+        } = exchange;
+        let rule = &matched.storing().rule;
+        let targeted = self.0.dialects.targeted();
+        let judged = || policy::judge(&rule.terms, head, parts, signals, *times, targeted);
+        rule.stores() && !rule.skips(head, Some(parts)) && matches!(judged(), Verdict::Store(_))
     }
 
     /// Before anyone sees the response (L4).
-    fn commit(&self, signals: &Signals, head: &Head, aside: Option<&mut Aside>) {
-        let Signals {
-            increments,
-            observed,
-            ..
-        } = signals;
-        if increments.is_empty() && observed.is_empty() {
+    fn commit(&self, increments: &[Increment], head: &Head, aside: Option<&mut Aside>) {
+        if increments.is_empty() {
             return;
         }
         let by = asked_by(head);
@@ -140,7 +175,6 @@ impl Fetch {
             Some(aside) => aside.increment(increments, &by),
             None => self.0.cache.increment(increments, &by),
         }
-        self.0.cache.observe(observed, &by);
     }
 
     /// Over HTTP/1 no trailers come (design.md §5), but an unsafe exchange goes on to its end all the same.

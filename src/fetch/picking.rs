@@ -49,18 +49,20 @@ impl Picking {
 }
 
 impl Fetch {
-    /// What stands at these places of a body, or why nobody can say; and the body as it was.
+    /// What stands at these places of a body, or why nobody can say; and the body as it was. Who `insists` reads it however
+    /// many others are read: increments are made of it.
     pub(super) async fn pick(
         &self,
         body: Body,
         parts: &Parts,
         wanted: &[&Pointer],
+        insists: bool,
         matched: &Matched,
     ) -> (Result<Picked, NoStore>, Body) {
-        if body.is_empty() {
-            return (Ok(Picked::default()), body); // nothing that could be shown, or that could say anything
-        }
-        let (collected, body) = self.collect(body).await;
+        let (collected, body) = match is_other_than_json(parts) {
+            false => self.collect(body, insists).await,
+            true => (Err(Unread::of("its `Content-Type` is not JSON")), body),
+        };
         let picked = match collected {
             Ok(text) => self.decode(text, parts, wanted).await,
             Err(why) => Err(why),
@@ -73,7 +75,7 @@ impl Fetch {
     }
 
     /// The bytes of a body, if it ends whole and is not too large; and the body as it was.
-    async fn collect(&self, body: Body) -> (Result<Vec<u8>, Unread>, Body) {
+    async fn collect(&self, body: Body, insists: bool) -> (Result<Vec<u8>, Unread>, Body) {
         let most = self.0.limits.max_object;
         if body.exact_len().is_some_and(|len| len > most as u64) {
             return (Err(Unread::TOO_LARGE), body);
@@ -81,10 +83,10 @@ impl Fetch {
         let (mut read, mut permits) = (0, Vec::new());
         let peeked = body.peek(|bytes| {
             read += bytes;
-            let permit = self.0.picking.hold(bytes).filter(|_| read <= most);
-            let may = permit.is_some();
+            let permit = self.0.picking.hold(bytes);
+            let has_room = permit.is_some() || insists;
             permits.extend(permit);
-            may
+            has_room && read <= most
         });
         let peeked = peeked.await;
         let text = match peeked.end {
@@ -138,6 +140,13 @@ impl Unread {
             why: why.into(),
         }
     }
+}
+
+/// Whether the response says that it is something else, a stream of events for one, which may never end.
+fn is_other_than_json(parts: &Parts) -> bool {
+    let lines = parts.headers.get_all(header::CONTENT_TYPE).iter();
+    let mut texts = lines.map(|line| line.to_str().unwrap_or("?").to_ascii_lowercase());
+    texts.any(|text| !text.contains("json") && !text.starts_with("text/plain"))
 }
 
 /// How the content is encoded (RFC 9110 §8.4), outermost last.

@@ -63,12 +63,13 @@ pub(super) fn for_upstream(
     body: Body,
 ) -> Request<Body> {
     let mut headers = head.headers().clone();
-    let lookup = head.brings_content() || *head.method() == Method::HEAD;
+    let lookup = head.brings_content() || *head.method() == Method::HEAD || head.safe;
     let overrides = if lookup { METHOD_OVERRIDES } else { &[] };
     // Servers that fold `_` into `-`, as CGI does, read `X_Forwarded_Host` as `X-Forwarded-Host`.
     let misleading = |name: &str| {
         let name = name.replace('_', "-");
         UNKEYED.contains(&&*name)
+            || rule.keys_on_header(&name) // the key holds the other spelling alone
             || overrides.contains(&&*name)
             || X_FORWARDED_FOR == *name
             || X_FORWARDED_PROTO == *name

@@ -121,6 +121,22 @@ pub fn signals(
     }
 }
 
+impl Signals {
+    /// Adds tags that stand in the body, or why it cannot be stored.
+    pub(super) fn tag(&mut self, found: Result<Vec<Tag>, NoStore>, limits: TagLimits) {
+        let tags = std::mem::replace(&mut self.tags, Err(NoStore::TooManyTags));
+        self.tags = tags.and_then(|tags| {
+            let found = found?.into_iter().map(Tagged::from);
+            within(limits, tags_once(tags.into_iter().chain(found)))
+        });
+    }
+
+    /// Notes that tags stand in a body that is not read.
+    pub fn unread(&mut self) {
+        self.tags = Err(NoStore::UnreadableBody);
+    }
+}
+
 /// What changes of attributes increment, and those that do not fit.
 pub fn changed(scopes: &Scopes, changes: &[Change]) -> (Vec<Increment>, Vec<Misfit>) {
     let (mut increments, mut misfits) = (Vec::new(), Vec::new());

@@ -44,8 +44,19 @@ pub(super) enum Piece {
 pub struct Answer<'a> {
     /// Its head.
     pub parts: &'a Parts,
-    /// What was picked out of its body; `None`: it was not read, or could not be.
-    pub body: Option<&'a Picked>,
+    /// Its body.
+    pub body: Content<'a>,
+}
+
+/// What is known of the body of a response.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    /// It has not been read: what can be said without it is said now, the rest once it has.
+    Ahead,
+    /// What was picked out of it.
+    Picked(&'a Picked),
+    /// It cannot be read.
+    Unreadable,
 }
 
 impl fmt::Display for Open {
@@ -150,6 +161,18 @@ impl Draft {
 }
 
 impl<'a> Answer<'a> {
+    /// Whether it is the turn of what needs these places of the body: those that need none come first.
+    pub(super) fn has_turn<'p>(&self, mut pointers: impl Iterator<Item = &'p Pointer>) -> bool {
+        pointers.next().is_some() != matches!(self.body, Content::Ahead)
+    }
+
+    fn at(&self, pointer: &Pointer) -> Option<&'a [Leaf]> {
+        match self.body {
+            Content::Picked(body) => Some(body.at(pointer)),
+            Content::Ahead | Content::Unreadable => None,
+        }
+    }
+
     /// The value for people; `None` if there is none, or none that is text.
     fn get(&self, open: &Open) -> Option<Cow<'a, str>> {
         match open {
@@ -159,7 +182,7 @@ impl<'a> Answer<'a> {
             }
             Open::Status => Some(Cow::Owned(self.parts.status.as_u16().to_string())),
             // Of members given twice readers of JSON take the last.
-            Open::Json(pointer) => match self.body?.at(pointer).last()? {
+            Open::Json(pointer) => match self.at(pointer)?.last()? {
                 Leaf::Text(text) => Some(Cow::Borrowed(text)),
                 Leaf::Null | Leaf::Missing | Leaf::Other => None,
             },
@@ -176,7 +199,7 @@ impl<'a> Answer<'a> {
                 first.is_some_and(|text| text.is_err()) || lines.next().is_some()
             }
             Open::Json(pointer) => {
-                let found = self.body.map(|body| body.at(pointer));
+                let found = self.at(pointer);
                 !matches!(found, Some([Leaf::Text(_) | Leaf::Null | Leaf::Missing]))
             }
             Open::Status | Open::Value => false,

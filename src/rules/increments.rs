@@ -46,12 +46,15 @@ impl RuleIncrement {
             && when.is_none_or(|when| when.holds(head, Some(response)))
     }
 
-    /// What to increment; or why one of them is skipped, with a warning.
+    /// What to increment, as far as it is the turn of that; or why one of them is skipped, with a warning.
     pub(super) fn increments(
         &self,
         answer: &Answer<'_>,
     ) -> impl Iterator<Item = Result<Increment, MissingTagValue>> {
-        self.tags.iter().map(|draft| {
+        let turn = |draft: &&Result<Draft, MissingTagValue>| {
+            answer.has_turn(draft.iter().flat_map(Draft::pointers))
+        };
+        self.tags.iter().filter(turn).map(|draft| {
             let tag = draft.as_ref().map_err(Clone::clone)?.tag(answer)?;
             Ok(Increment {
                 again: self.of.again,

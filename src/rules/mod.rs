@@ -59,7 +59,7 @@ use crate::rules::template::{Template, Values};
 pub use crate::rules::brief::Brief;
 pub use crate::rules::compile::{Context, Defaults, TagLists, Texts, Unmatched};
 pub use crate::rules::dimensions::{Misfit, Scopes};
-pub use crate::rules::draft::Answer;
+pub use crate::rules::draft::{Answer, Content};
 pub use crate::rules::explain::Explanation;
 pub use crate::rules::increments::{RuleIncrement, StatusSet};
 pub use crate::rules::live::LiveRules;

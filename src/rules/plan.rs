@@ -271,19 +271,22 @@ impl Matched {
         }
     }
 
-    /// The places that are wanted of the body of such a response: for the increments and changes that apply, and for tags
-    /// if it may be stored.
-    pub fn wanted(&self, head: &Head, response: &Parts) -> Vec<&Pointer> {
+    /// The places that increments and changes want of the body of such a response.
+    pub fn wanted_to_change(&self, head: &Head, response: &Parts) -> Vec<&Pointer> {
         let increments = self.increments.iter();
         let increments = increments.filter(|it| it.applies(head, response));
         let changes = self.changes.iter();
         let changes = changes.filter(|it| it.applies(head, response));
-        let tags = self.tags_of_body(response);
         increments
             .flat_map(RuleIncrement::pointers)
             .chain(changes.flat_map(RuleChange::pointers))
-            .chain(tags.map(|tags| &tags.of.pointer))
             .collect()
+    }
+
+    /// The places at which tags of such a response stand in its body.
+    pub fn wanted_to_store(&self, response: &Parts) -> Vec<&Pointer> {
+        let tags = self.tags_of_body(response);
+        tags.map(|tags| &tags.of.pointer).collect()
     }
 
     /// The tags that are wanted of the body of such a response, if it is one: an error shows no items.
@@ -292,7 +295,8 @@ impl Matched {
         self.storing().body_tags.iter().filter(move |_| wanted)
     }
 
-    /// What is incremented after such a response, and what is not because a value is missing.
+    /// What is incremented after such a response, as far as it is the turn of that, and what is not because a value is
+    /// missing.
     pub fn increments_after(
         &self,
         head: &Head,
@@ -315,6 +319,7 @@ impl Matched {
     pub fn changes_after(&self, head: &Head, answer: &Answer<'_>) -> (Vec<Change>, Vec<Misfit>) {
         let declared = self.changes.iter();
         let applies = declared.filter(|it| it.applies(head, answer.parts));
+        let applies = applies.filter(|it| answer.has_turn(it.pointers()));
         let (changes, misfits): (Vec<_>, Vec<_>) = applies.map(|it| it.change(answer)).unzip();
         (changes, misfits.into_iter().flatten().collect())
     }

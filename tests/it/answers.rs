@@ -252,3 +252,76 @@ async fn changes_are_declared_for_what_the_app_answers() {
     client.post("/write").await;
     client.get("/foos?attr1=3&attr2=t3").await.is_invalidated();
 }
+
+#[tokio::test]
+async fn what_the_head_reports_does_not_wait_for_the_body() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, WRITES).await;
+    let client = sidecar.client();
+    app.answer("/profiles/7", reply("a"));
+    client.get("/profiles/7").await.is_miss();
+    app.answer("/profiles/7", reply("b"));
+    let hold = app.hold("/users");
+    let write = client.begin(post("/users")).await;
+    let head = reply(r#"{"id": 8}"#).header("Cache-Tag-Increment", "User:7");
+    let streaming = hold.arrived().await.begin(head).await;
+    crate::support::soon("the increment of the head", async {
+        while client.get("/profiles/7").await.hits() {}
+    })
+    .await;
+    streaming.end().await;
+    write.answer().await;
+}
+
+#[tokio::test]
+async fn increments_are_read_however_many_bodies_are() {
+    // L6: what there is room for is for tags, without which a response is merely not stored.
+    let app = Origin::start().await;
+    let rules = format!("{WRITES}{ITEMS}");
+    let sidecar = Setup::new(&app)
+        .rules(&rules)
+        .config("store: { memory: { max_bytes: 64KiB } }\nlimits: { max_object: 64KiB }")
+        .start()
+        .await;
+    let client = sidecar.client();
+    app.answer("/profiles/7", reply("a"));
+    client.get("/profiles/7").await.is_miss();
+    let hold = app.hold("/items");
+    let reading = client.begin(get("/items")).await;
+    let long = format!(r#"{{"items": [], "text": "{}"#, "x".repeat(65_000));
+    let mut streaming = hold.arrived().await.begin(reply("").chunked()).await;
+    streaming.send(long.as_bytes()).await;
+    app.answer(
+        "/users",
+        reply(format!(r#"{{"id": 7, "text": "{}"}}"#, "x".repeat(2_000))).status(201),
+    );
+    client.post("/users").await.has_status(201);
+    client.get("/profiles/7").await.is_invalidated();
+    streaming.send(br#""}"#).await;
+    streaming.end().await;
+    reading.answer().await;
+}
+
+#[tokio::test]
+async fn what_is_never_stored_is_not_held_back() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, ITEMS).await;
+    let client = sidecar.client();
+    for (path, head) in [
+        ("/items/a", reply("").control("no-store")),
+        (
+            "/items/b",
+            reply("").header("Content-Type", "text/event-stream"),
+        ),
+        ("/items/c", reply("").header("Set-Cookie", "a=b")),
+    ] {
+        let hold = app.hold(path);
+        let reading = client.begin(get(path)).await;
+        let mut streaming = hold.arrived().await.begin(head.chunked()).await;
+        streaming.send(b"data: 1\n\n").await;
+        let mut open = reading.head().await; // while the app still writes
+        assert_eq!(open.some().await.as_deref(), Some(&b"data: 1\n\n"[..]));
+        streaming.end().await;
+        open.rest().await.is_whole();
+    }
+}

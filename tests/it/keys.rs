@@ -595,3 +595,23 @@ async fn cookies_that_the_app_names_select_the_variant() {
         .has_body("theme=a; id=1");
     client.ask(page("theme=b")).await.is_not_hit();
 }
+
+#[tokio::test]
+async fn a_keyed_header_has_one_spelling() {
+    // L7: servers that fold `_` into `-` would read the other as the same.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(
+        &app,
+        r#"
+  - { id: a, match: { path: /a }, vary_on: { headers: [X-Device] }, ttl: 60s }
+  - { id: b, match: { path: /b }, key: "b:{header.X-Device}", ttl: 60s }
+"#,
+    )
+    .await;
+    let client = sidecar.client();
+    for path in ["/a", "/b"] {
+        app.answer(path, reply("a"));
+        client.ask(get(path).with("X_Device", "evil")).await;
+        assert_eq!(app.last(path).field("x_device"), None);
+    }
+}

@@ -169,3 +169,35 @@ async fn a_read_is_asked_for_anew_without_conditions() {
     let get_is_another = client.ask(get("/graphql")).await;
     get_is_another.is_miss();
 }
+
+#[tokio::test]
+async fn a_read_is_fetched_again_behind_a_stale_answer_without_conditions() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, GRAPHQL).await;
+    let client = sidecar.client();
+    let control = "max-age=1, stale-while-revalidate=60";
+    app.answer("/graphql", reply("a").etag("\"1\"").control(control));
+    let body = r#"{"query": "{ a }"}"#;
+    client.ask(query(body)).await.is_miss();
+    sidecar.clock.advance(std::time::Duration::from_secs(2));
+    let hold = app.hold("/graphql");
+    client
+        .ask(query(body))
+        .await
+        .is_stale("stale-while-revalidate");
+    let held = hold.arrived().await;
+    assert_eq!(held.call.field("if-none-match"), None);
+    assert_eq!(held.call.method, "POST");
+    held.release(reply("b")).await;
+}
+
+#[tokio::test]
+async fn no_request_of_a_safe_rule_says_that_it_is_another() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, GRAPHQL).await;
+    let client = sidecar.client();
+    app.answer("/graphql", reply("a"));
+    let ask = query("no JSON").with("X-HTTP-Method-Override", "DELETE");
+    client.ask(ask).await.is_bypass(Some("request-body"));
+    assert_eq!(app.last("/graphql").field("x-http-method-override"), None);
+}

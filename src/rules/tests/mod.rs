@@ -47,13 +47,15 @@ fn after(
     parts: &Parts,
     body: Option<&str>,
 ) -> (Vec<String>, Vec<String>) {
-    let body = body.map(|text| Picked::read(matched.wanted(head, parts), text.as_bytes()));
-    let body = body.map(Result::unwrap);
-    let answer = Answer {
-        parts,
-        body: body.as_ref(),
-    };
-    let (increments, skipped) = matched.increments_after(head, &answer);
+    let wanted = matched.wanted_to_change(head, parts);
+    let body = body.map(|text| Picked::read(wanted, text.as_bytes()).unwrap());
+    let read = body.as_ref().map_or(Content::Unreadable, Content::Picked);
+    let (mut increments, mut skipped) = (Vec::new(), Vec::new());
+    for body in [Content::Ahead, read] {
+        let (more, missing) = matched.increments_after(head, &Answer { parts, body });
+        increments.extend(more);
+        skipped.extend(missing);
+    }
     let texts = |it: &dyn ToString| it.to_string();
     (
         increments.iter().map(|it| texts(&it.tag)).collect(),
@@ -1042,7 +1044,7 @@ fn increments_of_a_rule_are_repeated_as_it_says() {
     let answer = answer(200, &[]);
     let answer = Answer {
         parts: &answer,
-        body: None,
+        body: Content::Ahead,
     };
     let (increments, _) = rules
         .plan(&post, NOW)

@@ -18,7 +18,6 @@ use tagalong::model::tag::{TagLimits, Tagged};
 use tagalong::policy::freshening::{self, HeadSays};
 use tagalong::policy::{self, Declared, Signals, Times, Verdict};
 use tagalong::rules::Matched;
-use tagalong::rules::Picked;
 use tokio::sync::oneshot;
 
 use crate::simulation::app::{Asked, COUNTED, FORM, FORMS, MADE, MAX_OBJECT, PAGES, Which};
@@ -255,7 +254,7 @@ impl Sidecar {
 
     /// What the answer says of tags; its changes are committed before anyone sees it (L4).
     fn signals(&self, id: u32, parts: &mut Parts, head: &Head, matched: &Matched) -> Signals {
-        let declared = Declared::of(matched, head, parts, &Ok(Picked::default()));
+        let declared = Declared::of(matched, head, parts);
         let signals = policy::signals(&self.fixed.dialects, declared, head, parts, LIMITS);
         if !signals.increments.is_empty() {
             self.count("increment: in an answer");
