@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
 use bytes::Bytes;
+use bytes::BytesMut;
 use futures_util::Stream;
 use futures_util::StreamExt;
 use futures_util::stream::iter;
@@ -111,27 +112,27 @@ impl Body {
     /// Reads its beginning, to the end or as long as `may` allows so many bytes more.
     pub async fn peek(mut self, mut may: impl FnMut(usize) -> bool) -> Peeked {
         let exact = self.exact_len();
-        let (mut read, mut end) = (Vec::new(), None);
-        while end.is_none() {
+        let (mut data, mut after) = (BytesMut::new(), Vec::new());
+        let end = loop {
             match self.next().await {
-                None => end = Some(End::Whole),
-                Some(Err(cut)) => {
-                    read.push(Err(cut));
-                    end = Some(End::Cut);
-                }
-                Some(Ok(chunk)) => {
-                    if let Chunk::Data(data) = &chunk
-                        && !may(data.len())
-                    {
-                        end = Some(End::NotYet);
+                None => break End::Whole,
+                Some(Ok(Chunk::Data(more))) => {
+                    data.extend_from_slice(&more); // a chunk of one byte would keep what it was cut from
+                    if !may(more.len()) {
+                        break End::NotYet;
                     }
-                    read.push(Ok(chunk));
+                }
+                Some(Ok(trailers @ Chunk::Trailers(_))) => after.push(Ok(trailers)),
+                Some(Err(cut)) => {
+                    after.push(Err(cut));
+                    break End::Cut;
                 }
             }
-        }
+        };
         Peeked {
-            read,
-            end: end.unwrap_or(End::Whole),
+            data: data.freeze(),
+            after,
+            end,
             rest: self,
             exact,
         }
@@ -182,7 +183,9 @@ impl Body {
 
 /// A body whose beginning has been read.
 pub struct Peeked {
-    read: Vec<Result<Chunk, Cut>>,
+    data: Bytes,
+    /// Trailers, or where it was cut.
+    after: Vec<Result<Chunk, Cut>>,
     /// How far that is.
     pub end: End,
     rest: Body,
@@ -202,12 +205,8 @@ pub enum End {
 
 impl Peeked {
     /// The bytes of its content so far.
-    pub fn data(&self) -> Vec<u8> {
-        let data = self.read.iter().filter_map(|chunk| match chunk {
-            Ok(Chunk::Data(data)) => Some(&data[..]),
-            Ok(Chunk::Trailers(_)) | Err(_) => None,
-        });
-        data.collect::<Vec<_>>().concat()
+    pub fn data(&self) -> Bytes {
+        self.data.clone()
     }
 
     /// The body as it was. `held` is let go of once what was read of it has been read again.
@@ -216,7 +215,10 @@ impl Peeked {
             drop(held);
             Some((rest.next().await?, (rest, None)))
         });
-        Body::chunks(iter(self.read).chain(rest), self.exact)
+        let data = Some(self.data).filter(|data| !data.is_empty());
+        let read = data.map(|data| Ok(Chunk::Data(data)));
+        let read = read.into_iter().chain(self.after);
+        Body::chunks(iter(read).chain(rest), self.exact)
     }
 }
 

@@ -21,15 +21,15 @@ use crate::rules::RuleIncrement;
 /// Print what a request means: its rule, its key, its tags, and whether it is looked up at all.
 #[derive(Debug, Args)]
 pub(super) struct Explain {
-    /// The method.
-    #[arg(short = 'X', long, default_value = "GET")]
-    method: Method,
+    /// The method. Default: GET, or POST with --data.
+    #[arg(short = 'X', long)]
+    method: Option<Method>,
     /// The URL a client would ask for; a path alone is one on localhost.
     url: Uri,
     /// A field of the request, as 'Name: value'; may be given several times.
     #[arg(short = 'H', long = "header", value_name = "FIELD")]
     fields: Vec<Field>,
-    /// The body of a request that reads (rules with `vary_on.body`).
+    /// The body, as curl sends it: as a form, unless a field says `Content-Type: application/json` or the like.
     #[arg(short = 'd', long, value_name = "BODY")]
     data: Option<String>,
     /// As JSON, for machines.
@@ -192,8 +192,11 @@ impl Explain {
     pub(super) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
         let mut head = self.head()?;
         let rules = self.files.read()?.rules;
-        if rules.reads(&mut head).is_some() {
-            rules.read(&mut head, self.data.clone().unwrap_or_default().into());
+        if let Some(most) = rules.reads(&mut head) {
+            let body = self.data.clone().unwrap_or_default();
+            if body.len() <= most {
+                rules.read(&mut head, body.into());
+            }
         }
         let plan = rules.plan(&head, Clock::System.now());
         if self.json {
@@ -219,10 +222,18 @@ impl Explain {
             .path_and_query()
             .map_or("/", |target| target.as_str());
         let (mut parts, ()) = Request::new(()).into_parts();
-        parts.method = self.method.clone();
+        let usual = self.data.as_ref().map_or(Method::GET, |_| Method::POST);
+        parts.method = self.method.clone().unwrap_or(usual);
         parts.uri = target.parse()?;
         for Field(name, value) in &self.fields {
             parts.headers.append(name, value.clone());
+        }
+        if let Some(data) = &self.data {
+            parts
+                .headers
+                .insert(header::CONTENT_LENGTH, data.len().into());
+            let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+            parts.headers.entry(header::CONTENT_TYPE).or_insert(form);
         }
         if !parts.headers.contains_key(header::HOST) {
             let host = self

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header;
 use http::response::Parts;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -75,7 +76,7 @@ impl Fetch {
     }
 
     /// The bytes of a body, if it ends whole and is not too large; and the body as it was.
-    async fn collect(&self, body: Body, insists: bool) -> (Result<Vec<u8>, Unread>, Body) {
+    async fn collect(&self, body: Body, insists: bool) -> (Result<Bytes, Unread>, Body) {
         let most = self.0.limits.max_object;
         if body.exact_len().is_some_and(|len| len > most as u64) {
             return (Err(Unread::TOO_LARGE), body);
@@ -100,7 +101,7 @@ impl Fetch {
 
     async fn decode(
         &self,
-        text: Vec<u8>,
+        text: Bytes,
         parts: &Parts,
         wanted: &[&Pointer],
     ) -> Result<Picked, Unread> {
@@ -185,7 +186,7 @@ enum Coding {
 }
 
 /// The content without its codings, if that is no larger than `most`.
-fn decoded(mut text: Vec<u8>, codings: &[Coding], most: usize) -> Result<Vec<u8>, Unread> {
+fn decoded(mut text: Bytes, codings: &[Coding], most: usize) -> Result<Bytes, Unread> {
     for coding in codings.iter().rev() {
         text = match coding {
             Coding::Gzip => bounded(flate2::read::MultiGzDecoder::new(&text[..]), most),
@@ -209,7 +210,7 @@ fn zstd_decoder(text: &[u8]) -> io::Result<zstd::Decoder<'_, &[u8]>> {
     Ok(decoder)
 }
 
-fn bounded(decoder: impl Read, most: usize) -> Result<Vec<u8>, Unread> {
+fn bounded(decoder: impl Read, most: usize) -> Result<Bytes, Unread> {
     let mut text = Vec::new();
     let mut decoder = decoder.take(most as u64 + 1);
     decoder
@@ -218,7 +219,7 @@ fn bounded(decoder: impl Read, most: usize) -> Result<Vec<u8>, Unread> {
     if text.len() > most {
         return Err(Unread::TOO_LARGE);
     }
-    Ok(text)
+    Ok(text.into())
 }
 
 fn broken(error: &io::Error) -> Unread {
@@ -257,10 +258,10 @@ mod tests {
         [&head[..3], text, &[3]].concat()
     }
 
-    fn of(coding: &str, text: Vec<u8>, most: usize) -> Result<Vec<u8>, NoStore> {
+    fn of(coding: &str, text: Vec<u8>, most: usize) -> Result<Bytes, NoStore> {
         let response = Response::builder().header("content-encoding", coding);
         let parts = response.body(()).unwrap().into_parts().0;
-        let decoded = codings(&parts).and_then(|codings| decoded(text, &codings, most));
+        let decoded = codings(&parts).and_then(|codings| decoded(text.into(), &codings, most));
         decoded.map_err(|unread| unread.reason)
     }
 
@@ -277,7 +278,11 @@ mod tests {
             ("zstd", zstd),
             ("deflate, gzip", gzip(&zlib(TEXT))),
         ] {
-            assert_eq!(of(coding, text, 100), Ok(TEXT.to_vec()), "{coding}");
+            assert_eq!(
+                of(coding, text, 100),
+                Ok(Bytes::from_static(TEXT)),
+                "{coding}"
+            );
         }
     }
 
@@ -326,7 +331,7 @@ mod tests {
             let peeked = body.peek(|bytes| bytes > 6).await;
             assert_eq!(
                 (peeked.end, peeked.data()),
-                (End::NotYet, b"abcdef".to_vec())
+                (End::NotYet, Bytes::from_static(b"abcdef"))
             );
             peeked.whole(held)
         });

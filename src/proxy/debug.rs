@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::cache::Cache;
 use crate::cache::Explanation;
 use crate::dialects::cache_status;
+use crate::model::outcome::End;
 use crate::model::outcome::Forward;
 use crate::model::outcome::Outcome;
 use crate::model::request::Head;
@@ -66,9 +67,21 @@ impl Debugged {
             }
         );
         let stored = self.stored.as_ref();
-        let detail = stored
+        let invalidated = stored
             .filter(|_| invalidated)
             .and_then(|stored| stored.why_invalidated(now));
+        // Why its successor is not stored stays in front.
+        let not_stored = match outcome {
+            Outcome::Forwarded {
+                end: End::NotStored(reason),
+                ..
+            } => Some(reason.word()),
+            _ => None,
+        };
+        let detail = match (not_stored, invalidated) {
+            (Some(reason), Some(why)) => Some(format!("{reason}; {why}")),
+            (_, why) => why,
+        };
         let tags: Vec<_> = stored
             .iter()
             .flat_map(|stored| &stored.tags)

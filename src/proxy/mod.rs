@@ -191,7 +191,7 @@ impl Proxy {
         });
         let peeked = peeked.await;
         if peeked.end == BodyEnd::Whole {
-            rules.read(&mut asked.head, peeked.data().into());
+            rules.read(&mut asked.head, peeked.data());
         }
         asked.body = peeked.whole(());
         asked

@@ -35,7 +35,10 @@ pub struct RuleBodyTags {
 impl RuleBodyTags {
     pub(super) fn of(tags: &Arc<BodyTags>, values: &Values<'_>) -> RuleBodyTags {
         RuleBodyTags {
-            tag: tags.tag.draft(values),
+            tag: match tags.tag.unclear(values) {
+                None => tags.tag.draft(values),
+                Some(unclear) => Err(unclear),
+            },
             of: Arc::clone(tags),
         }
     }

@@ -482,6 +482,9 @@ fn would_bypass(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
             | Bypass::ShadowDiffers => {}
         }
     }
+    if !rule.fields.tokens.is_empty() {
+        all.push("with a token that is not trusted".to_owned());
+    }
     writeln!(f, "would bypass: {}", all.join("; "))
 }
 
@@ -514,6 +517,9 @@ fn because(pass: &Pass) -> &'static str {
         }
         Forward::Bypass(Bypass::Token) => "its token is not trusted",
         Forward::Bypass(Bypass::Skip) => "`skip_when` of its rule says so",
+        Forward::Bypass(Bypass::RequestBody) if pass.rule.reads_bodies() => {
+            "no key can be made of its body: it is longer than `max`, is no JSON, lacks the first of the values, has a member on the way twice, or is encoded; or it asks by `Range` or `If-…`"
+        }
         Forward::Bypass(Bypass::RequestBody) => "it has a body, which the key does not hold",
         Forward::Bypass(Bypass::Upgrade) => "it asks for another protocol",
         Forward::Bypass(

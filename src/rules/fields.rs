@@ -174,22 +174,29 @@ impl Rule {
     pub(super) fn logical_key(&self, head: &Head, claims: &Claims) -> String {
         let path = path::normalised(head.path());
         let captures = self.captures_of(&path);
-        if let Some(key) = &self.key {
-            return key.text(&Values {
-                head,
-                captures,
-                claims,
-            });
-        }
         let mut named = KeyFields::new();
-        if let Some(name) = self.key_name.as_deref() {
-            named.field("key_name", name);
+        if self.key.is_none() {
+            if let Some(name) = self.key_name.as_deref() {
+                named.field("key_name", name);
+            }
+            self.picked_fields(head, &path, captures.as_ref(), claims, &mut named);
         }
-        self.picked_fields(head, &path, captures.as_ref(), claims, &mut named);
         if let Some(read) = &head.read {
             named.append(&read.key);
         }
-        named.to_string()
+        let named = marked(&named).to_string();
+        let Some(key) = &self.key else {
+            return named;
+        };
+        let text = key.text(&Values {
+            head,
+            captures,
+            claims,
+        });
+        match named.is_empty() {
+            true => text,
+            false => format!("{text}&{named}"),
+        }
     }
 
     fn picked_fields(
@@ -252,6 +259,40 @@ impl Rule {
             key.optional(&capture.field, value.map(|value| value.as_str()));
         }
     }
+}
+
+/// The same fields, but for what is somebody's own: a logical key is logged, and told to others.
+fn marked(fields: &KeyFields) -> KeyFields {
+    let mut shown = KeyFields::new();
+    for (name, value) in fields.iter() {
+        match value {
+            Some(value) if is_secret(name) => shown.field(name, mark(value)),
+            Some(_) | None => shown.optional(name, value),
+        }
+    }
+    shown
+}
+
+/// Whether the values of a key field are somebody's own: credentials, cookies, what stands in a body.
+pub(super) fn is_secret(field: &str) -> bool {
+    let (kind, name) = field.split_once('.').unwrap_or((field, ""));
+    match kind {
+        "cookie" => true,
+        "header" => [
+            header::AUTHORIZATION.as_str(),
+            header::PROXY_AUTHORIZATION.as_str(),
+            header::COOKIE.as_str(),
+        ]
+        .contains(&name),
+        "body" => name != "content-type",
+        _ => false,
+    }
+}
+
+/// What stands for such a value: the beginning of its hash.
+pub(super) fn mark(value: &[u8]) -> String {
+    let hash = blake3::hash(value).to_hex();
+    format!("#{}", hash.get(..12).unwrap_or_default())
 }
 
 /// What the key fields of a usual request take, so that they are not moved while they grow.

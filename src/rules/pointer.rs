@@ -260,8 +260,9 @@ impl<'de> Visitor<'de> for At<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let mut met = vec![false; self.open.len()];
+        let mut with_it = met.clone();
         for number in 0_usize.. {
-            let mut with_it = met.clone();
+            with_it.copy_from_slice(&met);
             let item = At {
                 open: self.within(&number.to_string(), &mut with_it),
                 places: self.places,
@@ -269,7 +270,7 @@ impl<'de> Visitor<'de> for At<'_> {
             if items.next_element_seed(item)?.is_none() {
                 break;
             }
-            met = with_it;
+            met.copy_from_slice(&with_it);
         }
         self.close(&met);
         Ok(())

@@ -91,8 +91,12 @@ impl BodyFields {
             return Some(key);
         }
         let text = str::from_utf8(body).ok()?;
+        let whole = Level::of(text).ok()?;
         for (n, (pointer, field)) in self.json.iter().enumerate() {
-            let value = value_at(text, pointer.steps()).ok()?;
+            let value = match pointer.steps() {
+                [] => Some(text.trim_ascii()),
+                steps => whole.value_at(steps).ok()?,
+            };
             if n == 0 {
                 value?;
             }
@@ -106,94 +110,103 @@ impl BodyFields {
 #[derive(Debug)]
 struct Unclear;
 
-/// The text of what stands at a place of a JSON text, if anything does.
-fn value_at<'t>(text: &'t str, steps: &[Step]) -> Result<Option<&'t str>, Unclear> {
-    let Some((step, rest)) = steps.split_first() else {
-        let value: &RawValue = serde_json::from_str(text).map_err(|_| Unclear)?;
-        return Ok(Some(value.get()));
-    };
-    let Step::Name(name) = step else {
-        return Err(Unclear); // refused when the file was read
-    };
-    let found = match serde_json::from_str(text).map_err(|_| Unclear)? {
-        Parts::Members(members) => {
-            let alike = |(member, _): &&(String, &RawValue)| folded(member) == folded(name);
-            let mut alike = members.iter().filter(alike);
-            match (alike.next(), alike.next()) {
-                (Some((member, value)), None) if **member == **name => Some(*value),
-                (None, _) => None,
-                (Some(_), _) => return Err(Unclear),
-            }
-        }
-        Parts::Items(items) => name.parse().ok().and_then(|n: usize| items.get(n).copied()),
-        Parts::Scalar => None,
-    };
-    found.map_or(Ok(None), |value| value_at(value.get(), rest))
-}
-
 /// Some apps find members whatever their case, as Go's do: by simple folding, for which `ſ` is an `s`.
-fn folded(name: &str) -> String {
-    name.to_uppercase().to_lowercase()
+fn are_alike(one: &str, other: &str) -> bool {
+    if one.is_ascii() && other.is_ascii() {
+        return one.eq_ignore_ascii_case(other);
+    }
+    let folded = |name: &str| name.to_uppercase().to_lowercase();
+    folded(one) == folded(other)
 }
 
 /// One level of a JSON text.
-enum Parts<'t> {
+enum Level<'t> {
     Members(Vec<(String, &'t RawValue)>),
     Items(Vec<&'t RawValue>),
     Scalar,
 }
 
-impl<'de> Deserialize<'de> for Parts<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Parts<'de>, D::Error> {
-        struct Level;
-        impl<'de> Visitor<'de> for Level {
-            type Value = Parts<'de>;
+impl<'t> Level<'t> {
+    fn of(text: &'t str) -> Result<Level<'t>, Unclear> {
+        serde_json::from_str(text).map_err(|_| Unclear)
+    }
+
+    /// The text of what stands at a place of it, if anything does.
+    fn value_at(&self, steps: &[Step]) -> Result<Option<&'t str>, Unclear> {
+        let Some((Step::Name(name), rest)) = steps.split_first() else {
+            return Err(Unclear); // refused when the file was read
+        };
+        let found = match self {
+            Level::Members(members) => {
+                let mut alike = members.iter().filter(|(member, _)| are_alike(member, name));
+                match (alike.next(), alike.next()) {
+                    (Some((member, value)), None) if **member == **name => Some(*value),
+                    (None, _) => None,
+                    (Some(_), _) => return Err(Unclear),
+                }
+            }
+            Level::Items(items) => name.parse().ok().and_then(|n: usize| items.get(n).copied()),
+            Level::Scalar => None,
+        };
+        match found {
+            None => Ok(None),
+            Some(value) if rest.is_empty() => Ok(Some(value.get())),
+            Some(value) => Level::of(value.get())?.value_at(rest),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Level<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Level<'de>, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Level<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a JSON value")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parts<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Level<'de>, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry()? {
                     members.push(member);
                 }
-                Ok(Parts::Members(members))
+                Ok(Level::Members(members))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Parts<'de>, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Level<'de>, A::Error> {
                 let mut items = Vec::new();
                 while let Some(item) = seq.next_element()? {
                     items.push(item);
                 }
-                Ok(Parts::Items(items))
+                Ok(Level::Items(items))
             }
 
-            fn visit_bool<E>(self, _: bool) -> Result<Parts<'de>, E> {
-                Ok(Parts::Scalar)
+            fn visit_bool<E>(self, _: bool) -> Result<Level<'de>, E> {
+                Ok(Level::Scalar)
             }
 
-            fn visit_i64<E>(self, _: i64) -> Result<Parts<'de>, E> {
-                Ok(Parts::Scalar)
+            fn visit_i64<E>(self, _: i64) -> Result<Level<'de>, E> {
+                Ok(Level::Scalar)
             }
 
-            fn visit_u64<E>(self, _: u64) -> Result<Parts<'de>, E> {
-                Ok(Parts::Scalar)
+            fn visit_u64<E>(self, _: u64) -> Result<Level<'de>, E> {
+                Ok(Level::Scalar)
             }
 
-            fn visit_f64<E>(self, _: f64) -> Result<Parts<'de>, E> {
-                Ok(Parts::Scalar)
+            fn visit_f64<E>(self, _: f64) -> Result<Level<'de>, E> {
+                Ok(Level::Scalar)
             }
 
-            fn visit_str<E>(self, _: &str) -> Result<Parts<'de>, E> {
-                Ok(Parts::Scalar)
+            fn visit_str<E>(self, _: &str) -> Result<Level<'de>, E> {
+                Ok(Level::Scalar)
             }
 
-            fn visit_unit<E>(self) -> Result<Parts<'de>, E> {
-                Ok(Parts::Scalar)
+            fn visit_unit<E>(self) -> Result<Level<'de>, E> {
+                Ok(Level::Scalar)
             }
         }
-        deserializer.deserialize_any(Level)
+        deserializer.deserialize_any(Visit)
     }
 }
 

@@ -60,13 +60,15 @@ pub(super) enum Beyond {
     Value,
 }
 
-/// Where a value is missing.
+/// What is the matter with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Of {
-    /// In a request.
+    /// It is not in the request.
     Request,
-    /// In a response.
+    /// It is not in the response.
     Response,
+    /// The request has several, of which nobody knows which one an app takes, or one that is no text.
+    Unclear,
 }
 
 /// Which captures a template may name.
@@ -80,21 +82,22 @@ pub(super) enum Known<'a> {
 
 /// A placeholder of a rule's tag has no value for this request: the response is not stored under it, the increment skipped.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{{{placeholder}}}` of `{template}` has no value in this {of}")]
+#[error("`{{{placeholder}}}` of `{template}` {of}")]
 pub struct MissingTagValue {
     /// The template as written.
     pub template: Arc<str>,
     /// The placeholder, without its braces.
     pub placeholder: Box<str>,
-    /// Where it should be.
+    /// What is the matter with it.
     pub of: Of,
 }
 
 impl fmt::Display for Of {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Of::Request => "request",
-            Of::Response => "response",
+            Of::Request => "has no value in this request",
+            Of::Response => "has no value in this response",
+            Of::Unclear => "has several values in this request, or one that is no text",
         })
     }
 }
@@ -196,6 +199,10 @@ impl Template {
                 Part::Text(literal) => text.push_str(literal),
                 Part::Placeholder(placeholder) => {
                     last = placeholder.name();
+                    // Which of several an app shows, nobody knows: the page would miss that one's increments.
+                    if values.is_unclear(placeholder) {
+                        return Err(self.several(last));
+                    }
                     let value = values.get(placeholder);
                     let value = value.ok_or_else(|| self.missing(last))?;
                     text.extend([Tag::encode(&value).to_string()]);
@@ -261,6 +268,9 @@ impl Template {
             match part {
                 Part::Text(literal) => text.push_str(literal),
                 Part::Placeholder(placeholder) => match values.get(placeholder) {
+                    Some(value) if placeholder.is_secret() => {
+                        text.push_str(&fields::mark(value.as_bytes()));
+                    }
                     Some(value) => {
                         let value = Tag::encode(&value).to_string();
                         text.push_str(&value.replace('>', "%3E"));
@@ -270,6 +280,16 @@ impl Template {
             }
         }
         text
+    }
+
+    /// The first placeholder of which nobody knows what an app makes of it.
+    pub(super) fn unclear(&self, values: &Values<'_>) -> Option<MissingTagValue> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Placeholder(placeholder) if values.is_unclear(placeholder) => {
+                Some(self.several(placeholder.name()))
+            }
+            Part::Placeholder(_) | Part::Text(_) => None,
+        })
     }
 
     /// The first placeholder without a value.
@@ -329,6 +349,13 @@ impl Template {
             }
         }
         Value::Text(text)
+    }
+
+    fn several(&self, placeholder: &str) -> MissingTagValue {
+        MissingTagValue {
+            of: Of::Unclear,
+            ..self.missing(placeholder)
+        }
     }
 
     fn missing(&self, placeholder: &str) -> MissingTagValue {
@@ -480,6 +507,20 @@ impl Placeholder {
         Err(format!(
             "{template}: nothing is called `{{{name}}}`, expected {of_path}`{{query.x}}`, `{{header.X}}`, `{{cookie.x}}`, `{{jwt.x}}`, `{{host}}` or `{{method}}`"
         ))
+    }
+
+    /// Whether its values are somebody's own, which nothing that is logged shows.
+    fn is_secret(&self) -> bool {
+        match self {
+            Placeholder::Cookie(_) => true,
+            Placeholder::Header(header) => fields::is_secret(&header.field),
+            Placeholder::Capture(_)
+            | Placeholder::Query(_)
+            | Placeholder::Claim(_)
+            | Placeholder::Host
+            | Placeholder::Method
+            | Placeholder::Open(_) => false,
+        }
     }
 
     /// The placeholder without its braces.
