@@ -76,7 +76,10 @@ impl Debugged {
                 end: End::NotStored(reason),
                 ..
             } => Some(reason.word()),
-            _ => None,
+            Outcome::Hit { .. }
+            | Outcome::Forwarded { .. }
+            | Outcome::Collapsed { .. }
+            | Outcome::Refused(_) => None,
         };
         let detail = match (not_stored, invalidated) {
             (Some(reason), Some(why)) => Some(format!("{reason}; {why}")),
