@@ -149,7 +149,24 @@ struct Seen {
     content: blake3::Hasher,
 }
 
+impl Seen {
+    /// Notes what a file says.
+    fn said(&mut self, name: &[u8], text: &str) {
+        for part in [name, text.as_bytes()] {
+            self.content.update(&(part.len() as u64).to_le_bytes());
+            self.content.update(part);
+        }
+    }
+}
+
 impl Files {
+    /// Whatever is wrong is noted as well: it is told when it is new.
+    fn noted(&self, mistake: Mistake) -> Mistake {
+        let mut seen = self.seen.borrow_mut();
+        seen.said(mistake.file.as_bytes(), &mistake.message);
+        mistake
+    }
+
     /// The text of a file, which is noted.
     fn text(&self, path: &Path) -> io::Result<String> {
         let mut seen = self.seen.borrow_mut();
@@ -159,10 +176,7 @@ impl Files {
             Ok(text) => text.clone(),
             Err(error) => error.to_string(),
         };
-        for part in [path.as_os_str().as_encoded_bytes(), said.as_bytes()] {
-            seen.content.update(&(part.len() as u64).to_le_bytes());
-            seen.content.update(part);
-        }
+        seen.said(path.as_os_str().as_encoded_bytes(), &said);
         text
     }
 
@@ -212,26 +226,24 @@ impl Outside for Files {
                 return (None, Vec::new());
             }
             Err(error) => {
-                return (
-                    None,
-                    vec![unreadable(&folder.display().to_string(), &error)],
-                );
+                let name = folder.display().to_string();
+                return (None, vec![self.noted(unreadable(&name, &error))]);
             }
         };
         let (mut files, mut mistakes) = (Vec::new(), Vec::new());
         for path in paths {
             let name = path.display().to_string();
             if path.extension().is_some_and(|end| end == "yml") {
-                mistakes.push(Mistake {
+                mistakes.push(self.noted(Mistake {
                     file: name.into(),
                     place: None,
                     message: "rule files end in `.yaml`: this one would not be read".to_owned(),
-                });
+                }));
                 continue;
             }
             match self.text(&path) {
                 Ok(text) => files.push((name, text)),
-                Err(error) => mistakes.push(unreadable(&name, &error)),
+                Err(error) => mistakes.push(self.noted(unreadable(&name, &error))),
             }
         }
         (Some(files), mistakes)

@@ -416,6 +416,37 @@ mod tests {
         assert_eq!(stage.looks_twice(), "", "once");
     }
 
+    /// What cannot be read has no text that could have changed.
+    #[test]
+    fn a_file_that_is_not_read_is_told_once_as_well() {
+        type Change = fn(&Stage);
+        let changes: [(&str, Change, &str); 2] = [
+            (
+                "rules/b.yml",
+                |it| it.write("rules/b.yml", V2),
+                "rule files end in `.yaml`",
+            ),
+            (
+                "rules/b.yaml",
+                |it| fs::write(it.path("rules/b.yaml"), b"rules: [{ id: \xff }]").unwrap(),
+                "cannot be read",
+            ),
+        ];
+        for (name, change, expected) in changes {
+            let mut stage = Stage::new("");
+            change(&stage);
+            let said = stage.looks_twice();
+            for part in ["ERROR", name, expected, "stay in force"] {
+                assert!(said.contains(part), "{part} is missing in\n{said}");
+            }
+            assert_eq!(stage.ids(), "v1", "{name}");
+            assert_eq!(stage.looks_twice(), "", "{name}: once");
+            fs::remove_file(stage.path(name)).unwrap();
+            let said = stage.looks_twice();
+            assert!(said.contains("rules=1"), "{name}, repaired: {said}");
+        }
+    }
+
     #[test]
     fn who_asks_is_told_what_is_in_force_though_nothing_has_changed() {
         let mut stage = Stage::new("");

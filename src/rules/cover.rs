@@ -1,6 +1,7 @@
 //! Which patterns leave nothing for later ones: a rule behind one that matches all it matches is never asked.
 
 use http::Method;
+use regex_syntax::hir::{Hir, HirKind, Repetition};
 
 use crate::model::glob::Glob;
 use crate::rules::index::literals;
@@ -20,7 +21,7 @@ enum Paths<'p> {
     Any,
     Glob(Glob),
     /// Those of a regex, all of which begin so.
-    Regex(&'p str, Box<str>),
+    Regex(&'p str, Box<str>, Option<Hir>),
 }
 
 impl<'p> Outline<'p> {
@@ -32,7 +33,9 @@ impl<'p> Outline<'p> {
                 Shape {
                     glob: Some(glob), ..
                 } => Paths::Glob(glob),
-                Shape { prefix, .. } => Paths::Regex(regex.as_str(), prefix),
+                Shape { prefix, .. } => {
+                    Paths::Regex(regex.as_str(), prefix, uncaptured(regex.as_str()))
+                }
             },
         };
         Outline { pattern, path }
@@ -53,7 +56,7 @@ impl<'p> Outline<'p> {
             (Paths::Any, _) => true,
             (Paths::Glob(one), Paths::Any) => one.covers(&Glob::new("*")),
             (Paths::Glob(one), Paths::Glob(two)) => one.covers(two),
-            (Paths::Glob(one), Paths::Regex(_, begins)) => {
+            (Paths::Glob(one), Paths::Regex(_, begins, _)) => {
                 let rest = Glob::of_parts(vec![begins.clone(), "".into()]);
                 one.covers(&rest)
             }
@@ -63,7 +66,32 @@ impl<'p> Outline<'p> {
                 let exact = two.exact();
                 exact.is_some_and(|exact| path.is_some_and(|path| path.matches(exact)))
             }
-            (Paths::Regex(one, _), Paths::Regex(two, _)) => one == two,
+            (Paths::Regex(one, _, plain), Paths::Regex(two, _, other)) => {
+                one == two || (plain.is_some() && plain == other)
+            }
+        }
+    }
+}
+
+/// A regex without its captures, whose names change nothing of what it matches.
+fn uncaptured(regex: &str) -> Option<Hir> {
+    regex_syntax::parse(regex).ok().map(without_captures)
+}
+
+fn without_captures(hir: Hir) -> Hir {
+    match hir.into_kind() {
+        HirKind::Empty => Hir::empty(),
+        HirKind::Literal(literal) => Hir::literal(literal.0),
+        HirKind::Class(class) => Hir::class(class),
+        HirKind::Look(look) => Hir::look(look),
+        HirKind::Capture(capture) => without_captures(*capture.sub),
+        HirKind::Repetition(it) => Hir::repetition(Repetition {
+            sub: Box::new(without_captures(*it.sub)),
+            ..it
+        }),
+        HirKind::Concat(all) => Hir::concat(all.into_iter().map(without_captures).collect()),
+        HirKind::Alternation(all) => {
+            Hir::alternation(all.into_iter().map(without_captures).collect())
         }
     }
 }
@@ -121,6 +149,9 @@ mod tests {
             (r"/a/\d+", "/a/x", false),
             (r"/a/\d+", r"/a/\d+", true),
             (r"/a/\d+", r"/a/[0-9]+", false),
+            (r"/a/(?P<id>\d+)", r"/a/(?P<user>\d+)", true),
+            (r"/a/(?P<id>\d+)(/b)?", r"/a/\d+(?:/b)?", true),
+            (r"/a/(?P<id>\d+)", r"/a/(?P<id>\w+)", false),
             ("/a|/b", "/b", true),
             (".*", "*", true),
             ("/*", "*", false), // `OPTIONS *`

@@ -164,10 +164,12 @@ impl<T: JsonSchema> JsonSchema for Spanned<T> {
     }
 }
 
-/// A text from a file as a message shows it: cut, control characters escaped, in backquotes.
+/// A text from a file as a message shows it: cut, control characters escaped, in backquotes. Of a URL nothing is shown behind
+/// its host, and of one with user information not even that: it may hold a secret.
 pub fn shown(text: &str) -> String {
     const MOST: usize = 60;
-    let cut: String = text.chars().take(MOST).collect();
+    let public = without_secrets(text);
+    let cut: String = public.chars().take(MOST).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };
     let clean: String = cut
         .chars()
@@ -178,6 +180,21 @@ pub fn shown(text: &str) -> String {
         })
         .collect();
     format!("`{clean}{more}`")
+}
+
+/// What a text begins with that holds no path, query or user information of a URL.
+fn without_secrets(text: &str) -> &str {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text;
+    };
+    let begins = scheme.len() + "://".len();
+    let of_host = |c: char| c.is_alphanumeric() || ".-_*:[]".contains(c);
+    let host = match rest.contains('@') {
+        true => 0,
+        false => rest.find(|c| !of_host(c)).unwrap_or(rest.len()),
+    };
+    let slash = usize::from(rest.get(host..).is_some_and(|rest| rest.starts_with('/')));
+    text.get(..begins + host + slash).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -285,3 +285,22 @@ fn what_is_missing_at_the_end_is_missed_where_the_text_ends() {
         assert_eq!(place, Some(Place { line, column }), "{text:?}");
     }
 }
+
+#[test]
+fn nothing_of_a_url_is_shown_behind_its_host() {
+    for (text, expected) in [
+        ("http://h", "`http://h`"),
+        ("http://h:81/", "`http://h:81/`"),
+        ("http://h/?t=SESAME", "`http://h/…`"),
+        ("http://h?t=SESAME", "`http://h…`"),
+        ("h2c://[::1]:81/SESAME", "`h2c://[::1]:81/…`"),
+        ("http://me:SESAME@h/", "`http://…`"),
+        ("http://me:SES/AME@h/", "`http://…`"),
+        ("http:///SESAME", "`http:///…`"),
+        ("see http://h/SESAME", "`see http://h/…`"),
+        ("http://h SESAME", "`http://h…`"),
+        ("/a/b", "`/a/b`"),
+    ] {
+        assert_eq!(shown(text), expected, "{text}");
+    }
+}

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use tagalong::config::schema;
 use tagalong::rules::source;
+use tagalong::rules::{Context, RuleSet};
 
 /// A file of this repository.
 fn file(path: &str) -> String {
@@ -150,6 +151,29 @@ fn what_the_documentation_shows_whole_is_right_by_its_schema() {
         for block in blocks {
             assert_eq!(wrong(&schema, first, &block), [""; 0]);
         }
+    }
+}
+
+/// A scalar that is read as text need not be quoted.
+#[test]
+fn what_the_files_take_as_text_may_be_a_number_by_the_schema_too() {
+    for text in [
+        "rules: [{ id: 7, version: 3, group: 1, key_name: 2.5 }]",
+        "rules: [{ id: a, skip_when: [{ query: nocache, equals: 1 }, { cookie: c, equals: true }] }]",
+        "rules: [{ id: a, vary_on: { query: { params: [{ name: page, default: 1 }] } } }]",
+        "rules: [{ id: a, tags: [{ name: api, constant: 1.5 }, { name: b, constant: 1e3 }] }]",
+        "rules: [{ id: a, match: { methods: [POST] }, increments: [{ tags: [t], on_status: [201, 4xx] }] }]",
+        "rules: [{ id: a, dimensions: { attrs: { size: '{query.size}' } }, changes: [{ rule: a, on_status: [201] }] }]",
+    ] {
+        assert_eq!(wrong(&schema::rules(), "rules", text), [""; 0]);
+        let file = [("rules.yaml".to_owned(), text.to_owned())];
+        RuleSet::compile(&file, &Context::new("shop")).expect(text);
+    }
+    for text in [
+        "defaults: { version: 3, group: 1, skip_when: [{ header: x, equals: 0 }] }",
+        "templates: { list: { tags: [{ name: api, constant: 0.5 }] } }",
+    ] {
+        assert_eq!(wrong(&schema::config(), "config", text), [""; 0]);
     }
 }
 

@@ -165,6 +165,7 @@ async fn the_examples_do_what_they_say() {
     let sidecar = setup.start().await;
     let client = sidecar.client();
     app.answer("/my/orders", reply("x").header("Vary", "Authorization"));
+    app.answer("/my/orders/new", reply("x"));
     app.answer("/team", reply("x").header("Vary", "Cookie"));
     let payload = |subject: &str| {
         format!(r#"{{"iss":"https://login.example","aud":["shop"],"sub":"{subject}"}}"#)
@@ -175,9 +176,10 @@ async fn the_examples_do_what_they_say() {
         client.ask(orders(subject)).await.is_miss();
         client.ask(orders(subject)).await.is_hit();
     }
-    let order = issuer.ask(post("/my/orders"), &payload("1"));
+    let order = issuer.ask(post("/my/orders/new"), &payload("1"));
     client.ask(order).await.has_status(200);
-    client.ask(orders("1")).await.is_not_hit();
+    client.ask(orders("1")).await.is_invalidated();
+    client.ask(orders("2")).await.is_hit();
 
     let team = |of: u8, role: &str, more: &str| {
         let says = format!(r#"{{"aud":"shop","team":{{"id":{of}}},"role":"{role}"{more}}}"#);

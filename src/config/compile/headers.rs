@@ -25,7 +25,7 @@ impl Compiler<'_> {
                 );
                 None
             }
-            (Some(name), None) => Some((name.place, self.outside.variable(name))),
+            (Some(name), None) => Some((name.place, self.variable(name))),
             (None, Some(path)) => Some((path.place, self.outside.file(path))),
         };
         let secret = found.and_then(|(place, text)| {

@@ -58,7 +58,12 @@ impl Compiler<'_> {
         })
     }
 
-    fn variable(&self, name: &str) -> Result<String, String> {
+    /// The value of an environment variable. What can be the name of none is not shown: it may be the secret itself.
+    pub(super) fn variable(&self, name: &str) -> Result<String, String> {
+        let odd = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || name.contains(odd) {
+            return Err("expected the name of an environment variable, made of letters, digits and `_`; the value stands in the variable".to_owned());
+        }
         self.outside.variable(name)
     }
 

@@ -24,6 +24,7 @@ use http::header;
 use crate::model::mistake::{Location, Mistake, Place};
 use crate::rules::compile::changes::Named;
 use crate::rules::compile::tags::Tags;
+use crate::rules::compile::warnings::Incremented;
 use crate::rules::fields::{self, Fields};
 use crate::rules::key::Key;
 use crate::rules::pattern::{PathPattern, Pattern};
@@ -73,7 +74,7 @@ impl RuleSet {
         context: &Context<'_>,
     ) -> Result<RuleSet, Vec<Mistake>> {
         let (mut rules, mut mistakes, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut taken, mut named) = (HashMap::new(), Vec::new());
+        let (mut taken, mut named, mut incremented) = (HashMap::new(), Vec::new(), Vec::new());
         for (name, text) in files {
             let later = |path: &str| path.strip_prefix("rules[].").is_some_and(source::is_later);
             let reading = yaml::read::<source::File>(name, text, &later);
@@ -90,6 +91,7 @@ impl RuleSet {
             mistakes.extend(reading.mistakes);
             mistakes.extend(compiler.mistakes);
             named.extend(compiler.named);
+            incremented.extend(compiler.incremented);
             warnings.extend(compiler.warnings);
         }
         // The order of the files stays; within one, the order of the text.
@@ -100,6 +102,7 @@ impl RuleSet {
         }
         if mistakes.is_empty() {
             warnings.extend(warnings::unreachable(&rules));
+            warnings.extend(incremented.iter().filter_map(|it| it.in_vain(&rules)));
             warnings.sort_by(|a, b| (order(a), a).cmp(&(order(b), b)));
             return Ok(RuleSet::new(context, rules, warnings));
         }
@@ -121,6 +124,8 @@ struct Compiler<'t> {
     tainted: bool,
     /// Rules that others name.
     named: Vec<Named>,
+    /// Tags that rules increment, those without placeholders.
+    incremented: Vec<Incremented>,
     /// The claims in the key of the rule at hand.
     claims: token::Named,
 }
@@ -134,6 +139,7 @@ impl Compiler<'_> {
             warnings: Vec::new(),
             tainted: false,
             named: Vec::new(),
+            incremented: Vec::new(),
             claims: token::Named::default(),
         }
     }
@@ -193,6 +199,9 @@ impl Compiler<'_> {
         self.reads(written, &rule);
         self.key_on_credentials(written, &mut rule);
         self.refills(written, &rule, tainted);
+        if let (Some((_, pattern)), Some(text)) = (&path, &written.matches.path) {
+            self.no_path(pattern, text);
+        }
         rule.pattern.path = path.map(|(_, pattern)| pattern);
         self.in_vain(written, &rule);
         rule.at = Some(Location {
@@ -260,6 +269,7 @@ impl Compiler<'_> {
                 ..Fields::none()
             },
         };
+        self.token_passed_by(written, &fields);
         self.claims = token::Named::of(written, &fields);
         let group = match &written.group {
             Some(text) => self.template(text.place, text, Template::parse(text, known)),

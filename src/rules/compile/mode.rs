@@ -29,17 +29,16 @@ impl Compiler<'_> {
         }
     }
 
-    /// In shadow mode what is stored is compared with, so something must be stored.
+    /// In shadow mode what is stored is compared with, so something must be stored. Only where both stand side by side: with
+    /// `defaults: { mode: shadow }` a rule that never caches has nothing to try.
     pub(super) fn shadow_of_nothing(&mut self, written: &source::Rule, rule: &Rule) {
-        let mode = written.mode.as_ref().map(|it| it.place);
-        let cache = written.cache.as_ref().map(|it| it.place);
-        if matches!(rule.mode, Mode::Shadow(_))
+        if let (Some(mode), Some(_)) = (&written.mode, &written.cache)
+            && matches!(rule.mode, Mode::Shadow(_))
             && !rule.cache
-            && let Some(place) = mode.or(cache)
         {
             let message =
                 "`mode: shadow` compares with what is stored, and `cache: false` stores nothing";
-            self.wrong(place, message);
+            self.wrong(mode.place, message);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::model::glob::Glob;
 use crate::model::tag::LONGEST_AGAIN;
 use crate::model::units;
 use crate::rules::compile::Compiler;
+use crate::rules::compile::warnings::Incremented;
 use crate::rules::fields::{Fields, Named};
 use crate::rules::increments::{Increments, StatusSet};
 use crate::rules::pattern::HostGlob;
@@ -180,6 +181,11 @@ impl Compiler<'_> {
             self.some("a tag", &written.tags);
         }
         let tags = written.tags.iter();
+        let plain = tags.clone().filter(|tag| !tag.contains(['{', '}']));
+        self.incremented.extend(plain.map(|tag| Incremented {
+            tag: tag.clone(),
+            file: Arc::clone(&self.file),
+        }));
         let tag = |tag: &Spanned<String>| Template::parse_tag(tag, known, Beyond::Response);
         Increments {
             tags: tags

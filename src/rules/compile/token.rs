@@ -12,6 +12,7 @@ use crate::rules::compile::headers::header_name;
 use crate::rules::fields::Fields;
 use crate::rules::source::{self, ClaimOn, TagItem};
 use crate::rules::template::Template;
+use crate::rules::terms::Authorization;
 use crate::rules::token::{Carrier, Claim, Keys, Token, Verify};
 use crate::yaml::{Spanned, shown};
 
@@ -65,6 +66,21 @@ impl Compiler<'_> {
             self.wrong(one_more.place, message);
         }
         tokens.into_iter().map(|(_, token)| token).collect()
+    }
+
+    /// A token in `Authorization` is never looked at where requests with that header pass by.
+    pub(super) fn token_passed_by(&mut self, written: &source::Rule, fields: &Fields) {
+        let Some(jwt) = &written.vary_on.jwt else {
+            return;
+        };
+        let mut tokens = fields.tokens.iter();
+        let header = Carrier::Header(header::AUTHORIZATION);
+        if written.authorization == Some(Authorization::Bypass)
+            && tokens.any(|token| token.from == header)
+        {
+            let message = "`authorization: bypass` sends requests with that header to the app, so their tokens would never be looked at: leave it out";
+            self.wrong(jwt.place, message);
+        }
     }
 
     fn claim(&mut self, name: &Spanned<String>) -> Option<Claim> {

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::model::mistake::{Mistake, Place};
+use crate::model::tag::Tag;
 use crate::model::units;
 use crate::rules::Rule;
 use crate::rules::compile::Compiler;
 use crate::rules::cover::Outline;
-use crate::rules::source::{self, QueryMode, Ttl};
+use crate::rules::path;
+use crate::rules::pattern::PathPattern;
+use crate::rules::source::{self, OrNone, QueryMode, Ttl};
+use crate::rules::terms::StatusTtl;
 use crate::yaml::{Spanned, shown};
 
 impl Compiler<'_> {
@@ -38,14 +42,19 @@ impl Compiler<'_> {
         let reads = rule.reads_bodies();
         let stored = |method: &Method| reads || matches!(*method, Method::GET | Method::HEAD);
         let methods = written.matches.methods.as_ref().map(|it| it.place);
-        let cache = written.cache.as_ref();
-        let (place, why) = match cache {
-            Some(cache) if !cache.value => (cache.place, "`cache: false` stores nothing"),
-            Some(_) | None if !rule.pattern.methods.iter().any(stored) => (
-                methods.unwrap_or(written.place),
-                "only responses to GET and HEAD are stored",
+        let methods = methods.unwrap_or(written.place);
+        let off = written.cache.as_ref().filter(|cache| !cache.value);
+        let bypass = |mode: &&Spanned<source::Mode>| matches!(mode.value, source::Mode::Bypass);
+        let bypass = written.mode.as_ref().filter(bypass);
+        let (place, why) = match (off, bypass) {
+            (Some(off), _) => (off.place, "`cache: false` stores nothing"),
+            (None, Some(mode)) => (mode.place, "`mode: bypass` stores nothing"),
+            (None, None) if rule.pattern.methods.iter().any(stored) => return,
+            (None, None) if rule.safe => (
+                methods,
+                "`safe: true` alone stores nothing; add `vary_on.body`",
             ),
-            Some(_) | None => return,
+            (None, None) => (methods, "only responses to GET and HEAD are stored"),
         };
         let (verb, fields) = match &*fields {
             [one] => ("means", format!("`{one}`")),
@@ -60,9 +69,12 @@ impl Compiler<'_> {
             return;
         };
         // A `ttl` that is not forced is for responses that say nothing: others may live longer.
+        // And one whose status has a time of its own keeps to that.
+        let mut statuses = rule.terms.statuses.iter();
+        let by_status = statuses.any(|(_, ttl)| matches!(ttl, StatusTtl::For(life) if life > soft));
         let ttl = written.ttl.as_ref().and_then(|ttl| match ttl {
-            Ttl::Implied(_) => None,
-            Ttl::Forced(ttl) => Some(("ttl.force", ttl.force.value.0)),
+            Ttl::Forced(ttl) if !by_status => Some(("ttl.force", ttl.force.value.0)),
+            Ttl::Forced(_) | Ttl::Implied(_) => None,
         });
         let cap = ("max_ttl", rule.terms.max_ttl);
         let lives = ttl
@@ -76,6 +88,29 @@ impl Compiler<'_> {
             );
             self.warn(written.place, message);
         }
+    }
+
+    /// A path that no request has.
+    pub(super) fn no_path(&mut self, pattern: &PathPattern, text: &Spanned<String>) {
+        let message = match pattern {
+            PathPattern::Glob(_) => match path::normalised(text) {
+                normal if *normal == *text.value => return,
+                normal => format!(
+                    "no request has a path like {}: they are compared without dot segments, as {}",
+                    shown(text),
+                    shown(&normal)
+                ),
+            },
+            PathPattern::Regex(_) => match parameter(text) {
+                None => return,
+                Some(name) => format!(
+                    "no path is like {}: the query is no part of it. Leave it out, and name {} in `vary_on.query` if the response depends on it",
+                    shown(text),
+                    shown(name)
+                ),
+            },
+        };
+        self.warn(text.place, message);
     }
 
     /// Parameters that the key is to hold and that are dropped first.
@@ -116,9 +151,68 @@ fn of_what_is_stored(written: &source::Rule) -> Vec<&'static str> {
         ("group", written.group.is_some()),
         ("dimensions", written.dimensions.is_some()),
         ("set_cookie", written.set_cookie.is_some()),
+        ("key", written.key.is_some()),
+        ("use", written.uses.is_some()),
+        ("tags_from_body", !written.tags_from_body.is_empty()),
+        ("coalesce", is_on(written.coalesce.as_ref())),
+        ("hit_for_miss", written.hit_for_miss.is_some()),
+        ("on_invalidate", !written.on_invalidate.is_empty()),
+        (
+            "refresh_ahead",
+            is_on(written.refresh_ahead.as_ref().map(|it| &it.value)),
+        ),
+        ("client_control", !written.client_control.is_empty()),
+        ("hooks", is_told(&written.hooks)),
     ];
     let given = fields.iter().filter(|(_, given)| *given);
     given.map(|(name, _)| *name).collect()
+}
+
+/// Whether a section is there, and not `none`.
+fn is_on<T>(section: Option<&OrNone<T>>) -> bool {
+    matches!(section, Some(OrNone::Some(_)))
+}
+
+fn is_told(hooks: &source::Hooks) -> bool {
+    let hooks = [&hooks.on_hit, &hooks.on_miss].into_iter().flatten();
+    hooks.into_iter().any(|hook| is_on(Some(&hook.value)))
+}
+
+/// The name of a query parameter in what was meant as a path and a query: a `?`, a name, a `=`.
+fn parameter(path: &str) -> Option<&str> {
+    let queries = path.split('?').skip(1);
+    let mut names = queries.filter_map(|query| query.split_once('=').map(|(name, _)| name));
+    let odd = |c: char| !c.is_ascii_alphanumeric() && !"_-.".contains(c);
+    names.find(|name| !name.is_empty() && !name.contains(odd))
+}
+
+/// A tag that a rule increments, without placeholders.
+#[derive(Debug)]
+pub(super) struct Incremented {
+    pub(super) tag: Spanned<String>,
+    pub(super) file: Arc<str>,
+}
+
+impl Incremented {
+    /// The warning, if it is nothing but a constant tag of these rules.
+    pub(super) fn in_vain(&self, rules: &[Rule]) -> Option<Mistake> {
+        let tag = Tag::parse(&self.tag).ok()?;
+        let mut tagged = rules.iter().flat_map(|rule| &rule.tags);
+        if tagged.any(|it| it.as_str() == self.tag.value) {
+            return None; // that one changes
+        }
+        let mut of = rules.iter();
+        let of = of.find(|rule| rule.constants.iter().any(|it| it.tag == tag))?;
+        Some(Mistake {
+            file: Arc::clone(&self.file),
+            place: Some(self.tag.place),
+            message: format!(
+                "no increment changes {}, a constant tag of the rule {}: give it another version there",
+                shown(&self.tag),
+                shown(of.id.as_deref().unwrap_or_default())
+            ),
+        })
+    }
 }
 
 /// Rules that no request reaches, because an earlier one matches all of theirs.

@@ -17,3 +17,11 @@ pub struct ClientControl {
     #[serde(default)]
     pub min_age: Option<Spanned<Span>>,
 }
+
+impl ClientControl {
+    /// Whether it says nothing at all.
+    pub fn is_empty(&self) -> bool {
+        let ClientControl { honor, min_age } = self;
+        honor.is_none() && min_age.is_none()
+    }
+}

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
+use crate::rules::source::scalar::Scalar;
 use crate::yaml::Spanned;
 
 /// Something about a request or its response: one of its fields, and what is expected of it. With neither `equals` nor
@@ -31,6 +32,7 @@ pub struct Condition {
     pub response_status: Option<Spanned<OneOrMore>>,
     /// The value is this.
     #[serde(default)]
+    #[schemars(with = "Option<Scalar>")]
     pub equals: Option<Spanned<String>>,
     /// The whole value matches this regex.
     #[serde(default)]

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::rules::refill::Revalidate;
+use crate::rules::source::scalar::Scalar;
 use crate::rules::source::{
     ClaimOn, ClientControl, Coalesce, Condition, Consistency, HeaderItem, Hooks, KeptIn, Match,
     Mode, OnInvalidate, OrNone, QueryOn, RefreshAhead, Rule, Statuses, TagItem, Ttl, VaryOn,
@@ -27,9 +28,11 @@ pub struct Defaults {
     pub mode: Option<Spanned<Mode>>,
     /// A part of the key.
     #[serde(default)]
+    #[schemars(with = "Option<Scalar>")]
     pub version: Option<String>,
     /// A template that is part of the key.
     #[serde(default)]
+    #[schemars(with = "Option<Scalar>")]
     pub group: Option<Spanned<String>>,
     /// What responses depend on.
     #[serde(default)]

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::rules::source::Condition;
+use crate::rules::source::scalar::Scalar;
 use crate::yaml::Spanned;
 
 /// The attributes that responses are filtered by, so that a change of an object forgets only those that may show it.
@@ -35,6 +36,7 @@ pub struct Changes {
     pub new: Attrs,
     /// Statuses of the response. Default: `2xx` and `3xx`.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<Scalar>>")]
     pub on_status: Option<Spanned<Vec<Spanned<String>>>>,
     /// What must hold besides. Default: nothing.
     #[serde(default)]

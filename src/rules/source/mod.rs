@@ -8,6 +8,7 @@ mod hooks;
 mod matching;
 mod mode;
 mod refill;
+mod scalar;
 mod statuses;
 mod store;
 mod tags;
@@ -39,6 +40,7 @@ pub use vary::{
 };
 
 use crate::rules::refill::Revalidate;
+use crate::rules::source::scalar::Scalar;
 use crate::rules::terms::{Authorization, Cookies, SetCookie};
 use crate::yaml::Spanned;
 use crate::yaml::units::{Share, Span};
@@ -58,6 +60,7 @@ pub struct File {
 pub struct Rule {
     /// Unique over all files. Default: the path as written.
     #[serde(default)]
+    #[schemars(with = "Option<Scalar>")]
     pub id: Option<Spanned<String>>,
     /// Which requests the rule is for; all that is given must hold.
     #[serde(default, rename = "match")]
@@ -71,12 +74,15 @@ pub struct Rule {
     pub mode: Option<Spanned<Mode>>,
     /// Default: the id. Rules that share it share entries.
     #[serde(default)]
+    #[schemars(with = "Option<Scalar>")]
     pub key_name: Option<Spanned<String>>,
     /// A part of the key; another one is another entry.
     #[serde(default)]
+    #[schemars(with = "Option<Scalar>")]
     pub version: Option<String>,
     /// A template that is part of the key, such as `{query.period}`.
     #[serde(default)]
+    #[schemars(with = "Option<Scalar>")]
     pub group: Option<Spanned<String>>,
     /// What the response depends on.
     #[serde(default)]

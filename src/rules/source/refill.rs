@@ -108,6 +108,24 @@ pub struct OnInvalidate {
     pub if_error: Option<IfError>,
 }
 
+impl OnInvalidate {
+    /// Whether it says nothing at all.
+    pub fn is_empty(&self) -> bool {
+        let OnInvalidate {
+            mode,
+            delay,
+            max_stale,
+            max_entries,
+            if_error,
+        } = self;
+        let spans = [delay, max_stale];
+        mode.is_none()
+            && spans.iter().all(|span| span.is_none())
+            && max_entries.is_none()
+            && if_error.is_none()
+    }
+}
+
 /// What a request gets where the app fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

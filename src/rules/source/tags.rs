@@ -8,6 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::rules::source::Condition;
+use crate::rules::source::scalar::Scalar;
 use crate::yaml::Spanned;
 use crate::yaml::units::Span;
 
@@ -19,6 +20,7 @@ pub struct Increments {
     pub tags: Spanned<Vec<Spanned<String>>>,
     /// Statuses of the response: `2xx`, `404`. Default: `2xx` and `3xx`.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<Scalar>>")]
     pub on_status: Option<Spanned<Vec<Spanned<String>>>>,
     /// What must hold besides. Default: nothing.
     #[serde(default)]
@@ -60,15 +62,6 @@ pub struct Constant {
     /// Its version: a number or a word.
     #[schemars(with = "Scalar")]
     pub constant: Spanned<String>,
-}
-
-/// What an editor may complete where any scalar is taken as text.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "only its schema is used")]
-enum Scalar {
-    Number(i64),
-    Text(String),
 }
 
 impl<'de> Deserialize<'de> for TagItem {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::rules::source::TagItem;
+use crate::rules::source::scalar::Scalar;
 use crate::yaml::Spanned;
 
 /// A list of tags with parameters.
@@ -25,5 +26,6 @@ pub struct Use {
     pub template: Spanned<String>,
     /// A value for each of its parameters, in their order: templates such as `{query.org}`.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<Scalar>>")]
     pub args: Option<Spanned<Vec<Spanned<String>>>>,
 }

@@ -8,6 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::rules::source::ClaimOn;
+use crate::rules::source::scalar::Scalar;
 use crate::yaml::Spanned;
 use crate::yaml::units::Size;
 
@@ -94,6 +95,7 @@ pub struct Param {
     pub name: String,
     /// Absent is the same as this value.
     #[serde(default)]
+    #[schemars(with = "Option<Scalar>")]
     pub default: Option<String>,
     /// Which of several values count: `sorted`, their order does not; `ordered`, it does; `first`, the others do not.
     /// Default: `ordered`.
