@@ -119,6 +119,7 @@ impl App {
             body_timeout: limits.client_body_timeout,
             idle_timeout: limits.client_idle_timeout,
         };
+        let in_force = rules.clone();
         let proxy = Proxy::new(
             rules,
             cache.clone(),
@@ -133,7 +134,7 @@ impl App {
         let schedule = fetch.clone();
         let scheduled = tokio::spawn(async move {
             // An increment that waits to be repeated is lost with no panic (L6).
-            while let Err(error) = AssertUnwindSafe(schedule.clone().by_schedule())
+            while let Err(error) = AssertUnwindSafe(schedule.clone().by_schedule(in_force.clone()))
                 .catch_unwind()
                 .await
             {

@@ -65,16 +65,20 @@ impl Freshen {
             return Ok(());
         }
         let entry = keep.entry(head, self.stored.entry.body.clone(), None);
-        let request = request.headers();
-        self.cache
-            .lead_to(self.base, request, &entry.meta, &entry.headers)?;
-        self.replace(Stored {
-            entry,
-            seals,
-            noticed: OnceLock::new(),
-            uses: Uses::default(),
-            ..(*self.stored).clone()
-        });
+        let _one_at_a_time = self.cache.0.fills.lock();
+        if self.is_there() {
+            let (meta, request, response) = (&entry.meta, request.headers(), &entry.headers);
+            self.cache
+                .take_room(self.base, self.variant, request, meta, response)?;
+            let renewed = Stored {
+                entry,
+                seals,
+                noticed: OnceLock::new(),
+                uses: Uses::default(),
+                ..(*self.stored).clone()
+            };
+            self.cache.put(self.variant, renewed);
+        }
         Ok(())
     }
 
@@ -91,17 +95,16 @@ impl Freshen {
             forbidden: true,
             ..StaleUse::default()
         };
-        self.replace(outdated);
+        let _one_at_a_time = self.cache.0.fills.lock();
+        if self.is_there() {
+            self.cache.put(self.variant, outdated);
+        }
     }
 
-    /// Puts it in the place of what was found there, if that is still there.
-    fn replace(&self, renewed: Stored) {
-        let store = &self.cache.0.store;
-        let _one_at_a_time = self.cache.0.fills.lock();
-        if let Some(Slot::Entry(now)) = store.get(&self.variant)
-            && Arc::ptr_eq(&now, &self.stored)
-        {
-            self.cache.put(self.variant, renewed);
-        }
+    /// Whether what was found is still there.
+    fn is_there(&self) -> bool {
+        let there = self.cache.0.store.get(&self.variant);
+        let there = there.as_ref().and_then(Slot::entry);
+        there.is_some_and(|there| Arc::ptr_eq(there, &self.stored))
     }
 }

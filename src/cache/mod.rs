@@ -308,7 +308,10 @@ impl Cache {
             Stale::WhileRevalidate | Stale::Soft => true,
             Stale::Invalidated => {
                 let refreshes = query.rule.refill.on_invalidate.mode == WhenInvalidated::Refresh;
-                let by_schedule = refreshes && stored.recipe.is_some();
+                let by_schedule = refreshes && {
+                    let recipe = stored.recipe.as_ref();
+                    recipe.is_some_and(|recipe| recipe.is_for_invalidated())
+                };
                 let softly = stored.invalidated(now).is_some_and(|it| it.soft);
                 // What has expired meanwhile is not the schedule's either.
                 !by_schedule || softly || stored.entry.meta.expires() <= now

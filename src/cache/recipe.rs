@@ -1,14 +1,18 @@
 //! What is kept beside a response so that it can be asked for again by nobody in particular: no credentials, no cookies,
 //! nothing that its client alone has said (X10, L12, L15).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderName, Request, header};
 
 use crate::model::entry::Entry;
 use crate::model::key::BaseKey;
 use crate::model::request::Head;
+use crate::model::time::Timestamp;
 use crate::rules::Matched;
+use crate::rules::Plan;
+use crate::rules::RuleSet;
+use crate::rules::refill::WhenInvalidated;
 
 /// How a stored response is asked for again.
 #[derive(Debug)]
@@ -17,6 +21,8 @@ pub(super) struct Recipe {
     pub(super) matched: Matched,
     /// What the response may depend on of the request that brought it, and nothing else.
     pub(super) head: Arc<Head>,
+    /// It is left to requests: the rules in force when its time came did not want it.
+    left: OnceLock<()>,
 }
 
 /// What is somebody's own. A response that depends on one of these is asked for again by requests only.
@@ -71,12 +77,33 @@ impl Recipe {
         };
         Some(Recipe {
             base,
-            matched: Matched {
-                increments: Vec::new(), // nobody changes anything by it, and they may name who did
-                ..matched.clone()
-            },
+            matched: for_nobody(matched.clone()),
             head: Arc::new(head),
+            left: OnceLock::new(),
         })
+    }
+
+    /// What the rules in force say of it; `None` if by them it would not be stored where it is.
+    pub(super) fn matched_by(&self, rules: &RuleSet, now: Timestamp) -> Option<Matched> {
+        if rules.has(&self.matched.rule) {
+            return Some(self.matched.clone()); // made of all that the first request said
+        }
+        let Plan::Lookup(query) = rules.plan(&self.head, now) else {
+            return None;
+        };
+        let matched = (query.base == self.base).then(|| query.matched(&self.head));
+        matched.filter(|it| it.tags.is_ok()).map(for_nobody)
+    }
+
+    /// From now on it is for requests alone to ask for it.
+    pub(super) fn leave_to_requests(&self) {
+        self.left.get_or_init(|| ());
+    }
+
+    /// Whether it is asked for again once a tag of its response was incremented, though no request comes.
+    pub(super) fn is_for_invalidated(&self) -> bool {
+        let on = &self.matched.rule.refill.on_invalidate;
+        on.mode == WhenInvalidated::Refresh && self.left.get().is_none()
     }
 
     /// Its text, in bytes, with `field` more for each field of the head and each tag.
@@ -90,6 +117,14 @@ impl Recipe {
             + size_of::<Head>()
             + 2 * self.matched.uri.len() // the head's own copy too
             + fields.chain(tags).sum::<usize>()
+    }
+}
+
+/// Nobody changes anything by it, and increments may name who did.
+fn for_nobody(matched: Matched) -> Matched {
+    Matched {
+        increments: Vec::new(),
+        ..matched
     }
 }
 

@@ -22,6 +22,7 @@ use crate::cache::stored::Slot;
 use crate::model::key::Variant;
 use crate::model::time::Timestamp;
 use crate::rules::Rule;
+use crate::rules::RuleSet;
 use crate::rules::refill::Refill;
 use crate::rules::refill::WhenInvalidated;
 
@@ -97,6 +98,16 @@ enum Why {
     Ahead,
 }
 
+impl Why {
+    /// Whether a rule that says this wants it fetched for this reason.
+    fn holds(self, refill: &Refill) -> bool {
+        match self {
+            Why::Invalidated => refill.on_invalidate.mode == WhenInvalidated::Refresh,
+            Why::Ahead => refill.refresh_ahead.is_some(),
+        }
+    }
+}
+
 /// Who is due, and why.
 type Due = (RuleId, Variant, Weak<Stored>, Why);
 
@@ -151,27 +162,48 @@ impl Cache {
 }
 
 impl Refresh {
-    /// The fill that brings it again, if it is still wanted and nobody runs one.
-    pub fn begin(&self) -> Option<Fill> {
+    /// The fill that brings it again, if it is still wanted, by the rules in force too, and nobody runs one.
+    pub fn begin(&self, rules: &RuleSet) -> Option<Fill> {
         let stored = self.stored.upgrade()?;
         let recipe = stored.recipe.as_ref()?;
-        let Recipe {
-            base,
-            matched,
-            head,
-        } = &**recipe;
-        let (cache, on) = (&self.cache, &matched.rule.refill.on_invalidate);
-        let now = cache.now();
+        let (cache, now) = (&self.cache, self.cache.now());
+        let matched = match recipe.matched_by(rules, now) {
+            Some(matched) if self.why.holds(&matched.rule.refill) => matched,
+            other => {
+                self.withdraw(&stored, recipe, other.as_ref().map(|it| &*it.rule));
+                return None;
+            }
+        };
+        let on = &matched.rule.refill.on_invalidate;
         let is_wanted = match (self.why, stored.invalidated(now)) {
             (Why::Invalidated, Some(it)) => now.since(it.since) <= on.max_stale,
             (Why::Ahead, None) => stored.entry.meta.expires() > now,
             (Why::Invalidated, None) | (Why::Ahead, Some(_)) => false,
         };
+        if !is_wanted {
+            return None;
+        }
         let spare = Spare::of(&matched.rule, Arc::clone(&stored));
         let errand = Errand::again(self.variant, spare);
-        is_wanted
-            .then(|| cache.begin_unless_begun(*base, matched.clone(), head, errand))
-            .flatten()
+        cache.begin_unless_begun(recipe.base, matched, &recipe.head, errand)
+    }
+
+    /// It is not to be fetched for this reason any more: by the rule in force for another at most.
+    fn withdraw(&self, stored: &Arc<Stored>, recipe: &Recipe, rule: Option<&Rule>) {
+        let (cache, variant) = (&self.cache, self.variant);
+        let _one_at_a_time = cache.0.fills.lock(); // nothing is put in its place meanwhile
+        let refreshes = &cache.0.refreshes;
+        refreshes.forget(self);
+        let Some(rule) = rule.filter(|rule| rule.refill.refreshes()) else {
+            return recipe.leave_to_requests();
+        };
+        let there = cache.0.store.get(&variant);
+        let there = there.as_ref().and_then(Slot::entry);
+        if there.is_some_and(|there| Arc::ptr_eq(there, stored))
+            && refreshes.register(rule, variant, Weak::clone(&self.stored), cache.now())
+        {
+            cache.0.rescheduled.notify_one();
+        }
     }
 }
 
@@ -299,6 +331,17 @@ impl Refreshes {
                 registration.trial = Trial::Failed(now + pause);
                 self.looks().note(now + pause, now)
             }
+        }
+    }
+
+    /// It is fetched for no request any longer, if no other has taken its place.
+    fn forget(&self, refresh: &Refresh) {
+        if let Some(of_rule) = self.by_rule().get_mut(&refresh.rule)
+            && of_rule
+                .still(&(refresh.variant, Weak::clone(&refresh.stored)))
+                .is_some()
+        {
+            of_rule.entries.remove(&refresh.variant);
         }
     }
 
@@ -482,7 +525,6 @@ mod tests {
     use crate::rules::Context;
     use crate::rules::Plan;
     use crate::rules::Query;
-    use crate::rules::RuleSet;
 
     const REFRESH: &str = "on_invalidate: { mode: refresh, delay: 1s }";
     const AHEAD: &str = "refresh_ahead: { every: 10s, min_hits: 1 }";
@@ -654,8 +696,8 @@ mod tests {
         increment(&cache);
         clock.advance(Duration::from_secs(1));
         let due = cache.refreshes_due();
-        let fill = due[0].begin().expect("nobody runs it");
-        assert!(due[0].begin().is_none(), "somebody runs it");
+        let fill = due[0].begin(&rules).expect("nobody runs it");
+        assert!(due[0].begin(&rules).is_none(), "somebody runs it");
         clock.advance(Duration::from_secs(1));
         increment(&cache);
         clock.advance(Duration::from_secs(5));
@@ -689,7 +731,11 @@ mod tests {
             clock.advance(Duration::from_secs(1));
             let due = cache.refreshes_due();
             clock.advance(Duration::from_secs(waits)); // others go first
-            assert_eq!(due[0].begin().is_some(), is_fetched, "after {waits} s");
+            assert_eq!(
+                due[0].begin(&rules).is_some(),
+                is_fetched,
+                "after {waits} s"
+            );
         }
     }
 
@@ -709,7 +755,7 @@ mod tests {
             if changes {
                 increment(&cache);
             }
-            assert_eq!(due[0].begin().is_some(), is_fetched, "{name}");
+            assert_eq!(due[0].begin(&rules).is_some(), is_fetched, "{name}");
         }
     }
 
@@ -774,6 +820,59 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_the_rules_in_force_do_not_want_is_registered_no_longer() {
+        for (before, after, begins, stays) in [
+            (AHEAD, "ttl: 60s", false, 0),
+            (AHEAD, REFRESH, false, 1),
+            (AHEAD, AHEAD, true, 1),
+        ] {
+            let (cache, clock, rules) = cache(before);
+            used(&cache, &rules, "/a", 1).await;
+            let (_, _, in_force) = self::cache(after);
+            clock.advance(Duration::from_secs(50));
+            let due = cache.refreshes_due();
+            let fill = due[0].begin(&in_force);
+            assert_eq!(fill.is_some(), begins, "{after}");
+            drop((fill, due));
+            assert_eq!(cache.0.refreshes.len(), stays, "{after}");
+            clock.advance(Duration::from_secs(1));
+            assert!(
+                cache.refreshes_due().is_empty(),
+                "{after}: not for the old reason"
+            );
+            increment(&cache);
+            clock.advance(Duration::from_secs(1));
+            assert_eq!(
+                cache.refreshes_due().len(),
+                usize::from(after == REFRESH),
+                "{after}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_taken_the_place_of_the_unwanted_stays_registered() {
+        let (cache, clock, rules) = cache(AHEAD);
+        used(&cache, &rules, "/a", 1).await;
+        clock.advance(Duration::from_secs(50));
+        let due = cache.refreshes_due();
+        let (query, _) = request(&rules, "/a");
+        let variant = query.base.only_variant();
+        let stored = cache.0.store.get(&variant).unwrap();
+        cache.put(variant, Stored::clone(stored.entry().unwrap()));
+        let (_, _, in_force) = self::cache(REFRESH);
+        assert!(due[0].begin(&in_force).is_none());
+        clock.advance(Duration::from_secs(5));
+        cache.lookup(&query, &request(&rules, "/a").1, None);
+        assert_eq!(cache.0.refreshes.len(), 1);
+        let registered = cache.0.refreshes.by_rule();
+        let registered = registered.values().next().unwrap();
+        let now_there = cache.0.store.get(&variant).unwrap();
+        let now_there = Arc::downgrade(now_there.entry().unwrap());
+        assert!(registered.entries[&variant].stored.ptr_eq(&now_there));
+    }
+
+    #[tokio::test]
     async fn what_was_invalidated_while_it_was_fetched_ahead_is_fetched_again_whatever_came_of_it()
     {
         for in_time in [false, true] {
@@ -821,7 +920,7 @@ mod tests {
             for _ in 0..5 {
                 clock.advance(Duration::from_secs(10));
                 let due = cache.refreshes_due();
-                taken += due.iter().filter(|it| it.begin().is_some()).count();
+                taken += due.iter().filter(|it| it.begin(&rules).is_some()).count();
             }
             clock.advance(Duration::from_secs(5));
             assert_eq!(taken, usize::from(used));

@@ -36,7 +36,7 @@ pub(super) enum Slot {
     /// Under a base key: which request fields select the variant (RFC 9111 §4.1), as long as there can be one.
     Varies {
         fields: Arc<[Selector]>,
-        /// Those under the base key that are stored or on their way, as far as is known.
+        /// Those under the base key that are stored, as far as is known.
         variants: Arc<[Variant]>,
         until: Timestamp,
     },

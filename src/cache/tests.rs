@@ -238,6 +238,47 @@ async fn variants_that_are_fetched_at_once_do_not_get_past_the_end_together() {
 }
 
 #[tokio::test]
+async fn what_led_to_a_response_and_left_while_it_came_is_noted_anew() {
+    let (cache, _) = cache();
+    let german = in_language("/a", "de");
+    let (fill, follower) = fill_for(&cache, &german);
+    let mut keep = keep(&cache, 60);
+    keep.store.meta.vary = [header::ACCEPT_LANGUAGE.into()].into();
+    let (release, released) = tokio::sync::oneshot::channel::<()>();
+    let content = stream::once(Box::pin(async move {
+        released.await.ok();
+        Ok(Chunk::Data(Bytes::from("x")))
+    }));
+    let response = Response::new(Body::chunks(content, None));
+    let task = tokio::spawn(fill.store(response, StatusCode::OK, keep));
+    let followed = follower.outcome(&cache, &german, None).await;
+    assert!(
+        matches!(followed, Followed::Response(..)),
+        "the head is there"
+    );
+    cache.0.store.remove(&query(&german).base.only_variant());
+    release.send(()).unwrap();
+    soon(task).await.unwrap();
+    assert!(has_language(&cache, "de"));
+}
+
+#[tokio::test]
+async fn l10_what_is_never_stored_leaves_no_note_of_its_language() {
+    let (cache, _) = cache();
+    for n in 0..10 {
+        let head = in_language("/a", &format!("l{n}"));
+        let (fill, _follower) = fill_for(&cache, &head);
+        let mut keep = keep(&cache, 60);
+        keep.store.meta.vary = [header::ACCEPT_LANGUAGE.into()].into();
+        let cut = stream::iter([Err(Cut("it broke".into()))]);
+        let response = Response::builder().header("content-language", format!("l{n}"));
+        let response = response.body(Body::chunks(cut, None)).unwrap();
+        fill.store(response, StatusCode::OK, keep).await;
+    }
+    assert_eq!(cache.0.store.len(), 1, "what selects them");
+}
+
+#[tokio::test]
 async fn l10_a_sweep_drops_what_answers_nobody_and_nothing_else() {
     let (cache, clock) = cache();
     store(&cache, "/lasting", 86_400, "Lasting").await;

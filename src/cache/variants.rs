@@ -18,6 +18,7 @@ use crate::model::key::BaseKey;
 use crate::model::key::Variant;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
+use crate::model::time::Timestamp;
 use crate::policy::vary;
 
 /// What is stored for a request, and under which variant it would be fetched.
@@ -27,6 +28,14 @@ pub(super) enum Found {
     Stored(Variant, Arc<Stored>),
     /// A response in the one language that the client wants most, brought by a request that was spelled differently.
     InLanguage(Variant, Arc<Stored>),
+}
+
+/// What lies under a base key of responses that vary.
+#[derive(Default)]
+struct Noted {
+    fields: Option<Arc<[Selector]>>,
+    variants: Arc<[Variant]>,
+    until: Timestamp,
 }
 
 impl Cache {
@@ -61,7 +70,7 @@ impl Cache {
         (is_in == Some(wanted)).then_some(stored)
     }
 
-    /// The variant of a response to this request, with the notes that lead there for as long as it may be of use; `None`
+    /// The variant of a response to this request, with the note that leads there for as long as it may be of use; `None`
     /// if the response does not vary.
     ///
     /// # Errors
@@ -72,88 +81,106 @@ impl Cache {
         base: BaseKey,
         request: &HeaderMap,
         meta: &EntryMeta,
-        response: &HeaderMap,
     ) -> Result<Option<Variant>, NoStore> {
         let fields = &meta.vary;
         if fields.is_empty() {
             return Ok(None);
         }
-        let (only, store) = (base.only_variant(), &self.0.store);
         let variant = base.variant(&vary::selecting(fields, request));
-        let needed = kept_until(meta, true);
         let _one_at_a_time = self.0.fills.lock();
-        let variants = self.with_room_for(base, variant)?;
-        if let Some(language) = vary::of_language(fields, request, response) {
-            let until = needed;
-            store.put(base.variant(&language), Slot::Same { variant, until });
-        }
-        let until = match store.get(&only) {
-            Some(Slot::Varies { until, .. }) => until.max(needed),
-            Some(Slot::Entry(_) | Slot::Same { .. } | Slot::Unstorable { .. }) | None => needed,
-        };
+        let noted = self.noted(base);
+        let variants = self.room_for(variant, noted.variants)?;
+        let until = noted.until.max(kept_until(meta, true));
         let fields = Arc::clone(fields);
-        store.put(
-            only,
-            Slot::Varies {
-                fields,
-                variants,
-                until,
-            },
-        );
+        let note = Slot::Varies {
+            fields,
+            variants,
+            until,
+        };
+        self.0.store.put(base.only_variant(), note);
         Ok(Some(variant))
     }
 
-    /// Asks for room once more, now that the response is whole: others may have come first. To be called by who holds the
-    /// lock of all fills, and puts it in the store under it.
+    /// Asks for room once more, now that the response is whole: others may have come first; and notes what leads to it. To
+    /// be called by who holds the lock of all fills, and puts it in the store under it.
     ///
     /// # Errors
     ///
-    /// There are too many.
-    pub(super) fn take_room(&self, base: BaseKey, variant: Variant) -> Result<(), NoStore> {
-        let only = base.only_variant();
+    /// There are too many, or nobody knows any more what leads to it.
+    pub(super) fn take_room(
+        &self,
+        base: BaseKey,
+        variant: Variant,
+        request: &HeaderMap,
+        meta: &EntryMeta,
+        response: &HeaderMap,
+    ) -> Result<(), NoStore> {
+        let (only, store) = (base.only_variant(), &self.0.store);
         if variant == only {
             return Ok(());
         }
-        let variants = self.with_room_for(base, variant)?;
-        if let Some(Slot::Varies { fields, until, .. }) = self.0.store.get(&only) {
-            let noted = Slot::Varies {
-                fields,
-                variants,
-                until,
-            };
-            self.0.store.put(only, noted);
+        let noted = self.noted(base);
+        // What does not vary lies where those are looked for that do; and the note may have left.
+        let fields = if meta.vary.is_empty() {
+            noted.fields.ok_or(NoStore::VaryUnknown)?
+        } else {
+            Arc::clone(&meta.vary)
+        };
+        let mut variants = self.room_for(variant, noted.variants)?;
+        if !variants.contains(&variant) {
+            variants = variants.iter().copied().chain([variant]).collect();
         }
+        let needed = kept_until(meta, true);
+        if let Some(language) = vary::of_language(&meta.vary, request, response) {
+            let until = needed;
+            store.put(base.variant(&language), Slot::Same { variant, until });
+        }
+        let until = noted.until.max(needed);
+        let note = Slot::Varies {
+            fields,
+            variants,
+            until,
+        };
+        store.put(only, note);
         Ok(())
     }
 
-    /// The known variants with this one among them. Clients choose what selects them, so there is an end to it; what has left
-    /// the store does not count, and what is stored but over makes room.
-    fn with_room_for(&self, base: BaseKey, variant: Variant) -> Result<Arc<[Variant]>, NoStore> {
-        let (store, now) = (&self.0.store, self.now());
-        let known = match store.get(&base.only_variant()) {
-            Some(Slot::Varies { variants, .. }) => variants,
+    fn noted(&self, base: BaseKey) -> Noted {
+        match self.0.store.get(&base.only_variant()) {
+            Some(Slot::Varies {
+                fields,
+                variants,
+                until,
+            }) => Noted {
+                fields: Some(fields),
+                variants,
+                until,
+            },
             Some(Slot::Entry(_) | Slot::Same { .. } | Slot::Unstorable { .. }) | None => {
-                Arc::default()
+                Noted::default()
             }
-        };
-        if known.contains(&variant) {
+        }
+    }
+
+    /// The known variants, if there is room for this one among them. Clients choose what selects them, so there is an end to
+    /// it; what has left the store does not count, and what is stored but over makes room.
+    fn room_for(&self, variant: Variant, known: Arc<[Variant]>) -> Result<Arc<[Variant]>, NoStore> {
+        let (store, now) = (&self.0.store, self.now());
+        if known.len() < self.0.max_variants || known.contains(&variant) {
             return Ok(known);
         }
         let mut variants = known.to_vec();
-        if variants.len() >= self.0.max_variants {
-            variants.retain(|other| match store.get(other) {
-                Some(Slot::Entry(stored)) if stored.is_live(now) => true,
-                Some(_) => {
-                    store.remove(other);
-                    false
-                }
-                None => false, // on its way at most: it will ask for room again
-            });
-        }
+        variants.retain(|other| match store.get(other) {
+            Some(Slot::Entry(stored)) if stored.is_live(now) => true,
+            Some(_) => {
+                store.remove(other);
+                false
+            }
+            None => false,
+        });
         if variants.len() >= self.0.max_variants {
             return Err(NoStore::TooManyVariants);
         }
-        variants.push(variant);
         Ok(variants.into())
     }
 }

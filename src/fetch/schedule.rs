@@ -10,6 +10,7 @@ use crate::cache::Fill;
 use crate::cache::Refresh;
 use crate::fetch::Fetch;
 use crate::model::time::Timestamp;
+use crate::rules::LiveRules;
 
 /// How many responses are fetched at once for no request: a round must not stampede the app.
 const AT_ONCE: usize = 8;
@@ -18,9 +19,9 @@ const AT_ONCE: usize = 8;
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 impl Fetch {
-    /// Does what is due for no request, each time when it is due. Never ends by itself; what it has begun goes on when it
-    /// is ended.
-    pub async fn by_schedule(self) {
+    /// Does what is due for no request, each time when it is due. What is fetched again is by the rules in force when it
+    /// begins. Never ends by itself; what it has begun goes on when it is ended.
+    pub async fn by_schedule(self, rules: LiveRules) {
         let cache = &self.0.cache;
         let mut waiting: VecDeque<Refresh> = VecDeque::new();
         let mut running = FuturesUnordered::new();
@@ -30,7 +31,7 @@ impl Fetch {
             while running.len() < AT_ONCE
                 && let Some(refresh) = waiting.pop_front()
             {
-                if let Some(fill) = refresh.begin() {
+                if let Some(fill) = refresh.begin(&rules.load()) {
                     running.push(self.0.tasks.spawn(self.clone().refresh(refresh, fill)));
                 }
             }

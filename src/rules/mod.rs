@@ -236,6 +236,11 @@ impl RuleSet {
         &self.rules
     }
 
+    /// Whether the rule is one of these, or the one of requests that none of these matches.
+    pub fn has(&self, rule: &Rule) -> bool {
+        Arc::ptr_eq(&self.unmatched.scopes, &rule.scopes) // each set has its own
+    }
+
     /// What is allowed in their files and surely not meant, in the order of the files.
     pub fn warnings(&self) -> &[Mistake] {
         &self.warnings

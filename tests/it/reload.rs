@@ -181,21 +181,99 @@ async fn what_waits_to_be_repeated_outlives_the_rule_that_asked_for_it() {
     sidecar.until("the second increment", repeated).await;
 }
 
-#[tokio::test]
-async fn what_is_to_be_fetched_again_is_though_its_rule_has_gone() {
-    let rule = "
-  - { id: r, match: { path: /r }, tags: [R], ttl: 1d, on_invalidate: { mode: refresh, delay: 10m, max_stale: 1h } }
-";
-    let (app, sidecar, client) = stage(rule).await;
+/// A sidecar with this rule for `/r`, whose response has been used, after these have come into force in its place.
+async fn replaced(fields: &str, by: &str) -> (Origin, Sidecar, Client) {
+    let rule = |fields: &str| format!("\n  - {{ id: r, match: {{ path: /r }}, {fields} }}\n");
+    let (app, sidecar, client) = stage(&rule(fields)).await;
     app.answer("/r", reply("a"));
     client.get("/r").await.is_miss();
     client.get("/r").await.is_hit();
-    sidecar.inc("R").await;
-    sidecar.write(FILE, &file(PROBED));
+    let by = if by.is_empty() {
+        String::new()
+    } else {
+        rule(by)
+    };
+    sidecar.write(FILE, &file(&(PROBED.to_owned() + &by)));
     in_force(&sidecar).await;
+    (app, sidecar, client)
+}
+
+const AHEAD: &str = "ttl: 60s, refresh_ahead: { every: 20s, min_hits: 1 }";
+const REFRESH: &str =
+    "ttl: 1h, tags: [R], on_invalidate: { mode: refresh, delay: 10s, max_stale: 60s }";
+
+#[tokio::test]
+async fn what_is_fetched_ahead_is_fetched_by_the_rules_in_force() {
+    let (app, sidecar, client) = replaced(AHEAD, &format!("{AHEAD}, tags: [T]")).await;
     let hold = app.hold("/r");
-    sidecar.wait(600);
+    sidecar.wait(50);
     hold.arrived().await.release(reply("b")).await;
+    sidecar.settle().await;
+    client.get("/r").await.is_hit().has_body("b");
+    sidecar.inc("T").await;
+    app.answer("/r", reply("c"));
+    client.get("/r").await.is_invalidated().has_body("c");
+}
+
+#[tokio::test]
+async fn what_is_fetched_after_an_increment_is_fetched_by_the_rules_in_force() {
+    let (app, sidecar, client) =
+        replaced(REFRESH, &REFRESH.replace("tags: [R]", "tags: [R, T]")).await;
+    sidecar.inc("R").await;
+    let hold = app.hold("/r");
+    sidecar.wait(10);
+    hold.arrived().await.release(reply("b")).await;
+    sidecar.settle().await;
+    client.get("/r").await.is_hit().has_body("b");
+    sidecar.inc("T").await;
+    client.get("/r").await.is_stale("invalidated").has_body("b");
+}
+
+#[tokio::test]
+async fn what_the_rules_in_force_do_not_want_fetched_again_is_not() {
+    for (name, fields, by) in [
+        ("not ahead any more", AHEAD, "ttl: 60s, tags: [T]"),
+        ("another key", AHEAD, &*format!("{AHEAD}, version: v2")),
+        ("not stored any more", AHEAD, "cache: false"),
+        (
+            "a tag that has no value",
+            AHEAD,
+            &*format!("{AHEAD}, tags: ['{{header.x-a}}']"),
+        ),
+        ("no rule", AHEAD, ""),
+        (
+            "not after increments any more",
+            REFRESH,
+            "ttl: 1h, tags: [R]",
+        ),
+        ("no rule after an increment", REFRESH, ""),
+    ] {
+        let (app, sidecar, _client) = replaced(fields, by).await;
+        sidecar.inc("R").await;
+        for _ in 0..10 {
+            sidecar.wait(5);
+            sidecar.settle().await;
+        }
+        assert_eq!(app.calls("/r"), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_fetched_again_any_more_is_the_next_requests_to_fetch() {
+    // A rule that refreshes again finds what it had let go.
+    let (app, sidecar, client) = replaced(REFRESH, "ttl: 1h, tags: [R]").await;
+    sidecar.inc("R").await;
+    sidecar.wait(10);
+    sidecar.settle().await;
+    let rule = format!("\n  - {{ id: r, match: {{ path: /r }}, {REFRESH} }}\n");
+    sidecar.write(FILE, &file(&rule));
+    let stored = async || client.get("/probe").await.detail() != "rule";
+    sidecar.until("the first rules", stored).await;
+    let hold = app.hold("/r");
+    client.get("/r").await.is_stale("invalidated").has_body("a");
+    hold.arrived().await.release(reply("b")).await;
+    sidecar.settle().await;
+    client.get("/r").await.is_hit().has_body("b");
 }
 
 /// `tagalong serve` in a process of its own, and what it says.

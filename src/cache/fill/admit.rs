@@ -54,7 +54,9 @@ impl Fill {
             if now_there.as_ref().and_then(Slot::entry).map(Arc::as_ptr)
                 == there.as_ref().and_then(Slot::entry).map(Arc::as_ptr)
             {
-                self.cache.take_room(self.base, variant)?;
+                let request = self.head.headers();
+                self.cache
+                    .take_room(self.base, variant, request, keep.meta(), &head.headers)?;
                 self.cache.put(variant, stored);
                 store.remove(&variant.unstorable());
                 return Ok(());

@@ -10,7 +10,7 @@ mod relay;
 use std::pin::pin;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::body::Body;
@@ -260,7 +260,7 @@ impl Fill {
     /// Shares the response with every follower as it arrives, and stores it when it is whole and nothing it depends on
     /// has changed since the app was asked. `status` is the app's own.
     pub async fn store(mut self, response: Response<Body>, status: StatusCode, keep: Keep) {
-        self.refused = self.register_variant(&keep, response.headers()).err();
+        self.refused = self.register_variant(&keep).err();
         self.surplus = response.extensions().get().cloned();
         // Now for the word in the head; what counts is the same question when the body has ended.
         let end = match self.seal(&keep.tags) {
@@ -346,11 +346,9 @@ impl Fill {
     /// # Errors
     ///
     /// There are too many variants for one more.
-    fn register_variant(&mut self, keep: &Keep, response: &HeaderMap) -> Result<(), NoStore> {
+    fn register_variant(&mut self, keep: &Keep) -> Result<(), NoStore> {
         let request = self.head.headers();
-        let variant = self
-            .cache
-            .lead_to(self.base, request, keep.meta(), response)?;
+        let variant = self.cache.lead_to(self.base, request, keep.meta())?;
         if let Some(variant) = variant {
             self.errand.variant = variant;
             self.register();

@@ -65,7 +65,7 @@ impl Sidecar {
         }
         let mut others = false;
         for refresh in self.cache.refreshes_due() {
-            let Some(fill) = refresh.begin() else {
+            let Some(fill) = refresh.begin(&self.fixed.rules) else {
                 others = true;
                 continue;
             };
