@@ -124,6 +124,7 @@ impl Recipe {
 fn for_nobody(matched: Matched) -> Matched {
     Matched {
         increments: Vec::new(),
+        changes: Vec::new(),
         ..matched
     }
 }
