@@ -337,7 +337,7 @@ fn warn_of(signals: &Signals, matched: &Matched) {
     if signals.tags == Err(NoStore::TooManyTags) {
         tracing::warn!(
             uri = matched.uri,
-            "more tags than the limits allow: the response is not stored"
+            "more tags than `limits`, or `max` of its rule's `tags_from_body`, allow: the response is not stored"
         );
     }
     for missing in &signals.skipped {

@@ -1,12 +1,14 @@
 //! Tags that stand in the body of a response: `Item:7` for each item that a list shows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::model::outcome::NoStore;
 use crate::model::tag::Tag;
 use crate::rules::draft::Draft;
-use crate::rules::pointer::{Leaf, Picked, Pointer};
-use crate::rules::template::{MissingTagValue, Template, Values};
+use crate::rules::missing::MissingTagValue;
+use crate::rules::pointer::{Leaf, MOST, Picked, Pointer};
+use crate::rules::template::{Template, Values};
 
 /// A place in the body, and the tag of each value there.
 #[derive(Debug)]
@@ -50,7 +52,12 @@ impl RuleBodyTags {
     /// Why it cannot be stored: there are too many, or a value is missing or can be no tag. A `null` has none.
     pub(super) fn tags(&self, body: &Picked) -> Result<Vec<Tag>, NoStore> {
         let values = body.at(&self.of.pointer);
-        if values.len() > self.of.max {
+        let texts = values.iter().filter_map(|value| match value {
+            Leaf::Text(text) => Some(text),
+            Leaf::Null | Leaf::Missing | Leaf::Other => None,
+        });
+        let distinct: BTreeSet<&String> = texts.collect();
+        if distinct.len() > self.of.max || values.len() >= MOST {
             return Err(NoStore::TooManyTags);
         }
         let draft = self.tag.as_ref().map_err(|_| NoStore::MissingTagValue)?;

@@ -8,10 +8,10 @@ use crate::model::change::{Attribute, Change};
 use crate::model::request::Head;
 use crate::rules::Misfit;
 use crate::rules::condition::Condition;
-use crate::rules::dimensions::Value;
+use crate::rules::draft::Value;
 use crate::rules::draft::{Answer, Draft};
-use crate::rules::increments::StatusSet;
 use crate::rules::pointer::Pointer;
+use crate::rules::statuses::StatusSet;
 use crate::rules::template::{Template, Values};
 
 /// What a request of the rule changes when its response is such.

@@ -10,9 +10,9 @@ use regex::Regex;
 
 use crate::model::cookies;
 use crate::model::request::Head;
-use crate::rules::increments::StatusSet;
 use crate::rules::pattern::inner;
 use crate::rules::query;
+use crate::rules::statuses::StatusSet;
 
 /// A field of a request or its response, and what is expected of it.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::model::change::{Attribute, Change};
 use crate::model::tag::Tag;
 use crate::rules::Rule;
+use crate::rules::draft::Value;
 use crate::rules::template::{Template, Values};
 
 /// The most attributes of `exact`: 15 tags for each entry.
@@ -31,16 +32,6 @@ pub(super) enum Mode {
     Exact,
     /// Those in which one of them fits.
     Any,
-}
-
-/// What one attribute is in one request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
-    Text(String),
-    /// A value of its own, on purpose: a list that is not filtered by it.
-    Absent,
-    /// There are several, or what is there is no text: apps differ in what they make of that.
-    Unclear,
 }
 
 /// The rules there are, by id, each with what a change needs to know of it.

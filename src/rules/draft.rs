@@ -9,9 +9,8 @@ use http::HeaderName;
 use http::response::Parts;
 
 use crate::model::tag::{Tag, TagError};
-use crate::rules::dimensions::Value;
+use crate::rules::missing::{MissingTagValue, Of};
 use crate::rules::pointer::{Leaf, Picked, Pointer};
-use crate::rules::template::{MissingTagValue, Of};
 
 /// What comes from a response, or from one value of its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +36,16 @@ pub(super) struct Draft {
 pub(super) enum Piece {
     Text(String),
     Open(Open),
+}
+
+/// What one attribute is in one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    Text(String),
+    /// A value of its own, on purpose: a list that is not filtered by it.
+    Absent,
+    /// There are several, or what is there is no text: apps differ in what they make of that.
+    Unclear,
 }
 
 /// A response, as far as templates read it.

@@ -10,6 +10,7 @@ use crate::model::key::KeyFields;
 use crate::model::request::Head;
 use crate::rules::Rule;
 use crate::rules::RuleSet;
+use crate::rules::named::{Named, cookie_field, header_field, is_secret, mark};
 use crate::rules::normalize::Normalized;
 use crate::rules::path;
 use crate::rules::query::QueryFields;
@@ -30,38 +31,6 @@ pub(super) struct Fields {
     pub(super) cookies: Vec<Named<Box<str>>>,
     /// Tokens of which it holds some claims.
     pub(super) tokens: Arc<[Token]>,
-}
-
-/// A name in the request, and the name of its key field, made once.
-#[derive(Clone, Debug)]
-pub(super) struct Named<T> {
-    pub(super) name: T,
-    pub(super) field: Box<str>,
-}
-
-impl Named<Box<str>> {
-    pub(super) fn capture(name: &str) -> Self {
-        let field = format!("capture.{name}").into();
-        Named {
-            name: name.into(),
-            field,
-        }
-    }
-
-    pub(super) fn cookie(name: &str) -> Self {
-        let field = format!("cookie.{name}").into();
-        Named {
-            name: name.into(),
-            field,
-        }
-    }
-}
-
-impl Named<HeaderName> {
-    pub(super) fn header(name: HeaderName) -> Self {
-        let field = format!("header.{name}").into();
-        Named { name, field }
-    }
 }
 
 impl Default for Fields {
@@ -273,53 +242,9 @@ fn marked(fields: &KeyFields) -> KeyFields {
     shown
 }
 
-/// Whether the values of a key field are somebody's own: credentials, cookies, what stands in a body.
-pub(super) fn is_secret(field: &str) -> bool {
-    let (kind, name) = field.split_once('.').unwrap_or((field, ""));
-    match kind {
-        "cookie" => true,
-        "header" => [
-            header::AUTHORIZATION.as_str(),
-            header::PROXY_AUTHORIZATION.as_str(),
-            header::COOKIE.as_str(),
-        ]
-        .contains(&name),
-        "body" => name != "content-type",
-        _ => false,
-    }
-}
-
-/// What stands for such a value: the beginning of its hash.
-pub(super) fn mark(value: &[u8]) -> String {
-    let hash = blake3::hash(value).to_hex();
-    format!("#{}", hash.get(..12).unwrap_or_default())
-}
-
 /// What the key fields of a usual request take, so that they are not moved while they grow.
 fn room(head: &Head) -> usize {
     const NAMES_AND_THE_LIKE: usize = 192;
     let query = head.query().map_or(0, str::len);
     NAMES_AND_THE_LIKE + head.host.len() + head.path().len() + query
-}
-
-/// A field per line of the header, or an absent one.
-pub(super) fn header_field(head: &Head, header: &Named<HeaderName>, key: &mut KeyFields) {
-    let lines = head.headers().get_all(&header.name);
-    if lines.iter().next().is_none() {
-        key.absent(&header.field);
-    }
-    for line in lines {
-        key.field(&header.field, line.as_bytes());
-    }
-}
-
-/// A field per cookie of the name, or an absent one.
-pub(super) fn cookie_field(head: &Head, cookie: &Named<Box<str>>, key: &mut KeyFields) {
-    let mut values = cookies::values_of(head.headers(), &cookie.name).peekable();
-    if values.peek().is_none() {
-        key.absent(&cookie.field);
-    }
-    for value in values {
-        key.field(&cookie.field, value);
-    }
 }

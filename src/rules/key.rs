@@ -4,7 +4,8 @@
 //! `1:2`, `3` with `1`, `2:3` (L7).
 
 use crate::model::tag::Tag;
-use crate::rules::template::{Known, MissingTagValue, Template, Values};
+use crate::rules::missing::MissingTagValue;
+use crate::rules::template::{Known, Template, Values};
 use crate::yaml::shown;
 
 /// The template of a key, and those of its parents.

@@ -3,20 +3,18 @@
 //! A placeholder that has no value makes the whole text missing: `Role:{query.r}` never becomes the tag `Role` (K5).
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
 use http::HeaderName;
 use regex::Captures;
-use thiserror::Error;
 
 use crate::model::cookies;
 use crate::model::key::KeyFields;
 use crate::model::request::Head;
 use crate::model::tag::{Tag, TagError};
-use crate::rules::dimensions::Value;
-use crate::rules::draft::{Draft, Open, Piece};
-use crate::rules::fields::{self, Named};
+use crate::rules::draft::{Draft, Open, Piece, Value};
+use crate::rules::missing::{MissingTagValue, Of};
+use crate::rules::named::{self, Named};
 use crate::rules::pointer::Pointer;
 use crate::rules::query;
 use crate::rules::token::{self, Claims};
@@ -60,17 +58,6 @@ pub(super) enum Beyond {
     Value,
 }
 
-/// What is the matter with a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Of {
-    /// It is not in the request.
-    Request,
-    /// It is not in the response.
-    Response,
-    /// The request has several, of which nobody knows which one an app takes, or one that is no text.
-    Unclear,
-}
-
 /// Which captures a template may name.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Known<'a> {
@@ -78,28 +65,6 @@ pub(super) enum Known<'a> {
     Captures(&'a [Box<str>]),
     /// Any: the path is a mistake of its own.
     Any,
-}
-
-/// A placeholder of a rule's tag has no value for this request: the response is not stored under it, the increment skipped.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{{{placeholder}}}` of `{template}` {of}")]
-pub struct MissingTagValue {
-    /// The template as written.
-    pub template: Arc<str>,
-    /// The placeholder, without its braces.
-    pub placeholder: Box<str>,
-    /// What is the matter with it.
-    pub of: Of,
-}
-
-impl fmt::Display for Of {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Of::Request => "has no value in this request",
-            Of::Response => "has no value in this response",
-            Of::Unclear => "has several values in this request, or one that is no text",
-        })
-    }
 }
 
 /// What placeholders take their values from.
@@ -269,7 +234,7 @@ impl Template {
                 Part::Text(literal) => text.push_str(literal),
                 Part::Placeholder(placeholder) => match values.get(placeholder) {
                     Some(value) if placeholder.is_secret() => {
-                        text.push_str(&fields::mark(value.as_bytes()));
+                        text.push_str(&named::mark(value.as_bytes()));
                     }
                     Some(value) => {
                         let value = Tag::encode(&value).to_string();
@@ -386,9 +351,9 @@ impl Template {
                         key.field(&param.field, piece);
                     }
                 }
-                Placeholder::Header(header) => fields::header_field(head, header, key),
+                Placeholder::Header(header) => named::header_field(head, header, key),
                 Placeholder::Cookie(cookie) => {
-                    fields::cookie_field(head, cookie, key);
+                    named::cookie_field(head, cookie, key);
                     if cookies::are_ambiguous(head.headers()) {
                         for line in cookies::lines(head.headers()) {
                             key.field("cookie", line);
@@ -513,7 +478,7 @@ impl Placeholder {
     fn is_secret(&self) -> bool {
         match self {
             Placeholder::Cookie(_) => true,
-            Placeholder::Header(header) => fields::is_secret(&header.field),
+            Placeholder::Header(header) => named::is_secret(&header.field),
             Placeholder::Capture(_)
             | Placeholder::Query(_)
             | Placeholder::Claim(_)

@@ -5,9 +5,9 @@ use http::HeaderName;
 use crate::model::mistake::Place;
 use crate::rules::compile::Compiler;
 use crate::rules::condition::{Condition, Subject, Test};
-use crate::rules::increments::StatusSet;
 use crate::rules::pattern;
 use crate::rules::source::{self, OneOrMore};
+use crate::rules::statuses::StatusSet;
 use crate::yaml::{Spanned, shown};
 
 const SUBJECTS: &str = "`header`, `query`, `cookie`, `response_header` or `response_status`";

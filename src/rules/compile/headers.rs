@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderName, header};
 
 use crate::rules::compile::Compiler;
-use crate::rules::fields::Named;
+use crate::rules::named::Named;
 use crate::rules::normalize::{CODINGS, Normalized, To};
 use crate::rules::pattern::HeaderPattern;
 use crate::rules::source::{HeaderItem, HeaderMatch, HeaderOn, Normalize};

@@ -25,8 +25,9 @@ use crate::model::mistake::{Location, Mistake, Place};
 use crate::rules::compile::changes::Named;
 use crate::rules::compile::tags::Tags;
 use crate::rules::compile::warnings::Incremented;
-use crate::rules::fields::{self, Fields};
+use crate::rules::fields::Fields;
 use crate::rules::key::Key;
+use crate::rules::named;
 use crate::rules::pattern::{PathPattern, Pattern};
 use crate::rules::source::{self, TagItem, Ttl};
 use crate::rules::template::{Known, Template};
@@ -398,7 +399,7 @@ impl Compiler<'_> {
         if !keyed && rule.terms.authorization == Authorization::Key {
             rule.fields
                 .headers
-                .push(fields::Named::header(header::AUTHORIZATION));
+                .push(named::Named::header(header::AUTHORIZATION));
         }
     }
 
