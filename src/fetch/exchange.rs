@@ -25,6 +25,7 @@ use crate::policy::Times;
 use crate::policy::Verdict;
 use crate::policy::freshening;
 use crate::rules::Matched;
+use crate::rules::Picked;
 use crate::upstream::Turn;
 use crate::upstream::UpstreamError;
 use crate::upstream::UpstreamErrorKind;
@@ -102,7 +103,9 @@ impl Fetch {
         let signals = policy::signals(&inner.dialects, declared, head, &mut parts, limits);
         // What the head says does not wait for the body.
         self.commit(&signals.increments, head, aside.as_deref_mut());
-        inner.cache.observe(&signals.observed, &asked_by(head));
+        if !signals.observed.is_empty() {
+            inner.cache.observe(&signals.observed, &asked_by(head));
+        }
         let body = self.watched(body, &parts, head, matched).await;
         let mut exchange = Exchange {
             status,
@@ -124,35 +127,36 @@ impl Fetch {
         head: &Head,
         matched: &Matched,
     ) -> Vec<Increment> {
-        let parts = &exchange.head;
-        let to_change = matched.wanted_to_change(head, parts);
-        let mut to_store = matched.wanted_to_store(parts);
-        if exchange.body.is_empty() || (to_change.is_empty() && to_store.is_empty()) {
-            return Vec::new(); // nothing that could be shown, or that could say anything
-        }
-        if !to_store.is_empty() && !self.may_store(exchange, head, matched) {
-            exchange.signals.unread();
+        let mut to_store = matched.wanted_to_store(&exchange.head);
+        if !to_store.is_empty()
+            && !exchange.body.is_empty()
+            && let Verdict::Pass(reason) = self.verdict(exchange, head, matched)
+        {
+            exchange.signals.tags = Err(reason); // whatever tags stand there
             to_store.clear();
-            if to_change.is_empty() {
-                return Vec::new();
-            }
         }
-        let wanted = [&to_change[..], &to_store].concat();
-        let body = std::mem::take(&mut exchange.body);
-        let insists = !to_change.is_empty();
-        let (picked, body) = self.pick(body, parts, &wanted, insists, matched).await;
-        exchange.body = body;
-        let limits = self.0.limits.tags;
         let Exchange {
             head: parts,
+            body,
             signals,
             ..
         } = exchange;
-        signals.read(matched, head, parts, &picked, limits)
+        let to_change = matched.wanted_to_change(head, parts);
+        let wanted = [&to_change[..], &to_store].concat();
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let mut picked = Ok(Picked::default()); // nothing shows no items, and does not say what has changed
+        if !body.is_empty() {
+            let insists = !to_change.is_empty();
+            let whole = std::mem::take(body);
+            (picked, *body) = self.pick(whole, parts, &wanted, insists, matched).await;
+        }
+        signals.read(matched, head, parts, &picked, self.0.limits.tags)
     }
 
-    /// Whether the response would be stored if it had all its tags.
-    fn may_store(&self, exchange: &Exchange, head: &Head, matched: &Matched) -> bool {
+    /// Whether the response may be stored, and why not.
+    fn verdict(&self, exchange: &Exchange, head: &Head, matched: &Matched) -> Verdict {
         let Exchange {
             head: parts,
             signals,
@@ -160,9 +164,11 @@ impl Fetch {
             ..
         } = exchange;
         let rule = &matched.storing().rule;
+        if rule.skips(head, Some(parts)) {
+            return Verdict::Pass(NoStore::Skip);
+        }
         let targeted = self.0.dialects.targeted();
-        let judged = || policy::judge(&rule.terms, head, parts, signals, *times, targeted);
-        rule.stores() && !rule.skips(head, Some(parts)) && matches!(judged(), Verdict::Store(_))
+        policy::judge(&rule.terms, head, parts, signals, *times, targeted)
     }
 
     /// Before anyone sees the response (L4).
@@ -201,22 +207,15 @@ impl Fetch {
 
     /// Judges the response and takes off what is not for clients.
     pub(super) fn judge(&self, exchange: Exchange, head: &Head, matched: &Matched) -> Judged {
+        let verdict = self.verdict(&exchange, head, matched);
         let Exchange {
             status,
             head: mut parts,
             body,
             signals,
             times,
-            ..
         } = exchange;
         let dialects = &self.0.dialects;
-        let rule = &matched.storing().rule;
-        let terms = &rule.terms;
-        let verdict = if rule.skips(head, Some(&parts)) {
-            Verdict::Pass(NoStore::Skip)
-        } else {
-            policy::judge(terms, head, &parts, &signals, times, dialects.targeted())
-        };
         let impersonal = policy::is_impersonal(&parts.headers, dialects.targeted());
         if !parts.headers.contains_key(header::DATE)
             && let Ok(date) = HeaderValue::try_from(times.received.to_string())
@@ -230,6 +229,7 @@ impl Fetch {
         parts.version = Version::HTTP_11; // the app's own is its connection's (RFC 9110 §6.2)
         let verdict = match verdict {
             Verdict::Store(mut store) => {
+                let terms = &matched.storing().rule.terms;
                 store.spread(terms, self.0.clock.chance());
                 Ok(Keep {
                     store,

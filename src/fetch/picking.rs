@@ -60,13 +60,12 @@ impl Fetch {
         insists: bool,
         matched: &Matched,
     ) -> (Result<Picked, NoStore>, Body) {
-        let (collected, body) = match is_other_than_json(parts) {
-            false => self.collect(body, insists).await,
-            true => (Err(Unread::of("its `Content-Type` is not JSON")), body),
-        };
-        let picked = match collected {
-            Ok(text) => self.decode(text, parts, wanted).await,
-            Err(why) => Err(why),
+        let (picked, body) = match codings(parts) {
+            Err(why) => (Err(why), body),
+            Ok(codings) => match self.collect(body, insists).await {
+                (Ok(text), body) => (self.decode(text, codings, wanted).await, body),
+                (Err(why), body) => (Err(why), body),
+            },
         };
         let picked = picked.map_err(|Unread { reason, why }| {
             tracing::warn!(uri = matched.uri, %why, "what a rule wants of a body cannot be read");
@@ -81,12 +80,18 @@ impl Fetch {
         if body.exact_len().is_some_and(|len| len > most as u64) {
             return (Err(Unread::TOO_LARGE), body);
         }
-        let (mut read, mut permits) = (0, Vec::new());
+        let (mut read, mut held) = (0, None);
         let peeked = body.peek(|bytes| {
             read += bytes;
             let permit = self.0.picking.hold(bytes);
             let has_room = permit.is_some() || insists;
-            permits.extend(permit);
+            held = match (held.take(), permit) {
+                (Some(mut held), Some(permit)) => {
+                    OwnedSemaphorePermit::merge(&mut held, permit);
+                    Some(held)
+                }
+                (held, permit) => held.or(permit),
+            };
             has_room && read <= most
         });
         let peeked = peeked.await;
@@ -96,16 +101,15 @@ impl Fetch {
             End::NotYet if read > most => Err(Unread::TOO_LARGE),
             End::NotYet => Err(Unread::of("too many bodies are read at a time")),
         };
-        (text, peeked.whole(permits))
+        (text, peeked.whole(held))
     }
 
     async fn decode(
         &self,
         text: Bytes,
-        parts: &Parts,
+        codings: Vec<Coding>,
         wanted: &[&Pointer],
     ) -> Result<Picked, Unread> {
-        let codings = codings(parts)?;
         let wanted: Vec<Pointer> = wanted.iter().map(|pointer| (*pointer).clone()).collect();
         let most = self.0.limits.max_object;
         let decoders = Arc::clone(&self.0.picking.decoders);
@@ -150,8 +154,11 @@ fn is_other_than_json(parts: &Parts) -> bool {
     texts.any(|text| !text.contains("json") && !text.starts_with("text/plain"))
 }
 
-/// How the content is encoded (RFC 9110 §8.4), outermost last.
+/// How the content is encoded (RFC 9110 §8.4), outermost last; or why it is not even looked at.
 fn codings(parts: &Parts) -> Result<Vec<Coding>, Unread> {
+    if is_other_than_json(parts) {
+        return Err(Unread::of("its `Content-Type` is not JSON"));
+    }
     let lines = parts.headers.get_all(header::CONTENT_ENCODING).iter();
     let mut codings = Vec::new();
     for line in lines {

@@ -130,11 +130,6 @@ impl Signals {
             within(limits, tags_once(tags.into_iter().chain(found)))
         });
     }
-
-    /// Notes that tags stand in a body that is not read.
-    pub fn unread(&mut self) {
-        self.tags = Err(NoStore::UnreadableBody);
-    }
 }
 
 /// What changes of attributes increment, and those that do not fit.

@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use http::response::Parts;
-
 use crate::model::change::{Attribute, Change};
-use crate::model::request::Head;
 use crate::rules::Misfit;
-use crate::rules::condition::Condition;
+use crate::rules::after::After;
 use crate::rules::draft::Value;
 use crate::rules::draft::{Answer, Draft};
 use crate::rules::pointer::Pointer;
-use crate::rules::statuses::StatusSet;
 use crate::rules::template::{Template, Values};
 
 /// What a request of the rule changes when its response is such.
@@ -21,8 +17,7 @@ pub(super) struct Changes {
     pub(super) rule: Box<str>,
     /// Each with the templates of its values before and after; `None`: it had, or has, none.
     pub(super) attributes: Vec<(Box<str>, Option<Template>, Option<Template>)>,
-    pub(super) on_status: StatusSet,
-    pub(super) when: Option<Condition>,
+    pub(super) after: After,
 }
 
 /// The same for one request: what comes from its response is open.
@@ -78,13 +73,6 @@ impl RuleChange {
             values: drafted.collect(),
             of: Arc::clone(changes),
         }
-    }
-
-    /// Whether the response is one after which it applies.
-    pub(super) fn applies(&self, head: &Head, response: &Parts) -> bool {
-        let when = self.of.when.as_ref();
-        self.of.on_status.contains(response.status)
-            && when.is_none_or(|when| when.holds(head, Some(response)))
     }
 
     /// What has changed; the whole rule where nobody can say what a value is.

@@ -9,15 +9,13 @@ use crate::model::key::KeyFields;
 use crate::model::outcome::{Bypass, Forward};
 use crate::model::request::Head;
 use crate::model::units;
-use crate::rules::condition::Condition;
 use crate::rules::plan::OBSTACLES;
 use crate::rules::refill::{
     Coalesce, OnInvalidate, OnTimeout, Refill, RefreshAhead, Revalidate, WhenInvalidated,
 };
 use crate::rules::source::{Consistency, KeptIn};
 use crate::rules::{
-    Authorization, ClientControl, Cookies, Matched, Mode, Pass, Plan, Rule, SetCookie, StatusSet,
-    StatusTtl,
+    Authorization, ClientControl, Cookies, Matched, Mode, Pass, Plan, Rule, SetCookie, StatusTtl,
 };
 
 /// A plan, ready to be shown.
@@ -119,8 +117,7 @@ impl Explanation<'_> {
             for tag in &declared.tags {
                 match tag {
                     Ok(tag) => {
-                        write!(f, "  {tag}")?;
-                        after(f, &declared.of.on_status, declared.of.when.as_ref())?;
+                        write!(f, "  {tag} {}", declared.of.after)?;
                         match declared.of.again {
                             Some(again) => {
                                 writeln!(f, ", and again after {}", units::Written(again))?
@@ -140,8 +137,7 @@ impl Explanation<'_> {
             writeln!(f, "changes:")?;
         }
         for declared in &self.matched.changes {
-            write!(f, "  {}", declared.of.rule)?;
-            after(f, &declared.of.on_status, declared.of.when.as_ref())?;
+            write!(f, "  {} {}", declared.of.rule, declared.of.after)?;
             if declared.of.attributes.is_empty() {
                 write!(f, ": all of it")?;
             }
@@ -151,19 +147,6 @@ impl Explanation<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// The responses after which something applies.
-fn after(
-    f: &mut fmt::Formatter<'_>,
-    on_status: &StatusSet,
-    when: Option<&Condition>,
-) -> fmt::Result {
-    write!(f, " on {on_status}")?;
-    match when {
-        Some(when) => write!(f, " if {when}"),
-        None => Ok(()),
     }
 }
 

@@ -3,11 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::response::Parts;
-
-use crate::model::request::Head;
 use crate::model::tag::Increment;
-use crate::rules::condition::Condition;
+use crate::rules::after::After;
 use crate::rules::draft::{Answer, Draft};
 use crate::rules::missing::MissingTagValue;
 use crate::rules::pointer::Pointer;
@@ -18,8 +15,7 @@ use crate::rules::template::{Template, Values};
 #[derive(Debug)]
 pub(super) struct Increments {
     pub(super) tags: Vec<Template>,
-    pub(super) on_status: StatusSet,
-    pub(super) when: Option<Condition>,
+    pub(super) after: After,
     /// How long after that they are incremented once more.
     pub(super) again: Option<Duration>,
 }
@@ -38,13 +34,6 @@ impl RuleIncrement {
             tags: increments.tags.iter().map(|it| it.draft(values)).collect(),
             of: Arc::clone(increments),
         }
-    }
-
-    /// Whether the response is one after which they apply.
-    pub(super) fn applies(&self, head: &Head, response: &Parts) -> bool {
-        let when = self.of.when.as_ref();
-        self.of.on_status.contains(response.status)
-            && when.is_none_or(|when| when.holds(head, Some(response)))
     }
 
     /// What to increment, as far as it is the turn of that; or why one of them is skipped, with a warning.
@@ -66,7 +55,7 @@ impl RuleIncrement {
 
     /// The statuses after which they apply.
     pub fn on_status(&self) -> &StatusSet {
-        &self.of.on_status
+        &self.of.after.on_status
     }
 
     /// Each tag as far as it is known, what comes from the response in braces; or what it lacks.

@@ -45,9 +45,11 @@ impl Key {
         self.template.named(values)
     }
 
-    /// Why there is none, if a value is missing.
+    /// Why nothing is stored under it, if a value is missing, or nobody knows which of several counts: it has no name, and
+    /// no parent.
     pub(super) fn missing(&self, values: &Values<'_>) -> Option<MissingTagValue> {
-        self.template.first_missing(values)
+        let missing = self.template.first_missing(values);
+        missing.or_else(|| self.template.unclear(values))
     }
 
     /// The tags of its parents: incrementing one forgets all its fields.

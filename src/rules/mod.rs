@@ -5,6 +5,7 @@
 //! rules/*.yaml --source--> as written --compile--> RuleSet --plan(head, now)--> Lookup(Query) | Pass(Pass)
 //! ```
 
+mod after;
 mod body_tags;
 mod brief;
 mod changes;

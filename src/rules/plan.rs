@@ -130,15 +130,23 @@ impl RuleSet {
 /// Why the request is not looked up, if it is not. A cookie is no reason here: what is stored says whether it is for
 /// sharing, and a rule may key on it (L12).
 fn passes(rule: &Rule, head: &Head) -> Option<Forward> {
-    let keyed = head.read.is_some(); // its body too
-    if !keyed && !matches!(*head.method(), Method::GET | Method::HEAD) {
-        return Some(match rule.body {
-            Some(_) if rule.safe => Forward::Bypass(Bypass::RequestBody),
-            Some(_) | None => Forward::Method,
-        });
+    let by_body = !matches!(*head.method(), Method::GET | Method::HEAD);
+    if by_body && !rule.reads_bodies() {
+        return Some(Forward::Method);
     }
-    let found = OBSTACLES.iter().find(|it| (it.is_there)(rule, head));
-    found.map(|it| Forward::Bypass(it.why))
+    let is_keyed = !by_body || head.read.is_some();
+    let found = obstacle(rule, head, by_body);
+    let found = found.or((!is_keyed).then_some(Bypass::RequestBody));
+    found.map(Forward::Bypass)
+}
+
+/// What keeps the request from being looked up; `by_body`: apart from its body.
+pub(super) fn obstacle(rule: &Rule, head: &Head, by_body: bool) -> Option<Bypass> {
+    let mut counts = OBSTACLES
+        .iter()
+        .filter(|it| !by_body || it.why != Bypass::RequestBody);
+    let found = counts.find(|it| (it.is_there)(rule, head));
+    found.map(|it| it.why)
 }
 
 /// Something that keeps a request from being looked up whose method allows it.
@@ -159,7 +167,7 @@ pub(super) const OBSTACLES: [Obstacle; 5] = [
     },
     Obstacle {
         why: Bypass::RequestBody,
-        is_there: |_, head| head.read.is_none() && has_body(head.headers()),
+        is_there: |_, head| has_body(head.headers()),
     },
     Obstacle {
         why: Bypass::Authorization,
@@ -274,9 +282,9 @@ impl Matched {
     /// The places that increments and changes want of the body of such a response.
     pub fn wanted_to_change(&self, head: &Head, response: &Parts) -> Vec<&Pointer> {
         let increments = self.increments.iter();
-        let increments = increments.filter(|it| it.applies(head, response));
+        let increments = increments.filter(|it| it.of.after.holds(head, response));
         let changes = self.changes.iter();
-        let changes = changes.filter(|it| it.applies(head, response));
+        let changes = changes.filter(|it| it.of.after.holds(head, response));
         increments
             .flat_map(RuleIncrement::pointers)
             .chain(changes.flat_map(RuleChange::pointers))
@@ -304,7 +312,7 @@ impl Matched {
     ) -> (Vec<Increment>, Vec<MissingTagValue>) {
         let (mut increments, mut skipped) = (Vec::new(), Vec::new());
         let declared = self.increments.iter();
-        for declared in declared.filter(|it| it.applies(head, answer.parts)) {
+        for declared in declared.filter(|it| it.of.after.holds(head, answer.parts)) {
             for increment in declared.increments(answer) {
                 match increment {
                     Ok(increment) => increments.push(increment),
@@ -318,7 +326,7 @@ impl Matched {
     /// What changes after such a response, and what changes more than it says.
     pub fn changes_after(&self, head: &Head, answer: &Answer<'_>) -> (Vec<Change>, Vec<Misfit>) {
         let declared = self.changes.iter();
-        let applies = declared.filter(|it| it.applies(head, answer.parts));
+        let applies = declared.filter(|it| it.of.after.holds(head, answer.parts));
         let applies = applies.filter(|it| answer.has_turn(it.pointers()));
         let (changes, misfits): (Vec<_>, Vec<_>) = applies.map(|it| it.change(answer)).unzip();
         (changes, misfits.into_iter().flatten().collect())

@@ -3,17 +3,18 @@
 //! Values are taken from a JSON text as they stand there, byte for byte: no two that an app could tell apart become one.
 //! What apps could read differently than we do (a member that is there twice, in whatever case) is not keyed at all.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use std::fmt;
 
 use crate::model::key::KeyFields;
 use crate::model::request::{Head, Read};
 use crate::rules::pointer::{Pointer, Step};
-use crate::rules::{Rule, RuleSet, path};
+use crate::rules::{Rule, RuleSet, path, plan};
 
 /// What the key holds of a body.
 #[derive(Clone, Debug)]
@@ -64,13 +65,13 @@ impl Rule {
         self.safe && self.body.is_some()
     }
 
+    /// What the key holds of the body of this request, if nothing else keeps it from being looked up.
     fn reads(&self, head: &Head) -> Option<&BodyFields> {
         let asks_conditionally = CONDITIONS
             .iter()
             .any(|name| head.headers().contains_key(name));
-        self.body
-            .as_ref()
-            .filter(|_| self.safe && !asks_conditionally)
+        let is_kept = asks_conditionally || plan::obstacle(self, head, true).is_some();
+        self.body.as_ref().filter(|_| self.safe && !is_kept)
     }
 }
 

@@ -300,20 +300,10 @@ impl Template {
 
     /// What an attribute is for these values: their text as it is, without any of the encoding of tags.
     pub(super) fn value(&self, values: &Values<'_>) -> Value {
-        let mut text = String::new();
-        for part in &self.parts {
-            match part {
-                Part::Text(literal) => text.push_str(literal),
-                Part::Placeholder(placeholder) if values.is_unclear(placeholder) => {
-                    return Value::Unclear;
-                }
-                Part::Placeholder(placeholder) => match values.get(placeholder) {
-                    Some(value) => text.push_str(&value),
-                    None => return Value::Absent,
-                },
-            }
+        match self.value_draft(values) {
+            Ok(draft) => Value::Text(draft.to_string()), // nothing of it is open
+            Err(value) => value,
         }
-        Value::Text(text)
     }
 
     fn several(&self, placeholder: &str) -> MissingTagValue {

@@ -325,3 +325,55 @@ async fn what_is_never_stored_is_not_held_back() {
         open.rest().await.is_whole();
     }
 }
+
+#[tokio::test]
+async fn an_answer_without_a_body_does_not_say_what_has_changed() {
+    // I11: too much is forgotten rather than too little.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, FOOS).await;
+    let client = sidecar.client();
+    app.answer("/foos?attr1=3", reply("a"));
+    client.get("/foos?attr1=3").await.is_miss();
+    app.answer("/write", reply("").status(204).header("X-Changed", "1"));
+    client.post("/write").await.has_status(204);
+    client.get("/foos?attr1=3").await.is_invalidated();
+}
+
+#[tokio::test]
+async fn what_keeps_a_list_out_of_the_store_is_said_whatever_its_tags() {
+    let app = Origin::start().await;
+    let rules = ITEMS.replace("    ttl: 60s\n", "");
+    let sidecar = Sidecar::with_rules(&app, &rules).await;
+    let client = sidecar.client();
+    app.answer("/items", reply(r#"{"items": []}"#));
+    client.get("/items").await.is_unstored("no-freshness");
+}
+
+#[tokio::test]
+async fn l01_a_list_is_not_stored_whose_item_changed_while_it_was_made() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, ITEMS).await;
+    let client = sidecar.client();
+    let hold = app.hold("/items");
+    let reading = client.begin(get("/items")).await;
+    let held = hold.arrived().await;
+    sidecar.inc("Item:1").await;
+    held.release(reply(r#"{"items": [{"id": 1}]}"#)).await;
+    reading.answer().await.is_unstored("raced");
+    app.answer("/items", reply(r#"{"items": [{"id": 1}]}"#));
+    client.get("/items").await.is_miss();
+}
+
+#[tokio::test]
+async fn a_head_that_renews_a_list_leaves_its_tags_in_force() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, ITEMS).await;
+    let client = sidecar.client();
+    app.answer("/items", reply(r#"{"items": [{"id": 1}]}"#).etag("\"1\""));
+    client.get("/items").await.is_miss();
+    sidecar.clock.advance(Duration::from_secs(61));
+    client.head("/items").await;
+    client.get("/items").await.is_hit();
+    sidecar.inc("Item:1").await;
+    client.get("/items").await.is_not_hit();
+}

@@ -201,3 +201,22 @@ async fn no_request_of_a_safe_rule_says_that_it_is_another() {
     client.ask(ask).await.is_bypass(Some("request-body"));
     assert_eq!(app.last("/graphql").field("x-http-method-override"), None);
 }
+
+#[tokio::test]
+async fn a_read_that_is_not_looked_up_says_why() {
+    let app = Origin::start().await;
+    let off = GRAPHQL
+        .replace("graphql", "off")
+        .replace("    safe", "    cache: false\n    safe");
+    let sidecar = Sidecar::with_rules(&app, &format!("{GRAPHQL}{off}")).await;
+    let client = sidecar.client();
+    app.answer("/graphql", reply("a"));
+    app.answer("/off", reply("a"));
+    let body = r#"{"query": "{ a }"}"#;
+    let known = query(body).with("Authorization", "Bearer x");
+    client.ask(known).await.is_bypass(Some("authorization"));
+    assert_eq!(text(&app.last("/graphql")), body);
+    let off = post("/off").body(body);
+    client.ask(off).await.is_bypass(Some("rule"));
+    assert_eq!(text(&app.last("/off")), body);
+}

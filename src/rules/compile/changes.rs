@@ -79,8 +79,7 @@ impl Compiler<'_> {
         Changes {
             rule: written.rule.as_str().into(),
             attributes,
-            on_status: self.on_status(written.on_status.as_ref()),
-            when: self.when(written.when.as_ref()),
+            after: self.after(written.on_status.as_ref(), written.when.as_ref()),
         }
     }
 

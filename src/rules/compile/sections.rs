@@ -8,6 +8,7 @@ use http::Method;
 use crate::model::glob::Glob;
 use crate::model::tag::LONGEST_AGAIN;
 use crate::model::units;
+use crate::rules::after::After;
 use crate::rules::compile::Compiler;
 use crate::rules::compile::warnings::Incremented;
 use crate::rules::fields::Fields;
@@ -193,17 +194,24 @@ impl Compiler<'_> {
             tags: tags
                 .filter_map(|it| self.template(it.place, it, tag(it)))
                 .collect(),
-            on_status: self.on_status(written.on_status.as_ref()),
-            when: self.when(written.when.as_ref()),
+            after: self.after(written.on_status.as_ref(), written.when.as_ref()),
             again: written.again.as_ref().and_then(|it| self.again(it)),
         }
     }
 
-    /// The statuses after which something applies.
-    pub(super) fn on_status(
+    /// The responses after which something applies.
+    pub(super) fn after(
         &mut self,
-        written: Option<&Spanned<Vec<Spanned<String>>>>,
-    ) -> StatusSet {
+        on_status: Option<&Spanned<Vec<Spanned<String>>>>,
+        when: Option<&Spanned<source::Condition>>,
+    ) -> After {
+        After {
+            on_status: self.on_status(on_status),
+            when: self.when(when),
+        }
+    }
+
+    fn on_status(&mut self, written: Option<&Spanned<Vec<Spanned<String>>>>) -> StatusSet {
         let Some(statuses) = written else {
             return StatusSet::success();
         };
