@@ -6,7 +6,6 @@ use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::rules::Unmatched;
@@ -15,6 +14,7 @@ use crate::rules::source::TagList;
 use crate::telemetry::log::Format as LogFormat;
 use crate::yaml::Spanned;
 use crate::yaml::units::{Size, Span};
+use crate::yaml::{TextOrMap, text_or_map};
 
 /// The configuration of a sidecar. Every field has a default.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -97,25 +97,23 @@ pub(super) struct Tls {
     pub(super) key_file: Spanned<String>,
 }
 
+impl TextOrMap for ListenItem {
+    type Map = TlsListen;
+    const EXPECTED: &'static str =
+        "an address, or `{ addr: …, tls: { cert_file: …, key_file: … } }`";
+
+    fn of_text(text: &str) -> Option<ListenItem> {
+        Some(ListenItem::Plain(text.to_owned()))
+    }
+
+    fn of_map(map: TlsListen) -> ListenItem {
+        ListenItem::Tls(map)
+    }
+}
+
 impl<'de> Deserialize<'de> for ListenItem {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ListenItem, D::Error> {
-        struct Item;
-        impl<'de> Visitor<'de> for Item {
-            type Value = ListenItem;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an address, or `{ addr: …, tls: { cert_file: …, key_file: … } }`")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<ListenItem, E> {
-                Ok(ListenItem::Plain(text.to_owned()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ListenItem, A::Error> {
-                TlsListen::deserialize(MapAccessDeserializer::new(map)).map(ListenItem::Tls)
-            }
-        }
-        deserializer.deserialize_any(Item)
+        text_or_map(deserializer)
     }
 }
 
@@ -217,26 +215,22 @@ pub(super) struct SeparatedHeader {
     pub(super) separator: String,
 }
 
+impl TextOrMap for HeaderItem {
+    type Map = SeparatedHeader;
+    const EXPECTED: &'static str = "the name of a header, or `{ name: …, separator: … }`";
+
+    fn of_text(text: &str) -> Option<HeaderItem> {
+        Some(HeaderItem::Name(text.to_owned()))
+    }
+
+    fn of_map(map: SeparatedHeader) -> HeaderItem {
+        HeaderItem::Separated(map)
+    }
+}
+
 impl<'de> Deserialize<'de> for HeaderItem {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HeaderItem, D::Error> {
-        struct Item;
-        impl<'de> Visitor<'de> for Item {
-            type Value = HeaderItem;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a header, or `{ name: …, separator: … }`")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<HeaderItem, E> {
-                Ok(HeaderItem::Name(text.to_owned()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HeaderItem, A::Error> {
-                let map = MapAccessDeserializer::new(map);
-                SeparatedHeader::deserialize(map).map(HeaderItem::Separated)
-            }
-        }
-        deserializer.deserialize_any(Item)
+        text_or_map(deserializer)
     }
 }
 

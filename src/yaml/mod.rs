@@ -6,9 +6,12 @@
 
 mod access;
 mod decode;
+mod either;
 mod error;
 mod tree;
 pub mod units;
+
+pub use either::{TextOrMap, text_or_map};
 
 use std::borrow::Cow;
 use std::cell::LazyCell;

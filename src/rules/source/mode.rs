@@ -1,14 +1,12 @@
 //! As written: whether a rule caches, or only looks on.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
+use serde::de::Deserializer;
 
-use crate::yaml::Spanned;
+use crate::yaml::{Spanned, TextOrMap, text_or_map};
 
 /// Whether a rule caches, or only looks on.
 #[derive(Clone, Debug)]
@@ -33,36 +31,33 @@ pub struct Shadow {
 /// The long form of `shadow`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct InFull {
+pub struct InFull {
     /// Looks up and stores, and compares; the app answers.
     shadow: Shadow,
 }
 
+impl TextOrMap for Mode {
+    type Map = InFull;
+    const EXPECTED: &'static str =
+        "`live`, `shadow`, `bypass`, or `{ shadow: { headers: [ … ] } }`";
+
+    fn of_text(text: &str) -> Option<Mode> {
+        match text {
+            "live" => Some(Mode::Live),
+            "shadow" => Some(Mode::Shadow(Shadow::default())),
+            "bypass" => Some(Mode::Bypass),
+            _ => None,
+        }
+    }
+
+    fn of_map(map: InFull) -> Mode {
+        Mode::Shadow(map.shadow)
+    }
+}
+
 impl<'de> Deserialize<'de> for Mode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Mode, D::Error> {
-        struct Value;
-        impl<'de> Visitor<'de> for Value {
-            type Value = Mode;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`live`, `shadow`, `bypass`, or `{ shadow: { headers: [ … ] } }`")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Mode, E> {
-                match text {
-                    "live" => Ok(Mode::Live),
-                    "shadow" => Ok(Mode::Shadow(Shadow::default())),
-                    "bypass" => Ok(Mode::Bypass),
-                    _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
-                }
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Mode, A::Error> {
-                let full = InFull::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Mode::Shadow(full.shadow))
-            }
-        }
-        deserializer.deserialize_any(Value)
+        text_or_map(deserializer)
     }
 }
 

@@ -1,17 +1,14 @@
 //! As written: what a rule says of fetching again, and of who waits meanwhile.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
+use serde::de::{DeserializeOwned, Deserializer};
 
 use crate::rules::refill::{OnTimeout, WhenInvalidated};
-use crate::yaml::Spanned;
 use crate::yaml::units::Span;
+use crate::yaml::{Spanned, TextOrMap, text_or_map};
 
 /// A section that can be turned off: `none`, or its fields.
 #[derive(Clone, Debug)]
@@ -34,28 +31,22 @@ pub struct Coalesce {
     pub on_timeout: Option<OnTimeout>,
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OrNone<T> {
+impl<T: DeserializeOwned> TextOrMap for OrNone<T> {
+    type Map = T;
+    const EXPECTED: &'static str = "`none`, or a map (`name: value`)";
+
+    fn of_text(text: &str) -> Option<OrNone<T>> {
+        (text == "none").then_some(OrNone::None)
+    }
+
+    fn of_map(map: T) -> OrNone<T> {
+        OrNone::Some(map)
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for OrNone<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<OrNone<T>, D::Error> {
-        struct Item<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Item<T> {
-            type Value = OrNone<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`none`, or a map (`name: value`)")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<OrNone<T>, E> {
-                match text {
-                    "none" => Ok(OrNone::None),
-                    _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
-                }
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OrNone<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(OrNone::Some)
-            }
-        }
-        deserializer.deserialize_any(Item(PhantomData))
+        text_or_map(deserializer)
     }
 }
 

@@ -1,16 +1,13 @@
 //! As written: what a response is tagged with, and what a request changes.
 
-use std::fmt;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::Deserializer;
 
 use crate::rules::source::Condition;
 use crate::rules::source::scalar::Scalar;
-use crate::yaml::Spanned;
 use crate::yaml::units::Span;
+use crate::yaml::{Spanned, TextOrMap, text_or_map};
 
 /// Tags that a request changes.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -64,24 +61,21 @@ pub struct Constant {
     pub constant: Spanned<String>,
 }
 
+impl TextOrMap for TagItem {
+    type Map = Constant;
+    const EXPECTED: &'static str = "a tag such as `User:{user_id}`, or `{ name: …, constant: … }`";
+
+    fn of_text(text: &str) -> Option<TagItem> {
+        Some(TagItem::Template(text.to_owned()))
+    }
+
+    fn of_map(map: Constant) -> TagItem {
+        TagItem::Constant(map)
+    }
+}
+
 impl<'de> Deserialize<'de> for TagItem {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TagItem, D::Error> {
-        struct Item;
-        impl<'de> Visitor<'de> for Item {
-            type Value = TagItem;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a tag such as `User:{user_id}`, or `{ name: …, constant: … }`")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<TagItem, E> {
-                Ok(TagItem::Template(text.to_owned()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TagItem, A::Error> {
-                Constant::deserialize(MapAccessDeserializer::new(map)).map(TagItem::Constant)
-            }
-        }
-        deserializer.deserialize_any(Item)
+        text_or_map(deserializer)
     }
 }

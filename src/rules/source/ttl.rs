@@ -1,15 +1,14 @@
 //! As written: how long responses are fresh.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
+use serde::de::Deserializer;
+use serde::de::value::{self, StrDeserializer};
 
-use crate::yaml::Spanned;
 use crate::yaml::units::Span;
+use crate::yaml::{Spanned, TextOrMap, text_or_map};
 
 /// How long a response is fresh: one that says nothing of it itself, or any.
 #[derive(Clone, Debug)]
@@ -29,28 +28,24 @@ pub struct Force {
     pub force: Spanned<Span>,
 }
 
+impl TextOrMap for Ttl {
+    type Map = Force;
+    const EXPECTED: &'static str =
+        "a duration such as `30s` or `1h`, at most `3650d`, or `{ force: … }`";
+
+    fn of_text(text: &str) -> Option<Ttl> {
+        let span = StrDeserializer::<value::Error>::new(text);
+        Span::deserialize(span).map(Ttl::Implied).ok()
+    }
+
+    fn of_map(map: Force) -> Ttl {
+        Ttl::Forced(map)
+    }
+}
+
 impl<'de> Deserialize<'de> for Ttl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Ttl, D::Error> {
-        struct Value;
-        impl<'de> Visitor<'de> for Value {
-            type Value = Ttl;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration such as `30s` or `1h`, at most `3650d`, or `{ force: … }`")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Ttl, E> {
-                let span = serde::de::value::StrDeserializer::<E>::new(text);
-                Span::deserialize(span)
-                    .map(Ttl::Implied)
-                    .map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Ttl, A::Error> {
-                Force::deserialize(MapAccessDeserializer::new(map)).map(Ttl::Forced)
-            }
-        }
-        deserializer.deserialize_any(Value)
+        text_or_map(deserializer)
     }
 }
 

@@ -1,16 +1,13 @@
 //! As written: what a response depends on.
 
-use std::fmt;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::Deserializer;
 
 use crate::rules::source::ClaimOn;
 use crate::rules::source::scalar::Scalar;
-use crate::yaml::Spanned;
 use crate::yaml::units::Size;
+use crate::yaml::{Spanned, TextOrMap, text_or_map};
 
 /// What a response depends on: the parts of the request that make its key.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -173,24 +170,21 @@ impl HeaderItem {
     }
 }
 
+impl TextOrMap for HeaderItem {
+    type Map = HeaderOn;
+    const EXPECTED: &'static str = "the name of a header, or `{ name: …, normalize: … }`";
+
+    fn of_text(text: &str) -> Option<HeaderItem> {
+        Some(HeaderItem::Name(text.to_owned()))
+    }
+
+    fn of_map(map: HeaderOn) -> HeaderItem {
+        HeaderItem::Normalized(map)
+    }
+}
+
 impl<'de> Deserialize<'de> for HeaderItem {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HeaderItem, D::Error> {
-        struct Item;
-        impl<'de> Visitor<'de> for Item {
-            type Value = HeaderItem;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a header, or `{ name: …, normalize: … }`")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<HeaderItem, E> {
-                Ok(HeaderItem::Name(text.to_owned()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HeaderItem, A::Error> {
-                HeaderOn::deserialize(MapAccessDeserializer::new(map)).map(HeaderItem::Normalized)
-            }
-        }
-        deserializer.deserialize_any(Item)
+        text_or_map(deserializer)
     }
 }
