@@ -577,3 +577,28 @@ async fn x10_what_a_request_of_the_rule_changes_is_not_changed_again_for_nobody(
     client.get("/a").await.is_hit().has_body("v2");
     client.get("/seen").await.is_hit();
 }
+
+#[tokio::test]
+async fn l12_what_cookies_select_is_not_fetched_for_nobody_though_a_304_does_not_say_so() {
+    let rules =
+        "  - { match: { path: '/a.*' }, ttl: 20s, refresh_ahead: { every: 10s, min_hits: 1 } }\n";
+    let (app, sidecar, client) = stage(rules).await;
+    app.on("/a", |call| match call.field("if-none-match") {
+        None => reply("v1")
+            .control("public")
+            .etag("\"1\"")
+            .header("X-LiteSpeed-Vary", "cookie=theme"),
+        Some(_) => reply("").status(304).control("public").etag("\"1\""),
+    });
+    let page = || crate::support::get("/a").with("Cookie", "theme=a");
+    client.ask(page()).await.is_miss();
+    sidecar.wait(21);
+    client.ask(page()).await.is_revalidated();
+    client.ask(page()).await.is_hit();
+    used(&app, &client, "/ab", 1).await; // which is of the same round
+    let hold = app.hold("/ab");
+    sidecar.wait(10);
+    hold.arrived().await.release(reply("v2")).await;
+    sidecar.settle().await;
+    assert_eq!(app.calls("/a"), 2);
+}
