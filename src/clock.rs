@@ -72,6 +72,11 @@ impl Clock {
         }
     }
 
+    /// A number that nobody is likely to draw again; not for secrets.
+    pub fn random(&self) -> u128 {
+        fastrand::u128(..)
+    }
+
     /// A number between 0 and 1, by chance; 1 is never drawn.
     pub fn chance(&self) -> f64 {
         fastrand::f64()

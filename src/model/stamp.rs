@@ -14,6 +14,9 @@ impl Stamp {
     /// The version of a tag that was never incremented.
     pub const NEVER: Stamp = Stamp(0);
 
+    /// What stands for the version of a tag as long as nobody knows it: no entry was ever stored under it.
+    pub const UNKNOWN: Stamp = Stamp(u64::MAX);
+
     /// The stamp after `self` at `now`: `max(previous + 1, microseconds since the epoch)`.
     ///
     /// A restarted process, whose previous stamp is lost, still gets a greater one than any it gave before (L3), as

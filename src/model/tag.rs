@@ -57,6 +57,11 @@ impl Tag {
         Ok(Tag(text.into()))
     }
 
+    /// A tag read back from where [`Tag::as_str`] was written: one of the cache's own too. `None` if it can be none.
+    pub fn restored(text: &str) -> Option<Tag> {
+        (!text.is_empty()).then(|| Tag(text.into()))
+    }
+
     /// The tag every entry carries: incrementing it forgets everything.
     pub fn all() -> Tag {
         Tag("~all".into())

@@ -1,18 +1,23 @@
 //! One tag's state: a few atomics that a hit reads without a lock.
 //!
-//! Writers hold the lock of [`Sequence`](crate::tags::sequence::Sequence), so they never meet; readers never wait. The
+//! Writers hold the lock of all tags, so they never meet; readers never wait. The
 //! order of the stores is the whole protocol, and the `loom` test below walks every interleaving of it.
 
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
-use crate::tags::atomic::{AtomicI64, AtomicU64, Ordering};
+use crate::shared::TagState;
+use crate::tags::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 /// A tag and its version.
 #[derive(Debug)]
 pub struct Cell {
     tag: Tag,
-    /// The last change of any kind: what entries compare with.
+    /// The version, which entries compare with; [`Stamp::UNKNOWN`] as long as something keeps it from being known.
     current: AtomicU64,
+    /// The version as far as it is known. Writers' own.
+    version: AtomicU64,
+    /// Increments that wait to be committed, and [`LOST`]. Writers' own.
+    unsettled: AtomicU32,
     /// The last increment.
     incremented: AtomicU64,
     /// The last change that was not a soft increment.
@@ -24,16 +29,28 @@ pub struct Cell {
 /// No structured integer is this small (RFC 9651 §3.3.1: fifteen digits).
 const NO_VERSION: i64 = i64::MIN;
 
+/// What the store knows of the tag is not known here, or no longer.
+const LOST: u32 = 1 << 31;
+
 impl Cell {
     /// A tag that was never incremented.
     pub(super) fn new(tag: Tag) -> Cell {
         Cell {
             tag,
             current: AtomicU64::new(Stamp::NEVER.get()),
+            version: AtomicU64::new(Stamp::NEVER.get()),
+            unsettled: AtomicU32::new(0),
             incremented: AtomicU64::new(Stamp::NEVER.get()),
             hard: AtomicU64::new(Stamp::NEVER.get()),
             app: AtomicI64::new(NO_VERSION),
         }
+    }
+
+    /// A tag of which the store may know more than we do.
+    pub(super) fn unknown(tag: Tag) -> Cell {
+        let cell = Cell::new(tag);
+        cell.lose();
+        cell
     }
 
     /// The tag.
@@ -41,7 +58,8 @@ impl Cell {
         &self.tag
     }
 
-    /// The stamp of the last change: an increment, or a higher version given by the app.
+    /// Its version: the stamp of the last change (an increment, or a higher version given by the app), or that with which it
+    /// became known to all.
     pub fn current(&self) -> Stamp {
         Stamp::from_raw(self.current.load(Ordering::Acquire))
     }
@@ -56,18 +74,28 @@ impl Cell {
         Stamp::from_raw(self.hard.load(Ordering::Acquire))
     }
 
+    /// The stamp of the last change of any kind.
+    pub fn changed(&self) -> Stamp {
+        self.incremented().max(self.hard())
+    }
+
     /// The highest version the app itself gave.
     pub fn app_version(&self) -> Option<i64> {
         Some(self.app.load(Ordering::Acquire)).filter(|&version| version != NO_VERSION)
     }
 
+    /// Whether a change of it still waits to be committed.
+    pub fn is_waiting(&self) -> bool {
+        self.unsettled.load(Ordering::Acquire) & !LOST > 0
+    }
+
     /// Makes `stamp` the version. `current` goes last: who sees the new one sees the rest of the change too.
     pub(super) fn increment(&self, stamp: Stamp, soft: bool) {
         if !soft {
-            self.hard.store(stamp.get(), Ordering::Release);
+            raise(&self.hard, stamp);
         }
-        self.incremented.store(stamp.get(), Ordering::Release);
-        self.current.store(stamp.get(), Ordering::Release);
+        raise(&self.incremented, stamp);
+        self.settle(stamp);
     }
 
     /// Notes the app's own version; whether it is a higher one than any before, which then counts as a change.
@@ -76,9 +104,80 @@ impl Cell {
             return false;
         }
         self.app.store(version, Ordering::Release);
-        self.hard.store(stamp.get(), Ordering::Release);
-        self.current.store(stamp.get(), Ordering::Release);
+        raise(&self.hard, stamp);
+        self.settle(stamp);
         true
+    }
+
+    /// Notes what the store knows. What is known here already may be newer.
+    pub(super) fn learn(&self, state: &TagState) {
+        if let Some(version) = state.app {
+            self.app.store(
+                version.max(self.app.load(Ordering::Acquire)),
+                Ordering::Release,
+            );
+        }
+        raise(&self.hard, state.hard);
+        raise(&self.incremented, state.incremented);
+        let unsettled = self.unsettled.load(Ordering::Acquire);
+        self.unsettled.store(unsettled & !LOST, Ordering::Release);
+        raise(&self.version, state.current);
+        self.publish();
+    }
+
+    /// One more change of it waits to be committed: until then it has no version (L6).
+    pub(super) fn begin_waiting(&self) {
+        let unsettled = self.unsettled.load(Ordering::Acquire);
+        self.unsettled.store(unsettled + 1, Ordering::Release);
+        self.publish();
+    }
+
+    /// One less, after [`Cell::increment`] or [`Cell::raise`].
+    pub(super) fn end_waiting(&self) {
+        let unsettled = self.unsettled.load(Ordering::Acquire);
+        if unsettled & !LOST > 0 {
+            self.unsettled.store(unsettled - 1, Ordering::Release);
+        }
+        self.publish();
+    }
+
+    /// The store knows nothing of it (L3).
+    pub(super) fn lose(&self) {
+        let unsettled = self.unsettled.load(Ordering::Acquire);
+        self.unsettled.store(unsettled | LOST, Ordering::Release);
+        self.publish();
+    }
+
+    /// Another history begins: its stamps are none of the last one's (L3). What the app counts stays, and what waits.
+    pub(super) fn begin_anew(&self) {
+        self.lose();
+        for stamp in [&self.version, &self.incremented, &self.hard] {
+            stamp.store(Stamp::NEVER.get(), Ordering::Release);
+        }
+    }
+
+    /// A change that was not known before says what the version is.
+    fn settle(&self, stamp: Stamp) {
+        if self.version.load(Ordering::Acquire) < stamp.get() {
+            self.version.store(stamp.get(), Ordering::Release);
+            let unsettled = self.unsettled.load(Ordering::Acquire);
+            self.unsettled.store(unsettled & !LOST, Ordering::Release);
+        }
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let known = self.unsettled.load(Ordering::Acquire) == 0;
+        let version = self.version.load(Ordering::Acquire);
+        let current = if known { version } else { Stamp::UNKNOWN.get() };
+        self.current.store(current, Ordering::Release);
+    }
+}
+
+/// Stamps never go back, in whichever order they become known.
+fn raise(to: &AtomicU64, stamp: Stamp) {
+    if to.load(Ordering::Acquire) < stamp.get() {
+        to.store(stamp.get(), Ordering::Release);
     }
 }
 

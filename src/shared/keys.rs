@@ -1,0 +1,116 @@
+//! The names of everything that a namespace has in the store.
+//!
+//! ```text
+//! tagalong:{shop}:gen            "<generation> <server>"        which history this is, and whose
+//! tagalong:{shop}:seq            "<last> <logged> <pattern>"    the last stamp given; that of the last record; of the last pattern
+//! tagalong:{shop}:log            stream of records
+//! tagalong:{shop}:epoch          the highest epoch ever set
+//! tagalong:{shop}:tag:<tag>      "<current> <incremented> <hard> <app's version, or ->"
+//! tagalong:{shop}:lease:<hex>    who fetches what, for all sidecars
+//! tagalong:1:shop:v:<hex>        what lies under a variant
+//! tagalong:1:shop:c:<hex>        a response, under its composed key
+//! ```
+//!
+//! What is in braces decides which node of a Cluster has a key: all that one script touches is together, responses are
+//! spread. The number is the format of entries; those of another format are not looked at.
+
+use crate::model::key::ComposedKey;
+use crate::model::key::Variant;
+use crate::model::tag::Tag;
+
+/// The names of a namespace's keys.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    /// `tagalong:{shop}:`.
+    together: String,
+    /// `tagalong:1:shop:`.
+    spread: String,
+}
+
+/// The format of stored entries: another number for each that older versions would misread.
+const ENTRY_FORMAT: u32 = 1;
+
+impl Keys {
+    pub(super) fn new(namespace: &str) -> Keys {
+        Keys {
+            together: format!("tagalong:{{{namespace}}}:"),
+            spread: format!("tagalong:{ENTRY_FORMAT}:{namespace}:"),
+        }
+    }
+
+    pub(super) fn generation(&self) -> String {
+        format!("{}gen", self.together)
+    }
+
+    pub(super) fn sequence(&self) -> String {
+        format!("{}seq", self.together)
+    }
+
+    pub(super) fn log(&self) -> String {
+        format!("{}log", self.together)
+    }
+
+    pub(super) fn epoch(&self) -> String {
+        format!("{}epoch", self.together)
+    }
+
+    pub(super) fn tag(&self, tag: &Tag) -> String {
+        format!("{}tag:{tag}", self.together)
+    }
+
+    pub(super) fn lease(&self, flight: Variant) -> String {
+        format!("{}lease:{flight}", self.together)
+    }
+
+    pub(super) fn variant(&self, variant: Variant) -> String {
+        format!("{}v:{variant}", self.spread)
+    }
+
+    /// What all [`Keys::variant`] match, as a pattern of `SCAN`.
+    pub(super) fn every_variant(&self) -> String {
+        let escaped: String = self
+            .spread
+            .chars()
+            .flat_map(|c| {
+                let special = matches!(c, '*' | '?' | '[' | ']' | '\\' | '^' | '-');
+                special.then_some('\\').into_iter().chain([c])
+            })
+            .collect();
+        format!("{escaped}v:*")
+    }
+
+    pub(super) fn response(&self, key: ComposedKey) -> String {
+        format!("{}c:{key}", self.spread)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_script_touches_is_on_one_node_and_namespaces_never_meet() {
+        let (shop, other) = (Keys::new("shop"), Keys::new("shop:tag"));
+        let tag = Tag::parse("User:42").unwrap();
+        assert_eq!(shop.tag(&tag), "tagalong:{shop}:tag:User:42");
+        let all = |keys: &Keys| {
+            [
+                keys.generation(),
+                keys.sequence(),
+                keys.log(),
+                keys.epoch(),
+                keys.tag(&tag),
+            ]
+        };
+        for key in all(&shop) {
+            assert!(key.starts_with("tagalong:{shop}:"), "{key}");
+            assert!(!all(&other).contains(&key));
+        }
+    }
+
+    #[test]
+    fn a_namespace_is_no_pattern() {
+        let keys = Keys::new("a*b[c]");
+        assert_eq!(keys.every_variant(), r"tagalong:1:a\*b\[c\]:v:*");
+    }
+}

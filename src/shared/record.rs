@@ -1,0 +1,161 @@
+//! What the log of a namespace says: which tags changed, what was purged by pattern, which fetch for all has ended.
+//!
+//! A record is a list of fields and values:
+//!
+//! | field | value |
+//! |---|---|
+//! | `n`, `p` | its stamp; the stamp of the record before it, so that a gap shows |
+//! | `b` | who asked, such as `POST /users/42` |
+//! | `h`, `s` | a tag that was incremented: hard, soft |
+//! | `a`, then `v` | the version that the app gives a tag; the tag |
+//! | `m` | a glob: everything whose logical key matches is forgotten |
+//! | `d` | the fetch of this variant has ended |
+//! | `g` | the first record of a generation: its name |
+//!
+//! A field that this version does not know may stand for a change that it cannot make: the record is not understood, and
+//! whoever follows the log treats it as a gap.
+
+use std::sync::Arc;
+
+use crate::model::stamp::Stamp;
+use crate::model::tag::Tag;
+
+/// A record of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its number: the version that the tags have since.
+    pub stamp: Stamp,
+    /// That of the record before it.
+    pub previous: Stamp,
+    /// Who asked.
+    pub by: Arc<str>,
+    /// What has happened; `None`: it is not understood.
+    pub what: Option<What>,
+}
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Tags have changed.
+    Changed(Vec<(Tag, Change)>),
+    /// Everything is forgotten whose logical key matches.
+    Purged(Box<str>),
+    /// The fetch for all of what lies under this variant, in hexadecimal digits, has ended.
+    Ended(Box<str>),
+    /// A generation begins.
+    Begun,
+}
+
+/// How a tag changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is incremented.
+    Hard,
+    /// It is incremented, and what carries it may be served while one refresher works.
+    Soft,
+    /// The app gives it this version, higher than any before.
+    Version(i64),
+}
+
+impl Record {
+    /// Reads a record; `None` if it has not even a stamp.
+    pub(super) fn read(fields: &[Vec<u8>]) -> Option<Record> {
+        let texts: Option<Vec<&str>> = fields
+            .iter()
+            .map(|it| std::str::from_utf8(it).ok())
+            .collect();
+        let texts = texts?;
+        let (pairs, rest) = texts.as_chunks::<2>();
+        let mut record = Record {
+            stamp: Stamp::NEVER,
+            previous: Stamp::NEVER,
+            by: "".into(),
+            what: None,
+        };
+        let mut changes = Vec::new();
+        let mut what = None;
+        let mut version = None;
+        let mut understood = rest.is_empty();
+        for &[name, value] in pairs {
+            match name {
+                "n" => record.stamp = Stamp::from_raw(value.parse().ok()?),
+                "p" => record.previous = Stamp::from_raw(value.parse().ok()?),
+                "b" => record.by = value.into(),
+                "h" => changes.push((Tag::restored(value)?, Change::Hard)),
+                "s" => changes.push((Tag::restored(value)?, Change::Soft)),
+                "a" => version = Some(value.parse().ok()?),
+                "v" => changes.push((Tag::restored(value)?, Change::Version(version.take()?))),
+                "m" => what = Some(What::Purged(value.into())),
+                "d" => what = Some(What::Ended(value.into())),
+                "g" => what = Some(What::Begun),
+                _ => understood = false,
+            }
+        }
+        if !changes.is_empty() {
+            understood &= what.is_none();
+            what = Some(What::Changed(changes));
+        }
+        record.what = what.filter(|_| understood);
+        (record.stamp != Stamp::NEVER).then_some(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<Record> {
+        let fields: Vec<_> = text.split('|').map(|it| it.as_bytes().to_vec()).collect();
+        Record::read(&fields)
+    }
+
+    fn tag(text: &str) -> Tag {
+        Tag::restored(text).unwrap()
+    }
+
+    #[test]
+    fn records_say_what_has_changed() {
+        let record = read("n|7|p|5|b|POST /x|h|User:42|s|~all|a|-3|v|Row:1").unwrap();
+        let expected = Record {
+            stamp: Stamp::from_raw(7),
+            previous: Stamp::from_raw(5),
+            by: "POST /x".into(),
+            what: Some(What::Changed(vec![
+                (tag("User:42"), Change::Hard),
+                (tag("~all"), Change::Soft),
+                (tag("Row:1"), Change::Version(-3)),
+            ])),
+        };
+        assert_eq!(record, expected);
+        for (text, what) in [
+            ("n|7|p|5|m|Users:1>*", What::Purged("Users:1>*".into())),
+            ("n|7|p|5|d|00ff", What::Ended("00ff".into())),
+            ("n|7|p|0|g|abc", What::Begun),
+        ] {
+            assert_eq!(read(text).unwrap().what, Some(what), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_another_version_says_is_not_taken_for_something_else() {
+        for text in [
+            "n|7|p|5|b|x",
+            "n|7|p|5|h|A|z|whatever",
+            "n|7|p|5|h|A|m|*",
+            "n|7|p|5|h|A|odd",
+        ] {
+            assert_eq!(read(text).unwrap().what, None, "{text}");
+        }
+        for text in [
+            "",
+            "b|x",
+            "n|x|p|5",
+            "n|0|p|0|h|A",
+            "n|7|p|5|v|A",
+            "n|7|p|5|h|",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+        assert_eq!(Record::read(&[vec![0xff]]), None);
+    }
+}

@@ -1,0 +1,34 @@
+-- Makes tags known that a response is to be stored with: a key that is missing gets a fresh stamp (L3), and all of them live
+-- for as long as the response may.
+-- KEYS: gen seq tag.... ARGV: generation, life in ms.
+-- Returns {up to which stamp the log must have been read before the answer counts, then the state of each tag}.
+local gen = redis.pcall('GET', KEYS[1])
+if type(gen) ~= 'string' or string.match(gen, '^%S+') ~= ARGV[1] then
+  return redis.error_reply('GENERATION another history')
+end
+local seq = redis.pcall('GET', KEYS[2])
+local last, logged, pattern
+if type(seq) == 'string' then last, logged, pattern = string.match(seq, '^(%d+) (%d+) (%d+)$') end
+if not last then return redis.error_reply('GENERATION the sequence is lost') end
+
+local life = tonumber(ARGV[2])
+local stamp
+local result = {pattern}
+for i = 3, #KEYS do
+  local state = redis.pcall('GET', KEYS[i])
+  if type(state) == 'string' and string.match(state, '^%d+ %d+ %d+ %S+$') then
+    if redis.call('PTTL', KEYS[i]) < life then redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
+  else
+    if not stamp then
+      local time = redis.call('TIME')
+      stamp = string.format('%.0f', math.max(time[1] * 1000000 + time[2], tonumber(last) + 1))
+    end
+    state = stamp .. ' 0 0 -'
+    redis.call('SET', KEYS[i], state, 'PX', ARGV[2])
+    -- An increment may have left with its key, and is in the log.
+    result[1] = logged
+  end
+  result[i - 1] = state
+end
+if stamp then redis.call('SET', KEYS[2], stamp .. ' ' .. logged .. ' ' .. pattern, 'KEEPTTL') end
+return result
