@@ -37,6 +37,7 @@
 //! |---|---|
 //! | [`model`] | plain data: tags, stamps, keys, entries, outcomes |
 //! | [`clock`], [`body`] | the only reader of time; bodies in motion |
+//! | [`metrics`] | what is counted and measured, in one table |
 //! | [`yaml`] | text to typed values, every mistake with its place |
 //! | [`dialects`] | how header fields spell tags, increments, and `Cache-Status` |
 //! | [`rules`] | what a request means: rule, key, tags; `plan` is also what `explain` prints |
@@ -71,6 +72,7 @@ pub mod demo;
 pub mod dialects;
 pub mod fetch;
 pub mod hooks;
+pub mod metrics;
 pub mod model;
 pub mod policy;
 pub mod proxy;

@@ -2,6 +2,8 @@
 
 use http::{HeaderName, StatusCode, header};
 
+use crate::model::words::words;
+
 /// What became of a request (design.md §3, RFC 9211).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -28,6 +30,35 @@ pub enum Outcome {
     },
     /// Refused without asking the app.
     Refused(Refusal),
+}
+
+/// What became of a request, in one word, without the details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Answered from the store, fresh.
+    Hit,
+    /// Answered from the store, though stale.
+    Stale,
+    /// Answered by somebody else's fill.
+    Collapsed,
+    /// Nothing was stored.
+    Miss,
+    /// What was stored had expired.
+    Expired,
+    /// A tag of what was stored had changed.
+    Invalidated,
+    /// The client asked for a fresh one.
+    Request,
+    /// Its method is not cached.
+    Method,
+    /// It was not looked up.
+    Bypass,
+    /// Refused: the client wanted a stored response only.
+    OnlyIfCached,
+    /// Refused: the app has all it can take.
+    Overloaded,
+    /// Refused: another request's answer was waited for too long.
+    Waited,
 }
 
 /// What was found for a request that was looked up.
@@ -196,18 +227,25 @@ impl Outcome {
 
     /// The word for the log line and the metric label.
     pub fn word(self) -> &'static str {
+        self.kind().word()
+    }
+
+    /// What it is in one word.
+    pub fn kind(self) -> Kind {
         match self {
-            Outcome::Hit { stale: None, .. } => "hit",
-            Outcome::Hit { .. } => "stale",
-            Outcome::Collapsed { .. } => "collapsed",
-            Outcome::Refused(reason) => reason.word(),
+            Outcome::Hit { stale: None, .. } => Kind::Hit,
+            Outcome::Hit { .. } => Kind::Stale,
+            Outcome::Collapsed { .. } => Kind::Collapsed,
+            Outcome::Refused(Refusal::OnlyIfCached) => Kind::OnlyIfCached,
+            Outcome::Refused(Refusal::Overloaded) => Kind::Overloaded,
+            Outcome::Refused(Refusal::Waited) => Kind::Waited,
             Outcome::Forwarded { why, .. } => match why {
-                Forward::UriMiss | Forward::VaryMiss | Forward::Partial => "miss",
-                Forward::Expired => "expired",
-                Forward::Invalidated => "invalidated",
-                Forward::Request => "request",
-                Forward::Method => "method",
-                Forward::Bypass(_) => "bypass",
+                Forward::UriMiss | Forward::VaryMiss | Forward::Partial => Kind::Miss,
+                Forward::Expired => Kind::Expired,
+                Forward::Invalidated => Kind::Invalidated,
+                Forward::Request => Kind::Request,
+                Forward::Method => Kind::Method,
+                Forward::Bypass(_) => Kind::Bypass,
             },
         }
     }
@@ -262,12 +300,27 @@ impl Refusal {
     /// The `detail` of `Cache-Status`, the word of the log line, and the metric label.
     pub fn word(self) -> &'static str {
         match self {
-            Refusal::OnlyIfCached => "only-if-cached",
-            Refusal::Overloaded => "overloaded",
-            Refusal::Waited => "coalesce-timeout",
+            Refusal::OnlyIfCached => Kind::OnlyIfCached.word(),
+            Refusal::Overloaded => Kind::Overloaded.word(),
+            Refusal::Waited => Kind::Waited.word(),
         }
     }
 }
+
+words!(Kind {
+    Hit => "hit",
+    Stale => "stale",
+    Collapsed => "collapsed",
+    Miss => "miss",
+    Expired => "expired",
+    Invalidated => "invalidated",
+    Request => "request",
+    Method => "method",
+    Bypass => "bypass",
+    OnlyIfCached => "only-if-cached",
+    Overloaded => "overloaded",
+    Waited => "coalesce-timeout",
+});
 
 impl Stale {
     /// The `detail` of `Cache-Status`, and the metric label.
@@ -347,37 +400,34 @@ impl NoStore {
             | NoStore::Alone => false,
         }
     }
-
-    /// The `detail` of `Cache-Status`, and the metric label.
-    pub fn word(self) -> &'static str {
-        match self {
-            NoStore::NoStore => "no-store",
-            NoStore::Private => "private",
-            NoStore::Skip => "skip",
-            NoStore::SetCookie => "set-cookie",
-            NoStore::Authorization => "authorization",
-            NoStore::Cookie => "cookie",
-            NoStore::NoFreshness => "no-freshness",
-            NoStore::AlreadyExpired => "already-expired",
-            NoStore::TooSlow => "too-slow",
-            NoStore::Status => "status",
-            NoStore::Method => "method",
-            NoStore::VaryAny => "vary-any",
-            NoStore::VaryUnknown => "vary-unknown",
-            NoStore::Partial => "partial",
-            NoStore::Raced => "raced",
-            NoStore::TooManyTags => "too-many-tags",
-            NoStore::TooManyVariants => "too-many-variants",
-            NoStore::BadTag => "bad-tag",
-            NoStore::OldVersion => "old-version",
-            NoStore::MissingTagValue => "missing-tag-value",
-            NoStore::UnreadableBody => "unreadable-body",
-            NoStore::TooLarge => "too-large",
-            NoStore::UpstreamFailed => "upstream-failed",
-            NoStore::Alone => "alone",
-        }
-    }
 }
+
+words!(NoStore {
+    NoStore => "no-store",
+    Private => "private",
+    Skip => "skip",
+    SetCookie => "set-cookie",
+    Authorization => "authorization",
+    Cookie => "cookie",
+    NoFreshness => "no-freshness",
+    AlreadyExpired => "already-expired",
+    TooSlow => "too-slow",
+    Status => "status",
+    Method => "method",
+    VaryAny => "vary-any",
+    VaryUnknown => "vary-unknown",
+    Partial => "partial",
+    Raced => "raced",
+    TooManyTags => "too-many-tags",
+    TooManyVariants => "too-many-variants",
+    BadTag => "bad-tag",
+    OldVersion => "old-version",
+    MissingTagValue => "missing-tag-value",
+    UnreadableBody => "unreadable-body",
+    TooLarge => "too-large",
+    UpstreamFailed => "upstream-failed",
+    Alone => "alone",
+});
 
 /// Why the app gave no answer; `proxy::respond` turns it into a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -44,8 +44,12 @@ use http::response::Parts;
 
 use crate::model::hook::Hooks;
 use crate::model::mistake::{Location, Mistake};
+use crate::model::outcome::NoStore;
+use crate::model::outcome::Outcome;
 use crate::model::request::Head;
 use crate::model::tag::Tag;
+use crate::model::tally::Tallies;
+use crate::model::tally::Tally;
 use crate::rules::body_tags::BodyTags;
 use crate::rules::changes::Changes;
 use crate::rules::condition::Condition;
@@ -77,7 +81,7 @@ pub use crate::rules::terms::{Authorization, Cookies, Jitter, SetCookie, StatusT
 pub use crate::rules::token::{Claims, TokenError};
 
 /// One route: what matches, what the key depends on, which tags, how long.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rule {
     /// Unique over all files; `None` for the rule of requests that no rule matches.
     pub id: Option<Arc<str>>,
@@ -117,6 +121,8 @@ pub struct Rule {
     body_tags: Vec<Arc<BodyTags>>,
     increments: Vec<Arc<Increments>>,
     changes: Vec<Arc<Changes>>,
+    /// Who counts what becomes of its requests; `None` where nobody does.
+    tally: Option<Arc<dyn Tally>>,
 }
 
 impl Rule {
@@ -149,6 +155,21 @@ impl Rule {
             hooks: Hooks::default(),
             increments: Vec::new(),
             changes: Vec::new(),
+            tally: None,
+        }
+    }
+
+    /// Counts a request that was answered.
+    pub fn count(&self, outcome: Outcome) {
+        if let Some(tally) = &self.tally {
+            tally.request(outcome);
+        }
+    }
+
+    /// Counts a response that might have been stored and was not.
+    pub fn count_not_stored(&self, reason: NoStore) {
+        if let Some(tally) = &self.tally {
+            tally.not_stored(reason);
         }
     }
 
@@ -228,6 +249,26 @@ impl RuleSet {
                 cache: context.unmatched == Unmatched::Rfc9111,
                 ..Rule::unmatched()
             }),
+        }
+    }
+
+    /// The same rules, which count by these tallies what becomes of their requests.
+    pub fn counted(&self, by: &dyn Tallies) -> RuleSet {
+        let id = |rule: &'_ Arc<Rule>| rule.id.clone().unwrap_or_default();
+        let all = || self.rules.iter().chain([&self.unmatched]);
+        let ids: Vec<Arc<str>> = all().map(id).collect();
+        let names: Vec<&str> = ids.iter().map(|id| &**id).collect();
+        let mut tallies = by.tallies(&names).into_iter();
+        let mut counted = |rule: &Arc<Rule>| {
+            Arc::new(Rule {
+                tally: tallies.next(),
+                ..Rule::clone(rule)
+            })
+        };
+        RuleSet {
+            rules: self.rules.iter().map(&mut counted).collect(),
+            unmatched: counted(&self.unmatched),
+            ..self.clone()
         }
     }
 

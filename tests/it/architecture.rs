@@ -43,7 +43,7 @@ const TABLE: &[Row] = &[
     row("clock", &["model"], &["fastrand"]), // its `Timestamp`
     row("body", &[], &["http_body"]),
     row("yaml", &["model"], &["saphyr_parser"]),
-    row("metrics", &["model"], &["std::sync::atomic"]),
+    row("metrics", &["model"], &["std::sync::atomic", "prometheus_client"]),
     row("dialects", &["model"], &[]),
     row("rules", &["model", "yaml"], &["regex", "regex_syntax", "aho_corasick", "arc_swap", "ring", "base64"]),
     row("policy", &["model", "dialects", "rules"], &[]),

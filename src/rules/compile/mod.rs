@@ -295,6 +295,7 @@ impl Compiler<'_> {
         self.claimed_by_defaults(written, tags.templates.iter().chain(&group));
         let keyed_by = || group.iter().chain(key.iter().map(|key| &key.template));
         let rule = Rule {
+            tally: None,
             id: None,
             at: None,
             cache: written.cache.as_ref().map_or(base.cache, |it| it.value),

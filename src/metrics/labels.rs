@@ -1,0 +1,176 @@
+//! The labels whose values are closed sets.
+
+use crate::model::outcome::Kind;
+use crate::model::outcome::NoStore;
+use crate::model::words::Word;
+use crate::model::words::words;
+
+/// What a label may say.
+pub trait Label: Word {
+    /// The name of the label.
+    const NAME: &'static str;
+}
+
+/// What is wrong where the shared store does not do what it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SharedError {
+    /// It did not answer in time.
+    Timeout,
+    /// It could not be reached, or the connection was lost.
+    Connection,
+    /// It has no memory left (`OOM`).
+    Oom,
+    /// It is a replica (`READONLY`).
+    ReadOnly,
+    /// It is still reading its data (`LOADING`).
+    Loading,
+    /// The key belongs to another node (`MOVED`, `ASK`, `CROSSSLOT`).
+    Moved,
+    /// It does not know the script, not even after it was sent (`NOSCRIPT`).
+    NoScript,
+    /// Something of another kind is under the key (`WRONGTYPE`).
+    WrongType,
+    /// It does not let us in, or not do this (`NOAUTH`, `WRONGPASS`, `NOPERM`).
+    Authentication,
+    /// Anything else.
+    Other,
+}
+
+words!(SharedError {
+    Timeout => "timeout",
+    Connection => "connection",
+    Oom => "oom",
+    ReadOnly => "readonly",
+    Loading => "loading",
+    Moved => "moved",
+    NoScript => "no-script",
+    WrongType => "wrong-type",
+    Authentication => "authentication",
+    Other => "other",
+});
+
+/// Who said that a tag has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A response of the app, or the rule of its request.
+    Response,
+    /// An increment that was to be repeated (`again`).
+    Repeat,
+    /// Another sidecar, through the log.
+    OtherSidecar,
+}
+
+words!(Source {
+    Response => "response",
+    Repeat => "repeat",
+    OtherSidecar => "other-sidecar",
+});
+
+/// What a lookup in the shared store found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SharedLookup {
+    /// What was looked for.
+    Hit,
+    /// Nothing that could be used.
+    Miss,
+}
+
+words!(SharedLookup {
+    Hit => "hit",
+    Miss => "miss",
+});
+
+/// Why an entry in the shared store cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// Another version of Tagalong wrote it, in another format.
+    Version,
+    /// It is not what was written.
+    Corrupt,
+}
+
+words!(Foreign {
+    Version => "version",
+    Corrupt => "corrupt",
+});
+
+/// How it went with the right to be the only sidecar that fetches something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseEnd {
+    /// This sidecar had it.
+    Acquired,
+    /// Another one had it, and this one waited.
+    Waited,
+    /// This sidecar had it and lost it before it was done.
+    Lost,
+}
+
+words!(LeaseEnd {
+    Acquired => "acquired",
+    Waited => "waited",
+    Lost => "lost",
+});
+
+/// Where entries are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// In this process.
+    Memory,
+}
+
+words!(Tier {
+    Memory => "memory",
+});
+
+impl Label for Kind {
+    const NAME: &'static str = "outcome";
+}
+
+impl Label for NoStore {
+    const NAME: &'static str = "reason";
+}
+
+impl Label for SharedError {
+    const NAME: &'static str = "kind";
+}
+
+impl Label for Source {
+    const NAME: &'static str = "source";
+}
+
+impl Label for SharedLookup {
+    const NAME: &'static str = "result";
+}
+
+impl Label for Foreign {
+    const NAME: &'static str = "kind";
+}
+
+impl Label for LeaseEnd {
+    const NAME: &'static str = "result";
+}
+
+impl Label for Tier {
+    const NAME: &'static str = "tier";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_order<L: Label>() {
+        for (n, it) in L::ALL.iter().enumerate() {
+            assert_eq!(it.index(), n, "{it:?}");
+        }
+    }
+
+    #[test]
+    fn words_stand_in_the_order_of_their_type() {
+        in_order::<SharedError>();
+        in_order::<Source>();
+        in_order::<SharedLookup>();
+        in_order::<Foreign>();
+        in_order::<LeaseEnd>();
+        in_order::<Tier>();
+    }
+}

@@ -1,0 +1,39 @@
+//! How a sidecar is: may it be sent requests, and what should be looked at.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// Something that is not as it should be, though requests are answered (L13).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// For machines: lower case words with `-` between them, the same for as long as it is this.
+    pub code: &'static str,
+    /// One sentence for people. Holds no secret.
+    pub message: Cow<'static, str>,
+}
+
+/// Whether requests are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not yet.
+    Starting,
+    /// Yes.
+    Serving,
+    /// Only those that are under way: it has been told to stop.
+    Draining,
+}
+
+/// How a sidecar is at this moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whether requests are answered.
+    pub phase: Phase,
+    /// What should be looked at; none: all is well.
+    pub reasons: Vec<Reason>,
+}
+
+/// Who knows how the sidecar is.
+pub trait Checkup: fmt::Debug + Send + Sync {
+    /// How it is now. Asks nobody and waits for nothing: it must come back even where nothing else does.
+    fn health(&self) -> Health;
+}
