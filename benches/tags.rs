@@ -1,12 +1,13 @@
 //! What an increment costs, whatever depends on the tag; and what a hit pays for its tags.
 
+use futures_util::FutureExt;
 use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use tagalong::clock::Clock;
 use tagalong::model::tag::{Increment, Tag, Tagged};
-use tagalong::tags::{Seals, Tags};
+use tagalong::tags::{Registered, Seals, Tags};
 
 /// `entries` entries, all with the tag `hot` and two of their own, as responses have them.
 fn filled(entries: usize) -> (Tags, Vec<Seals>) {
@@ -19,7 +20,7 @@ fn filled(entries: usize) -> (Tags, Vec<Seals>) {
                 named(format!("user:{n}")),
                 named(format!("page:{n}")),
             ];
-            tags.seal(&carried, &tags.snapshot())
+            tags.seal(&carried, &tags.snapshot(), &Registered::default())
                 .expect("nothing races here")
         })
         .collect();
@@ -33,7 +34,7 @@ fn increment(c: &mut Criterion) {
     for entries in [1, 100, 10_000, 100_000] {
         let (tags, seals) = filled(entries);
         group.bench_function(BenchmarkId::from_parameter(entries), |b| {
-            b.iter(|| tags.increment(black_box(&hot), &by));
+            b.iter(|| tags.increment(black_box(&hot), &by).now_or_never());
         });
         assert!(
             seals.iter().all(|seals| !seals.intact()),
@@ -61,7 +62,7 @@ fn seal(c: &mut Criterion) {
                 [format!("user:{n}"), format!("page:{n}"), "hot".into()]
                     .map(|name| Tagged::from(Tag::parse(&name).expect("a tag")))
             },
-            |carried| tags.seal(&carried, &tags.snapshot()),
+            |carried| tags.seal(&carried, &tags.snapshot(), &Registered::default()),
             BatchSize::SmallInput,
         );
     });

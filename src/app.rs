@@ -201,7 +201,7 @@ impl App {
                 "some exchanges with the app were still running when the drain time was over"
             );
         }
-        self.cache.increment_waiting();
+        self.cache.increment_waiting().await;
         self.hooks.finish(end).await;
     }
 }
@@ -237,7 +237,7 @@ mod tests {
             again: Some(Duration::from_secs(60)),
             ..Tag::parse("A").unwrap().into()
         };
-        cache.increment(&[again], &"POST /x".into());
+        let _ = cache.increment(&[again], &"POST /x".into()).await;
         assert!(cache.next_due().is_some());
         let stopped = tokio::time::timeout(Duration::from_secs(20), app.shutdown());
         stopped.await.expect("an idle one stops at once");

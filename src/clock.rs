@@ -1,7 +1,7 @@
 //! The only reader of time and chance; everything else is told what time it is.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
@@ -49,6 +49,18 @@ impl Clock {
         }
     }
 
+    /// A moment from which time is measured that no setting of the machine's clock moves.
+    pub fn anchor(&self) -> Anchor {
+        match self {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "this is the one place that reads the clock"
+            )]
+            Clock::System => Anchor::System(Instant::now()),
+            Clock::Manual(at) => Anchor::Manual(Clock::Manual(Arc::clone(at)), *at.borrow()),
+        }
+    }
+
     /// Waits until that time. The machine's clock may be set meanwhile: who must not be early looks again.
     pub async fn sleep_until(&self, at: Timestamp) {
         match self {
@@ -80,6 +92,25 @@ impl Clock {
     /// A number between 0 and 1, by chance; 1 is never drawn.
     pub fn chance(&self) -> f64 {
         fastrand::f64()
+    }
+}
+
+/// A moment from which time is measured.
+#[derive(Clone, Debug)]
+pub enum Anchor {
+    /// By a clock that is never set.
+    System(Instant),
+    /// By a manual one.
+    Manual(Clock, Timestamp),
+}
+
+impl Anchor {
+    /// How long ago it was.
+    pub fn elapsed(&self) -> Duration {
+        match self {
+            Anchor::System(began) => began.elapsed(),
+            Anchor::Manual(clock, began) => clock.now().since(*began),
+        }
     }
 }
 

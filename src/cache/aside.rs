@@ -9,6 +9,7 @@ use crate::cache::Follower;
 use crate::cache::errand::Aim;
 use crate::cache::errand::Errand;
 use crate::cache::fill::Start;
+use crate::model::outcome::Commit;
 use crate::model::outcome::Forward;
 use crate::model::request::Head;
 use crate::model::tag::Increment;
@@ -33,13 +34,15 @@ impl Cache {
 
 impl Aside {
     /// Gives tags new versions, as [`Cache::increment`] does. These changes are the response's own: it is as new as they.
-    pub fn increment(&mut self, increments: &[Increment], by: &Arc<str>) {
-        if !increments.is_empty() {
-            let tags = &self.cache.0.tags;
-            let own = tags.increment_own(increments, by, &self.start.before);
-            self.start.own = Some(own);
-            self.cache.incremented(increments, by);
+    pub async fn increment(&mut self, increments: &[Increment], by: &Arc<str>) -> Commit {
+        if increments.is_empty() {
+            return Commit::Done;
         }
+        let tags = &self.cache.0.tags;
+        let (own, commit) = tags.increment_own(increments, by, &self.start.before).await;
+        self.start.own = Some(own);
+        self.cache.incremented(increments, by).await;
+        commit
     }
 
     /// The fill of such a response, which nobody joins, and its client's share in it; `None` if nothing says where GETs

@@ -18,6 +18,7 @@ use crate::cache::Stored;
 use crate::cache::spool::Spool;
 use crate::model::key::KeyFields;
 use crate::model::outcome::Bypass;
+use crate::model::outcome::Commit;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
 use crate::model::outcome::Forward;
@@ -69,6 +70,8 @@ pub(super) struct Answered {
     /// The app's own status: 304 where what was stored is still right.
     pub(super) status: StatusCode,
     pub(super) end: End,
+    /// What has become of what it changed.
+    pub(super) commit: Commit,
 }
 
 impl Answered {
@@ -80,7 +83,13 @@ impl Answered {
             (why, self.end)
         };
         let status = Some(self.status);
-        Outcome::Forwarded { why, status, end }
+        let commit = self.commit;
+        Outcome::Forwarded {
+            why,
+            status,
+            end,
+            commit,
+        }
     }
 }
 
@@ -178,11 +187,11 @@ impl Follower {
     /// # Errors
     ///
     /// The app gave no answer, or the fill was given up.
-    pub async fn own(mut self) -> Result<(Response<Body>, End), Failure> {
+    pub async fn own(mut self) -> Result<(Response<Body>, End, Commit), Failure> {
         if let Some(own) = self.own.take()
             && let Ok((response, answered)) = own.await
         {
-            return Ok((response, answered.end));
+            return Ok((response, answered.end, answered.commit));
         }
         match *self.stage.borrow() {
             Stage::Failed(failure) => Err(failure),

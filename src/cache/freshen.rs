@@ -14,6 +14,8 @@ use crate::model::key::BaseKey;
 use crate::model::key::Variant;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
+use crate::rules::Query;
+use crate::rules::Rule;
 use crate::store::Uses;
 use crate::tags::Snapshot;
 
@@ -22,6 +24,7 @@ use crate::tags::Snapshot;
 pub struct Freshen {
     cache: Cache,
     base: BaseKey,
+    rule: Arc<Rule>,
     variant: Variant,
     stored: Arc<Stored>,
     before: Snapshot,
@@ -31,7 +34,7 @@ impl Freshen {
     /// For a whole response that is stored; a part says too little to compare with.
     pub(super) fn of(
         cache: &Cache,
-        base: BaseKey,
+        query: &Query,
         variant: Variant,
         stored: Arc<Stored>,
     ) -> Option<Freshen> {
@@ -40,7 +43,8 @@ impl Freshen {
         let may = stored.seals.intact() && stored.entry.part.is_none();
         may.then(|| Freshen {
             cache: cache.clone(),
-            base,
+            base: query.base,
+            rule: Arc::clone(&query.rule),
             variant,
             stored,
             before,
@@ -58,8 +62,11 @@ impl Freshen {
     /// # Errors
     ///
     /// Why it stays as it was.
-    pub fn renew(self, request: &Head, head: &Parts, keep: &Keep) -> Result<(), NoStore> {
-        let seals = self.cache.0.tags.seal(&keep.tags, &self.before)?;
+    pub async fn renew(self, request: &Head, head: &Parts, keep: &Keep) -> Result<(), NoStore> {
+        let tags = &self.cache.0.tags;
+        let life = self.cache.life_of_tags(keep, &self.rule);
+        let registered = tags.register(&keep.tags, life).await?;
+        let seals = tags.seal(&keep.tags, &self.before, &registered)?;
         if keep.meta().vary != self.stored.entry.meta.vary {
             self.outdated();
             return Ok(());

@@ -6,6 +6,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use crate::cache::Cache;
 use crate::cache::again::Repeat;
 use crate::cache::again::Repeats;
+use crate::model::outcome::Commit;
 use crate::model::tag::Increment;
 use crate::model::tag::Tag;
 use crate::model::tag::Tagged;
@@ -13,20 +14,26 @@ use crate::model::tag::Tagged;
 impl Cache {
     /// Gives the tags new versions, before anyone sees the response that asked for it (L4). `by` is who asked, such as
     /// `POST /users/42`.
-    pub fn increment(&self, increments: &[Increment], by: &Arc<str>) {
-        if !increments.is_empty() {
-            self.0.tags.increment(increments, by);
-            self.incremented(increments, by);
+    pub async fn increment(&self, increments: &[Increment], by: &Arc<str>) -> Commit {
+        if increments.is_empty() {
+            return Commit::Done;
+        }
+        let stamp = self.0.tags.increment(increments, by).await;
+        self.incremented(increments, by).await;
+        match stamp {
+            Some(_) => Commit::Done,
+            None => Commit::Deferred,
         }
     }
 
     /// Notes the versions of tags that the app itself counts.
-    pub fn observe(&self, tagged: &[Tagged], by: &Arc<str>) {
-        let raised = self.0.tags.observe(tagged, by);
+    pub async fn observe(&self, tagged: &[Tagged], by: &Arc<str>) -> Commit {
+        let (raised, commit) = self.0.tags.observe(tagged, by).await;
         if !raised.is_empty() {
             self.tell(&mut raised.into_iter());
             self.look_for_invalidated();
         }
+        commit
     }
 
     fn tell(&self, tags: &mut dyn Iterator<Item = &Tag>) {
@@ -36,17 +43,19 @@ impl Cache {
     }
 
     /// What follows from increments that have been applied.
-    pub(super) fn incremented(&self, increments: &[Increment], by: &Arc<str>) {
+    pub(super) async fn incremented(&self, increments: &[Increment], by: &Arc<str>) {
         self.tell(&mut increments.iter().map(|it| &it.tag));
         self.look_for_invalidated();
         if increments.iter().all(|it| it.again.is_none()) {
             return; // the usual case, without the lock
         }
-        let mut repeats = self.repeats();
-        let before = repeats.next();
-        let noted = repeats.note(increments, by, self.now());
-        let is_sooner = repeats.next().is_some_and(|at| Some(at) != before);
-        drop(repeats);
+        let (noted, is_sooner) = {
+            let mut repeats = self.repeats();
+            let before = repeats.next();
+            let noted = repeats.note(increments, by, self.now());
+            let is_sooner = repeats.next().is_some_and(|at| Some(at) != before);
+            (noted, is_sooner)
+        };
         if is_sooner {
             self.0.rescheduled.notify_one();
         }
@@ -56,24 +65,27 @@ impl Cache {
         if noted.begins {
             tracing::warn!(%by, "too many increments wait to be repeated: those due first are repeated now");
         }
-        self.repeat(noted.early);
+        self.repeat(noted.early).await;
     }
 
     /// Applies once more what is due for it.
-    pub fn increment_due(&self) {
-        let due = self.repeats().due(self.now());
-        self.repeat(due);
+    pub async fn increment_due(&self) {
+        let due = { self.repeats().due(self.now()) };
+        self.repeat(due).await;
     }
 
     /// Applies at once what still waits to be repeated: early, where it would be lost else (L6).
-    pub fn increment_waiting(&self) {
-        let waiting = self.repeats().all();
-        self.repeat(waiting);
+    pub async fn increment_waiting(&self) {
+        let waiting = { self.repeats().all() };
+        self.repeat(waiting).await;
     }
 
-    fn repeat(&self, repeats: Vec<Repeat>) {
+    /// What the store cannot take now waits for it.
+    async fn repeat(&self, repeats: Vec<Repeat>) {
         for Repeat { increments, by, .. } in repeats {
-            self.increment(&increments, &by);
+            self.0.tags.increment(&increments, &by).await;
+            self.tell(&mut increments.iter().map(|it| &it.tag)); // none of them is repeated again
+            self.look_for_invalidated();
         }
     }
 

@@ -24,6 +24,7 @@ mod shadow;
 mod spare;
 mod spool;
 mod stored;
+mod trust;
 mod variants;
 
 use std::sync::{Arc, Mutex};
@@ -40,6 +41,7 @@ pub use refresh::Refresh;
 pub use shadow::Shadowed;
 pub use spare::Spare;
 pub use stored::Stored;
+pub use trust::Trust;
 
 use crate::cache::again::Repeats;
 use crate::cache::errand::Aim;
@@ -70,6 +72,7 @@ use crate::rules::refill::Revalidate;
 use crate::rules::refill::WhenInvalidated;
 use crate::store::Memory;
 use crate::tags::Cause;
+use crate::tags::Sharing;
 use crate::tags::Tags;
 
 /// How much the cache may hold.
@@ -155,11 +158,27 @@ impl Cache {
 
     /// An empty cache whose increments somebody is told of.
     pub fn watched(config: Config, clock: Clock, watcher: Option<Arc<dyn Watcher>>) -> Cache {
+        let tags = Tags::new(clock.clone());
+        Cache::of(config, clock, watcher, tags)
+    }
+
+    /// An empty cache that shares its tags with others.
+    pub fn shared(
+        config: Config,
+        clock: Clock,
+        watcher: Option<Arc<dyn Watcher>>,
+        sharing: Sharing,
+    ) -> Cache {
+        let tags = Tags::shared(clock.clone(), sharing);
+        Cache::of(config, clock, watcher, tags)
+    }
+
+    fn of(config: Config, clock: Clock, watcher: Option<Arc<dyn Watcher>>, tags: Tags) -> Cache {
         let max_held =
             (config.max_bytes / HELD_SHARE).max(config.max_object + config.max_object / HELD_SHARE);
         Cache(Arc::new(Inner {
             store: Memory::new(config.max_bytes, config.max_object),
-            tags: Tags::new(clock.clone()),
+            tags,
             fills: Fills::new(Budget::new(max_held)),
             repeats: Mutex::default(),
             refreshes: Refreshes::default(),
@@ -174,12 +193,25 @@ impl Cache {
     /// Finds what is stored for a request, or who is to fetch it.
     ///
     /// `since` is given by a follower that refused a fill: only fills that began at or after that stamp will do.
-    pub fn lookup(&self, query: &Query, head: &Head, since: Option<Stamp>) -> Lookup {
-        let found = self.look_up(query, head, since);
+    pub fn lookup(&self, query: &Query, head: &Head, since: Option<Stamp>, trust: Trust) -> Lookup {
+        let found = match trust {
+            Trust::Full => self.look_up(query, head, since),
+            Trust::None => self.look_away(query, head),
+        };
         if let Lookup::Hit(stored, _) | Lookup::Stale(stored, ..) = &found {
             stored.note_use();
         }
         found
+    }
+
+    /// Nobody may be answered with what is stored, nor wait for what is being fetched: it may be older than an increment that
+    /// is not known here.
+    fn look_away(&self, query: &Query, head: &Head) -> Lookup {
+        let wishes = Wishes::granted(head.headers(), query.rule.client_control);
+        match wishes.only_if_cached {
+            true => Lookup::OnlyIfCached,
+            false => Lookup::Pass(Passing::new(Forward::Bypass(Bypass::Fenced))),
+        }
     }
 
     fn look_up(&self, query: &Query, head: &Head, since: Option<Stamp>) -> Lookup {
@@ -225,7 +257,7 @@ impl Cache {
         };
         if !head.brings_content() {
             let freshen = stored.clone();
-            let freshen = freshen.and_then(|it| Freshen::of(self, query.base, variant, it));
+            let freshen = freshen.and_then(|it| Freshen::of(self, query, variant, it));
             return pass(why, freshen.map(Box::new)); // a HEAD brings no body to store
         }
         if wishes.no_store {

@@ -503,6 +503,7 @@ fn earlier<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use http::HeaderMap;
     use http::Response;
     use http::StatusCode;
@@ -514,6 +515,7 @@ mod tests {
     use crate::cache::Freshen;
     use crate::cache::Keep;
     use crate::cache::Lookup;
+    use crate::cache::Trust;
     use crate::clock::Clock;
     use crate::model::entry::EntryMeta;
     use crate::model::entry::StaleUse;
@@ -586,20 +588,22 @@ mod tests {
     /// Stores a response to this path and uses it so often.
     async fn used(cache: &Cache, rules: &RuleSet, path: &str, times: usize) {
         let (query, head) = request(rules, path);
-        let found = cache.lookup(&query, &head, None);
+        let found = cache.lookup(&query, &head, None, Trust::Full);
         let Lookup::Miss(fill, _follower) = found else {
             panic!("{found:?}");
         };
         filled(cache, *fill).await;
         for _ in 0..times {
-            let found = cache.lookup(&query, &head, None);
+            let found = cache.lookup(&query, &head, None, Trust::Full);
             assert!(matches!(found, Lookup::Hit(..)), "{found:?}");
         }
     }
 
     fn increment(cache: &Cache) {
         let increment = Increment::from(tagged(None).tag);
-        cache.increment(&[increment], &"POST /x".into());
+        let _ = cache
+            .increment(&[increment], &"POST /x".into())
+            .now_or_never();
     }
 
     #[tokio::test]
@@ -673,18 +677,18 @@ mod tests {
     async fn a_version_that_the_app_counts_up_is_looked_for_too() {
         let (cache, clock, rules) = cache(REFRESH);
         let by = "GET /a".into();
-        cache.observe(&[tagged(Some(1))], &by);
+        let _ = cache.observe(&[tagged(Some(1))], &by).now_or_never();
         let (query, head) = request(&rules, "/a");
-        let Lookup::Miss(fill, _follower) = cache.lookup(&query, &head, None) else {
+        let Lookup::Miss(fill, _follower) = cache.lookup(&query, &head, None, Trust::Full) else {
             panic!("it is missing");
         };
         let response = Response::new(Body::from("x"));
         let one = keep(&cache, tagged(Some(1)));
         fill.store(response, StatusCode::OK, one).await;
-        cache.lookup(&query, &head, None);
-        cache.observe(&[tagged(Some(1))], &by);
+        cache.lookup(&query, &head, None, Trust::Full);
+        let _ = cache.observe(&[tagged(Some(1))], &by).now_or_never();
         assert_eq!(cache.next_due(), None, "no change");
-        cache.observe(&[tagged(Some(2))], &by);
+        let _ = cache.observe(&[tagged(Some(2))], &by).now_or_never();
         clock.advance(Duration::from_secs(2));
         assert_eq!(cache.refreshes_due().len(), 1);
     }
@@ -767,7 +771,7 @@ mod tests {
         clock.advance(Duration::from_secs(1));
         assert!(cache.refreshes_due().is_empty());
         let (query, head) = request(&rules, "/a");
-        let found = cache.lookup(&query, &head, None);
+        let found = cache.lookup(&query, &head, None, Trust::Full);
         assert!(matches!(found, Lookup::Stale(..)), "{found:?}");
         increment(&cache);
         clock.advance(Duration::from_secs(1));
@@ -863,7 +867,7 @@ mod tests {
         let (_, _, in_force) = self::cache(REFRESH);
         assert!(due[0].begin(&in_force).is_none());
         clock.advance(Duration::from_secs(5));
-        cache.lookup(&query, &request(&rules, "/a").1, None);
+        cache.lookup(&query, &request(&rules, "/a").1, None, Trust::Full);
         assert_eq!(cache.0.refreshes.len(), 1);
         let registered = cache.0.refreshes.by_rule();
         let registered = registered.values().next().unwrap();
@@ -905,16 +909,20 @@ mod tests {
             let crate::cache::Found::Stored(variant, stored) = found else {
                 panic!("it is stored");
             };
-            let freshen = Freshen::of(&cache, query.base, variant, stored).unwrap();
+            let freshen = Freshen::of(&cache, &query, variant, stored).unwrap();
             let (same, ()): (Parts, ()) = Response::new(()).into_parts();
             let keep = keep(&cache, tagged(None));
-            freshen.renew(&head, &same, &keep).unwrap();
+            let renewed = freshen.renew(&head, &same, &keep).now_or_never();
+            renewed.unwrap().unwrap();
         };
         clock.advance(Duration::from_secs(5));
         renew(); // expires at 65
         for used in [false, true] {
             if used {
-                assert!(matches!(cache.lookup(&query, &head, None), Lookup::Hit(..)));
+                assert!(matches!(
+                    cache.lookup(&query, &head, None, Trust::Full),
+                    Lookup::Hit(..)
+                ));
             }
             let mut taken = 0;
             for _ in 0..5 {
@@ -938,20 +946,20 @@ mod tests {
             };
             let by = "POST /users/42".into();
             let mut aside = cache.aside(); // its own changes are repeated as all others are
-            aside.increment(&[again], &by);
+            let _ = aside.increment(&[again], &by).now_or_never();
             drop(aside);
             assert_eq!(cache.next_due(), Some(cache.now() + Duration::from_secs(2)));
             used(&cache, &rules, "/a", 1).await;
             let (query, head) = request(&rules, "/a");
             clock.advance(Duration::from_secs(1));
-            cache.increment_due();
-            let found = cache.lookup(&query, &head, None);
+            cache.increment_due().now_or_never().unwrap();
+            let found = cache.lookup(&query, &head, None, Trust::Full);
             assert!(matches!(found, Lookup::Hit(..)), "{name}: not yet");
             if at_the_end {
-                cache.increment_waiting();
+                cache.increment_waiting().now_or_never().unwrap();
             } else {
                 clock.advance(Duration::from_secs(1));
-                cache.increment_due();
+                cache.increment_due().now_or_never().unwrap();
             }
             let explained = cache.explain(&query, &head).expect("it is stored");
             assert_eq!(

@@ -1,3 +1,4 @@
+use futures_util::FutureExt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -66,7 +67,7 @@ fn served_invalidated(head: &Head, max_stale: &str) -> Query {
 
 fn lookup(cache: &Cache, path: &str) -> Lookup {
     let head = head(path);
-    cache.lookup(&query(&head), &head, None)
+    cache.lookup(&query(&head), &head, None, Trust::Full)
 }
 
 /// The fill of a path, and the share of the client that asked for it.
@@ -153,7 +154,7 @@ fn in_language(path: &str, language: &str) -> Head {
 /// Fetches the variant of a language, which is fresh for a minute; what is said of storing it.
 async fn fetch_language(cache: &Cache, language: &str) -> End {
     let head = in_language("/a", language);
-    let found = cache.lookup(&query(&head), &head, None);
+    let found = cache.lookup(&query(&head), &head, None, Trust::Full);
     let Lookup::Miss(fill, follower) = found else {
         panic!("{found:?}");
     };
@@ -171,7 +172,10 @@ async fn fetch_language(cache: &Cache, language: &str) -> End {
 
 fn has_language(cache: &Cache, language: &str) -> bool {
     let head = in_language("/a", language);
-    matches!(cache.lookup(&query(&head), &head, None), Lookup::Hit(..))
+    matches!(
+        cache.lookup(&query(&head), &head, None, Trust::Full),
+        Lookup::Hit(..)
+    )
 }
 
 #[tokio::test]
@@ -288,7 +292,9 @@ async fn l10_a_sweep_drops_what_answers_nobody_and_nothing_else() {
     assert_eq!(cache.0.store.len(), 3, "all can answer");
 
     let changed = Tag::parse("Changed").unwrap();
-    cache.increment(&[changed.into()], &"POST /x".into());
+    let _ = cache
+        .increment(&[changed.into()], &"POST /x".into())
+        .now_or_never();
     clock.advance(REMEMBERED - Duration::from_secs(1));
     cache.sweep();
     assert_eq!(cache.0.store.len(), 3, "why they cannot is still told");
@@ -370,7 +376,7 @@ async fn l10_a_sweep_keeps_what_its_rule_lets_be_served_after_an_increment() {
     let (cache, clock) = cache();
     let head = head("/a");
     let query = served_invalidated(&head, "1000s");
-    let Lookup::Miss(fill, _follower) = cache.lookup(&query, &head, None) else {
+    let Lookup::Miss(fill, _follower) = cache.lookup(&query, &head, None, Trust::Full) else {
         panic!("it is missing");
     };
     let tag = Tag::parse("A").unwrap();
@@ -380,7 +386,9 @@ async fn l10_a_sweep_keeps_what_its_rule_lets_be_served_after_an_increment() {
     };
     fill.store(Response::new(Body::from("x")), StatusCode::OK, keep)
         .await;
-    cache.increment(&[tag.into()], &"POST /x".into());
+    let _ = cache
+        .increment(&[tag.into()], &"POST /x".into())
+        .now_or_never();
     cache.sweep();
     clock.advance(Duration::from_secs(1_000));
     cache.sweep();
@@ -417,7 +425,9 @@ async fn what_has_expired_and_was_invalidated_has_been_over_since_the_first_of_b
         clock.advance(Duration::from_secs(at));
         if invalidated.is_some() {
             let tag = Tag::parse("A").unwrap();
-            cache.increment(&[tag.into()], &"POST /x".into());
+            let _ = cache
+                .increment(&[tag.into()], &"POST /x".into())
+                .now_or_never();
         }
         clock.advance(Duration::from_secs(now - at));
         let (_, stored) = stored(&cache, &head("/a"));
@@ -433,10 +443,12 @@ fn l06_an_increment_that_has_no_room_to_wait_is_repeated_early() {
         again: Some(Duration::from_secs(after)),
         ..Tag::parse(name).unwrap().into()
     };
-    cache.increment(&[again("A", 1)], &by);
+    let _ = cache.increment(&[again("A", 1)], &by).now_or_never();
     let first = cache.0.tags.version("A");
     let many = (0..10_000).map(|n| again(&format!("T:{n}"), 60));
-    cache.increment(&many.collect::<Vec<_>>(), &by);
+    let _ = cache
+        .increment(&many.collect::<Vec<_>>(), &by)
+        .now_or_never();
     assert!(cache.0.tags.version("A") > first);
 }
 
@@ -481,7 +493,9 @@ async fn l09_a_fill_that_ends_while_a_stale_hit_looks_for_it_is_not_run_again() 
     assert!(stale().is_none(), "it has just ended");
 
     // What it brought is no reason any more.
-    cache.increment(&[tag.clone().into()], &"POST /x".into());
+    let _ = cache
+        .increment(&[tag.clone().into()], &"POST /x".into())
+        .now_or_never();
     let fill = stale().expect("it has been invalidated");
     let response = Response::new(Body::from("z"));
     fill.store(response, StatusCode::OK, tagged()).await;
@@ -559,7 +573,9 @@ async fn l01_a_fill_may_be_joined_after_any_change_until_it_has_set_out() {
     let uri = || query(&head("/a")).matched(&head("/a")).implicit_tags();
     let change = || {
         let tags = uri().into_iter().map(Increment::from);
-        cache.increment(&tags.collect::<Vec<_>>(), &"POST /a".into());
+        let _ = cache
+            .increment(&tags.collect::<Vec<_>>(), &"POST /a".into())
+            .now_or_never();
     };
     change();
     join(&cache, "/a");
@@ -762,7 +778,9 @@ async fn l10_a_body_that_outgrows_the_store_reaches_everyone_and_holds_nothing()
     // It goes on, and what changes meanwhile is none of its business.
     for n in 0..100_000 {
         let tag = Tag::parse(&format!("gone:{n}")).unwrap();
-        cache.increment(&[tag.into()], &"POST /x".into());
+        let _ = cache
+            .increment(&[tag.into()], &"POST /x".into())
+            .now_or_never();
     }
     let tags = cache.0.tags.len();
     assert!(tags < 40_000, "{tags} tags are remembered");
@@ -865,7 +883,7 @@ async fn store_tagged(cache: &Cache, path: &str, keep: Keep) {
 
 /// The same for this request, under its rule.
 async fn store_tagged_under(cache: &Cache, query: &Query, head: &Head, keep: Keep) {
-    let found = cache.lookup(query, head, None);
+    let found = cache.lookup(query, head, None, Trust::Full);
     let Lookup::Miss(fill, _follower) = found else {
         panic!("{found:?}");
     };
@@ -880,7 +898,7 @@ fn with(path: &str, name: &'static str, value: &str) -> Head {
 }
 
 fn fill_for(cache: &Cache, head: &Head) -> (Fill, Follower) {
-    let found = cache.lookup(&query(head), head, None);
+    let found = cache.lookup(&query(head), head, None, Trust::Full);
     let Lookup::Miss(fill, follower) = found else {
         panic!("{found:?}");
     };
@@ -904,8 +922,10 @@ async fn l01_what_changes_between_lookup_and_snapshot_is_not_asked_about() {
     };
     // Intact for the lookup; then another client's write; then the snapshot.
     assert!(stored.seals.intact());
-    cache.increment(&[tag.into()], &"POST /x".into());
-    assert!(Freshen::of(&cache, query.base, variant, Arc::clone(&stored)).is_none());
+    let _ = cache
+        .increment(&[tag.into()], &"POST /x".into())
+        .now_or_never();
+    assert!(Freshen::of(&cache, &query, variant, Arc::clone(&stored)).is_none());
     let errand = Errand {
         variant,
         why: Forward::Expired,
@@ -936,7 +956,9 @@ async fn l01_what_changes_while_a_fill_waits_for_its_turn_is_not_asked_about() {
     clock.advance(Duration::from_secs(61));
     let (mut fill, _follower) = miss(&cache, "/a");
     assert!(fill.validates().is_some(), "as things are");
-    cache.increment(&[tag.into()], &"POST /x".into());
+    let _ = cache
+        .increment(&[tag.into()], &"POST /x".into())
+        .now_or_never();
     fill.set_out();
     assert!(fill.validates().is_none(), "a 304 would renew old content");
     assert!(fill.conditions().is_empty());
@@ -951,7 +973,9 @@ async fn who_asks_for_a_part_asks_for_that_whatever_changes_meanwhile() {
     let range = [(header::RANGE, "bytes=0-0".parse().unwrap())];
     assert_eq!(fill.conditions(), range);
     let tag = Tag::parse("A").unwrap();
-    cache.increment(&[tag.into()], &"POST /x".into());
+    let _ = cache
+        .increment(&[tag.into()], &"POST /x".into())
+        .now_or_never();
     fill.set_out();
     assert_eq!(fill.conditions(), range);
 }
@@ -1026,7 +1050,7 @@ async fn l09_those_for_whom_what_arrives_is_too_old_are_one_call() {
     body_of(&cache, first).await;
     let head = with("/a", "cache-control", "max-age=10");
     let (_fill, _follower) = fill_for(&cache, &head);
-    let found = cache.lookup(&query(&head), &head, None);
+    let found = cache.lookup(&query(&head), &head, None, Trust::Full);
     assert!(matches!(found, Lookup::Join(_)), "{found:?}");
     running.abort();
 }
@@ -1081,8 +1105,11 @@ async fn what_cannot_be_stored_ends_what_was_served_until_then_and_nothing_newer
             ..keep(&cache, 60)
         };
         store_tagged_under(&cache, &query, &head, tagged).await;
-        cache.increment(&[tag.into()], &"POST /x".into());
-        let Lookup::Stale(_, _, _, Some(fill)) = cache.lookup(&query, &head, None) else {
+        let _ = cache
+            .increment(&[tag.into()], &"POST /x".into())
+            .now_or_never();
+        let Lookup::Stale(_, _, _, Some(fill)) = cache.lookup(&query, &head, None, Trust::Full)
+        else {
             panic!("it is served, and fetched again");
         };
         if replaced {
@@ -1117,7 +1144,9 @@ async fn l09_a_fill_that_finds_its_variant_taken_leaves_it_to_who_asked_later() 
         let response = Response::new(Body::from("fr"));
         fill.store(response, StatusCode::OK, vary()).await;
         let other = Tag::parse("Other").unwrap();
-        cache.increment(&[other.into()], &"POST /x".into());
+        let _ = cache
+            .increment(&[other.into()], &"POST /x".into())
+            .now_or_never();
         let (mut late, _second) = fill_for(&cache, &german);
         if set_out {
             late.set_out();
@@ -1128,7 +1157,7 @@ async fn l09_a_fill_that_finds_its_variant_taken_leaves_it_to_who_asked_later() 
         body_of(&cache, first).await;
         running.abort();
         assert!(running.await.is_err());
-        let found = cache.lookup(&query(&german), &german, None);
+        let found = cache.lookup(&query(&german), &german, None, Trust::Full);
         assert!(matches!(found, Lookup::Join(_)), "{set_out}: {found:?}");
     }
 }
@@ -1145,7 +1174,7 @@ async fn another_language_by_now_is_not_the_wanted_one() {
         let response = response.body(Body::from(lang)).unwrap();
         fill.store(response, StatusCode::OK, keep).await;
         let wants = with("/a", "accept-language", "de");
-        let found = cache.lookup(&query(&wants), &wants, None);
+        let found = cache.lookup(&query(&wants), &wants, None, Trust::Full);
         assert_eq!(matches!(found, Lookup::Hit(..)), lang == "de", "{found:?}");
         drop(found);
         let no_cache = "no-cache".parse().unwrap();
@@ -1181,7 +1210,7 @@ async fn l09_the_version_that_a_response_itself_tells_of_does_not_outdate_it() {
         fill.set_out();
         let early = join(&cache, "/a");
         let by = "GET /a".into();
-        cache.observe(&[version(2)], &by);
+        let _ = cache.observe(&[version(2)], &by).now_or_never();
         let keep = Keep {
             tags: vec![version(2)],
             ..keep(&cache, 60)
@@ -1190,9 +1219,11 @@ async fn l09_the_version_that_a_response_itself_tells_of_does_not_outdate_it() {
         let body = Body::chunks(stream::iter([piece]).chain(stream::pending()), None);
         let running = tokio::spawn(fill.store(Response::new(body), StatusCode::OK, keep));
         body_of(&cache, early).await;
-        cache.observe(&[version(told)], &by);
+        let _ = cache.observe(&[version(told)], &by).now_or_never();
         if incremented {
-            cache.increment(&[version(2).tag.into()], &by);
+            let _ = cache
+                .increment(&[version(2).tag.into()], &by)
+                .now_or_never();
         }
 
         let found = lookup(&cache, "/a");
@@ -1240,7 +1271,7 @@ async fn rfc5861_4_each_who_waits_has_a_stand_in_of_its_own() {
             clock.advance(Duration::from_secs(70));
             let (fill, _leader) = fill_for(&cache, &with("/a", first.0, first.1));
             let head = with("/a", second.0, second.1);
-            let found = cache.lookup(&query(&head), &head, None);
+            let found = cache.lookup(&query(&head), &head, None, Trust::Full);
             let Lookup::Join(follower) = found else {
                 panic!("{name}: {found:?}");
             };
@@ -1309,7 +1340,7 @@ async fn rfc9111_5_2_1_who_wants_it_of_its_own_time_joins_nobody() {
         let (cache, _) = cache();
         let (_fill, _first) = miss(&cache, "/a");
         let head = with("/a", "cache-control", wish);
-        let found = cache.lookup(&query(&head), &head, None);
+        let found = cache.lookup(&query(&head), &head, None, Trust::Full);
         assert_eq!(matches!(found, Lookup::Join(_)), joins, "{wish}: {found:?}");
     }
 }
@@ -1331,7 +1362,9 @@ async fn l09_what_was_asked_about_each_time_is_fetched_once_when_invalidated() {
         ..keep(&cache, 0)
     };
     store_tagged(&cache, "/a", tagged).await;
-    cache.increment(&[tag.into()], &"POST /x".into());
+    let _ = cache
+        .increment(&[tag.into()], &"POST /x".into())
+        .now_or_never();
     let (_fill, _first) = miss(&cache, "/a");
     join(&cache, "/a");
 }
@@ -1339,7 +1372,7 @@ async fn l09_what_was_asked_about_each_time_is_fetched_once_when_invalidated() {
 /// What is stored for a request, and the right to renew it.
 fn freshen(cache: &Cache, head: &Head) -> Freshen {
     let (variant, stored) = stored(cache, head);
-    Freshen::of(cache, query(head).base, variant, stored).unwrap()
+    Freshen::of(cache, &query(head), variant, stored).unwrap()
 }
 
 fn stored(cache: &Cache, head: &Head) -> (Variant, Arc<Stored>) {
@@ -1365,7 +1398,7 @@ async fn rfc9111_4_3_5_a_head_does_not_touch_what_came_meanwhile() {
         let response = Response::new(Body::from("new"));
         fill.store(response, StatusCode::OK, keep(&cache, 60)).await;
         if agrees {
-            let renewed = freshen.renew(&head("/a"), &same(), &keep(&cache, 60));
+            let renewed = freshen.renew(&head("/a"), &same(), &keep(&cache, 60)).await;
             assert_eq!(renewed, Ok(()));
         } else {
             freshen.outdated();
@@ -1390,11 +1423,13 @@ async fn rfc9111_4_3_5_a_renewed_variant_is_found_as_long_as_it_lives() {
     let (fill, _follower) = fill_for(&cache, &head);
     let response = Response::new(Body::from("x"));
     fill.store(response, StatusCode::OK, varying(60)).await;
-    let renewed = freshen(&cache, &head).renew(&head, &same(), &varying(10_000));
+    let renewed = freshen(&cache, &head)
+        .renew(&head, &same(), &varying(10_000))
+        .await;
     assert_eq!(renewed, Ok(()));
     clock.advance(Duration::from_secs(9_000));
     cache.sweep();
-    let found = cache.lookup(&query(&head), &head, None);
+    let found = cache.lookup(&query(&head), &head, None, Trust::Full);
     assert!(matches!(found, Lookup::Hit(..)), "{found:?}");
 }
 
@@ -1499,12 +1534,12 @@ async fn a_part_that_is_fetched_again_begins_a_new_soft_life() {
         let ranged = with("/a", "range", "bytes=0-1");
         let query = ruled(&ranged, refill);
         for round in 0..3 {
-            let found = cache.lookup(&query, &ranged, None);
+            let found = cache.lookup(&query, &ranged, None, Trust::Full);
             let Lookup::Miss(fill, _follower) = found else {
                 panic!("{refill}, {round}: {found:?}");
             };
             store_part(*fill, "bytes 0-1/4", "wh", soft(&cache)).await;
-            let found = cache.lookup(&query, &ranged, None);
+            let found = cache.lookup(&query, &ranged, None, Trust::Full);
             assert!(
                 matches!(found, Lookup::Hit(..)),
                 "{refill}, {round}: {found:?}"
@@ -1519,19 +1554,20 @@ async fn behind_a_stale_part_a_part_is_asked_for_and_what_is_there_stays() {
     let (cache, clock) = cache();
     let ranged = with("/a", "range", "bytes=0-1");
     let query = ruled(&ranged, "soft_ttl: 60s");
-    let Lookup::Miss(fill, _follower) = cache.lookup(&query, &ranged, None) else {
+    let Lookup::Miss(fill, _follower) = cache.lookup(&query, &ranged, None, Trust::Full) else {
         panic!("nothing is stored");
     };
     store_part(*fill, "bytes 0-1/400000", "wh", soft(&cache)).await;
     clock.advance(Duration::from_secs(61));
-    let Lookup::Stale(_, _, _, Some(fill)) = cache.lookup(&query, &ranged, None) else {
+    let Lookup::Stale(_, _, _, Some(fill)) = cache.lookup(&query, &ranged, None, Trust::Full)
+    else {
         panic!("it is fetched again behind a stale answer");
     };
     let range = [(header::RANGE, "bytes=0-1".parse().unwrap())];
     assert_eq!(fill.conditions(), range);
     let whole = Response::new(Body::from("x"));
     fill.hand_over(whole, StatusCode::OK, NoStore::TooLarge);
-    let found = cache.lookup(&query, &ranged, None);
+    let found = cache.lookup(&query, &ranged, None, Trust::Full);
     assert!(matches!(found, Lookup::Stale(..)), "{found:?}");
 }
 

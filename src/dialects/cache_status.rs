@@ -95,7 +95,9 @@ impl fmt::Display for Line<'_> {
         f.write_str("tagalong")?;
         match self.outcome {
             Outcome::Hit { ttl, .. } => write!(f, "; hit; ttl={}", integer(ttl))?,
-            Outcome::Forwarded { why, status, end } => {
+            Outcome::Forwarded {
+                why, status, end, ..
+            } => {
                 write!(f, "; fwd={}", reason(why))?;
                 if let Some(status) = status {
                     write!(f, "; fwd-status={}", status.as_u16())?;
@@ -177,6 +179,7 @@ mod tests {
     use super::*;
     use crate::model::key::KeyFields;
     use crate::model::outcome::Bypass;
+    use crate::model::outcome::Commit;
     use crate::model::outcome::NoStore;
     use crate::model::outcome::Refusal;
     use crate::model::outcome::Stale;
@@ -189,6 +192,7 @@ mod tests {
             why,
             status: None,
             end,
+            commit: Commit::Done,
         };
         let hit = |ttl, stale| Outcome::Hit { ttl, stale };
         let not_stored = |why, reason| forwarded(why, End::NotStored(reason));
@@ -216,9 +220,19 @@ mod tests {
             ),
             (
                 Outcome::Forwarded {
+                    why: Forward::Method,
+                    status: None,
+                    end: End::Passed,
+                    commit: Commit::Deferred,
+                },
+                "fwd=method; detail=increment-deferred",
+            ),
+            (
+                Outcome::Forwarded {
                     why: Forward::Expired,
                     status: Some(StatusCode::NOT_MODIFIED),
                     end: End::Revalidated,
+                    commit: Commit::Done,
                 },
                 "fwd=stale; fwd-status=304; detail=revalidated",
             ),
@@ -310,6 +324,7 @@ mod tests {
             why: Forward::Invalidated,
             status: None,
             end: End::Stored,
+            commit: Commit::Done,
         };
         assert_eq!(
             render_with(outcome, &debug),

@@ -14,6 +14,7 @@ use crate::cache::Stored;
 use crate::dialects::Ignored;
 use crate::fetch::Fetch;
 use crate::fetch::trailers;
+use crate::model::outcome::Commit;
 use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
@@ -38,6 +39,8 @@ pub(super) struct Exchange {
     body: Body,
     signals: Signals,
     times: Times,
+    /// What has become of its increments.
+    commit: Commit,
 }
 
 /// The app's answer as clients may see it, and what is kept of it, or why nothing is.
@@ -48,6 +51,8 @@ pub(super) struct Judged {
     pub(super) verdict: Result<Keep, NoStore>,
     /// It says of none of its fields that they are one client's own.
     pub(super) impersonal: bool,
+    /// What has become of its increments.
+    pub(super) commit: Commit,
 }
 
 impl Fetch {
@@ -102,9 +107,13 @@ impl Fetch {
         let limits = inner.limits.tags;
         let signals = policy::signals(&inner.dialects, declared, head, &mut parts, limits);
         // What the head says does not wait for the body.
-        self.commit(&signals.increments, head, aside.as_deref_mut());
+        let mut commit = self
+            .commit(&signals.increments, head, aside.as_deref_mut())
+            .await;
         if !signals.observed.is_empty() {
-            inner.cache.observe(&signals.observed, &asked_by(head));
+            let by = asked_by(head);
+            let observed = inner.cache.observe(&signals.observed, &by).await;
+            commit = commit.and(observed);
         }
         let body = self.watched(body, &parts, head, matched).await;
         let mut exchange = Exchange {
@@ -113,9 +122,11 @@ impl Fetch {
             body,
             signals,
             times,
+            commit,
         };
         let increments = self.read(&mut exchange, head, matched).await;
-        self.commit(&increments, head, aside);
+        let read = self.commit(&increments, head, aside).await;
+        exchange.commit = exchange.commit.and(read);
         warn_of(&exchange.signals, matched);
         Ok(exchange)
     }
@@ -172,14 +183,19 @@ impl Fetch {
     }
 
     /// Before anyone sees the response (L4).
-    fn commit(&self, increments: &[Increment], head: &Head, aside: Option<&mut Aside>) {
+    async fn commit(
+        &self,
+        increments: &[Increment],
+        head: &Head,
+        aside: Option<&mut Aside>,
+    ) -> Commit {
         if increments.is_empty() {
-            return;
+            return Commit::Done;
         }
         let by = asked_by(head);
         match aside {
-            Some(aside) => aside.increment(increments, &by),
-            None => self.0.cache.increment(increments, &by),
+            Some(aside) => aside.increment(increments, &by).await,
+            None => self.0.cache.increment(increments, &by).await,
         }
     }
 
@@ -214,6 +230,7 @@ impl Fetch {
             body,
             signals,
             times,
+            commit,
         } = exchange;
         let dialects = &self.0.dialects;
         let impersonal = policy::is_impersonal(&parts.headers, dialects.targeted());
@@ -244,6 +261,7 @@ impl Fetch {
             status,
             verdict,
             impersonal,
+            commit,
         }
     }
 }
@@ -290,6 +308,7 @@ impl Exchange {
             body: Body::empty(),
             signals: self.signals_for(stored),
             times: self.times,
+            commit: self.commit,
         }
     }
 

@@ -13,6 +13,7 @@ mod trailers;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::response::Parts;
 use http::{Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
@@ -30,6 +31,7 @@ use crate::fetch::exchange::Judged;
 use crate::fetch::exchange::asked_by;
 use crate::fetch::failures::Failures;
 use crate::fetch::picking::Picking;
+use crate::model::outcome::Commit;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
@@ -77,6 +79,8 @@ pub struct Passed {
     pub status: StatusCode,
     /// It is stored all the same (a POST's), or for what reason it would not have been.
     pub end: End,
+    /// What has become of its increments.
+    pub commit: Commit,
 }
 
 impl Fetch {
@@ -182,13 +186,15 @@ impl Fetch {
     }
 
     /// What becomes of a fill, now that the app has answered.
-    async fn settle(&self, fill: Fill, judged: Judged) {
+    async fn settle(&self, mut fill: Fill, judged: Judged) {
         let Judged {
             response,
             status,
             verdict,
             impersonal,
+            commit,
         } = judged;
+        fill.note_commit(commit);
         match verdict {
             Ok(_) if self.is_too_large(&response) => {
                 fill.hand_over(response, status, NoStore::TooLarge)
@@ -266,19 +272,25 @@ impl Fetch {
         let exchange = self
             .exchange(turn, request, head, matched, aside.as_mut())
             .await?;
-        if let Some(freshen) = freshen {
-            self.freshen(*freshen, &exchange, head, matched);
+        if let Some(freshen) = freshen
+            && let Some((freshen, renewed, keep)) =
+                self.freshened(*freshen, &exchange, head, matched)
+            && let Err(reason) = freshen.renew(head, &renewed, &keep).await
+        {
+            not_renewed(matched, reason);
         }
         let Judged {
             response,
             status,
             verdict,
+            commit,
             ..
         } = self.judge(exchange, head, matched);
         let end = match (verdict, aside.zip(as_get)) {
             (Ok(_), Some(_)) if self.is_too_large(&response) => End::NotStored(NoStore::TooLarge),
             (Ok(keep), Some((aside, as_get))) => {
-                return self.keep(aside, response, keep, head, as_get).await;
+                let kept = self.keep(aside, response, keep, head, as_get).await?;
+                return Ok(Passed { commit, ..kept });
             }
             (Ok(_), None) => End::NotStored(NoStore::Alone),
             (Err(reason), _) => End::NotStored(reason),
@@ -287,6 +299,7 @@ impl Fetch {
             response,
             status,
             end,
+            commit,
         })
     }
 
@@ -305,39 +318,51 @@ impl Fetch {
                 response,
                 status,
                 end: End::NotStored(NoStore::Alone),
+                commit: Commit::Done,
             });
         };
         self.0.tasks.spawn(fill.store(response, status, keep));
-        let (response, end) = follower.own().await?;
+        let (response, end, commit) = follower.own().await?;
         Ok(Passed {
             response,
             status,
             end,
+            commit,
         })
     }
 
-    /// What a HEAD's answer says of what is stored (RFC 9111 §4.3.5).
-    fn freshen(&self, freshen: Freshen, exchange: &Exchange, request: &Head, matched: &Matched) {
+    /// What a HEAD's answer says of what is stored (RFC 9111 §4.3.5): the head it is to be renewed with, if it is the same.
+    fn freshened(
+        &self,
+        freshen: Freshen,
+        exchange: &Exchange,
+        request: &Head,
+        matched: &Matched,
+    ) -> Option<(Freshen, Parts, Keep)> {
         if matched.rule.skips(request, Some(&exchange.head)) {
-            return;
+            return None;
         }
         let stored = freshen.stored();
         match freshening::head_says(&stored.entry, &exchange.head) {
-            HeadSays::Nothing => {}
-            HeadSays::Other => freshen.outdated(),
+            HeadSays::Nothing => None,
+            HeadSays::Other => {
+                freshen.outdated();
+                None
+            }
             HeadSays::Same(renewed) => {
                 let exchange = exchange.renewed(stored, renewed);
                 let judged = self.judge(exchange, &request.as_get(), matched);
                 let (head, _) = judged.response.into_parts();
-                let kept = judged
-                    .verdict
-                    .and_then(|keep| freshen.renew(request, &head, &keep));
-                if let Err(reason) = kept {
-                    tracing::debug!(uri = matched.uri, reason = reason.word(), "not renewed");
-                }
+                let keep = judged.verdict;
+                let keep = keep.map_err(|reason| not_renewed(matched, reason));
+                Some((freshen, head, keep.ok()?))
             }
         }
     }
+}
+
+fn not_renewed(matched: &Matched, reason: NoStore) {
+    tracing::debug!(uri = matched.uri, reason = reason.word(), "not renewed");
 }
 
 /// The same request once more; a fill's has no body.

@@ -26,7 +26,7 @@ impl Fetch {
         let mut waiting: VecDeque<Refresh> = VecDeque::new();
         let mut running = FuturesUnordered::new();
         loop {
-            cache.increment_due();
+            cache.increment_due().await;
             waiting.extend(cache.refreshes_due());
             while running.len() < AT_ONCE
                 && let Some(refresh) = waiting.pop_front()

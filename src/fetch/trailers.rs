@@ -116,7 +116,11 @@ impl Watched {
                     tracing::warn!(path, "a change was reported in trailers, and {misfit}");
                 }
                 let increments = [said.increments, changed].concat();
-                inner.cache.increment(&increments, &asked_by(&self.head));
+                // What the head said cannot be taken back: who waits for it learns nothing of a delay.
+                let _ = inner
+                    .cache
+                    .increment(&increments, &asked_by(&self.head))
+                    .await;
                 (!trailers.is_empty()).then_some(Ok(Chunk::Trailers(trailers)))
             }
             end @ (Some(Err(_)) | None) => {

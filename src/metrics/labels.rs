@@ -32,6 +32,8 @@ pub enum SharedError {
     WrongType,
     /// It does not let us in, or not do this (`NOAUTH`, `WRONGPASS`, `NOPERM`).
     Authentication,
+    /// It has another history than the one that is followed here (L3).
+    Generation,
     /// Anything else.
     Other,
 }
@@ -46,6 +48,7 @@ words!(SharedError {
     NoScript => "no-script",
     WrongType => "wrong-type",
     Authentication => "authentication",
+    Generation => "generation",
     Other => "other",
 });
 

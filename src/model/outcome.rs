@@ -22,6 +22,8 @@ pub enum Outcome {
         status: Option<StatusCode>,
         /// What became of the app's response.
         end: End,
+        /// What it changed.
+        commit: Commit,
     },
     /// Answered by somebody else's fill.
     Collapsed {
@@ -59,6 +61,27 @@ pub enum Kind {
     Overloaded,
     /// Refused: another request's answer was waited for too long.
     Waited,
+}
+
+/// What has become of a change that a response reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub enum Commit {
+    /// Everybody sees it: at once, or within the stated bound.
+    #[default]
+    Done,
+    /// The store could not take it in time: it counts here, and waits for the store (L6).
+    Deferred,
+}
+
+impl Commit {
+    /// Of two changes together.
+    pub fn and(self, other: Commit) -> Commit {
+        match self {
+            Commit::Done => other,
+            Commit::Deferred => Commit::Deferred,
+        }
+    }
 }
 
 /// What was found for a request that was looked up.
@@ -142,6 +165,8 @@ pub enum Bypass {
     Range,
     /// The last response could not be stored for reasons of its own, so nobody waits for this one.
     HitForMiss,
+    /// Nothing has been heard of the shared store for so long that what is stored is not trusted.
+    Fenced,
     /// Its rule only looks on: what is stored would have been served, and the app's answer is the same.
     ShadowHit,
     /// Its rule only looks on: nothing that is stored could have been served.
@@ -214,6 +239,8 @@ pub enum NoStore {
     UpstreamFailed,
     /// It was fetched for one client, because what others waited for could not be shared.
     Alone,
+    /// Nothing has been heard of the shared store for so long that nobody knows the versions of its tags, or it does not answer.
+    Fenced,
 }
 
 impl Outcome {
@@ -274,6 +301,10 @@ impl Outcome {
             Outcome::Hit { stale, .. } => stale.map(Stale::word),
             Outcome::Collapsed { .. } => None,
             Outcome::Refused(reason) => Some(reason.word()),
+            Outcome::Forwarded {
+                commit: Commit::Deferred,
+                ..
+            } => Some("increment-deferred"),
             Outcome::Forwarded {
                 end: End::Revalidated,
                 ..
@@ -353,6 +384,7 @@ impl Bypass {
             Bypass::ShadowHit => "shadow-hit",
             Bypass::ShadowMiss => "shadow-miss",
             Bypass::ShadowDiffers => "shadow-differs",
+            Bypass::Fenced => "fenced",
         }
     }
 }
@@ -397,7 +429,8 @@ impl NoStore {
             | NoStore::Raced
             | NoStore::OldVersion
             | NoStore::UpstreamFailed
-            | NoStore::Alone => false,
+            | NoStore::Alone
+            | NoStore::Fenced => false,
         }
     }
 }
@@ -427,6 +460,7 @@ words!(NoStore {
     TooLarge => "too-large",
     UpstreamFailed => "upstream-failed",
     Alone => "alone",
+    Fenced => "fenced",
 });
 
 /// Why the app gave no answer; `proxy::respond` turns it into a status.
@@ -462,6 +496,7 @@ impl Failure {
                 why,
                 status: None,
                 end: End::NotStored(NoStore::UpstreamFailed),
+                commit: Commit::Done,
             },
         }
     }

@@ -221,7 +221,8 @@ impl Proxy {
         let mut gives_up = None;
         for _ in 0..LOOKUPS {
             let head = &asked.head;
-            let follower = match self.0.cache.lookup(&query, head, since) {
+            let trust = self.0.cache.trust(&query, head).await;
+            let follower = match self.0.cache.lookup(&query, head, since, trust) {
                 Lookup::Hit(stored, now) => return respond::hit(head, &stored, None, now),
                 Lookup::Stale(stored, now, why, fill) => {
                     if let Some(fill) = fill {
@@ -451,9 +452,15 @@ fn answered(passed: Passed, why: Forward, looked_up: bool) -> Answer {
         response,
         status,
         end,
+        commit,
     } = passed;
     let might_be_stored = looked_up || !matches!(end, End::NotStored(_));
     let end = if might_be_stored { end } else { End::Passed };
-    let status = Some(status);
-    (response, Outcome::Forwarded { why, status, end })
+    let outcome = Outcome::Forwarded {
+        why,
+        status: Some(status),
+        end,
+        commit,
+    };
+    (response, outcome)
 }

@@ -20,6 +20,7 @@ use crate::cache::Passing;
 use crate::cache::Shadowed;
 use crate::cache::Stored;
 use crate::model::outcome::Bypass;
+use crate::model::outcome::Commit;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
 use crate::model::outcome::Forward;
@@ -95,7 +96,7 @@ impl Proxy {
         if head.brings_content() {
             let (fill, follower) = self.0.cache.fill_beside(query, head, seen);
             fetch.fill(fill, peer);
-            return follower.own().await.map(|(response, _)| response);
+            return follower.own().await.map(|(response, ..)| response);
         }
         let matched = query.matched(head);
         let passed = fetch.pass(Arc::clone(head), Body::empty(), peer, matched, None);
@@ -118,6 +119,7 @@ fn forwarded(head: &Head, response: Response<Body>, found: Bypass) -> Answer {
         why: Forward::Bypass(found),
         status: Some(response.status()),
         end: End::Passed,
+        commit: Commit::Done,
     };
     (respond::fetched(head, response), outcome)
 }

@@ -462,7 +462,8 @@ fn would_bypass(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
             | Bypass::HitForMiss
             | Bypass::ShadowHit
             | Bypass::ShadowMiss
-            | Bypass::ShadowDiffers => {}
+            | Bypass::ShadowDiffers
+            | Bypass::Fenced => {}
         }
     }
     if !rule.fields.tokens.is_empty() {
@@ -511,7 +512,8 @@ fn because(pass: &Pass) -> &'static str {
             | Bypass::HitForMiss
             | Bypass::ShadowHit
             | Bypass::ShadowMiss
-            | Bypass::ShadowDiffers,
+            | Bypass::ShadowDiffers
+            | Bypass::Fenced,
         )
         | Forward::UriMiss
         | Forward::VaryMiss

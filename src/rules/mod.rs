@@ -61,7 +61,6 @@ use crate::rules::key::Key;
 use crate::rules::pattern::Pattern;
 use crate::rules::read::BodyFields;
 use crate::rules::refill::Refill;
-use crate::rules::source::{Consistency, KeptIn};
 use crate::rules::template::{Template, Values};
 
 pub use crate::rules::brief::Brief;
@@ -76,6 +75,7 @@ pub use crate::rules::mode::{ClientControl, Mode, Shadow};
 pub use crate::rules::normalize::Normalized;
 pub use crate::rules::plan::{Matched, Pass, Plan, Query, asks_to_upgrade};
 pub use crate::rules::pointer::{Picked, Pointer};
+pub use crate::rules::source::{Consistency, KeptIn};
 pub use crate::rules::statuses::StatusSet;
 pub use crate::rules::terms::{Authorization, Cookies, Jitter, SetCookie, StatusTtl, Terms};
 pub use crate::rules::token::{Claims, TokenError};
@@ -104,7 +104,8 @@ pub struct Rule {
     /// Who is told of hits and misses.
     pub hooks: Hooks,
     kept_in: KeptIn,
-    consistency: Consistency,
+    /// When increments made elsewhere count here.
+    pub consistency: Consistency,
     pattern: Pattern,
     key_name: Option<Arc<str>>,
     version: Option<Box<str>>,

@@ -12,10 +12,10 @@ use redis::{
     ProtocolVersion, RedisConnectionInfo, TlsCertificates, Value,
 };
 
+use crate::metrics::SharedError;
 use crate::model::secret::Secret;
 use crate::shared::Config;
 use crate::shared::Error;
-use crate::shared::Trouble;
 use crate::shared::config::Address;
 use crate::shared::config::Endpoint;
 use crate::shared::config::Tls;
@@ -78,7 +78,7 @@ async fn primary(
         let named: Option<(String, u16)> = question.query_async(&mut connection).await?;
         let (host, port) = named.ok_or_else(|| {
             let text = format!("a Sentinel knows no service `{service}`");
-            Error::new(Trouble::Connection, text)
+            Error::new(SharedError::Connection, text)
         })?;
         Ok::<_, Error>(Address::Tcp { host, port })
     };
@@ -100,13 +100,13 @@ async fn primary(
     elected.map(|(address, _)| address).ok_or_else(|| {
         let why = failure.map_or_else(|| "they disagree".to_owned(), |error| error.to_string());
         let text = format!("fewer than half of the Sentinels name the same primary: {why}");
-        Error::new(Trouble::Connection, text)
+        Error::new(SharedError::Connection, text)
     })
 }
 
 /// The node of a Cluster that has a key.
 async fn slot_owner(config: &Config, nodes: &[Address], key: &str) -> Result<Address, Error> {
-    let mut failure = Error::new(Trouble::Connection, "no node of the Cluster is named");
+    let mut failure = Error::new(SharedError::Connection, "no node of the Cluster is named");
     for node in nodes {
         match owner_by(config, node, key).await {
             Ok(owner) => return Ok(owner),
@@ -153,7 +153,7 @@ async fn owner_by(config: &Config, node: &Address, key: &str) -> Result<Address,
         return Ok(Address::Tcp { host, port });
     }
     let text = format!("nobody in the Cluster has slot {slot}");
-    Err(Error::new(Trouble::Moved, text))
+    Err(Error::new(SharedError::Moved, text))
 }
 
 /// A connection to the server at this address, whose commands have so long.
@@ -265,7 +265,7 @@ impl Told {
         };
         if self.get("role") != Some("master") {
             let text = "the server is a replica";
-            return Err(Error::new(Trouble::ReadOnly, text));
+            return Err(Error::new(SharedError::ReadOnly, text));
         }
         // The first process of a container may be the same each time it starts, by a poor source of chance; two names are not.
         Ok(ServerId(format!("{process}.{history}")))

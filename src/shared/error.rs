@@ -4,89 +4,38 @@ use std::fmt;
 
 use redis::{ErrorKind, ParsingError, RedisError, ServerErrorKind};
 
-/// What went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Trouble {
-    /// No answer in time.
-    Timeout,
-    /// No connection, or it was lost.
-    Connection,
-    /// The store's memory is full, and it may evict nothing.
-    Full,
-    /// The server is a replica, or was made one.
-    ReadOnly,
-    /// The server still reads its data.
-    Loading,
-    /// The keys are on another node of the Cluster, or on their way there.
-    Moved,
-    /// The server has forgotten a script, and cannot be taught it again.
-    NoScript,
-    /// Under one of our names lies something that is not ours.
-    WrongType,
-    /// The server does not let us in, or not do what we must.
-    Denied,
-    /// The store has another history than the one we follow (L3).
-    Generation,
-    /// Anything else.
-    Other,
-}
-
-impl Trouble {
-    /// Whether it is hoped to be over with another connection.
-    pub fn ends_link(self) -> bool {
-        !matches!(self, Trouble::Full | Trouble::NoScript | Trouble::Other)
-    }
-
-    /// Every kind.
-    pub const ALL: [Trouble; 11] = [
-        Trouble::Timeout,
-        Trouble::Connection,
-        Trouble::Full,
-        Trouble::ReadOnly,
-        Trouble::Loading,
-        Trouble::Moved,
-        Trouble::NoScript,
-        Trouble::WrongType,
-        Trouble::Denied,
-        Trouble::Generation,
-        Trouble::Other,
-    ];
-
-    /// The metric's label.
-    pub fn word(self) -> &'static str {
-        match self {
-            Trouble::Timeout => "timeout",
-            Trouble::Connection => "connection",
-            Trouble::Full => "full",
-            Trouble::ReadOnly => "read-only",
-            Trouble::Loading => "loading",
-            Trouble::Moved => "moved",
-            Trouble::NoScript => "no-script",
-            Trouble::WrongType => "wrong-type",
-            Trouble::Denied => "denied",
-            Trouble::Generation => "generation",
-            Trouble::Other => "other",
-        }
-    }
-}
+use crate::metrics::SharedError;
 
 /// A failure of the store.
 #[derive(Clone, Debug)]
 pub struct Error {
     /// What went wrong.
-    pub kind: Trouble,
+    pub kind: SharedError,
     text: String,
 }
 
 impl Error {
-    pub(super) fn new(kind: Trouble, text: impl Into<String>) -> Error {
+    /// Whether it is hoped to be over with another connection.
+    pub fn ends_link(&self) -> bool {
+        !matches!(
+            self.kind,
+            SharedError::Oom | SharedError::NoScript | SharedError::Other
+        )
+    }
+
+    pub(super) fn new(kind: SharedError, text: impl Into<String>) -> Error {
         let text = text.into();
         Error { kind, text }
     }
 
+    /// Another server has by now what was asked for here.
+    pub fn moved() -> Error {
+        Error::new(SharedError::Moved, "another server has the tags by now")
+    }
+
     /// The answer was none that this version understands.
     pub(super) fn unexpected(what: &str) -> Error {
-        Error::new(Trouble::Other, format!("unexpected answer to {what}"))
+        Error::new(SharedError::Other, format!("unexpected answer to {what}"))
     }
 }
 
@@ -111,23 +60,23 @@ impl From<ParsingError> for Error {
     }
 }
 
-fn kind_of(error: &RedisError, text: &str) -> Trouble {
+fn kind_of(error: &RedisError, text: &str) -> SharedError {
     if error.is_timeout() {
-        return Trouble::Timeout;
+        return SharedError::Timeout;
     }
     // Of a command that fails within a script, some servers say so behind a code of their own.
     let says = |word: &str| error.code() == Some(word) || text.contains(word);
     for (word, kind) in [
-        ("GENERATION", Trouble::Generation),
-        ("OOM", Trouble::Full),
-        ("READONLY", Trouble::ReadOnly),
-        ("WRONGTYPE", Trouble::WrongType),
-        ("NOSCRIPT", Trouble::NoScript),
-        ("LOADING", Trouble::Loading),
-        ("MASTERDOWN", Trouble::ReadOnly),
-        ("NOAUTH", Trouble::Denied),
-        ("WRONGPASS", Trouble::Denied),
-        ("NOPERM", Trouble::Denied),
+        ("GENERATION", SharedError::Generation),
+        ("OOM", SharedError::Oom),
+        ("READONLY", SharedError::ReadOnly),
+        ("WRONGTYPE", SharedError::WrongType),
+        ("NOSCRIPT", SharedError::NoScript),
+        ("LOADING", SharedError::Loading),
+        ("MASTERDOWN", SharedError::ReadOnly),
+        ("NOAUTH", SharedError::Authentication),
+        ("WRONGPASS", SharedError::Authentication),
+        ("NOPERM", SharedError::Authentication),
     ] {
         if says(word) {
             return kind;
@@ -138,18 +87,18 @@ fn kind_of(error: &RedisError, text: &str) -> Trouble {
         reason = "the library adds kinds as it likes"
     )]
     match error.kind() {
-        ErrorKind::AuthenticationFailed => Trouble::Denied,
+        ErrorKind::AuthenticationFailed => SharedError::Authentication,
         ErrorKind::Server(
             ServerErrorKind::Moved
             | ServerErrorKind::Ask
             | ServerErrorKind::TryAgain
             | ServerErrorKind::ClusterDown,
-        ) => Trouble::Moved,
+        ) => SharedError::Moved,
         ErrorKind::Io
         | ErrorKind::ClusterConnectionNotFound
-        | ErrorKind::MasterNameNotFoundBySentinel => Trouble::Connection,
-        _ if error.is_connection_dropped() => Trouble::Connection,
-        _ => Trouble::Other,
+        | ErrorKind::MasterNameNotFoundBySentinel => SharedError::Connection,
+        _ if error.is_connection_dropped() => SharedError::Connection,
+        _ => SharedError::Other,
     }
 }
 
@@ -158,42 +107,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_has_a_word_of_its_own() {
-        let mut words: Vec<_> = Trouble::ALL.map(Trouble::word).to_vec();
-        words.sort_unstable();
-        words.dedup();
-        assert_eq!(words.len(), Trouble::ALL.len());
-    }
-
-    #[test]
     fn what_servers_say_has_a_kind() {
         for (said, expected) in [
             (
                 "-OOM command not allowed when used memory > 'maxmemory'.",
-                Trouble::Full,
+                SharedError::Oom,
             ),
             (
                 "-READONLY You can't write against a read only replica.",
-                Trouble::ReadOnly,
+                SharedError::ReadOnly,
             ),
             (
                 "-LOADING Redis is loading the dataset in memory",
-                Trouble::Loading,
+                SharedError::Loading,
             ),
-            ("-MOVED 3999 127.0.0.1:6381", Trouble::Moved),
-            ("-CLUSTERDOWN The cluster is down", Trouble::Moved),
+            ("-MOVED 3999 127.0.0.1:6381", SharedError::Moved),
+            ("-CLUSTERDOWN The cluster is down", SharedError::Moved),
             (
                 "-WRONGTYPE Operation against a key holding the wrong kind of value",
-                Trouble::WrongType,
+                SharedError::WrongType,
             ),
             (
                 "-NOSCRIPT No matching script. Please use EVAL.",
-                Trouble::NoScript,
+                SharedError::NoScript,
             ),
-            ("-NOAUTH Authentication required.", Trouble::Denied),
-            ("-NOPERM this user has no permissions", Trouble::Denied),
-            ("-GENERATION another history", Trouble::Generation),
-            ("-ERR something else", Trouble::Other),
+            (
+                "-NOAUTH Authentication required.",
+                SharedError::Authentication,
+            ),
+            (
+                "-NOPERM this user has no permissions",
+                SharedError::Authentication,
+            ),
+            ("-GENERATION another history", SharedError::Generation),
+            ("-ERR something else", SharedError::Other),
         ] {
             let value = redis::parse_redis_value(format!("{said}\r\n").as_bytes()).unwrap();
             let error = redis::from_redis_value::<String>(value).unwrap_err();

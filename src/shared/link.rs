@@ -10,6 +10,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, Script};
 
 use crate::clock::Clock;
+use crate::metrics::SharedError;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
 use crate::model::time::Timestamp;
@@ -18,7 +19,6 @@ use crate::shared::Config;
 use crate::shared::Error;
 use crate::shared::Finding;
 use crate::shared::Record;
-use crate::shared::Trouble;
 use crate::shared::config::Address;
 use crate::shared::connect;
 use crate::shared::connect::Told;
@@ -151,7 +151,10 @@ impl Store {
         // Of the same server: it may have been replaced between the two.
         let mut log_told = log.clone();
         if Told::by(&mut log_told).await?.primary()? != server {
-            return Err(Error::new(Trouble::Connection, "the server was replaced"));
+            return Err(Error::new(
+                SharedError::Connection,
+                "the server was replaced",
+            ));
         }
         let (seconds, micros): (u64, u64) = run(&redis::cmd("TIME"), &mut commands).await?;
         let its_time = Timestamp::from_micros(seconds * 1_000_000 + micros);
@@ -311,7 +314,7 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// Nobody knows; [`Trouble::Generation`] if this history has ended.
+    /// Nobody knows; [`SharedError::Generation`] if this history has ended.
     pub async fn read(&self, tags: &[&Tag]) -> Result<Read, Error> {
         let inner = &self.0;
         let mut question = redis::cmd("MGET");
@@ -338,7 +341,7 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// The log cannot be read; [`Trouble::Generation`] if this history has ended.
+    /// The log cannot be read; [`SharedError::Generation`] if this history has ended.
     pub async fn follow(&self, position: &Position, patience: Duration) -> Result<Heard, Error> {
         let inner = &self.0;
         let mut log = inner.log.clone();
@@ -413,10 +416,10 @@ impl Inner {
     ) -> Result<(Stamp, Stamp), Error> {
         let name = generation.and_then(|it| it.split(|byte| *byte == b' ').next());
         if name != Some(self.generation.as_bytes()) {
-            return Err(Error::new(Trouble::Generation, "another history"));
+            return Err(Error::new(SharedError::Generation, "another history"));
         }
         let stamps = found.and_then(sequence);
-        stamps.ok_or_else(|| Error::new(Trouble::Generation, "the sequence is lost"))
+        stamps.ok_or_else(|| Error::new(SharedError::Generation, "the sequence is lost"))
     }
 }
 

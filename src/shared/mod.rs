@@ -1,7 +1,7 @@
 //! The store that all sidecars of an app share, Redis or Valkey: the only part that speaks to it.
 //!
 //! The truth about tags is a log of increments and a key per tag, which scripts change together ([`Link`]). What it means is
-//! for `tags` and `cache` to say; here is how it is asked for, and what can go wrong ([`Trouble`]).
+//! for `tags` and `cache` to say; here is how it is asked for, and what can go wrong ([`Error`]).
 
 mod config;
 mod connect;
@@ -15,7 +15,7 @@ mod state;
 pub use crate::shared::config::{
     Address, Authorities, Config, Endpoint, NoCertificates, NotAnEndpoint, Tls, Topology,
 };
-pub use crate::shared::error::{Error, Trouble};
+pub use crate::shared::error::Error;
 pub use crate::shared::findings::Finding;
 pub use crate::shared::link::{Beginning, Heard, Incremented, Link, Position, Registered, Store};
 pub use crate::shared::record::{Change, Record, What};

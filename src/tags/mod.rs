@@ -3,32 +3,53 @@
 //! Alone, the truth is a table of atomic cells in this process. An entry holds the cells of its tags and the stamps it
 //! was stored under ([`Seals`]); a hit compares them, one atomic load per tag, and an increment is one store per tag,
 //! whatever the number of entries.
+//!
+//! With others, the truth is the shared store: its log of increments and a key per tag. The cells are a copy of what it says,
+//! kept up to date by following the log (`follow`); a copy that may be out of date is not trusted (`pulse`). What changes goes
+//! to the store first, through the `outbox`, in which it waits as long as the store cannot take it (L6).
 
 mod atomic;
 mod cell;
+mod follow;
 mod history;
+mod outbox;
+mod own;
+mod pulse;
+mod seals;
 mod sequence;
 mod table;
+mod together;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use cell::Cell;
+pub use follow::News;
 pub use history::Cause;
+pub use own::Own;
+pub use seals::Broken;
+pub use seals::Seals;
 pub use sequence::Snapshot;
+pub use together::Registered;
+pub use together::Sharing;
 
 use crate::clock::Clock;
+use crate::model::outcome::Commit;
 use crate::model::outcome::NoStore;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Increment;
 use crate::model::tag::Tag;
 use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
+use crate::shared::Change;
 use crate::tags::history::History;
+use crate::tags::outbox::Outbox;
+use crate::tags::seals::Seal;
 use crate::tags::sequence::Running;
 use crate::tags::sequence::Sequence;
 use crate::tags::table::Forgettable;
 use crate::tags::table::Table;
+use crate::tags::together::Together;
 
 /// How long a version that the app counts itself is remembered after nobody holds the tag: the default of `max_ttl`.
 const LONGEST_LIFE: Duration = Duration::from_secs(7 * 86_400);
@@ -41,76 +62,112 @@ pub struct Tags {
     writer: Mutex<Writer>,
     running: Running,
     clock: Clock,
+    /// `None`: alone.
+    together: Option<Together>,
 }
 
 #[derive(Debug, Default)]
 struct Writer {
+    /// Alone: where stamps come from.
     sequence: Sequence,
-    /// The last stamp whose change is complete.
+    /// The last stamp that is known to have been given: what happens from now on is later than its change.
     applied: Stamp,
+    /// Which history of the store this is, as counted here: with another, no version means what it meant (L3).
+    generation: u64,
+    /// How the store calls it.
+    history_name: Box<str>,
+    outbox: Outbox,
     history: History,
 }
 
+/// Cells and how they change.
+type Changes = Vec<(Arc<Cell>, Change)>;
+
 impl Tags {
-    /// No tag has a version yet.
+    /// No tag has a version yet, and nobody else gives any.
     pub fn new(clock: Clock) -> Tags {
+        Tags::of(clock, None)
+    }
+
+    /// The tags of a namespace that others share. Nothing is known, and nothing trusted, before [`Tags::follow`] runs.
+    pub fn shared(clock: Clock, sharing: Sharing) -> Tags {
+        let together = Together::new(sharing, &clock);
+        Tags::of(clock, Some(together))
+    }
+
+    fn of(clock: Clock, together: Option<Together>) -> Tags {
         Tags {
-            table: Table::new(),
+            table: Table::new(together.is_some()),
             writer: Mutex::default(),
             running: Running::default(),
             clock,
+            together,
         }
     }
 
     /// `s0`, to be taken before a byte goes to the app (L1).
     pub fn snapshot(&self) -> Snapshot {
-        self.running.begin(|| self.applied())
+        self.running.begin(|| {
+            let writer = self.write();
+            (writer.applied, writer.generation)
+        })
     }
 
-    /// The last stamp applied here.
+    /// The last stamp that is known to have been given.
     pub fn applied(&self) -> Stamp {
         self.write().applied
     }
 
-    /// Gives each of these tags a version it never had (L2), as one atomic change; `by` says who asked.
-    pub fn increment(&self, increments: &[Increment], by: &Arc<str>) -> Stamp {
+    /// Gives each of these tags a version it never had (L2), as one atomic change; `by` says who asked. `None`: the store
+    /// could not take it in time, and it waits (L6).
+    pub async fn increment(&self, increments: &[Increment], by: &Arc<str>) -> Option<Stamp> {
         let changes = self.changes(increments);
-        self.apply(&mut self.write(), &changes, by)
-    }
-
-    /// The same for a response that is to be stored itself, though it changes some of its own tags.
-    pub fn increment_own(&self, increments: &[Increment], by: &Arc<str>, before: &Snapshot) -> Own {
-        let changes = self.changes(increments);
-        let mut writer = self.write();
-        // Under the lock: nobody's change may come between this look and our own.
-        let first = changes
-            .iter()
-            .all(|(cell, _)| cell.current() <= before.stamp());
-        let stamp = self.apply(&mut writer, &changes, by);
-        Own {
-            stamp: first.then_some(stamp),
-            cells: changes.into_iter().map(|(cell, _)| cell).collect(),
+        match &self.together {
+            None => Some(self.apply(&mut self.write(), &changes, by)),
+            Some(together) => self.submit(together, changes, by).await.stamp(),
         }
     }
 
-    /// The cells, and whether the change is a soft one.
-    fn changes(&self, increments: &[Increment]) -> Vec<(Arc<Cell>, bool)> {
-        let of = |increment: &Increment| (self.cell(&increment.tag), increment.soft);
+    /// The same for a response that is to be stored itself, though it changes some of its own tags.
+    pub async fn increment_own(
+        &self,
+        increments: &[Increment],
+        by: &Arc<str>,
+        before: &Snapshot,
+    ) -> (Own, Commit) {
+        let changes = self.changes(increments);
+        let cells = changes.iter().map(|(cell, _)| Arc::clone(cell)).collect();
+        let Some(together) = &self.together else {
+            let mut writer = self.write();
+            // Under the lock: nobody's change may come between this look and our own.
+            let unchanged = |(cell, _): &(Arc<Cell>, Change)| cell.changed() <= before.stamp();
+            let first = changes.iter().all(unchanged);
+            let stamp = self.apply(&mut writer, &changes, by);
+            let stamp = first.then_some(stamp);
+            return (Own { stamp, cells }, Commit::Done);
+        };
+        let submitted = self.submit(together, changes, by).await;
+        let stamp = submitted.first_since(before.stamp());
+        (Own { stamp, cells }, submitted.commit())
+    }
+
+    fn changes(&self, increments: &[Increment]) -> Changes {
+        let of = |increment: &Increment| {
+            let change = match increment.soft {
+                true => Change::Soft,
+                false => Change::Hard,
+            };
+            (self.cell(&increment.tag), change)
+        };
         increments.iter().map(of).collect()
     }
 
-    fn apply(&self, writer: &mut Writer, changes: &[(Arc<Cell>, bool)], by: &Arc<str>) -> Stamp {
+    /// Alone: the change is made with this.
+    fn apply(&self, writer: &mut Writer, changes: &[(Arc<Cell>, Change)], by: &Arc<str>) -> Stamp {
         let at = self.clock.now();
         let stamp = writer.sequence.next(at);
-        for (cell, soft) in changes {
-            cell.increment(stamp, *soft);
-            writer.history.note(
-                cell.tag(),
-                Cause {
-                    at,
-                    by: Arc::clone(by),
-                },
-            );
+        for (cell, change) in changes {
+            writer.change(cell, *change, stamp, by);
         }
         writer.applied = stamp;
         stamp
@@ -118,38 +175,45 @@ impl Tags {
 
     /// Notes the versions that the app itself gives; a higher one than before invalidates what carries a lower one. Which tags
     /// got one.
-    pub fn observe<'t>(&self, tagged: &'t [Tagged], by: &Arc<str>) -> Vec<&'t Tag> {
+    pub async fn observe<'t>(&self, tagged: &'t [Tagged], by: &Arc<str>) -> (Vec<&'t Tag>, Commit) {
         let mut raised = Vec::new();
+        let mut changes = Vec::new();
         for Tagged { tag, version } in tagged {
             let Some(version) = *version else { continue };
             let cell = self.cell(tag);
             if cell.app_version().is_some_and(|known| known >= version) {
                 continue; // the usual case, without the lock
             }
-            let mut writer = self.write();
-            let at = self.clock.now();
-            let stamp = writer.sequence.next(at);
-            if cell.raise(version, stamp) {
-                raised.push(tag);
-                writer.history.note(
-                    tag,
-                    Cause {
-                        at,
-                        by: Arc::clone(by),
-                    },
-                );
+            match &self.together {
+                Some(_) => {
+                    raised.push(tag);
+                    changes.push((cell, Change::Version(version)));
+                }
+                None => {
+                    let mut writer = self.write();
+                    let stamp = writer.sequence.next(self.clock.now());
+                    if writer.change(&cell, Change::Version(version), stamp, by) {
+                        raised.push(tag);
+                    }
+                    writer.applied = stamp;
+                }
             }
-            writer.applied = stamp;
         }
-        raised
+        let commit = match &self.together {
+            Some(together) if !changes.is_empty() => {
+                self.submit(together, changes, by).await.commit()
+            }
+            Some(_) | None => Commit::Done,
+        };
+        (raised, commit)
     }
 
-    /// The version of a tag; `None` if it has none, and none is made by asking (L14).
+    /// The version of a tag as far as it is known here; `None` if it has none, and none is made by asking (L14).
     pub fn version(&self, tag: &str) -> Option<Stamp> {
         self.table
             .find(tag)
             .map(|cell| cell.current())
-            .filter(|&stamp| stamp != Stamp::NEVER)
+            .filter(|&stamp| stamp != Stamp::NEVER && stamp != Stamp::UNKNOWN)
     }
 
     /// The last increment of a tag, while it is remembered.
@@ -161,10 +225,16 @@ impl Tags {
     ///
     /// # Errors
     ///
-    /// [`NoStore::Raced`] if a tag changed after `before`; [`NoStore::OldVersion`] if the app rendered the response
-    /// from a version of a tag that is not the newest it has told of.
-    pub fn seal(&self, tagged: &[Tagged], before: &Snapshot) -> Result<Seals, NoStore> {
-        self.seal_own(tagged, before, None)
+    /// [`NoStore::Raced`] if a tag changed after `before`, or is about to; [`NoStore::OldVersion`] if the app rendered the
+    /// response from a version of a tag that is not the newest it has told of; [`NoStore::Fenced`] if a tag's version is
+    /// not known.
+    pub fn seal(
+        &self,
+        tagged: &[Tagged],
+        before: &Snapshot,
+        registered: &Registered,
+    ) -> Result<Seals, NoStore> {
+        self.seal_own(tagged, before, None, registered)
     }
 
     /// The same for a response that changed some of its own tags.
@@ -177,17 +247,47 @@ impl Tags {
         tagged: &[Tagged],
         before: &Snapshot,
         own: Option<&Own>,
+        _registered: &Registered,
     ) -> Result<Seals, NoStore> {
         let seal = |Tagged { tag, version }: &Tagged| {
             let cell = self.cell(tag);
-            let before = match own.filter(|own| own.changed(&cell)) {
-                Some(own) => own.stamp.ok_or(NoStore::Raced)?,
-                None => before.stamp(),
-            };
-            let stamp = sealed(&cell, *version, before)?;
+            // First: a change after this line breaks the seal.
+            let stamp = cell.current();
+            is_current(&cell, *version, since(&cell, before, own)?)?;
+            if stamp == Stamp::UNKNOWN {
+                return Err(NoStore::Fenced);
+            }
             Ok(Seal { cell, stamp })
         };
-        tagged.iter().map(seal).collect::<Result<_, _>>().map(Seals)
+        let seals = tagged.iter().map(seal).collect::<Result<_, _>>().map(Seals);
+        // Last: what began in another history cannot be compared with this one's versions (L3).
+        if self.write().generation != before.generation() {
+            return Err(NoStore::Raced);
+        }
+        seals
+    }
+
+    /// Whether [`Tags::seal_own`] would refuse the response as things are: nothing is asked of others, and tags of which
+    /// nothing is known are taken for unchanged.
+    ///
+    /// # Errors
+    ///
+    /// Why it would be refused.
+    pub fn foresee(
+        &self,
+        tagged: &[Tagged],
+        before: &Snapshot,
+        own: Option<&Own>,
+    ) -> Result<(), NoStore> {
+        if self.is_fenced() {
+            return Err(NoStore::Fenced);
+        }
+        tagged.iter().try_for_each(|Tagged { tag, version }| {
+            let cell = self.table.find(tag.as_str());
+            cell.map_or(Ok(()), |cell| {
+                is_current(&cell, *version, since(&cell, before, own)?)
+            })
+        })
     }
 
     /// Whether [`Tags::seal`] would refuse a response that carries these tags, and for which the app was asked at `before`.
@@ -195,17 +295,17 @@ impl Tags {
     pub fn outdates(&self, tagged: &[Tagged], before: Stamp) -> bool {
         let outdated = |Tagged { tag, version }: &Tagged| {
             let cell = self.table.find(tag.as_str());
-            cell.is_some_and(|cell| sealed(&cell, *version, before).is_err())
+            cell.is_some_and(|cell| is_current(&cell, *version, before).is_err())
         };
         tagged.iter().any(outdated)
     }
 
-    /// Whether any of these tags changed after `stamp`.
+    /// Whether any of these tags changed after `stamp`, or is about to.
     pub fn changed_since<'a>(&self, tags: impl IntoIterator<Item = &'a Tag>, stamp: Stamp) -> bool {
         let changed = |tag: &Tag| {
             self.table
                 .find(tag.as_str())
-                .is_some_and(|cell| cell.current() > stamp)
+                .is_some_and(|cell| cell.changed() > stamp || cell.is_waiting())
         };
         tags.into_iter().any(changed)
     }
@@ -236,92 +336,58 @@ impl Tags {
     }
 }
 
-/// The version of a tag that an entry is compared with, if the tag has not changed since `before`, or if the app made the
-/// response from the newest of the versions that it gives the tag itself.
-fn sealed(cell: &Cell, version: Option<i64>, before: Stamp) -> Result<Stamp, NoStore> {
-    // First: a change after this line breaks the seal.
-    let stamp = cell.current();
+impl Writer {
+    /// Changes a cell; whether there was anything to change.
+    fn change(&mut self, cell: &Cell, change: Change, stamp: Stamp, by: &Arc<str>) -> bool {
+        let is_new = match change {
+            Change::Version(version) => cell.raise(version, stamp),
+            Change::Hard | Change::Soft => {
+                let is_new = cell.incremented() < stamp;
+                cell.increment(stamp, change == Change::Soft);
+                is_new
+            }
+        };
+        if is_new {
+            let cause = Cause {
+                at: Timestamp::from_micros(stamp.get()), // stamps are microseconds since the epoch (L3)
+                by: Arc::clone(by),
+            };
+            self.history.note(cell.tag(), cause);
+        }
+        is_new
+    }
+}
+
+/// Since when a tag of a response must not have changed.
+fn since(cell: &Arc<Cell>, before: &Snapshot, own: Option<&Own>) -> Result<Stamp, NoStore> {
+    match own.filter(|own| own.changed(cell)) {
+        Some(own) => own.stamp.ok_or(NoStore::Raced),
+        None => Ok(before.stamp()),
+    }
+}
+
+/// Whether a tag has not changed since `before`, or the app made the response from the newest of the versions that it gives
+/// the tag itself.
+fn is_current(cell: &Cell, version: Option<i64>, before: Stamp) -> Result<(), NoStore> {
+    if cell.is_waiting() {
+        return Err(NoStore::Raced);
+    }
     match version {
         // The app counts: its version says what the response was made from; our stamp, what came from elsewhere.
         Some(version) if cell.app_version().is_some_and(|newest| newest > version) => {
             Err(NoStore::OldVersion)
         }
         Some(_) if cell.incremented() > before => Err(NoStore::Raced),
-        None if stamp > before => Err(NoStore::Raced),
-        Some(_) | None => Ok(stamp),
-    }
-}
-
-/// What a response changed that is to be stored itself: as to these tags it is as new as its own change.
-#[derive(Debug)]
-pub struct Own {
-    /// `None`: one of them had been changed by others since the app was asked.
-    stamp: Option<Stamp>,
-    cells: Vec<Arc<Cell>>,
-}
-
-impl Own {
-    fn changed(&self, cell: &Arc<Cell>) -> bool {
-        self.cells.iter().any(|own| Arc::ptr_eq(own, cell))
-    }
-}
-
-/// The tags of an entry with the versions it was stored under.
-#[derive(Clone, Debug)]
-pub struct Seals(Box<[Seal]>);
-
-/// What has become of the tags of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Broken<'a> {
-    /// The first tag that has changed.
-    pub tag: &'a Tag,
-    /// About when one of them changed first. Of a tag that changed several times, its last change.
-    pub at: Timestamp,
-    /// Nothing but soft increments has happened to them: the entry may be served while one refresher works.
-    pub soft: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Seal {
-    cell: Arc<Cell>,
-    stamp: Stamp,
-}
-
-impl Seals {
-    /// Whether every tag still has the version it had: one atomic load each.
-    pub fn intact(&self) -> bool {
-        self.0.iter().all(|seal| seal.cell.current() == seal.stamp)
-    }
-
-    /// What has changed since, if anything has.
-    pub fn broken(&self) -> Option<Broken<'_>> {
-        let changed = self.0.iter().filter_map(|seal| {
-            let current = seal.cell.current();
-            let at = Timestamp::from_micros(current.get()); // stamps are microseconds since the epoch (L3)
-            // `current` was read first: what it tells of is seen in `hard`.
-            let soft = || seal.cell.hard() <= seal.stamp;
-            (current != seal.stamp).then(|| Broken {
-                tag: seal.cell.tag(),
-                at,
-                soft: soft(),
-            })
-        });
-        changed.reduce(|first, other| Broken {
-            at: first.at.min(other.at),
-            soft: first.soft && other.soft,
-            ..first
-        })
-    }
-
-    /// The tags and the versions the entry was stored under.
-    pub fn iter(&self) -> impl Iterator<Item = (&Tag, Stamp)> {
-        self.0.iter().map(|seal| (seal.cell.tag(), seal.stamp))
+        None if cell.changed() > before => Err(NoStore::Raced),
+        Some(_) | None => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::thread;
+
+    use futures_util::FutureExt;
 
     use super::*;
 
@@ -353,30 +419,54 @@ mod tests {
         let carried = [Tagged::from(own_tag.clone()), Tagged::from(other.clone())];
 
         let before = tags.snapshot();
-        let own = tags.increment_own(&[own_tag.clone().into()], &by, &before);
+        let own = tags
+            .increment_own(&[own_tag.clone().into()], &by, &before)
+            .now_or_never()
+            .unwrap()
+            .0;
         assert_eq!(
-            tags.seal(&carried, &before).unwrap_err(),
+            tags.seal(&carried, &before, &Registered::default())
+                .unwrap_err(),
             NoStore::Raced,
             "as to anybody else's response"
         );
-        let seals = tags.seal_own(&carried, &before, Some(&own)).unwrap();
+        let seals = tags
+            .seal_own(&carried, &before, Some(&own), &Registered::default())
+            .unwrap();
         assert!(seals.intact());
 
-        tags.increment(&[own_tag.clone().into()], &by);
+        tags.increment(&[own_tag.clone().into()], &by)
+            .now_or_never()
+            .unwrap()
+            .unwrap();
         assert!(!seals.intact(), "a later change counts");
-        let late = tags.seal_own(&carried, &before, Some(&own));
+        let late = tags.seal_own(&carried, &before, Some(&own), &Registered::default());
         assert_eq!(late.unwrap_err(), NoStore::Raced);
 
         let before = tags.snapshot();
-        tags.increment(&[own_tag.clone().into()], &by);
-        let own = tags.increment_own(&[own_tag.clone().into()], &by, &before);
-        let second = tags.seal_own(&carried, &before, Some(&own));
+        tags.increment(&[own_tag.clone().into()], &by)
+            .now_or_never()
+            .unwrap()
+            .unwrap();
+        let own = tags
+            .increment_own(&[own_tag.clone().into()], &by, &before)
+            .now_or_never()
+            .unwrap()
+            .0;
+        let second = tags.seal_own(&carried, &before, Some(&own), &Registered::default());
         assert_eq!(second.unwrap_err(), NoStore::Raced, "another came first");
 
         let before = tags.snapshot();
-        let own = tags.increment_own(&[own_tag.clone().into()], &by, &before);
-        tags.increment(&[other.clone().into()], &by);
-        let elsewhere = tags.seal_own(&carried, &before, Some(&own));
+        let own = tags
+            .increment_own(&[own_tag.clone().into()], &by, &before)
+            .now_or_never()
+            .unwrap()
+            .0;
+        tags.increment(&[other.clone().into()], &by)
+            .now_or_never()
+            .unwrap()
+            .unwrap();
+        let elsewhere = tags.seal_own(&carried, &before, Some(&own), &Registered::default());
         assert_eq!(elsewhere.unwrap_err(), NoStore::Raced, "another tag");
     }
 
@@ -384,9 +474,20 @@ mod tests {
     fn an_increment_breaks_the_seals_of_its_tag_alone() {
         let (tags, _) = tags();
         let before = tags.snapshot();
-        let both = tags.seal(&[at("A", None), at("B", None)], &before).unwrap();
-        let other = tags.seal(&[at("C", None)], &before).unwrap();
-        tags.increment(&[tag("B").into()], &me());
+        let both = tags
+            .seal(
+                &[at("A", None), at("B", None)],
+                &before,
+                &Registered::default(),
+            )
+            .unwrap();
+        let other = tags
+            .seal(&[at("C", None)], &before, &Registered::default())
+            .unwrap();
+        tags.increment(&[tag("B").into()], &me())
+            .now_or_never()
+            .unwrap()
+            .unwrap();
         assert!(!both.intact());
         assert_eq!(both.broken().map(|broken| broken.tag), Some(&tag("B")));
         assert!(other.intact());
@@ -409,28 +510,43 @@ mod tests {
             ("one soft, another hard", &[soft("A"), hard("B")], false),
         ] {
             let (tags, clock) = tags();
-            tags.increment(&[hard("A")], &me()); // before it is sealed: of no account
+            tags.increment(&[hard("A")], &me())
+                .now_or_never()
+                .unwrap()
+                .unwrap(); // before it is sealed: of no account
             let carried = [at("A", None), at("B", Some(1))];
-            let seals = tags.seal(&carried, &tags.snapshot()).unwrap();
+            let seals = tags
+                .seal(&carried, &tags.snapshot(), &Registered::default())
+                .unwrap();
             assert_eq!(seals.broken(), None, "{name}");
             clock.advance(Duration::from_secs(5));
             for change in changes {
-                tags.increment(std::slice::from_ref(change), &me());
+                tags.increment(std::slice::from_ref(change), &me())
+                    .now_or_never()
+                    .unwrap()
+                    .unwrap();
             }
             let broken = seals.broken().unwrap();
             assert_eq!(broken.soft, expected, "{name}");
             assert_eq!(broken.at.as_secs(), 1_005, "{name}");
             assert_eq!(
-                tags.seal(&carried, &tags.snapshot()).unwrap().broken(),
+                tags.seal(&carried, &tags.snapshot(), &Registered::default())
+                    .unwrap()
+                    .broken(),
                 None,
                 "{name}: what is sealed after them"
             );
         }
         let (tags, _) = tags();
         let carried = [at("A", Some(1))];
-        tags.observe(&carried, &me());
-        let seals = tags.seal(&carried, &tags.snapshot()).unwrap();
-        tags.observe(&[at("A", Some(2))], &me());
+        tags.observe(&carried, &me()).now_or_never().unwrap().0;
+        let seals = tags
+            .seal(&carried, &tags.snapshot(), &Registered::default())
+            .unwrap();
+        tags.observe(&[at("A", Some(2))], &me())
+            .now_or_never()
+            .unwrap()
+            .0;
         assert!(
             !seals.broken().unwrap().soft,
             "a newer version of the app's"
@@ -442,10 +558,15 @@ mod tests {
         for order in [["A", "B"], ["B", "A"]] {
             let (tags, clock) = tags();
             let carried = [at("A", None), at("B", None)];
-            let seals = tags.seal(&carried, &tags.snapshot()).unwrap();
+            let seals = tags
+                .seal(&carried, &tags.snapshot(), &Registered::default())
+                .unwrap();
             for name in order {
                 clock.advance(Duration::from_secs(5));
-                tags.increment(&[tag(name).into()], &me());
+                tags.increment(&[tag(name).into()], &me())
+                    .now_or_never()
+                    .unwrap()
+                    .unwrap();
             }
             assert_eq!(seals.broken().unwrap().at.as_secs(), 1_005, "{order:?}");
         }
@@ -455,14 +576,22 @@ mod tests {
     fn l01_a_change_after_the_snapshot_refuses_the_seal() {
         let (tags, _) = tags();
         let before = tags.snapshot();
-        tags.increment(&[tag("A").into()], &me());
+        tags.increment(&[tag("A").into()], &me())
+            .now_or_never()
+            .unwrap()
+            .unwrap();
         assert_eq!(
-            tags.seal(&[at("A", None)], &before).unwrap_err(),
+            tags.seal(&[at("A", None)], &before, &Registered::default())
+                .unwrap_err(),
             NoStore::Raced
         );
-        assert!(tags.seal(&[at("B", None)], &before).is_ok());
         assert!(
-            tags.seal(&[at("A", None)], &tags.snapshot()).is_ok(),
+            tags.seal(&[at("B", None)], &before, &Registered::default())
+                .is_ok()
+        );
+        assert!(
+            tags.seal(&[at("A", None)], &tags.snapshot(), &Registered::default())
+                .is_ok(),
             "asked after the change"
         );
     }
@@ -476,7 +605,11 @@ mod tests {
                 let tags = Arc::clone(&tags);
                 thread::spawn(move || {
                     let increment = |_| {
-                        let stamp = tags.increment(&[tag("A").into()], &me());
+                        let stamp = tags
+                            .increment(&[tag("A").into()], &me())
+                            .now_or_never()
+                            .unwrap()
+                            .unwrap();
                         // Whoever is done has the change behind them, and no other change takes it back.
                         assert!(tags.version("A") >= Some(stamp));
                         assert!(tags.applied() >= stamp);
@@ -500,20 +633,36 @@ mod tests {
     #[test]
     fn l03_stamps_go_on_when_the_clock_steps_back() {
         let (tags, clock) = tags();
-        let first = tags.increment(&[tag("A").into()], &me());
+        let first = tags
+            .increment(&[tag("A").into()], &me())
+            .now_or_never()
+            .unwrap()
+            .unwrap();
         clock.set(Timestamp::from_secs(1));
-        assert!(tags.increment(&[tag("A").into()], &me()) > first);
+        assert!(
+            tags.increment(&[tag("A").into()], &me())
+                .now_or_never()
+                .unwrap()
+                .unwrap()
+                > first
+        );
     }
 
     #[test]
     fn l03_a_restart_repeats_no_stamp() {
         let (old, clock) = tags();
         let last = (0..100)
-            .map(|_| old.increment(&[tag("A").into()], &me()))
+            .filter_map(|_| old.increment(&[tag("A").into()], &me()).now_or_never()?)
             .last();
         clock.advance(Duration::from_millis(1));
         let restarted = Tags::new(clock);
-        assert!(Some(restarted.increment(&[tag("A").into()], &me())) > last);
+        assert!(
+            restarted
+                .increment(&[tag("A").into()], &me())
+                .now_or_never()
+                .unwrap()
+                > last
+        );
     }
 
     #[test]
@@ -527,10 +676,25 @@ mod tests {
     #[test]
     fn the_apps_own_versions_and_increments_are_two_parts_of_one_state() {
         let (tags, _) = tags();
-        tags.observe(&[at("U", Some(7))], &me());
-        let seven = tags.seal(&[at("U", Some(7))], &tags.snapshot()).unwrap();
-        tags.observe(&[at("U", Some(7))], &me());
-        tags.observe(&[at("U", Some(6))], &me());
+        tags.observe(&[at("U", Some(7))], &me())
+            .now_or_never()
+            .unwrap()
+            .0;
+        let seven = tags
+            .seal(
+                &[at("U", Some(7))],
+                &tags.snapshot(),
+                &Registered::default(),
+            )
+            .unwrap();
+        tags.observe(&[at("U", Some(7))], &me())
+            .now_or_never()
+            .unwrap()
+            .0;
+        tags.observe(&[at("U", Some(6))], &me())
+            .now_or_never()
+            .unwrap()
+            .0;
         assert!(
             seven.intact(),
             "neither the same nor a lower version is a change"
@@ -538,50 +702,90 @@ mod tests {
 
         // A response with a higher version is not raced by its own telling.
         let before = tags.snapshot();
-        tags.observe(&[at("U", Some(8))], &me());
+        tags.observe(&[at("U", Some(8))], &me())
+            .now_or_never()
+            .unwrap()
+            .0;
         assert!(!seven.intact());
-        assert!(tags.seal(&[at("U", Some(8))], &before).is_ok());
+        assert!(
+            tags.seal(&[at("U", Some(8))], &before, &Registered::default())
+                .is_ok()
+        );
         assert_eq!(
-            tags.seal(&[at("U", Some(7))], &before).unwrap_err(),
+            tags.seal(&[at("U", Some(7))], &before, &Registered::default())
+                .unwrap_err(),
             NoStore::OldVersion
         );
         assert_eq!(
-            tags.seal(&[at("U", None)], &before).unwrap_err(),
+            tags.seal(&[at("U", None)], &before, &Registered::default())
+                .unwrap_err(),
             NoStore::Raced,
             "who does not count cannot know"
         );
 
         // An increment from elsewhere does not stop the same version from being stored again.
-        tags.increment(&[tag("U").into()], &me());
+        tags.increment(&[tag("U").into()], &me())
+            .now_or_never()
+            .unwrap()
+            .unwrap();
         assert_eq!(
-            tags.seal(&[at("U", Some(8))], &before).unwrap_err(),
+            tags.seal(&[at("U", Some(8))], &before, &Registered::default())
+                .unwrap_err(),
             NoStore::Raced
         );
-        assert!(tags.seal(&[at("U", Some(8))], &tags.snapshot()).is_ok());
+        assert!(
+            tags.seal(
+                &[at("U", Some(8))],
+                &tags.snapshot(),
+                &Registered::default()
+            )
+            .is_ok()
+        );
     }
 
     #[test]
     fn l10_tags_nobody_holds_are_forgotten_and_needed_ones_are_not() {
         let (tags, _) = tags();
-        let seals = tags.seal(&[at("held", None)], &tags.snapshot()).unwrap();
-        tags.observe(&[at("counted", Some(3))], &me());
+        let seals = tags
+            .seal(
+                &[at("held", None)],
+                &tags.snapshot(),
+                &Registered::default(),
+            )
+            .unwrap();
+        tags.observe(&[at("counted", Some(3))], &me())
+            .now_or_never()
+            .unwrap()
+            .0;
         let running = tags.snapshot();
-        tags.increment(&[tag("needed").into()], &me());
+        tags.increment(&[tag("needed").into()], &me())
+            .now_or_never()
+            .unwrap()
+            .unwrap();
         for n in 0..100_000 {
-            let _seen = tags.seal(&[at(&format!("gone:{n}"), None)], &tags.snapshot());
+            let _seen = tags.seal(
+                &[at(&format!("gone:{n}"), None)],
+                &tags.snapshot(),
+                &Registered::default(),
+            );
         }
         assert!(tags.len() < 40_000, "{} tags left", tags.len());
         assert!(seals.intact());
         assert_eq!(
-            tags.seal(&[at("needed", None)], &running).unwrap_err(),
+            tags.seal(&[at("needed", None)], &running, &Registered::default())
+                .unwrap_err(),
             NoStore::Raced
         );
         assert_eq!(
-            tags.seal(&[at("counted", Some(2))], &running).unwrap_err(),
+            tags.seal(&[at("counted", Some(2))], &running, &Registered::default())
+                .unwrap_err(),
             NoStore::OldVersion
         );
         // L3: the cell that an entry holds is the one that later increments find.
-        tags.increment(&[tag("held").into()], &me());
+        tags.increment(&[tag("held").into()], &me())
+            .now_or_never()
+            .unwrap()
+            .unwrap();
         assert!(!seals.intact());
     }
 
@@ -590,7 +794,10 @@ mod tests {
         let (tags, _) = tags();
         drop(tags.snapshot());
         for n in 0..100_000 {
-            tags.increment(&[tag(&format!("gone:{n}")).into()], &me());
+            tags.increment(&[tag(&format!("gone:{n}")).into()], &me())
+                .now_or_never()
+                .unwrap()
+                .unwrap();
         }
         assert!(tags.len() < 40_000, "{} tags left", tags.len());
     }
@@ -602,7 +809,10 @@ mod tests {
         for n in 0..20_000 {
             let uri = Tag::uri(&format!("http://a/{long}/{n}"));
             assert!(uri.as_str().len() < 400, "{uri}");
-            tags.increment(&[uri.clone().into()], &me());
+            tags.increment(&[uri.clone().into()], &me())
+                .now_or_never()
+                .unwrap()
+                .unwrap();
         }
         assert!(tags.len() < 10_000, "{} tags left", tags.len());
     }
@@ -610,7 +820,10 @@ mod tests {
     #[test]
     fn the_cause_of_a_change_is_remembered() {
         let (tags, clock) = tags();
-        tags.increment(&[tag("A").into()], &me());
+        tags.increment(&[tag("A").into()], &me())
+            .now_or_never()
+            .unwrap()
+            .unwrap();
         assert_eq!(
             tags.cause(&tag("A")),
             Some(Cause {

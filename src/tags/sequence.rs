@@ -25,13 +25,14 @@ impl Sequence {
 pub(super) struct Running(Arc<Mutex<BTreeMap<Stamp, usize>>>);
 
 impl Running {
-    /// Registers a snapshot of what `applied` says at this very moment.
-    pub(super) fn begin(&self, applied: impl FnOnce() -> Stamp) -> Snapshot {
+    /// Registers a snapshot of what `applied` says at this very moment: the last stamp, and in which history.
+    pub(super) fn begin(&self, applied: impl FnOnce() -> (Stamp, u64)) -> Snapshot {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamp = applied();
+        let (stamp, generation) = applied();
         *running.entry(stamp).or_default() += 1;
         Snapshot {
             stamp,
+            generation,
             running: self.clone(),
         }
     }
@@ -50,10 +51,16 @@ impl Running {
 #[derive(Debug)]
 pub struct Snapshot {
     stamp: Stamp,
+    generation: u64,
     running: Running,
 }
 
 impl Snapshot {
+    /// Which history of the store the stamp belongs to, as counted here.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// The stamp.
     pub fn stamp(&self) -> Stamp {
         self.stamp

@@ -17,6 +17,8 @@ const SWEEP_FROM: usize = 256;
 #[derive(Debug)]
 pub(super) struct Table {
     shards: Vec<Mutex<Shard>>,
+    /// Others give versions too: nothing is known of a tag because it is new here.
+    shared: bool,
     /// Keyed by chance, so that nobody can choose names that fall into one shard.
     hasher: RandomState,
 }
@@ -38,7 +40,7 @@ struct Shard {
 }
 
 impl Table {
-    pub(super) fn new() -> Table {
+    pub(super) fn new(shared: bool) -> Table {
         let shard = || {
             Mutex::new(Shard {
                 cells: HashMap::new(),
@@ -47,6 +49,7 @@ impl Table {
         };
         Table {
             shards: (0..SHARDS).map(|_| shard()).collect(),
+            shared,
             hasher: RandomState::new(),
         }
     }
@@ -65,9 +68,22 @@ impl Table {
         if shard.cells.len() >= shard.sweep_at {
             shard.sweep(&forgettable());
         }
-        let cell = Arc::new(Cell::new(tag.clone()));
+        let cell = Arc::new(match self.shared {
+            true => Cell::unknown(tag.clone()),
+            false => Cell::new(tag.clone()),
+        });
         shard.cells.insert(tag.clone(), Arc::clone(&cell));
         cell
+    }
+
+    /// Another history begins for all of them (L3). To be called by who may write.
+    pub(super) fn begin_anew(&self) {
+        for shard in &self.shards {
+            lock(shard)
+                .cells
+                .values()
+                .for_each(|cell| cell.begin_anew());
+        }
     }
 
     /// How many tags there are.
@@ -99,7 +115,7 @@ impl Shard {
             } else {
                 forgettable.plain
             };
-            Arc::strong_count(cell) > 1 || cell.current() > limit
+            Arc::strong_count(cell) > 1 || cell.changed() > limit || cell.is_waiting()
         });
         self.sweep_at = (self.cells.len() * 2).max(SWEEP_FROM);
     }

@@ -13,6 +13,7 @@ use tagalong::dialects::cache_status;
 use tagalong::dialects::cache_status::Debug;
 use tagalong::model::key::KeyFields;
 use tagalong::model::outcome::Bypass;
+use tagalong::model::outcome::Commit;
 use tagalong::model::outcome::End;
 use tagalong::model::outcome::Forward;
 use tagalong::model::outcome::NoStore;
@@ -58,10 +59,10 @@ fn outcomes() -> Vec<Outcome> {
         every!(Stale: WhileRevalidate, IfError, Disconnected, MaxStale, Soft, Invalidated, Waited);
     let refusals = every!(Refusal: OnlyIfCached, Overloaded, Waited);
     let bypasses = every!(Bypass: Rule, Authorization, Cookie, RequestBody, Skip, Token, Upgrade, Range, HitForMiss,
-            ShadowHit, ShadowMiss, ShadowDiffers);
+            ShadowHit, ShadowMiss, ShadowDiffers, Fenced);
     let reasons = every!(NoStore: NoStore, Private, Skip, SetCookie, Authorization, Cookie, NoFreshness, AlreadyExpired, TooSlow, Status, Method,
         VaryAny, VaryUnknown, Partial, Raced, TooManyTags, TooManyVariants, BadTag, OldVersion, MissingTagValue, UnreadableBody, TooLarge, UpstreamFailed,
-        Alone);
+        Alone, Fenced);
     let _all_are_here = |why: Forward| match why {
         Forward::UriMiss | Forward::VaryMiss | Forward::Partial | Forward::Expired => (),
         Forward::Invalidated | Forward::Request | Forward::Method | Forward::Bypass(_) => (),
@@ -95,12 +96,15 @@ fn outcomes() -> Vec<Outcome> {
             Some(StatusCode::NOT_MODIFIED),
             StatusCode::from_u16(999).ok(),
         ] {
-            let ended = |end: &End| Outcome::Forwarded {
-                why,
-                status,
-                end: *end,
-            };
-            all.extend(ends.iter().map(ended));
+            for commit in [Commit::Done, Commit::Deferred] {
+                let ended = |end: &End| Outcome::Forwarded {
+                    why,
+                    status,
+                    end: *end,
+                    commit,
+                };
+                all.extend(ends.iter().map(ended));
+            }
         }
     }
     all

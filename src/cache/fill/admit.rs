@@ -22,12 +22,32 @@ use crate::policy::shadow;
 use crate::policy::validators;
 use crate::rules::Mode;
 use crate::store::Uses;
+use crate::tags::Registered;
 use crate::tags::Seals;
+use crate::tags::Snapshot;
 
 impl Fill {
     /// Puts the response in the store, by itself or joined with the part that is there; what was asked for later, or
     /// answers for more, stays.
-    pub(super) fn admit(&self, head: &Parts, keep: &Keep, body: Bytes) -> Result<(), NoStore> {
+    pub(super) async fn admit(
+        &self,
+        head: &Parts,
+        keep: &Keep,
+        body: Bytes,
+    ) -> Result<(), NoStore> {
+        self.may_seal()?;
+        let life = self.cache.life_of_tags(keep, &self.matched.rule);
+        let registered = self.cache.0.tags.register(&keep.tags, life).await?;
+        self.put(head, keep, body, &registered)
+    }
+
+    fn put(
+        &self,
+        head: &Parts,
+        keep: &Keep,
+        body: Bytes,
+        registered: &Registered,
+    ) -> Result<(), NoStore> {
         let variant = self.errand.variant;
         let part = parts::part(head, body.len() as u64).map_err(|_| NoStore::Partial)?;
         let entry = keep.entry(head, body, part);
@@ -43,7 +63,7 @@ impl Fill {
                 entry,
                 asked: self.asked,
                 variant,
-                seals: self.seal(&tags)?,
+                seals: self.seal(&tags, registered)?,
                 after_increment: REMEMBERED.max(self.matched.rule.refill.on_invalidate.max_stale),
                 noticed: OnceLock::new(),
                 uses: Uses::default(),
@@ -100,8 +120,8 @@ impl Fill {
             && stored.entry.body == entry.body
     }
 
-    /// L1: the tags as they are, if none of them has changed since the app was asked, and nothing else keeps it out.
-    pub(super) fn seal(&self, tags: &[Tagged]) -> Result<Seals, NoStore> {
+    /// Whether anything but its tags keeps it out.
+    fn may_seal(&self) -> Result<&Snapshot, NoStore> {
         if self.surplus.as_ref().is_some_and(Surplus::came) {
             tracing::warn!(
                 uri = self.matched.uri,
@@ -112,8 +132,19 @@ impl Fill {
         if let Some(reason) = self.refused {
             return Err(reason);
         }
-        let before = self.before.as_ref().ok_or(NoStore::TooLarge)?;
-        self.cache.0.tags.seal_own(tags, before, self.own.as_ref())
+        self.before.as_deref().ok_or(NoStore::TooLarge)
+    }
+
+    /// L1: the tags as they are, if none of them has changed since the app was asked, and nothing else keeps it out.
+    fn seal(&self, tags: &[Tagged], registered: &Registered) -> Result<Seals, NoStore> {
+        let (before, own) = (self.may_seal()?, self.own.as_ref());
+        self.cache.0.tags.seal_own(tags, before, own, registered)
+    }
+
+    /// What keeps it out, as far as is known.
+    pub(super) fn foresee(&self, tags: &[Tagged]) -> Result<(), NoStore> {
+        let (before, own) = (self.may_seal()?, self.own.as_ref());
+        self.cache.0.tags.foresee(tags, before, own)
     }
 }
 

@@ -30,6 +30,7 @@ use crate::cache::parts;
 use crate::cache::stored::Slot;
 use crate::model::key::BaseKey;
 use crate::model::key::Variant;
+use crate::model::outcome::Commit;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
@@ -56,6 +57,8 @@ pub struct Fill {
     before: Option<Arc<Snapshot>>,
     /// What the response changed itself.
     own: Option<Own>,
+    /// What became of what it changed.
+    commit: Commit,
     /// More may come than the response declares; then it is not stored.
     surplus: Option<Surplus>,
     /// There is no room for what came.
@@ -149,6 +152,7 @@ impl Fill {
             head: Arc::clone(head),
             before: Some(Arc::new(before)),
             own,
+            commit: Commit::Done,
             surplus: None,
             refused: None,
             asked,
@@ -263,22 +267,33 @@ impl Fill {
         self.refused = self.register_variant(&keep).err();
         self.surplus = response.extensions().get().cloned();
         // Now for the word in the head; what counts is the same question when the body has ended.
-        let end = match self.seal(&keep.tags) {
-            Ok(_) if status == StatusCode::NOT_MODIFIED => End::Revalidated,
-            Ok(_) => End::Stored,
+        let end = match self.foresee(&keep.tags) {
+            Ok(()) if status == StatusCode::NOT_MODIFIED => End::Revalidated,
+            Ok(()) => End::Stored,
             Err(reason) => End::NotStored(reason),
         };
-        let answered = Answered { status, end };
+        let answered = self.answered(status, end);
         self.share(response, answered, Some(keep)).await;
     }
 
     /// Shares a response that is not stored: an error of the app that every follower would only get again (L9).
     pub async fn share_unstored(self, response: Response<Body>, reason: NoStore) {
-        let answered = Answered {
-            status: response.status(),
-            end: End::NotStored(reason),
-        };
+        let answered = self.answered(response.status(), End::NotStored(reason));
         self.share(response, answered, None).await;
+    }
+
+    fn answered(&self, status: StatusCode, end: End) -> Answered {
+        let commit = self.commit;
+        Answered {
+            status,
+            end,
+            commit,
+        }
+    }
+
+    /// What has become of the changes that the response reported.
+    pub fn note_commit(&mut self, commit: Commit) {
+        self.commit = commit;
     }
 
     /// The last stamp applied when the app was asked.
@@ -293,9 +308,9 @@ impl Fill {
         self.note_unstorable(reason, status); // before anyone looks again
         self.unregister();
         if let Some(first) = self.first.take() {
-            let end = End::NotStored(reason);
+            let answered = self.answered(status, End::NotStored(reason));
             // An error means that this client has left: its response is dropped, which ends the exchange.
-            first.send((response, Answered { status, end })).ok();
+            first.send((response, answered)).ok();
         }
         self.stage.send_replace(Stage::Alone(reason, status));
     }

@@ -67,7 +67,7 @@ impl Fill {
                 Some(Ok(Chunk::Trailers(_))) => continue, // may be discarded (RFC 9110 §6.5.1)
                 Some(Err(cut)) => return self.cut(&shared, cut),
                 None if exact.is_none_or(|exact| exact == size) => {
-                    return self.finish(&shared, Bytes::new());
+                    return self.finish(&shared, Bytes::new()).await;
                 }
                 None => {
                     return self.cut(&shared, Cut("less content than declared".into()));
@@ -83,7 +83,7 @@ impl Fill {
             if exact == Some(size) {
                 // The last byte waits until the entry is stored: who has read all finds a hit when coming back.
                 return match body.next().await {
-                    None | Some(Ok(Chunk::Trailers(_))) => self.finish(&shared, chunk),
+                    None | Some(Ok(Chunk::Trailers(_))) => self.finish(&shared, chunk).await,
                     Some(Ok(Chunk::Data(_))) => {
                         self.cut(&shared, Cut("more content than declared".into()))
                     }
@@ -139,7 +139,7 @@ impl Fill {
     }
 
     /// The body has ended whole: L1 once more, then put; then everyone may know that it has ended.
-    fn finish(mut self, shared: &Arc<Shared>, last: Bytes) {
+    async fn finish(mut self, shared: &Arc<Shared>, last: Bytes) {
         if self.is_for_store(shared.answered.end)
             && let Some(keep) = &shared.keep
         {
@@ -149,7 +149,7 @@ impl Fill {
                 }
                 Some(_) | None => shared.spool.whole(&last),
             };
-            if let Err(reason) = self.admit(&shared.head, keep, body) {
+            if let Err(reason) = self.admit(&shared.head, keep, body).await {
                 tracing::debug!(
                     uri = self.matched.uri,
                     reason = reason.word(),

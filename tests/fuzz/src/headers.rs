@@ -21,6 +21,7 @@ use tagalong::dialects::cache_status::CACHE_STATUS;
 use tagalong::dialects::cache_status::Debug;
 use tagalong::model::entry::EntryMeta;
 use tagalong::model::entry::Selector;
+use tagalong::model::outcome::Commit;
 use tagalong::model::outcome::End;
 use tagalong::model::outcome::Forward;
 use tagalong::model::outcome::NoStore;
@@ -402,11 +403,13 @@ impl Exchange {
                 why,
                 status: Some(self.response.status),
                 end,
+                commit: Commit::Deferred,
             },
             Outcome::Forwarded {
                 why,
                 status: None,
                 end: End::NotStored(NoStore::Alone),
+                commit: Commit::Done,
             },
             Outcome::Hit {
                 ttl: i64::MIN,

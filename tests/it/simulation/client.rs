@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{Method, Request, Response, header};
 use tagalong::body::{Body, Chunk};
-use tagalong::cache::{Followed, Lookup, Passing, Stored};
+use tagalong::cache::{Followed, Lookup, Passing, Stored, Trust};
 use tagalong::model::outcome::{End, Failure, Outcome, Stale};
 use tagalong::model::request::Head;
 use tagalong::rules::refill::{Coalesce, OnTimeout};
@@ -102,7 +102,7 @@ impl Sidecar {
         let coalesce = query.rule.refill.coalesce;
         let mut gives_up = None;
         for _ in 0..LOOKUPS {
-            let found = self.cache.lookup(&query, &head, since);
+            let found = self.cache.lookup(&query, &head, since, Trust::Full);
             if !matches!(found, Lookup::Hit(..))
                 && self.model.borrow_mut().missed(client, self.spacious)
             {

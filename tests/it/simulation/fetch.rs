@@ -5,6 +5,7 @@
 //! of `policy` and of [`Fill`], and no step is here that is not there; ranges, upgrades, trailers and POST are left out, as
 //! nobody here asks for them. Who changes the order there changes it here: nothing else keeps the two alike.
 
+use futures_util::FutureExt;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -59,7 +60,7 @@ impl Drop for Refreshing {
 impl Sidecar {
     /// Does what is due for no request.
     pub(crate) fn by_schedule(self: &Rc<Self>) {
-        self.cache.increment_due();
+        self.cache.increment_due().now_or_never().unwrap();
         if self.model.borrow_mut().repeated() > 0 {
             self.count("repeated");
         }
@@ -239,7 +240,7 @@ impl Sidecar {
                         let mut model = self.model.borrow_mut();
                         model.lives(made(&parts.headers), asking, answer.max_age);
                         drop(model);
-                        let kept = freshen.renew(&get, &parts, &keep);
+                        let kept = freshen.renew(&get, &parts, &keep).now_or_never().unwrap();
                         self.count(if kept.is_ok() {
                             "head: renewed"
                         } else {
@@ -265,7 +266,10 @@ impl Sidecar {
             let version = version.expect("the app counts from zero");
             self.model.borrow_mut().observed(COUNTED, version, Some(id));
         }
-        self.cache.observe(&signals.observed, &"GET".into());
+        let _ = self
+            .cache
+            .observe(&signals.observed, &"GET".into())
+            .now_or_never();
         signals
     }
 

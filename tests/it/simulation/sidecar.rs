@@ -1,5 +1,6 @@
 //! The simulated sidecar: the engine, its clock, who is here, what is under way, and what the reference makes of it.
 
+use futures_util::FutureExt;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -103,7 +104,10 @@ impl Sidecar {
     pub(crate) fn increment(&self, increments: &[Increment]) {
         let named: Vec<_> = increments.iter().map(spelled).collect();
         self.trace(format!("increment of {}", named.join(", ")));
-        self.cache.increment(increments, &"POST /touch".into());
+        let _ = self
+            .cache
+            .increment(increments, &"POST /touch".into())
+            .now_or_never();
         self.model.borrow_mut().incremented(increments);
     }
 
@@ -115,7 +119,10 @@ impl Sidecar {
             tag: Tag::parse(TAGS[COUNTED]).expect("it is a tag"),
             version: Some(version.into()),
         };
-        self.cache.observe(&[tagged], &"GET /touch".into());
+        let _ = self
+            .cache
+            .observe(&[tagged], &"GET /touch".into())
+            .now_or_never();
         self.model.borrow_mut().observed(COUNTED, version, None);
     }
 

@@ -1,0 +1,426 @@
+//! Tags that others share: what is asked of the store, and what is sent to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::{Notify, watch};
+
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::metrics::SharedError;
+use crate::model::outcome::Commit;
+use crate::model::outcome::NoStore;
+use crate::model::stamp::Stamp;
+use crate::model::tag::Tag;
+use crate::model::tag::Tagged;
+use crate::shared;
+use crate::shared::Finding;
+use crate::shared::Incremented;
+use crate::shared::Link;
+use crate::shared::Store;
+use crate::tags::Changes;
+use crate::tags::Seals;
+use crate::tags::Tags;
+use crate::tags::cell::Cell;
+use crate::tags::outbox::Wish;
+use crate::tags::pulse::Pulse;
+
+/// With whom tags are shared, and how.
+#[derive(Clone, Debug)]
+pub struct Sharing {
+    /// The store.
+    pub store: Store,
+    /// For how long what is known here is trusted when nothing is heard.
+    pub max_lag: Duration,
+    /// How many changes wait at most when the store cannot take them.
+    pub outbox: usize,
+    /// The epoch of the configuration.
+    pub epoch: u64,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// The way to the store.
+#[derive(Debug)]
+pub(super) struct Together {
+    pub(super) sharing: Sharing,
+    /// `None` while there is no connection.
+    pub(super) link: watch::Sender<Option<Link>>,
+    pub(super) pulse: Pulse,
+    /// The stamp of the last record of the log that has been applied.
+    pub(super) read: watch::Sender<Stamp>,
+    /// The highest epoch that the store has told of.
+    pub(super) epoch: watch::Sender<u64>,
+    pub(super) findings: watch::Sender<Vec<Finding>>,
+    /// Something waits to be sent.
+    arrived: Notify,
+    /// Something that waited has left.
+    left: Notify,
+}
+
+/// The most changes of one call of the store: it does nothing else meanwhile.
+const AT_ONCE: usize = 500;
+
+/// The most calls that are sent before the first is answered.
+const IN_FLIGHT: usize = 64;
+
+/// The pauses between attempts.
+pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// What has become of changes that were submitted together.
+pub(super) struct Submitted(Option<Vec<Incremented>>);
+
+impl Submitted {
+    pub(super) fn commit(&self) -> Commit {
+        match self.0 {
+            Some(_) => Commit::Done,
+            None => Commit::Deferred,
+        }
+    }
+
+    /// Their stamp.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        let landed = self.0.as_ref()?;
+        landed.iter().filter_map(|it| it.stamp).max()
+    }
+
+    /// Their stamp, if nobody else has changed one of the tags since.
+    pub(super) fn first_since(&self, before: Stamp) -> Option<Stamp> {
+        let landed = self.0.as_ref()?;
+        let first = landed.iter().all(|it| it.before <= before);
+        landed
+            .iter()
+            .filter_map(|it| it.stamp)
+            .min()
+            .filter(|_| first)
+    }
+}
+
+/// Tags that are known to all, so that a response may be sealed to their versions: held until then.
+#[derive(Debug, Default)]
+pub struct Registered {
+    _cells: Vec<Arc<Cell>>,
+}
+
+impl Together {
+    pub(super) fn new(sharing: Sharing, clock: &Clock) -> Together {
+        let epoch = sharing.epoch;
+        Together {
+            sharing,
+            link: watch::Sender::new(None),
+            pulse: Pulse::new(clock),
+            read: watch::Sender::new(Stamp::NEVER),
+            epoch: watch::Sender::new(epoch),
+            findings: watch::Sender::new(Vec::new()),
+            arrived: Notify::new(),
+            left: Notify::new(),
+        }
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.sharing.metrics
+    }
+
+    fn is_fenced(&self) -> bool {
+        self.pulse
+            .lag()
+            .is_none_or(|lag| lag > self.sharing.max_lag)
+    }
+
+    pub(super) fn link(&self) -> Option<Link> {
+        self.link.borrow().clone()
+    }
+
+    /// Another server has the tags by now.
+    pub(super) fn moved(&self, link: &Link) {
+        self.failed(link, &shared::Error::moved());
+    }
+
+    /// Something went wrong with this link: counted, and another is made if that may help.
+    pub(super) fn failed(&self, link: &Link, error: &shared::Error) {
+        self.metrics().shared_errors.add(error.kind);
+        if !error.ends_link() {
+            tracing::warn!(%error, "the shared store refuses a command");
+            return;
+        }
+        let given_up = self.link.send_if_modified(|current| {
+            let is_it = current.as_ref().is_some_and(|it| it.is(link));
+            if is_it {
+                *current = None;
+            }
+            is_it
+        });
+        if given_up {
+            self.metrics().shared_connected.set(false);
+            tracing::warn!(%error, "the connection to the shared store is given up");
+        }
+    }
+}
+
+impl Tags {
+    /// Whether what is known here of tags is not to be trusted: nothing has been heard of the others for too long.
+    pub fn is_fenced(&self) -> bool {
+        self.together.as_ref().is_some_and(Together::is_fenced)
+    }
+
+    /// How many changes wait for the store.
+    pub fn waiting(&self) -> usize {
+        self.write().outbox.len()
+    }
+
+    /// For how long nothing has been heard of the others; `None`: nothing ever was, or there are none.
+    pub fn lag(&self) -> Option<Duration> {
+        self.together
+            .as_ref()
+            .and_then(|together| together.pulse.lag())
+    }
+
+    /// What is to be said of the store; empty as long as there is none, or no connection yet.
+    pub fn findings(&self) -> Vec<Finding> {
+        let together = self.together.as_ref();
+        together.map_or_else(Vec::new, |it| it.findings.borrow().clone())
+    }
+
+    /// The connection to the store, while there is one.
+    pub fn link(&self) -> Option<Link> {
+        self.together.as_ref().and_then(Together::link)
+    }
+
+    /// Something went wrong with a command to the store.
+    pub fn failed(&self, link: &Link, error: &shared::Error) {
+        if let Some(together) = &self.together {
+            together.failed(link, error);
+        }
+    }
+
+    /// Comes back when the tags may be trusted: when the store was reached for the first time. At once when alone.
+    pub async fn in_touch(&self) {
+        let Some(together) = &self.together else {
+            return;
+        };
+        let mut read = together.read.subscribe();
+        while self.is_fenced() && read.changed().await.is_ok() {}
+    }
+
+    /// Sends changes to the store, and waits for them: no longer than an operation may take, and not at all where nothing was
+    /// heard of the store for a while.
+    pub(super) async fn submit(
+        &self,
+        together: &Together,
+        changes: Changes,
+        by: &Arc<str>,
+    ) -> Submitted {
+        let mut landed = Vec::new();
+        let mut overflows = false;
+        let everything = self.cell(&Tag::all());
+        {
+            let mut writer = self.write();
+            for some in changes.chunks(AT_ONCE) {
+                let (wish, done) = Wish::new(some.to_vec(), Arc::clone(by));
+                let most = together.sharing.outbox;
+                landed.push(done);
+                overflows |= writer.outbox.push(wish, most, || Arc::clone(&everything));
+            }
+            together.metrics().outbox.set(writer.outbox.len() as u64);
+        }
+        if overflows {
+            together.metrics().outbox_overflows.add();
+            tracing::error!(
+                "too many increments wait for the shared store: everything stored is to be forgotten in their place"
+            );
+        }
+        together.arrived.notify_one();
+        let patience = match together.is_fenced() {
+            true => Duration::ZERO,
+            false => together.sharing.store.timeout(),
+        };
+        let all = async {
+            join_all(landed)
+                .await
+                .into_iter()
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let landed = self.clock.within(patience, all).await;
+        let landed = landed.and_then(Result::ok); // an error: they became a change of everything
+        if landed.is_none() {
+            together.metrics().increments_deferred.add();
+        }
+        Submitted(landed)
+    }
+
+    /// Sends what waits, in order, for as long as this runs.
+    pub(super) async fn deliver(&self, together: &Together) {
+        let mut links = together.link.subscribe();
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            let wishes = self.write().outbox.first(IN_FLIGHT);
+            if wishes.is_empty() {
+                together.arrived.notified().await;
+                continue;
+            }
+            let link = match links.wait_for(Option::is_some).await {
+                Ok(link) => link.clone(),
+                Err(_) => return, // nobody makes links any more
+            };
+            let Some(link) = link else { continue };
+            let calls = wishes.iter().map(async |wish| {
+                let changes: Vec<_> = wish
+                    .changes
+                    .iter()
+                    .map(|(cell, it)| (cell.tag(), *it))
+                    .collect();
+                link.increment(&changes, &wish.by).await
+            });
+            let answers = join_all(calls).await;
+            let mut failure = None;
+            {
+                let mut writer = self.write();
+                for (wish, answer) in wishes.iter().zip(answers) {
+                    match answer {
+                        Ok(landed) if failure.is_none() => {
+                            self.land(&mut writer, wish, landed, &link);
+                        }
+                        Ok(_) => {} // in order: it is sent once more
+                        Err(error) => failure = failure.or(Some(error)),
+                    }
+                }
+                together.metrics().outbox.set(writer.outbox.len() as u64);
+            }
+            together.left.notify_waiters();
+            match failure {
+                None => pause = SHORTEST_PAUSE,
+                Some(error) => {
+                    together.failed(&link, &error);
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// The store has taken a change.
+    fn land(&self, writer: &mut super::Writer, wish: &Arc<Wish>, landed: Incremented, link: &Link) {
+        if let Some(stamp) = landed.stamp
+            && writer.is_of(link)
+        {
+            for (cell, change) in &wish.changes {
+                writer.change(cell, *change, stamp, &wish.by);
+            }
+            writer.applied = writer.applied.max(stamp);
+        }
+        writer.outbox.remove(wish);
+        wish.end(Some(landed));
+    }
+
+    /// Waits until nothing waits for the store any more.
+    pub async fn flush(&self) {
+        let Some(together) = &self.together else {
+            return;
+        };
+        loop {
+            let left = together.left.notified();
+            if self.waiting() == 0 {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    /// The tags that still wait for the store, each once.
+    pub fn undelivered(&self) -> Vec<Tag> {
+        let writer = self.write();
+        let waiting = writer.outbox.iter().flat_map(|wish| &wish.changes);
+        let mut tags: Vec<Tag> = waiting.map(|(cell, _)| cell.tag().clone()).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        tags
+    }
+
+    /// Brings what is known here up to date with what had been committed when this was called: of all tags from the log, of
+    /// those of this entry from the store itself too, in one round trip (L3). Whether that has worked.
+    pub async fn catch_up(&self, seals: Option<&Seals>) -> bool {
+        let Some(together) = &self.together else {
+            return true;
+        };
+        if together.is_fenced() {
+            return false;
+        }
+        let Some(link) = together.link() else {
+            return false;
+        };
+        let cells: Vec<&Arc<Cell>> = seals.map(|it| it.cells().collect()).unwrap_or_default();
+        let tags: Vec<&Tag> = cells.iter().map(|cell| cell.tag()).collect();
+        let read = match link.read(&tags).await {
+            Ok(read) => read,
+            Err(error) => {
+                together.failed(&link, &error);
+                return false;
+            }
+        };
+        {
+            let mut writer = self.write();
+            if !writer.is_of(&link) {
+                return false;
+            }
+            for (cell, state) in cells.iter().zip(&read.tags) {
+                match state {
+                    Some(state) => cell.learn(state),
+                    None => cell.lose(),
+                }
+            }
+            writer.applied = writer.applied.max(read.last);
+        }
+        self.has_read(together, read.logged).await
+    }
+
+    /// Waits until the log has been read up to that record, no longer than an operation may take.
+    async fn has_read(&self, together: &Together, stamp: Stamp) -> bool {
+        let mut read = together.read.subscribe();
+        let reached = read.wait_for(|read| *read >= stamp);
+        let reached = self.clock.within(together.sharing.store.timeout(), reached);
+        reached.await.is_some_and(|read| read.is_ok())
+    }
+
+    /// Makes the tags of a response known to all, for `life` at least, so that it can be sealed to their versions.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be asked: nothing is stored.
+    pub async fn register(&self, tagged: &[Tagged], life: Duration) -> Result<Registered, NoStore> {
+        let Some(together) = &self.together else {
+            return Ok(Registered::default());
+        };
+        if together.is_fenced() {
+            return Err(NoStore::Fenced);
+        }
+        let link = together.link().ok_or(NoStore::Fenced)?;
+        // In this order: from here on the log tells of changes, and then it is asked what they were before.
+        let cells: Vec<Arc<Cell>> = tagged.iter().map(|it| self.cell(&it.tag)).collect();
+        let tags: Vec<&Tag> = cells.iter().map(|cell| cell.tag()).collect();
+        let registered = match link.register(&tags, life).await {
+            Ok(registered) => registered,
+            Err(error) => {
+                together.failed(&link, &error);
+                return Err(NoStore::Fenced);
+            }
+        };
+        {
+            let writer = self.write();
+            if !writer.is_of(&link) {
+                return Err(NoStore::Raced); // another history has begun
+            }
+            for (cell, state) in cells.iter().zip(&registered.tags) {
+                cell.learn(state);
+            }
+        }
+        match self.has_read(together, registered.once_read).await {
+            true => Ok(Registered { _cells: cells }),
+            false => {
+                together.metrics().shared_errors.add(SharedError::Timeout);
+                Err(NoStore::Fenced)
+            }
+        }
+    }
+}
