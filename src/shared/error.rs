@@ -143,8 +143,7 @@ mod tests {
             ("-ERR something else", SharedError::Other),
         ] {
             let value = redis::parse_redis_value(format!("{said}\r\n").as_bytes()).unwrap();
-            let error = redis::from_redis_value::<String>(value).unwrap_err();
-            let error = Error::from(RedisError::from(error));
+            let error = Error::from(value.extract_error().unwrap_err());
             assert_eq!(error.kind, expected, "{said}: {error}");
         }
     }
