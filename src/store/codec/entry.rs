@@ -22,10 +22,10 @@ use crate::model::entry::StaleUse;
 const PLAIN: u8 = 0;
 const ZSTD: u8 = 1;
 
-/// Level 3 makes them hardly smaller and takes longer (`benches/results/codec.md`).
+/// Level 3 makes JSON and prose of 16 KiB 5 % and 1 % smaller, and takes 12 % and 70 % longer for it.
 const LEVEL: i32 = 1;
 
-/// Payloads below this stay plain: the time to unpack them is more than the time to send what is saved.
+/// Payloads below this stay plain: unpacking takes some 15 µs however little it is, and hardly anything is saved.
 const SMALL: usize = 1 << 10;
 
 /// Larger heads are not read. `limits.max_head` is far below it, for a sidecar that others share with.
