@@ -39,7 +39,7 @@ bench-fills: setup ## stampedes, increments under load, large bodies, a purge of
 
 # No nightly: instrumented for coverage, without a sanitizer. New inputs stay in target/fuzz, those that break something
 # in tests/fuzz/artifacts; the seeds stay as they are.
-fuzz: setup-fuzz ## hostile header fields, requests and rule files, FUZZ_SECONDS=30 for each target
+fuzz: setup-fuzz ## hostile header fields, requests, rule files and stored bytes, FUZZ_SECONDS=30 for each target
 	@for target in $(FUZZ_TARGETS); do \
 		echo "== $$target" && mkdir -p target/fuzz/corpus/$$target && \
 		$(CARGO) fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer none $$target \

@@ -45,7 +45,7 @@
 //! | [`telemetry`] | the log |
 //! | [`shared`] | Redis or Valkey, which all sidecars of an app share |
 //! | [`tags`] | tag versions: snapshot, seal, increment |
-//! | [`store`] | entries in memory, bounded by bytes |
+//! | [`store`] | entries in memory, bounded by bytes; entries as bytes that other sidecars read |
 //! | [`upstream`] | the exchange with the app, through Pingora |
 //! | [`hooks`] | calls to others, who are told of increments, hits and misses |
 //! | [`cache`] | the engine, without sockets: lookup, fills and their followers |

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, StatusCode, header};
 use crate::model::time::Timestamp;
 
 /// A stored response: head, content, and what the cache knows of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The status.
     pub status: StatusCode,

@@ -173,6 +173,23 @@ impl Variant {
     }
 }
 
+macro_rules! stored_as_bytes {
+    ($($key:ident)*) => {$(
+        impl $key {
+            /// The bytes that are shown in hex.
+            pub const fn to_bytes(self) -> [u8; 16] {
+                self.0.to_be_bytes()
+            }
+
+            /// The key as read back from where its bytes were written.
+            pub const fn from_bytes(bytes: [u8; 16]) -> $key {
+                $key(u128::from_be_bytes(bytes))
+            }
+        }
+    )*};
+}
+stored_as_bytes!(Variant ComposedKey);
+
 macro_rules! shown_as_hex {
     ($($key:ident)*) => {$(
         impl fmt::Display for $key {
@@ -231,6 +248,16 @@ mod tests {
     fn shown_fields_are_readable_and_unambiguous() {
         let fields = fields(&[("rule", Some("a=b")), ("q", Some("x y&z")), ("page", None)]);
         assert_eq!(fields.to_string(), "rule=a%3Db&q=x%20y%26z&page");
+    }
+
+    #[test]
+    fn a_key_is_its_bytes_and_they_are_its_hex() {
+        let variant = fields(&[("x", Some("a"))]).base_key().only_variant();
+        let key = variant.composed([("User:1", Stamp::from_raw(7))].into_iter());
+        assert_eq!(Variant::from_bytes(variant.to_bytes()), variant);
+        assert_eq!(ComposedKey::from_bytes(key.to_bytes()), key);
+        let hex: String = key.to_bytes().map(|byte| format!("{byte:02x}")).concat();
+        assert_eq!(hex, key.to_string());
     }
 
     proptest! {

@@ -57,9 +57,18 @@ impl Tag {
         Ok(Tag(text.into()))
     }
 
-    /// A tag read back from where [`Tag::as_str`] was written: one of the cache's own too. `None` if it can be none.
-    pub fn restored(text: &str) -> Option<Tag> {
-        (!text.is_empty()).then(|| Tag(text.into()))
+    /// Reads a tag back from where [`Tag::as_str`] was written, the cache's own too. What a newer version calls its own is
+    /// taken as it is: two tags are the same when their bytes are.
+    ///
+    /// # Errors
+    ///
+    /// Says why no tag has this text; see [`TagError`].
+    pub fn from_stored(text: &str) -> Result<Tag, TagError> {
+        match text.strip_prefix('~') {
+            Some("") => Err(TagError::Empty),
+            Some(_) => Ok(Tag(text.into())),
+            None => Tag::parse(text),
+        }
     }
 
     /// The tag every entry carries: incrementing it forgets everything.
@@ -259,6 +268,33 @@ mod tests {
                 expected.as_ref().copied(),
                 "{name}"
             );
+        }
+    }
+
+    #[test]
+    fn a_stored_tag_is_read_back_and_nothing_else_is() {
+        let values = [("attr1", Some("1, \"2\"")), ("attr2", None)];
+        for tag in [
+            Tag::parse("User:42").unwrap(),
+            Tag::all(),
+            Tag::rule("a rule"),
+            Tag::uri("http://a/b?c=d,e;f"),
+            Tag::uri(&"x".repeat(300)),
+            Tag::base(crate::model::key::KeyFields::new().base_key()),
+            Tag::key("Book:1, 2"),
+            Tag::group("http://[::1]:8080", "a b"),
+            Tag::dimension("foos", &values),
+        ] {
+            assert_eq!(Tag::from_stored(tag.as_str()), Ok(tag));
+        }
+        for (text, expected) in [
+            ("", TagError::Empty),
+            ("~", TagError::Empty),
+            (":42", TagError::Empty),
+            ("a,b", TagError::Separator),
+            ("a b", TagError::Separator),
+        ] {
+            assert_eq!(Tag::from_stored(text), Err(expected), "{text}");
         }
     }
 

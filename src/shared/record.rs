@@ -81,10 +81,10 @@ impl Record {
                 "n" => record.stamp = Stamp::from_raw(value.parse().ok()?),
                 "p" => record.previous = Stamp::from_raw(value.parse().ok()?),
                 "b" => record.by = value.into(),
-                "h" => changes.push((Tag::restored(value)?, Change::Hard)),
-                "s" => changes.push((Tag::restored(value)?, Change::Soft)),
+                "h" => changes.push((Tag::from_stored(value)?, Change::Hard)),
+                "s" => changes.push((Tag::from_stored(value)?, Change::Soft)),
                 "a" => version = Some(value.parse().ok()?),
-                "v" => changes.push((Tag::restored(value)?, Change::Version(version.take()?))),
+                "v" => changes.push((Tag::from_stored(value)?, Change::Version(version.take()?))),
                 "m" => what = Some(What::Purged(value.into())),
                 "d" => what = Some(What::Ended(value.into())),
                 "g" => what = Some(What::Begun),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     fn tag(text: &str) -> Tag {
-        Tag::restored(text).unwrap()
+        Tag::from_stored(text).unwrap()
     }
 
     #[test]

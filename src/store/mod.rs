@@ -1,5 +1,6 @@
-//! Where entries live: in memory, bounded by bytes.
+//! Where entries live: in memory, bounded by bytes; and what they are as bytes, for other sidecars.
 
+pub mod codec;
 mod memory;
 mod uses;
 

@@ -1,5 +1,5 @@
-//! Hostile bytes in header fields, for ranges, in tokens, for plans and rule files: the corpora of the fuzzer, and random inputs, held to what must hold for
-//! any input.
+//! Hostile bytes in header fields, for ranges, in tokens, for plans and rule files, from the shared store: the corpora of the fuzzer,
+//! and random inputs, held to what must hold for any input.
 //!
 //! `make fuzz` goes on from here with inputs of its own.
 
@@ -8,6 +8,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use fuzz::codec;
 use fuzz::headers;
 use fuzz::plan;
 use fuzz::ranges;
@@ -61,6 +62,41 @@ fn the_corpus_of_plans() {
 #[test]
 fn the_corpus_of_rule_files() {
     replay("rules", rules::check);
+}
+
+#[test]
+fn the_corpus_of_stored_bytes() {
+    replay("codec", codec::check);
+    // The seeds that are right, by their names, and no others.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/codec");
+    let mut read: Vec<String> = Vec::new();
+    for file in folder.read_dir().expect("the corpus is committed") {
+        let path = file.expect("a readable folder").path();
+        if codec::is_read(&std::fs::read(&path).expect("a readable file")) {
+            read.push(path.file_name().expect("a name").to_string_lossy().into());
+        }
+    }
+    read.sort();
+    let expected = [
+        "entry",
+        "entry-empty",
+        "entry-fields-apart",
+        "entry-frame",
+        "entry-frame-after-frame",
+        "entry-frame-compressed",
+        "entry-frame-wide-window",
+        "entry-part",
+        "entry-part-unknown-length",
+        "entry-repeated-fields",
+        "entry-stale",
+        "entry-targeted",
+        "entry-vary",
+        "record",
+        "record-bare",
+        "record-varies",
+        "record-varies-nothing",
+    ];
+    assert_eq!(read, expected);
 }
 
 /// What tokens say, in and out of place.
@@ -140,7 +176,24 @@ fn rule_files() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Stored bytes with a piece of them lost, and another in its place.
+fn stored() -> impl Strategy<Value = Vec<u8>> {
+    let seed = prop::sample::select(seeds("codec"));
+    let piece = prop::collection::vec(prop_oneof![any::<u8>(), 0..4_u8, Just(0xff)], 0..9);
+    let at = any::<prop::sample::Index>();
+    (seed, at, 0_usize..9, piece).prop_map(|(seed, at, lost, piece)| {
+        let at = at.index(seed.len() + 1);
+        let after = seed.get(at + lost..).unwrap_or_default();
+        [seed.get(..at).unwrap_or_default(), &piece, after].concat()
+    })
+}
+
 proptest! {
+    #[test]
+    fn random_stored_bytes(input in stored()) {
+        codec::check(&input);
+    }
+
     #[test]
     fn random_rule_files(input in rule_files()) {
         rules::check(&input);
@@ -163,6 +216,9 @@ proptest! {
         tokens::check(&input);
         plan::check(&[b"GET /r/", &*input].concat());
         rules::check(&input);
+        codec::check(&input);
+        codec::check(&[b"E\0", &*input].concat());
+        codec::check(&[b"R\x01", &*input].concat());
     }
 
     #[test]

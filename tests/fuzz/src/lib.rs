@@ -1,6 +1,7 @@
 //! What must hold for any input, apart from the fuzzer: `tests/it/hostile.rs` holds the corpus and random inputs to the
 //! same functions.
 
+pub mod codec;
 mod fields;
 pub mod headers;
 pub mod plan;
