@@ -9,6 +9,7 @@ use crate::cache::Follower;
 use crate::cache::errand::Aim;
 use crate::cache::errand::Errand;
 use crate::cache::fill::Start;
+use crate::metrics::Source;
 use crate::model::outcome::Forward;
 use crate::model::request::Head;
 use crate::model::tag::Increment;
@@ -38,7 +39,7 @@ impl Aside {
             let tags = &self.cache.0.tags;
             let own = tags.increment_own(increments, by, &self.start.before);
             self.start.own = Some(own);
-            self.cache.incremented(increments, by);
+            self.cache.incremented(increments, Source::Response, by);
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use crate::cache::Cache;
 use crate::cache::again::Repeat;
 use crate::cache::again::Repeats;
+use crate::metrics::Source;
 use crate::model::tag::Increment;
 use crate::model::tag::Tag;
 use crate::model::tag::Tagged;
@@ -16,7 +17,7 @@ impl Cache {
     pub fn increment(&self, increments: &[Increment], by: &Arc<str>) {
         if !increments.is_empty() {
             self.0.tags.increment(increments, by);
-            self.incremented(increments, by);
+            self.incremented(increments, Source::Response, by);
         }
     }
 
@@ -24,6 +25,10 @@ impl Cache {
     pub fn observe(&self, tagged: &[Tagged], by: &Arc<str>) {
         let raised = self.0.tags.observe(tagged, by);
         if !raised.is_empty() {
+            self.0
+                .metrics
+                .increments
+                .add_many(Source::Response, raised.len());
             self.tell(&mut raised.into_iter());
             self.look_for_invalidated();
         }
@@ -36,7 +41,9 @@ impl Cache {
     }
 
     /// What follows from increments that have been applied.
-    pub(super) fn incremented(&self, increments: &[Increment], by: &Arc<str>) {
+    pub(super) fn incremented(&self, increments: &[Increment], source: Source, by: &Arc<str>) {
+        let counted = &self.0.metrics.increments;
+        counted.add_many(source, increments.len());
         self.tell(&mut increments.iter().map(|it| &it.tag));
         self.look_for_invalidated();
         if increments.iter().all(|it| it.again.is_none()) {
@@ -73,7 +80,8 @@ impl Cache {
 
     fn repeat(&self, repeats: Vec<Repeat>) {
         for Repeat { increments, by, .. } in repeats {
-            self.increment(&increments, &by);
+            self.0.tags.increment(&increments, &by);
+            self.incremented(&increments, Source::Repeat, &by);
         }
     }
 

@@ -51,6 +51,8 @@ use crate::cache::spool::Budget;
 use crate::cache::stored::Slot;
 use crate::cache::variants::Found;
 use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::metrics::Tier;
 use crate::model::entry::EntryMeta;
 use crate::model::key::ComposedKey;
 use crate::model::key::Variant;
@@ -99,6 +101,7 @@ struct Inner {
     rescheduled: Notify,
     /// Who is told of increments.
     watcher: Option<Arc<dyn Watcher>>,
+    metrics: Metrics,
     clock: Clock,
     max_object: usize,
     max_variants: usize,
@@ -150,11 +153,16 @@ const HELD_SHARE: usize = 4;
 impl Cache {
     /// An empty cache.
     pub fn new(config: Config, clock: Clock) -> Cache {
-        Cache::watched(config, clock, None)
+        Cache::watched(config, clock, None, Metrics::default())
     }
 
-    /// An empty cache whose increments somebody is told of.
-    pub fn watched(config: Config, clock: Clock, watcher: Option<Arc<dyn Watcher>>) -> Cache {
+    /// An empty cache whose increments somebody is told of, and which counts by these metrics.
+    pub fn watched(
+        config: Config,
+        clock: Clock,
+        watcher: Option<Arc<dyn Watcher>>,
+        metrics: Metrics,
+    ) -> Cache {
         let max_held =
             (config.max_bytes / HELD_SHARE).max(config.max_object + config.max_object / HELD_SHARE);
         Cache(Arc::new(Inner {
@@ -165,6 +173,7 @@ impl Cache {
             refreshes: Refreshes::default(),
             rescheduled: Notify::new(),
             watcher,
+            metrics,
             clock,
             max_object: config.max_object,
             max_variants: config.max_variants,
@@ -372,6 +381,19 @@ impl Cache {
     /// The time by the cache's clock.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// Says in the metrics how much is held now. For who reads them; nothing on the path of a request keeps these.
+    pub fn measure(&self) {
+        let Inner {
+            store,
+            tags,
+            metrics,
+            ..
+        } = &*self.0;
+        metrics.store_entries.set(Tier::Memory, store.len() as u64);
+        metrics.store_bytes.set(Tier::Memory, store.bytes());
+        metrics.tags.set(tags.len() as u64);
     }
 
     /// Drops what nobody can be answered with any more (L10).

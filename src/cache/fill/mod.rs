@@ -266,7 +266,10 @@ impl Fill {
         let end = match self.seal(&keep.tags) {
             Ok(_) if status == StatusCode::NOT_MODIFIED => End::Revalidated,
             Ok(_) => End::Stored,
-            Err(reason) => End::NotStored(reason),
+            Err(reason) => {
+                self.matched.rule.count_not_stored(reason);
+                End::NotStored(reason)
+            }
         };
         let answered = Answered { status, end };
         self.share(response, answered, Some(keep)).await;
@@ -274,6 +277,7 @@ impl Fill {
 
     /// Shares a response that is not stored: an error of the app that every follower would only get again (L9).
     pub async fn share_unstored(self, response: Response<Body>, reason: NoStore) {
+        self.matched.rule.count_not_stored(reason);
         let answered = Answered {
             status: response.status(),
             end: End::NotStored(reason),
@@ -290,6 +294,7 @@ impl Fill {
 
     /// Gives the response to the first client alone; the others ask for themselves.
     pub fn hand_over(mut self, response: Response<Body>, status: StatusCode, reason: NoStore) {
+        self.matched.rule.count_not_stored(reason);
         self.note_unstorable(reason, status); // before anyone looks again
         self.unregister();
         if let Some(first) = self.first.take() {
@@ -337,6 +342,9 @@ impl Fill {
 
     /// Tells every follower that the app gave no answer; what is stored may stand in for it.
     pub fn fail(self, failure: Failure) {
+        if failure.is_a_lost_answer() {
+            self.matched.rule.count_not_stored(NoStore::UpstreamFailed);
+        }
         self.unregister();
         self.stage.send_replace(Stage::Failed(failure));
     }
