@@ -406,8 +406,12 @@ mod tests {
     fn what_is_wrong_changes_nothing_and_is_told_once_with_its_place() {
         let mut stage = Stage::new("");
         stage.write("rules/a.yaml", BAD);
+        let refused = stage.reload.refused();
         let said = stage.looks_twice();
         assert_eq!(stage.ids(), "v1");
+        let reason = refused.borrow().clone().unwrap();
+        assert_eq!(reason.code, "rules-not-reloaded");
+        assert!(!reason.message.contains("colour"), "{reason:?}");
         for part in [
             "ERROR",
             "a.yaml:3:5: ",
@@ -427,6 +431,7 @@ mod tests {
         stage.write("rules/a.yaml", V1);
         let said = stage.looks_twice();
         assert!(said.contains("rules=1"), "repaired: {said}");
+        assert_eq!(*refused.borrow(), None);
     }
 
     #[test]
@@ -505,6 +510,7 @@ mod tests {
         for (config, expected) in [
             ("namespace: other", "\"namespace\""),
             ("listen: ['127.0.0.1:1']", "\"listen\""),
+            ("admin: {}", "\"admin\""),
             ("upstream: { retries: 0 }", "\"upstream\""),
             ("headers: { expose: true }", "\"headers\""),
             ("headers: { cache_status: false }", "\"headers\""),

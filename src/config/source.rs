@@ -23,15 +23,15 @@ pub(super) struct Config {
     /// Prefix of everything in a shared store, and part of every key. Default: `tagalong`.
     #[serde(default)]
     pub(super) namespace: Option<Spanned<String>>,
-    /// Where operators reach us, and what watches over us: health, metrics. Default: nowhere; `{}` is `127.0.0.1:9080`.
-    #[serde(default)]
-    pub(super) admin: Option<Admin>,
     /// Where clients reach us. HTTP/1.1 and HTTP/2 on each. Default: `127.0.0.1:8080`.
     #[serde(default)]
     pub(super) listen: Option<Spanned<Vec<Spanned<ListenItem>>>>,
     /// The app.
     #[serde(default)]
     pub(super) upstream: Upstream,
+    /// Where operators reach us, and what watches over us: health, metrics. Default: nowhere; `{}` is `127.0.0.1:9080`.
+    #[serde(default)]
+    pub(super) admin: Option<Admin>,
     /// Part of every key: raise it to forget everything that is stored. Default: 1.
     #[serde(default)]
     pub(super) epoch: Option<u64>,
