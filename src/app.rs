@@ -1,5 +1,7 @@
 //! Configuration → running parts, and back down again.
 
+use std::fmt;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use crate::admin;
+use crate::admin::Admin;
 use crate::cache;
 use crate::cache::Cache;
 use crate::clock::Clock;
@@ -22,6 +26,11 @@ use crate::dialects::Dialects;
 use crate::fetch;
 use crate::fetch::Fetch;
 use crate::hooks::Hooks;
+use crate::metrics::Metrics;
+use crate::model::health::Checkup;
+use crate::model::health::Health;
+use crate::model::health::Phase;
+use crate::model::health::Reason;
 use crate::proxy;
 use crate::proxy::BindError;
 use crate::proxy::Listen;
@@ -34,6 +43,10 @@ use crate::upstream::Upstream;
 /// A running sidecar.
 pub struct App {
     listening: Vec<Listen>,
+    /// Whether requests are answered, for who asks.
+    phase: watch::Sender<Phase>,
+    /// `None`: the configuration has no admin interface.
+    admin: Option<Operated>,
     stop: watch::Sender<Option<Instant>>,
     serving: JoinHandle<()>,
     sweeping: JoinHandle<()>,
@@ -45,6 +58,22 @@ pub struct App {
     fetch: Fetch,
     hooks: Hooks,
     drain: Duration,
+}
+
+/// The admin interface.
+struct Operated {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
+
+/// What a part says that should be looked at; nothing: all is well with it. Must not wait.
+type Check = Box<dyn Fn() -> Vec<Reason> + Send + Sync>;
+
+/// How the sidecar is, as its parts say.
+struct Checks {
+    phase: watch::Receiver<Phase>,
+    parts: Vec<Check>,
 }
 
 /// Keeps the rules in force to what the files say.
@@ -59,6 +88,9 @@ pub enum StartError {
     /// A place where it cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The place where the admin interface cannot listen.
+    #[error(transparent)]
+    Admin(#[from] admin::BindError),
 }
 
 /// Begins to write the log of this process; `App::start` does not, because one process may run several sidecars (L15).
@@ -81,10 +113,22 @@ impl App {
     pub async fn start(config: Config, clock: Clock) -> Result<App, StartError> {
         let listeners = Listeners::bind(&config.listen).await?;
         let listening = listeners.addresses();
+        let operators = match &config.admin {
+            Some(admin) => Some(admin::Listener::bind(admin.clone()).await?),
+            None => None,
+        };
+        let metrics = Metrics::default();
+        let phase = watch::Sender::new(Phase::Starting);
+        let mut checks = Checks::new(phase.subscribe());
         let drain = config.drain;
         config::warn(&config.rules);
-        let rules = LiveRules::new(config.rules.clone());
-        let reloading = Reload::new(&config, rules.clone(), clock.clone()).map(Reloading::begin);
+        let rules = LiveRules::new(config.rules.counted(&metrics));
+        let reload = Reload::new(&config, rules.clone(), metrics.clone(), clock.clone());
+        if let Some(reload) = &reload {
+            let refused = reload.refused();
+            checks.ask(move || refused.borrow().iter().cloned().collect());
+        }
+        let reloading = reload.map(Reloading::begin);
 
         let limits = config.limits;
         let dialects = Arc::new(Dialects::new(config.dialects));
@@ -94,7 +138,16 @@ impl App {
             max_variants: limits.max_variants,
         };
         let hooks = Hooks::start(&config.namespace, config.increment_webhooks, &clock);
-        let cache = Cache::watched(sizes, clock.clone(), hooks.watcher());
+        let others = cache::Others {
+            watcher: hooks.watcher(),
+            metrics: metrics.clone(),
+            sharing: None,
+        };
+        let cache = Cache::among(sizes, clock.clone(), others);
+        let admin = operators.map(|listener| {
+            let admin = Admin::new(Arc::new(checks), cache.clone(), metrics);
+            Operated::begin(listener, admin)
+        });
         let storable = fetch::Limits {
             max_object: limits.max_object,
             tags: limits.tags,
@@ -150,8 +203,11 @@ impl App {
                 swept.sweep();
             }
         });
+        phase.send_replace(Phase::Serving);
         Ok(App {
             listening,
+            phase,
+            admin,
             stop,
             serving,
             sweeping,
@@ -177,9 +233,15 @@ impl App {
         &self.listening
     }
 
+    /// Where the admin interface listens, if there is one.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|admin| admin.address)
+    }
+
     /// Stops accepting, lets what runs finish for at most the configured `drain`, and returns; at once when idle.
     pub async fn shutdown(self) {
         let end = Instant::now() + self.drain;
+        self.phase.send_replace(Phase::Draining);
         self.sweeping.abort();
         if let Some(reloading) = self.reloading {
             reloading.task.abort();
@@ -203,6 +265,56 @@ impl App {
         }
         self.cache.increment_waiting().await;
         self.hooks.finish(end).await;
+        if let Some(admin) = self.admin {
+            admin.end().await; // the last: until now it has told that we drain
+        }
+    }
+}
+
+impl Operated {
+    fn begin(listener: admin::Listener, admin: Admin) -> Operated {
+        let (stop, stopped) = watch::channel(false);
+        Operated {
+            address: listener.address(),
+            stop,
+            serving: tokio::spawn(listener.serve(admin, stopped)),
+        }
+    }
+
+    async fn end(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.serving.await {
+            tracing::error!(%error, "the admin interface ended badly");
+        }
+    }
+}
+
+impl Checks {
+    fn new(phase: watch::Receiver<Phase>) -> Checks {
+        Checks {
+            phase,
+            parts: Vec::new(),
+        }
+    }
+
+    /// One more part is asked how it is.
+    fn ask(&mut self, part: impl Fn() -> Vec<Reason> + Send + Sync + 'static) {
+        self.parts.push(Box::new(part));
+    }
+}
+
+impl Checkup for Checks {
+    fn health(&self) -> Health {
+        Health {
+            phase: *self.phase.borrow(),
+            reasons: self.parts.iter().flat_map(|part| part()).collect(),
+        }
+    }
+}
+
+impl fmt::Debug for Checks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Checks")
     }
 }
 

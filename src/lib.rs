@@ -51,6 +51,7 @@
 //! | [`cache`] | the engine, without sockets: lookup, fills and their followers |
 //! | [`fetch`] | exchanges and what must happen to each, in tasks of their own |
 //! | [`proxy`] | the side that faces the clients, on hyper |
+//! | [`admin`] | the side that faces operators, on a listener of its own |
 //! | [`config`] | files and environment to a validated value per part |
 //! | [`app`] | configuration to running parts; drain and stop |
 //! | [`demo`], [`cli`] | the shop of `tagalong demo`; the command line |
@@ -62,6 +63,7 @@
 //! keeps to its namespace; L12 private by default; L13 the cache may fail, the request may not; L14 looking changes
 //! nothing; L15 no hidden sharing.
 
+pub mod admin;
 pub mod app;
 pub mod body;
 pub mod cache;

@@ -9,6 +9,7 @@ use crate::cache::Follower;
 use crate::cache::errand::Aim;
 use crate::cache::errand::Errand;
 use crate::cache::fill::Start;
+use crate::metrics::Source;
 use crate::model::outcome::Commit;
 use crate::model::outcome::Forward;
 use crate::model::request::Head;
@@ -41,7 +42,8 @@ impl Aside {
         let tags = &self.cache.0.tags;
         let (own, commit) = tags.increment_own(increments, by, &self.start.before).await;
         self.start.own = Some(own);
-        self.cache.incremented(increments, by).await;
+        let source = Source::Response;
+        self.cache.incremented(increments, source, by).await;
         commit
     }
 

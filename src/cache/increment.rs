@@ -6,6 +6,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use crate::cache::Cache;
 use crate::cache::again::Repeat;
 use crate::cache::again::Repeats;
+use crate::metrics::Source;
 use crate::model::outcome::Commit;
 use crate::model::tag::Increment;
 use crate::model::tag::Tag;
@@ -19,7 +20,7 @@ impl Cache {
             return Commit::Done;
         }
         let stamp = self.0.tags.increment(increments, by).await;
-        self.incremented(increments, by).await;
+        self.incremented(increments, Source::Response, by).await;
         match stamp {
             Some(_) => Commit::Done,
             None => Commit::Deferred,
@@ -30,6 +31,10 @@ impl Cache {
     pub async fn observe(&self, tagged: &[Tagged], by: &Arc<str>) -> Commit {
         let (raised, commit) = self.0.tags.observe(tagged, by).await;
         if !raised.is_empty() {
+            self.0
+                .metrics
+                .increments
+                .add_many(Source::Response, raised.len());
             self.tell(&mut raised.into_iter());
             self.look_for_invalidated();
         }
@@ -42,10 +47,22 @@ impl Cache {
         }
     }
 
-    /// What follows from increments that have been applied.
-    pub(super) async fn incremented(&self, increments: &[Increment], by: &Arc<str>) {
+    /// What follows from every increment.
+    fn follow_up(&self, increments: &[Increment], source: Source) {
+        let counted = &self.0.metrics.increments;
+        counted.add_many(source, increments.len());
         self.tell(&mut increments.iter().map(|it| &it.tag));
         self.look_for_invalidated();
+    }
+
+    /// What follows from increments that have been applied.
+    pub(super) async fn incremented(
+        &self,
+        increments: &[Increment],
+        source: Source,
+        by: &Arc<str>,
+    ) {
+        self.follow_up(increments, source);
         if increments.iter().all(|it| it.again.is_none()) {
             return; // the usual case, without the lock
         }
@@ -84,8 +101,7 @@ impl Cache {
     async fn repeat(&self, repeats: Vec<Repeat>) {
         for Repeat { increments, by, .. } in repeats {
             self.0.tags.increment(&increments, &by).await;
-            self.tell(&mut increments.iter().map(|it| &it.tag)); // none of them is repeated again
-            self.look_for_invalidated();
+            self.follow_up(&increments, Source::Repeat); // none of them is repeated again
         }
     }
 

@@ -53,6 +53,8 @@ use crate::cache::spool::Budget;
 use crate::cache::stored::Slot;
 use crate::cache::variants::Found;
 use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::metrics::Tier;
 use crate::model::entry::EntryMeta;
 use crate::model::key::ComposedKey;
 use crate::model::key::Variant;
@@ -86,6 +88,17 @@ pub struct Config {
     pub max_variants: usize,
 }
 
+/// What a cache has to do with besides its own memory.
+#[derive(Debug, Default)]
+pub struct Others {
+    /// Who is told of increments.
+    pub watcher: Option<Arc<dyn Watcher>>,
+    /// Where it is counted.
+    pub metrics: Metrics,
+    /// With whom it shares its tags; `None`: it is alone.
+    pub sharing: Option<Sharing>,
+}
+
 /// The cache: entries, tags and fills under way. Clones are the same cache.
 #[derive(Clone, Debug)]
 pub struct Cache(Arc<Inner>);
@@ -102,6 +115,7 @@ struct Inner {
     rescheduled: Notify,
     /// Who is told of increments.
     watcher: Option<Arc<dyn Watcher>>,
+    metrics: Metrics,
     clock: Clock,
     max_object: usize,
     max_variants: usize,
@@ -153,27 +167,20 @@ const HELD_SHARE: usize = 4;
 impl Cache {
     /// An empty cache.
     pub fn new(config: Config, clock: Clock) -> Cache {
-        Cache::watched(config, clock, None)
+        Cache::among(config, clock, Others::default())
     }
 
-    /// An empty cache whose increments somebody is told of.
-    pub fn watched(config: Config, clock: Clock, watcher: Option<Arc<dyn Watcher>>) -> Cache {
-        let tags = Tags::new(clock.clone());
-        Cache::of(config, clock, watcher, tags)
-    }
-
-    /// An empty cache that shares its tags with others.
-    pub fn shared(
-        config: Config,
-        clock: Clock,
-        watcher: Option<Arc<dyn Watcher>>,
-        sharing: Sharing,
-    ) -> Cache {
-        let tags = Tags::shared(clock.clone(), sharing);
-        Cache::of(config, clock, watcher, tags)
-    }
-
-    fn of(config: Config, clock: Clock, watcher: Option<Arc<dyn Watcher>>, tags: Tags) -> Cache {
+    /// An empty cache with these around it.
+    pub fn among(config: Config, clock: Clock, others: Others) -> Cache {
+        let Others {
+            watcher,
+            metrics,
+            sharing,
+        } = others;
+        let tags = match sharing {
+            Some(sharing) => Tags::shared(clock.clone(), sharing),
+            None => Tags::new(clock.clone()),
+        };
         let max_held =
             (config.max_bytes / HELD_SHARE).max(config.max_object + config.max_object / HELD_SHARE);
         Cache(Arc::new(Inner {
@@ -184,6 +191,7 @@ impl Cache {
             refreshes: Refreshes::default(),
             rescheduled: Notify::new(),
             watcher,
+            metrics,
             clock,
             max_object: config.max_object,
             max_variants: config.max_variants,
@@ -404,6 +412,19 @@ impl Cache {
     /// The time by the cache's clock.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// Says in the metrics how much is held now. For who reads them; nothing on the path of a request keeps these.
+    pub fn measure(&self) {
+        let Inner {
+            store,
+            tags,
+            metrics,
+            ..
+        } = &*self.0;
+        metrics.store_entries.set(Tier::Memory, store.len() as u64);
+        metrics.store_bytes.set(Tier::Memory, store.bytes());
+        metrics.tags.set(tags.len() as u64);
     }
 
     /// Drops what nobody can be answered with any more (L10).

@@ -52,6 +52,9 @@ impl Serve {
                     "tagalong: listening on {address}, in front of {behind}"
                 )?;
             }
+            if let Some(address) = app.admin_address() {
+                writeln!(out, "tagalong: admin interface on http://{address}")?;
+            }
             out.flush()?;
             loop {
                 tokio::select! {

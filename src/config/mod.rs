@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::admin;
 use crate::dialects;
 use crate::hooks::Webhook;
 use crate::model::purge::PurgeGroup;
@@ -38,6 +39,8 @@ pub struct Config {
     pub namespace: String,
     /// Where clients reach us.
     pub listen: Vec<Listen>,
+    /// Where operators reach us; `None`: nowhere.
+    pub admin: Option<admin::Config>,
     /// The app.
     pub upstream: upstream::Config,
     /// The rules in force.
@@ -141,6 +144,7 @@ impl Config {
             rules: RuleSet::none(&Context::new(&namespace)),
             namespace,
             listen: vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))],
+            admin: None,
             upstream: upstream::Config::new(target),
             dialects: dialects::Config::default(),
             cache_status: true,
@@ -160,6 +164,7 @@ impl Config {
         let Config {
             namespace,
             listen,
+            admin,
             upstream,
             rules: _,
             dialects,
@@ -176,6 +181,7 @@ impl Config {
         let fields = [
             ("namespace", *namespace == other.namespace),
             ("listen", *listen == other.listen),
+            ("admin", *admin == other.admin),
             ("upstream", *upstream == other.upstream),
             (
                 "headers",

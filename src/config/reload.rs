@@ -5,15 +5,20 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::files::{Origin, Read};
+use crate::metrics::Metrics;
+use crate::model::health::Reason;
 use crate::model::mistake::Mistake;
 use crate::model::time::Timestamp;
 use crate::rules::{LiveRules, RuleSet};
+
+/// The [`Reason`] where the files are wrong.
+const NOT_RELOADED: &str = "rules-not-reloaded";
 
 /// Keeps the rules in force to what the files say.
 #[derive(Debug)]
@@ -25,6 +30,9 @@ pub struct Reload {
     /// As they looked the last time, where that was not so.
     changing: Option<super::marks::Marks>,
     rules: LiveRules,
+    metrics: Metrics,
+    /// What is wrong with the files, while something is.
+    refused: watch::Sender<Option<Reason>>,
     /// Since when these rules are in force.
     since: Timestamp,
     clock: Clock,
@@ -36,15 +44,27 @@ const EVERY: Duration = Duration::from_millis(500);
 
 impl Reload {
     /// For the rules of this configuration, just put in force; `None` if it was read from no file.
-    pub fn new(started: &Config, rules: LiveRules, clock: Clock) -> Option<Reload> {
+    pub fn new(
+        started: &Config,
+        rules: LiveRules,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> Option<Reload> {
         Some(Reload {
             started: started.clone(),
             origin: started.origin.clone()?,
             changing: None,
             rules,
+            metrics,
+            refused: watch::Sender::new(None),
             since: clock.now(),
             clock,
         })
+    }
+
+    /// What is wrong with the files, while something is.
+    pub fn refused(&self) -> watch::Receiver<Option<Reason>> {
+        self.refused.subscribe()
     }
 
     /// Looks now and then, and reads at once when `asked`. Never ends by itself.
@@ -134,7 +154,9 @@ impl Reload {
         }
         warn(&config.rules);
         let count = config.rules.rules().len();
-        self.rules.replace(config.rules);
+        self.rules.replace(config.rules.counted(&self.metrics));
+        self.metrics.rules_reload_failed.set(false);
+        self.refused.send_replace(None);
         self.since = self.clock.now();
         tracing::info!(
             rules = count,
@@ -151,6 +173,14 @@ impl Reload {
             mistakes = count,
             "the files are wrong: the rules of {since} stay in force"
         );
+        self.metrics.rules_reload_failed.set(true);
+        // The mistakes themselves are in the log: they may quote what is not for everybody who may ask for this.
+        let message =
+            format!("The files are wrong (mistakes: {count}): the rules of {since} stay in force.");
+        self.refused.send_replace(Some(Reason {
+            code: NOT_RELOADED,
+            message: message.into(),
+        }));
     }
 }
 
@@ -224,7 +254,7 @@ mod tests {
             let config = read(Some(&path), Instead::default()).unwrap();
             let rules = LiveRules::new(config.rules.clone());
             let clock = Clock::manual(Timestamp::from_secs(1_000_000));
-            let reload = Reload::new(&config, rules.clone(), clock).unwrap();
+            let reload = Reload::new(&config, rules.clone(), Metrics::default(), clock).unwrap();
             Stage {
                 folder,
                 rules,
@@ -376,8 +406,12 @@ mod tests {
     fn what_is_wrong_changes_nothing_and_is_told_once_with_its_place() {
         let mut stage = Stage::new("");
         stage.write("rules/a.yaml", BAD);
+        let refused = stage.reload.refused();
         let said = stage.looks_twice();
         assert_eq!(stage.ids(), "v1");
+        let reason = refused.borrow().clone().unwrap();
+        assert_eq!(reason.code, "rules-not-reloaded");
+        assert!(!reason.message.contains("colour"), "{reason:?}");
         for part in [
             "ERROR",
             "a.yaml:3:5: ",
@@ -397,6 +431,7 @@ mod tests {
         stage.write("rules/a.yaml", V1);
         let said = stage.looks_twice();
         assert!(said.contains("rules=1"), "repaired: {said}");
+        assert_eq!(*refused.borrow(), None);
     }
 
     #[test]
@@ -475,6 +510,7 @@ mod tests {
         for (config, expected) in [
             ("namespace: other", "\"namespace\""),
             ("listen: ['127.0.0.1:1']", "\"listen\""),
+            ("admin: {}", "\"admin\""),
             ("upstream: { retries: 0 }", "\"upstream\""),
             ("headers: { expose: true }", "\"headers\""),
             ("headers: { cache_status: false }", "\"headers\""),

@@ -29,6 +29,9 @@ pub(super) struct Config {
     /// The app.
     #[serde(default)]
     pub(super) upstream: Upstream,
+    /// Where operators reach us, and what watches over us: health, metrics. Default: nowhere; `{}` is `127.0.0.1:9080`.
+    #[serde(default)]
+    pub(super) admin: Option<Admin>,
     /// Part of every key: raise it to forget everything that is stored. Default: 1.
     #[serde(default)]
     pub(super) epoch: Option<u64>,
@@ -115,6 +118,21 @@ impl<'de> Deserialize<'de> for ListenItem {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ListenItem, D::Error> {
         text_or_map(deserializer)
     }
+}
+
+/// Where operators reach us, and what watches over us.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    /// An address and a port. One that other machines can reach needs a token. Default: `127.0.0.1:9080`.
+    #[serde(default)]
+    pub(super) listen: Option<Spanned<String>>,
+    /// The environment variable that holds the token: who presents it (`Authorization: Bearer …`) is trusted.
+    #[serde(default)]
+    pub(super) token_env: Option<Spanned<String>>,
+    /// The file that holds it; relative to this file.
+    #[serde(default)]
+    pub(super) token_file: Option<Spanned<String>>,
 }
 
 /// The app.
@@ -408,4 +426,4 @@ pub(super) fn is_later(path: &str) -> bool {
     LATER.contains(&path) || in_defaults.is_some_and(crate::rules::source::is_later)
 }
 
-const LATER: &[&str] = &["admin", "store.redis", "tags", "telemetry"];
+const LATER: &[&str] = &["store.redis", "tags", "telemetry"];

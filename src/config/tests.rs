@@ -83,6 +83,7 @@ fn the_reference_file_is_the_defaults_with_every_field() {
     let mut names: Vec<&str> = Vec::new();
     let types = schema["$defs"].as_object().unwrap();
     let sections = [
+        "Admin",
         "Upstream",
         "Health",
         "Headers",
@@ -173,6 +174,7 @@ fn everything_can_be_said_otherwise() {
     let text = "
 namespace: shop
 listen: ['0.0.0.0:80', '[::1]:0', 'unix:/run/t.sock']
+admin: { listen: '0.0.0.0:81', token_env: S }
 upstream: { url: 'unix:/run/app.sock', connect_timeout: 250ms, read_timeout: 5m, retries: 0, max_concurrent: 1, queue: 0, queue_timeout: 90s }
 rules: r
 headers:
@@ -201,6 +203,9 @@ defaults: { ttl: 60s }
     let config = given(text, &outside).unwrap();
     let listen: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["0.0.0.0:80", "[::1]:0", "unix:/run/t.sock"]);
+    let admin = config.admin.as_ref().unwrap();
+    assert_eq!(admin.listen.to_string(), "0.0.0.0:81");
+    assert!(!admin.is_local() && admin.token.as_ref().unwrap().is(b"sesame"));
     assert_eq!(config.namespace, "shop");
     assert_eq!(config.upstream.targets.to_string(), "unix:/run/app.sock");
     assert_eq!(config.upstream.connect_timeout, Duration::from_millis(250));
@@ -256,6 +261,41 @@ defaults: { ttl: 60s }
         config.rules.rules()[0].terms.ttl,
         Some(Duration::from_secs(60))
     );
+}
+
+#[test]
+fn the_admin_interface_is_where_the_file_says_and_nowhere_without_it() {
+    for (text, expected) in [
+        ("", None),
+        ("admin:", None),
+        ("admin: {}", Some(("127.0.0.1:9080", true))),
+        ("admin: { listen: '[::1]:0' }", Some(("[::1]:0", true))),
+        (
+            "admin: { listen: '127.9.9.9:1' }",
+            Some(("127.9.9.9:1", true)),
+        ),
+        (
+            "admin: { listen: '[::ffff:127.0.0.1]:1' }",
+            Some(("[::ffff:127.0.0.1]:1", true)),
+        ),
+        (
+            "admin: { listen: '10.0.0.1:1', token_file: t }",
+            Some(("10.0.0.1:1", false)),
+        ),
+        (
+            "{ listen: ['127.0.0.1:0'], admin: { listen: '127.0.0.1:0' } }",
+            Some(("127.0.0.1:0", true)),
+        ),
+    ] {
+        let outside = Given {
+            files: &[("t", "sesame\r\n")],
+            ..Given::default()
+        };
+        let admin = given(text, &outside).unwrap().admin;
+        let found = admin.map(|it| (it.listen.to_string(), it.is_local()));
+        let expected = expected.map(|(listen, local)| (listen.to_owned(), local));
+        assert_eq!(found, expected, "{text}");
+    }
 }
 
 #[test]

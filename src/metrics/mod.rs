@@ -64,7 +64,7 @@ table! {
     store_entries: Levels<Tier> = "store_entries", "Entries in the store, when this was read";
     store_bytes: Levels<Tier> = "store_bytes", "Bytes of all entries in the store, bookkeeping included, when this was read";
     tags: Level = "tags", "Tags whose versions are known here, when this was read";
-    increments: Counters<Source> = "increments", "Tags that were given a new version, by who said so";
+    increments: Counters<Source> = "increments", "Tags that were given a new version, those that stand for URLs among them, by who said so";
     increments_deferred: Counter = "increments_deferred", "Increments that the shared store could not take before the reply went out";
     outbox: Level = "outbox", "Increments that wait for the shared store";
     outbox_overflows: Counter = "outbox_overflows", "Times that the outbox was full";

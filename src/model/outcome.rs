@@ -506,6 +506,17 @@ impl Failure {
         matches!(self, Failure::Unreachable | Failure::TimedOut)
     }
 
+    /// Whether the app was asked and no answer of it came: neither a request that never set out nor one that nobody waits for.
+    pub fn is_a_lost_answer(self) -> bool {
+        match self {
+            Failure::Unreachable | Failure::Malformed | Failure::TimedOut => true,
+            Failure::RequestCut
+            | Failure::Abandoned
+            | Failure::Overloaded
+            | Failure::Unvalidated => false,
+        }
+    }
+
     /// Whether it is the app that failed.
     pub fn is_the_apps(self) -> bool {
         self.is_disconnection() || matches!(self, Failure::Malformed | Failure::Overloaded)

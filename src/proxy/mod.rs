@@ -161,6 +161,7 @@ impl Proxy {
             .debug
             .then(|| Debugged::of(&plan, &asked.head, &self.0.cache));
         let hooked = Hooked::of(&plan, &asked.head);
+        let rule = Arc::clone(plan.rule());
         let (response, outcome) = match plan {
             Plan::Lookup(query) => match &Arc::clone(&query.rule).mode {
                 Mode::Shadow(shadow) => self.shadowed(asked, query, shadow).await,
@@ -169,6 +170,7 @@ impl Proxy {
             Plan::Pass(pass) => self.passed(asked, pass).await,
         };
         let outcome = outcome.sent_as(response.status());
+        rule.count(outcome);
         seen.log(outcome, response.status());
         if let Some(hooked) = hooked {
             hooked.tell(&self.0.events, outcome, self.0.cache.now());
@@ -334,16 +336,22 @@ impl Proxy {
             freshen,
         } = passing;
         let head = Arc::new(head);
+        let rule = Arc::clone(&matched.rule);
         let passed = self
             .0
             .fetch
             .pass(Arc::clone(&head), body, peer, matched, freshen);
         let (cache, spare) = (&self.0.cache, spare.as_ref());
         match passed.await {
-            Ok(passed) => match cache.in_place_of_error(passed.status, spare, &head) {
-                Some((stored, stale)) => self.stale(&head, &stored, stale),
-                None => answered(passed, why, looked_up),
-            },
+            Ok(passed) => {
+                if let (End::NotStored(reason), true) = (passed.end, looked_up) {
+                    rule.count_not_stored(reason);
+                }
+                match cache.in_place_of_error(passed.status, spare, &head) {
+                    Some((stored, stale)) => self.stale(&head, &stored, stale),
+                    None => answered(passed, why, looked_up),
+                }
+            }
             Err(failure) => match cache.in_place_of(failure, spare, &head) {
                 Ok((stored, stale)) => self.stale(&head, &stored, stale),
                 Err(failure) => self.failed(failure, why),

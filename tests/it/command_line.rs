@@ -270,9 +270,13 @@ fn schemas_are_json_schemas() {
 
 #[test]
 fn serve_says_where_and_ends_well_when_asked() {
+    let files = folder(&[("t.yaml", "admin: { listen: '127.0.0.1:0' }")]);
+    let config = files.path().join("t.yaml");
     let mut process = Command::new(env!("CARGO_BIN_EXE_tagalong"))
         .args([
             "serve",
+            "--config",
+            text(&config),
             "--listen",
             "127.0.0.1:0",
             "--upstream",
@@ -288,6 +292,9 @@ fn serve_says_where_and_ends_well_when_asked() {
         first.contains("listening on 127.0.0.1:") && first.contains("127.0.0.1:9"),
         "{first}"
     );
+    let second = said.next().unwrap_or_default();
+    let admin = "admin interface on http://127.0.0.1:";
+    assert!(second.contains(admin), "{second}");
     let asked = Command::new("sh")
         .args(["-c", &format!("kill -TERM {}", process.id())])
         .status();

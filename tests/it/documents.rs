@@ -1,8 +1,14 @@
 //! What the pages show works: each YAML block in README.md and docs/ that is a rule file or a configuration is checked by
 //! the command that they tell people to use.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+
+use tagalong::metrics::Metrics;
+use tagalong::model::outcome::NoStore;
+use tagalong::model::outcome::Outcome;
+use tagalong::model::tally::Tallies;
 
 /// The fenced YAML blocks of a page, with the line each begins on.
 fn blocks(page: &str) -> Vec<(usize, String)> {
@@ -35,7 +41,12 @@ fn first_key(block: &str) -> &str {
 fn every_rule_file_and_configuration_shown_is_right() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut checked = 0;
-    for page in ["README.md", "docs/rules.md", "docs/headers.md"] {
+    for page in [
+        "README.md",
+        "docs/rules.md",
+        "docs/headers.md",
+        "docs/operations.md",
+    ] {
         let text = std::fs::read_to_string(root.join(page)).expect("the page is there");
         let blocks = blocks(&text);
         // Rules may use what the configuration of the same page says.
@@ -49,7 +60,8 @@ fn every_rule_file_and_configuration_shown_is_right() {
             std::fs::copy(root.join("rules/jwks.json"), rules.join("jwks.json")).expect("a file");
             let mut check = Command::new(env!("CARGO_BIN_EXE_tagalong"));
             check.arg("check").env_remove("TAGALONG_DEBUG_SECRET");
-            check.env("CDN_TOKEN", "Bearer shown"); // the pages name it
+            check.env("CDN_TOKEN", "Bearer shown"); // the pages name these
+            check.env("TAGALONG_ADMIN_TOKEN", "shown");
             let file = folder.path().join("tagalong.yaml");
             let is_rules = first_key(block) == "rules" && block.contains("- id:");
             if is_rules {
@@ -75,4 +87,50 @@ fn every_rule_file_and_configuration_shown_is_right() {
         }
     }
     assert!(checked > 0, "the pages show no YAML any more");
+}
+
+/// Each metric as the table of docs/operations.md has it: name with labels, type, what it says.
+fn metrics() -> Vec<String> {
+    let metrics = Metrics::default();
+    let rule = metrics.tallies(&["books"]).remove(0);
+    rule.request(Outcome::Hit {
+        ttl: 1,
+        stale: None,
+    });
+    rule.not_stored(NoStore::Private);
+    let text = metrics.text();
+    let mut labels = BTreeMap::new();
+    for sample in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, rest) = sample.split_once(['{', ' ']).expect("a name and more");
+        let rest = rest.split_once('}').map(|(labels, _)| labels);
+        let names = rest.iter().flat_map(|labels| labels.split(','));
+        let names = names.map(|label| label.split('=').next().unwrap_or_default());
+        labels.insert(name, names.collect::<Vec<_>>().join(","));
+    }
+    let after = |prefix: &'static str| {
+        let lines = text.lines();
+        lines.filter_map(move |line| line.strip_prefix(prefix)?.split_once(' '))
+    };
+    let types: BTreeMap<&str, &str> = after("# TYPE ").collect();
+    let row = |(name, help): (&str, &str)| {
+        let labels = match labels[name].as_str() {
+            "" => String::new(),
+            names => format!("{{{names}}}"),
+        };
+        format!("| `{name}{labels}` | {} | {help} |", types[name])
+    };
+    after("# HELP ").map(row).collect()
+}
+
+#[test]
+fn every_metric_stands_in_the_page_for_operators_as_it_is() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/operations.md")).expect("it is there");
+    let mut shown: Vec<&str> = page.lines().collect();
+    shown.retain(|line| line.starts_with("| `tagalong_"));
+    shown.sort_unstable();
+    let mut found = metrics();
+    found.sort_unstable();
+    assert!(found.len() > 15);
+    assert_eq!(shown, found, "the table should be\n{}", found.join("\n"));
 }

@@ -1,6 +1,8 @@
 //! Tests through real sockets: a scripted app, the sidecar, clients. A module per theme.
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod architecture;

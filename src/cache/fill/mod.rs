@@ -270,7 +270,10 @@ impl Fill {
         let end = match self.foresee(&keep.tags) {
             Ok(()) if status == StatusCode::NOT_MODIFIED => End::Revalidated,
             Ok(()) => End::Stored,
-            Err(reason) => End::NotStored(reason),
+            Err(reason) => {
+                self.matched.rule.count_not_stored(reason);
+                End::NotStored(reason)
+            }
         };
         let answered = self.answered(status, end);
         self.share(response, answered, Some(keep)).await;
@@ -278,6 +281,7 @@ impl Fill {
 
     /// Shares a response that is not stored: an error of the app that every follower would only get again (L9).
     pub async fn share_unstored(self, response: Response<Body>, reason: NoStore) {
+        self.matched.rule.count_not_stored(reason);
         let answered = self.answered(response.status(), End::NotStored(reason));
         self.share(response, answered, None).await;
     }
@@ -305,6 +309,7 @@ impl Fill {
 
     /// Gives the response to the first client alone; the others ask for themselves.
     pub fn hand_over(mut self, response: Response<Body>, status: StatusCode, reason: NoStore) {
+        self.matched.rule.count_not_stored(reason);
         self.note_unstorable(reason, status); // before anyone looks again
         self.unregister();
         if let Some(first) = self.first.take() {
@@ -352,6 +357,9 @@ impl Fill {
 
     /// Tells every follower that the app gave no answer; what is stored may stand in for it.
     pub fn fail(self, failure: Failure) {
+        if failure.is_a_lost_answer() {
+            self.matched.rule.count_not_stored(NoStore::UpstreamFailed);
+        }
         self.unregister();
         self.stage.send_replace(Stage::Failed(failure));
     }

@@ -78,6 +78,9 @@ impl Fill {
             let is_stored = answered.status == StatusCode::NOT_MODIFIED;
             let fits = size <= self.cache.0.max_object as u64;
             if self.before.is_some() && !is_stored && !(fits && shared.spool.hold(&chunk)) {
+                if self.is_for_store(answered.end) {
+                    self.matched.rule.count_not_stored(NoStore::TooLarge);
+                }
                 self.keep_no_longer(&shared, size);
             }
             if exact == Some(size) {
@@ -125,6 +128,9 @@ impl Fill {
 
     /// The body ended before it was whole.
     fn cut(self, shared: &Shared, cut: Cut) {
+        if self.is_for_store(shared.answered.end) {
+            self.matched.rule.count_not_stored(NoStore::UpstreamFailed);
+        }
         self.unregister();
         shared.spool.end(Err(cut));
     }
@@ -150,6 +156,7 @@ impl Fill {
                 Some(_) | None => shared.spool.whole(&last),
             };
             if let Err(reason) = self.admit(&shared.head, keep, body).await {
+                self.matched.rule.count_not_stored(reason);
                 tracing::debug!(
                     uri = self.matched.uri,
                     reason = reason.word(),

@@ -16,6 +16,8 @@ use crate::model::units::Bytes;
 pub(super) struct ProcessView {
     namespace: String,
     listen: Vec<String>,
+    /// The token itself is shown nowhere.
+    admin: Option<String>,
     upstream: String,
     store: StoreView,
     epoch: u64,
@@ -62,6 +64,7 @@ impl ProcessView {
         ProcessView {
             namespace: config.namespace.clone(),
             listen: config.listen.iter().map(ToString::to_string).collect(),
+            admin: config.admin.as_ref().map(|it| it.listen.to_string()),
             upstream: config.upstream.targets.to_string(),
             store: StoreView {
                 max_bytes: config.store.max_bytes,
@@ -148,6 +151,9 @@ impl fmt::Display for ProcessView {
         let mut fact = |name: &str, value: String| table.row(vec![name.to_owned(), value]);
         fact("namespace", self.namespace.clone());
         fact("listen", self.listen.join(", "));
+        if let Some(admin) = &self.admin {
+            fact("admin", admin.clone());
+        }
         fact("upstream", self.upstream.clone());
         fact("store", format!("memory, {}", Bytes(self.store.max_bytes)));
         fact("epoch", self.epoch.to_string());

@@ -16,29 +16,39 @@ pub(super) const NO_SECRET: &str = "expected a secret, found an empty text";
 
 impl Compiler<'_> {
     pub(super) fn debug(&mut self, written: &source::Debug) -> DebugConfig {
-        let found = match (&written.secret_env, &written.secret_file) {
-            (None, None) => None,
-            (Some(_), Some(file)) => {
-                self.wrong(
-                    file.place,
-                    "expected `secret_env` or `secret_file`, found both",
-                );
-                None
-            }
-            (Some(name), None) => Some((name.place, self.variable(name))),
-            (None, Some(path)) => Some((path.place, self.outside.file(path))),
-        };
+        let found = self.kept_elsewhere("secret", &written.secret_env, &written.secret_file);
         let secret = found.and_then(|(place, text)| {
-            let secret = text.and_then(|text| {
-                let secret = Secret::new(text.trim_end().as_bytes());
-                secret.ok_or_else(|| NO_SECRET.to_owned())
-            });
-            secret.map_err(|message| self.wrong(place, message)).ok()
+            let secret = Secret::new(text.trim_end().as_bytes());
+            if secret.is_none() {
+                self.wrong(place, NO_SECRET);
+            }
+            secret
         });
         DebugConfig {
             enabled: written.enabled.unwrap_or(false),
             secret,
         }
+    }
+
+    /// The text of `<name>_env` or `<name>_file`, whichever is given, and where that stands.
+    pub(super) fn kept_elsewhere(
+        &mut self,
+        name: &str,
+        env: &Option<Spanned<String>>,
+        file: &Option<Spanned<String>>,
+    ) -> Option<(Place, String)> {
+        let (place, text) = match (env, file) {
+            (None, None) => return None,
+            (Some(_), Some(file)) => {
+                let message = format!("expected `{name}_env` or `{name}_file`, found both");
+                self.wrong(file.place, message);
+                return None;
+            }
+            (Some(variable), None) => (variable.place, self.variable(variable)),
+            (None, Some(path)) => (path.place, self.outside.file(path)),
+        };
+        let text = text.map_err(|message| self.wrong(place, message));
+        Some((place, text.ok()?))
     }
 
     pub(super) fn headers(&mut self, written: source::Headers) -> dialects::Config {

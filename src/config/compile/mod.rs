@@ -1,5 +1,6 @@
 //! `tagalong.yaml` as written to [`Config`], every mistake at once, those of the rule files among them.
 
+mod admin;
 mod headers;
 mod listen;
 mod purge;
@@ -108,6 +109,7 @@ impl Compiler<'_> {
             Some(listen) => self.listen(&listen),
             None => base.listen,
         };
+        let admin = self.admin(&written.admin, &listen);
         let debug = self.debug(&written.headers.debug);
         let cache_status = written.headers.cache_status;
         let headers = self.headers(written.headers);
@@ -132,6 +134,7 @@ impl Compiler<'_> {
             rules: rules.unwrap_or_else(|| RuleSet::none(&context)),
             namespace,
             listen,
+            admin,
             upstream,
             dialects: headers,
             cache_status: cache_status.unwrap_or(base.cache_status),

@@ -23,6 +23,8 @@ use super::wire::Wire;
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     to: Address,
+    /// What its requests name as `Host` unless a field says otherwise.
+    host: &'static str,
 }
 
 #[derive(Clone, Debug)]
@@ -32,7 +34,10 @@ enum Address {
     Unix(PathBuf),
 }
 
-/// A request to be sent. `Host` is `shop.example` unless a field says otherwise.
+/// The app's name.
+const HOST: &str = "shop.example";
+
+/// A request to be sent. `Host` is `shop.example` unless a field, or the client, says otherwise.
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
     method: String,
@@ -93,9 +98,15 @@ impl Ask {
         self.with("Content-Length", &length)
     }
 
+    fn names_host(&self) -> bool {
+        Fields(self.fields.clone()).get("host").is_some()
+    }
+
     fn bytes(&self) -> Vec<u8> {
-        let named = Fields(self.fields.clone()).get("host").is_some();
-        let host = if named { "" } else { "Host: shop.example\r\n" };
+        let host = match self.names_host() {
+            true => String::new(),
+            false => format!("Host: {HOST}\r\n"),
+        };
         let fields: String = self
             .fields
             .iter()
@@ -113,19 +124,27 @@ impl Client {
     pub(crate) fn tcp(address: SocketAddr) -> Client {
         Client {
             to: Address::Tcp(address),
+            host: HOST,
         }
     }
 
     pub(crate) fn tls(address: SocketAddr, trust: Trust) -> Client {
         Client {
             to: Address::Tls(address, trust),
+            host: HOST,
         }
     }
 
     pub(crate) fn unix(path: impl Into<PathBuf>) -> Client {
         Client {
             to: Address::Unix(path.into()),
+            host: HOST,
         }
+    }
+
+    /// The same, which names another `Host`.
+    pub(crate) fn at(self, host: &'static str) -> Client {
+        Client { host, ..self }
     }
 
     pub(crate) async fn connect(&self) -> Connection {
@@ -149,6 +168,10 @@ impl Client {
 
     /// Sends a request whole and comes back before its answer.
     pub(crate) async fn begin(&self, ask: Ask) -> Pending {
+        let ask = match ask.names_host() {
+            true => ask,
+            false => ask.with("Host", self.host),
+        };
         self.connect().await.begin(ask).await
     }
 

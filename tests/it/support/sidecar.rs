@@ -83,6 +83,17 @@ impl Sidecar {
         Client::tcp(self.address())
     }
 
+    /// A client of its admin interface.
+    pub(crate) fn admin(&self) -> Client {
+        let address = self.admin_address().expect("it has an admin interface");
+        Client::tcp(SocketAddr::from(([127, 0, 0, 1], address.port()))).at("localhost")
+    }
+
+    /// Where its admin interface listens.
+    pub(crate) fn admin_address(&self) -> Option<SocketAddr> {
+        self.app.admin_address()
+    }
+
     /// Its first TCP listener.
     pub(crate) fn address(&self) -> SocketAddr {
         let tcp = |listening: &Listen| match listening {
@@ -260,6 +271,18 @@ impl Setup {
             app,
             clock: self.clock,
             folder: self.folder,
+        }
+    }
+
+    /// Why it does not start.
+    pub(crate) async fn fails_to_start(self) -> String {
+        let config = match self.load() {
+            Ok(config) => config,
+            Err(mistakes) => panic!("the files are wrong:\n{}", listed(&mistakes)),
+        };
+        match soon("the start", App::start(config, self.clock)).await {
+            Ok(_) => panic!("it should not start"),
+            Err(error) => error.to_string(),
         }
     }
 

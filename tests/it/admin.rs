@@ -1,0 +1,347 @@
+//! The admin interface: who may call, and what is told of health and counts (rules.md §7).
+
+use std::collections::BTreeMap;
+
+use crate::support::Answer;
+use crate::support::Client;
+use crate::support::Origin;
+use crate::support::Setup;
+use crate::support::Sidecar;
+use crate::support::ask;
+use crate::support::get;
+use crate::support::post;
+use crate::support::reply;
+
+const OPEN: &str = "admin: { listen: '127.0.0.1:0' }";
+const TOKEN: &str = "admin: { listen: '127.0.0.1:0', token_file: token }";
+
+/// App, sidecar with an admin interface, and a client of that.
+async fn stage(rules: &str) -> (Origin, Sidecar, Client) {
+    let app = Origin::start().await;
+    let setup = Setup::new(&app).config(OPEN).rules(rules);
+    let sidecar = setup.start().await;
+    let admin = sidecar.admin();
+    (app, sidecar, admin)
+}
+
+const RULES: &str = "
+  - { id: page, match: { path: '/page/*' }, ttl: 60s, tags: [Page] }
+  - { id: mine, match: { path: /mine }, ttl: 60s }
+";
+
+/// The samples, by name and labels as they are written.
+async fn metrics(admin: &Client) -> BTreeMap<String, f64> {
+    let answer = admin.get("/metrics").await;
+    answer
+        .has_status(200)
+        .has_field("content-type", "text/plain; version=0.0.4; charset=utf-8");
+    let text = answer.text();
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    let read = |line: &str| {
+        let (name, value) = line.rsplit_once(' ').expect("a name and a value");
+        (name.to_owned(), value.parse().expect("a number"))
+    };
+    samples.map(read).collect()
+}
+
+fn json(answer: &Answer) -> serde_json::Value {
+    answer.has_field("content-type", "application/json");
+    serde_json::from_slice(&answer.body).expect("JSON")
+}
+
+#[tokio::test]
+async fn it_says_that_it_is_alive_and_fit_to_serve() {
+    let (_app, _sidecar, admin) = stage(RULES).await;
+    let alive = admin.get("/healthz").await;
+    alive.has_status(200).has_body(r#"{"status":"ok"}"#);
+    let ready = admin.get("/readyz").await;
+    ready
+        .has_status(200)
+        .has_body(r#"{"status":"ok","reasons":[]}"#)
+        .has_field("cache-control", "no-store")
+        .has_field("x-content-type-options", "nosniff")
+        .has_no_field("access-control-allow-origin");
+    json(&ready);
+    let head = admin.head("/readyz").await;
+    head.has_status(200).has_body("");
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_rule_and_outcome() {
+    let (app, sidecar, admin) = stage(RULES).await;
+    app.answer("/page/1", reply("one"));
+    app.answer("/mine", reply("mine").header("Set-Cookie", "a=b"));
+    app.answer("/other", reply("other").control("max-age=60"));
+    let client = sidecar.client();
+    client.get("/page/1").await.is_miss();
+    client.get("/page/1").await.is_hit();
+    client.get("/page/1").await.is_hit();
+    sidecar.inc("Page").await;
+    client.get("/page/1").await.is_invalidated();
+    client.get("/mine").await.is_unstored("set-cookie");
+    client.get("/other").await.is_miss();
+
+    let found = metrics(&admin).await;
+    for (name, expected) in [
+        (
+            r#"tagalong_requests_total{rule="page",outcome="miss"}"#,
+            1.0,
+        ),
+        (r#"tagalong_requests_total{rule="page",outcome="hit"}"#, 2.0),
+        (
+            r#"tagalong_requests_total{rule="page",outcome="invalidated"}"#,
+            1.0,
+        ),
+        (
+            r#"tagalong_requests_total{rule="mine",outcome="miss"}"#,
+            1.0,
+        ),
+        (
+            r#"tagalong_not_stored_total{rule="mine",reason="set-cookie"}"#,
+            1.0,
+        ),
+        (r#"tagalong_requests_total{rule="",outcome="miss"}"#, 1.0),
+        (r#"tagalong_requests_total{rule="",outcome="method"}"#, 1.0),
+        // `Page`, the URI of the POST that said so, and the key of a GET of that.
+        (r#"tagalong_increments_total{source="response"}"#, 3.0),
+        (r#"tagalong_store_entries{tier="memory"}"#, 3.0), // what is not stored is remembered, too
+        ("tagalong_rules_reload_failed", 0.0),
+    ] {
+        assert_eq!(found.get(name), Some(&expected), "{name} in {found:#?}");
+    }
+    assert!(found[r#"tagalong_store_bytes{tier="memory"}"#] > 100.0);
+    assert!(found["tagalong_tags"] >= 1.0);
+}
+
+#[tokio::test]
+async fn a_response_that_was_not_stored_is_counted_once_however_many_wait_for_it() {
+    let (app, sidecar, admin) = stage(RULES).await;
+    // What was incremented while the app answered (L1).
+    let hold = app.hold("/page/2");
+    let client = sidecar.client();
+    let first = client.begin(get("/page/2")).await;
+    let held = hold.arrived().await;
+    sidecar.inc("Page").await;
+    held.release(reply("old")).await;
+    first.answer().await.is_unstored("raced");
+    // What was cut.
+    let hold = app.hold("/page/3");
+    let first = client.begin(get("/page/3")).await;
+    let mut held = hold
+        .arrived()
+        .await
+        .begin(reply("beginning").header("Content-Length", "100"))
+        .await;
+    held.send(b"beginning").await;
+    drop(held);
+    first.answer().await.is_cut();
+
+    let found = metrics(&admin).await;
+    let not_stored: Vec<_> = found
+        .iter()
+        .filter(|(name, _)| name.starts_with("tagalong_not_stored_total"))
+        .map(|(name, count)| (name.as_str(), *count))
+        .collect();
+    assert_eq!(
+        not_stored,
+        [
+            (
+                r#"tagalong_not_stored_total{rule="page",reason="raced"}"#,
+                1.0
+            ),
+            (
+                r#"tagalong_not_stored_total{rule="page",reason="upstream-failed"}"#,
+                1.0
+            ),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_clients_send_makes_no_series() {
+    let (app, sidecar, admin) = stage(RULES).await;
+    let client = sidecar.client();
+    app.answer("/page/1", reply("one"));
+    client.get("/page/1").await.is_miss();
+    client.ask(ask("BREW", "/page/1")).await;
+    let before: Vec<String> = metrics(&admin).await.into_keys().collect();
+    for n in 0..50 {
+        let path = format!("/page/{n}?q={n}");
+        app.answer(&path, reply("x"));
+        let asked = get(&path).with("host", &format!("h{n}.example"));
+        client
+            .ask(asked.with("user-agent", &format!("agent {n}")))
+            .await
+            .is_miss();
+        client
+            .ask(ask(&format!("BREW{n}"), &path).with("host", &format!("h{n}.example")))
+            .await;
+    }
+    let after: Vec<String> = metrics(&admin).await.into_keys().collect();
+    assert_eq!(before, after);
+}
+
+#[tokio::test]
+async fn files_that_are_wrong_turn_it_degraded_until_they_are_right() {
+    let (app, sidecar, admin) = stage(RULES).await;
+    app.answer("/page/1", reply("one"));
+    sidecar.client().get("/page/1").await.is_miss();
+    sidecar.write("rules/rules.yaml", "rules: [{ id: page, colour: sesame }]");
+    let degraded = async || json(&admin.get("/readyz").await)["status"] == "degraded";
+    sidecar.until("the mistake to be told", degraded).await;
+    let ready = admin.get("/readyz").await;
+    ready.has_status(200); // L13
+    let reasons = &json(&ready)["reasons"];
+    assert_eq!(reasons[0]["code"], "rules-not-reloaded", "{ready}");
+    let message = reasons[0]["message"].as_str().expect("a text");
+    assert!(message.contains("stay in force"), "{message}");
+    assert!(!message.contains("sesame"), "{message}");
+    assert_eq!(metrics(&admin).await["tagalong_rules_reload_failed"], 1.0);
+    admin.get("/healthz").await.has_status(200);
+
+    let repaired = "rules: [{ id: page, match: { path: '/page/*' }, ttl: 60s }, { id: new }]";
+    sidecar.write("rules/rules.yaml", repaired);
+    let ok = async || json(&admin.get("/readyz").await)["status"] == "ok";
+    sidecar.until("it to be right", ok).await;
+    sidecar.client().get("/page/1").await;
+    let found = metrics(&admin).await;
+    assert_eq!(found["tagalong_rules_reload_failed"], 0.0);
+    let misses = found[r#"tagalong_requests_total{rule="page",outcome="miss"}"#];
+    assert!(misses >= 1.0, "what stays goes on counting");
+    assert!(!found.keys().any(|name| name.contains(r#"rule="mine""#)));
+}
+
+#[tokio::test]
+async fn it_says_that_it_drains_for_as_long_as_it_does() {
+    let (app, sidecar, admin) = stage(RULES).await;
+    let hold = app.hold("/page/1");
+    let last = sidecar.client().begin(get("/page/1")).await;
+    let held = hold.arrived().await;
+    let stopped = tokio::spawn(sidecar.shutdown());
+    let draining = async { while json(&admin.get("/readyz").await)["status"] != "draining" {} };
+    crate::support::soon("it to drain", draining).await;
+    admin.get("/readyz").await.has_status(503);
+    admin.get("/healthz").await.has_status(200);
+    held.release(reply("one")).await;
+    last.answer().await.has_body("one");
+    crate::support::soon("the end", stopped)
+        .await
+        .expect("it ends well");
+    assert!(admin.try_connect().await.is_err(), "nobody listens");
+}
+
+#[tokio::test]
+async fn what_cannot_be_called_is_told_as_a_problem() {
+    let (_app, _sidecar, admin) = stage(RULES).await;
+    admin.get("/").await.is_problem(404);
+    admin.get("/healthz/").await.is_problem(404);
+    admin.get("/v1/stats").await.is_problem(404);
+    let answer = admin.ask(post("/metrics").body("x")).await;
+    answer.is_problem(405).has_field("allow", "GET,HEAD");
+    let preflight = ask("OPTIONS", "/readyz").with("origin", "https://evil.example");
+    let answer = admin.ask(preflight).await;
+    answer
+        .is_problem(405)
+        .has_no_field("access-control-allow-origin");
+}
+
+#[tokio::test]
+async fn a_page_that_has_its_name_point_here_reads_nothing() {
+    let (_app, _sidecar, admin) = stage(RULES).await;
+    for path in ["/healthz", "/readyz", "/metrics", "/nothing"] {
+        let rebound = get(path).with("host", "evil.example");
+        let answer = admin.ask(rebound).await;
+        answer.is_problem(403).has_no_field("www-authenticate");
+        assert!(!answer.text().contains("tagalong_"), "{answer}");
+    }
+    admin
+        .ask(get("/readyz").with("host", "localhost:9080"))
+        .await
+        .has_status(200);
+}
+
+#[tokio::test]
+async fn the_token_opens_it_under_any_name_and_a_wrong_one_does_not() {
+    let app = Origin::start().await;
+    let setup = Setup::new(&app).config(TOKEN).file("token", "sesame\n");
+    let sidecar = setup.start().await;
+    let admin = sidecar.admin();
+    admin.get("/readyz").await.has_status(200);
+    let asked = get("/readyz").with("host", "sidecar.example");
+    admin.ask(asked.clone()).await.is_problem(403);
+    let right = asked.clone().with("authorization", "Bearer sesame");
+    admin.ask(right).await.has_status(200);
+    let wrong = asked.with("authorization", "Bearer sesam");
+    let answer = admin.ask(wrong).await;
+    answer
+        .is_problem(401)
+        .has_field("www-authenticate", "Bearer realm=\"tagalong\"");
+    assert!(!answer.to_string().contains("sesam"), "{answer}");
+}
+
+#[tokio::test]
+async fn where_others_reach_it_nothing_is_told_without_the_token() {
+    let app = Origin::start().await;
+    let config = "admin: { listen: '0.0.0.0:0', token_file: token }";
+    let setup = Setup::new(&app).config(config).file("token", "sesame");
+    let sidecar = setup.start().await;
+    let admin = sidecar.admin();
+    for path in ["/healthz", "/readyz", "/metrics", "/nothing"] {
+        admin.get(path).await.is_problem(401);
+        let host = get(path).with("host", "localhost");
+        admin.ask(host).await.is_problem(401);
+    }
+    let right = get("/metrics").with("authorization", "Bearer sesame");
+    admin.ask(right).await.has_status(200);
+}
+
+#[tokio::test]
+async fn without_the_section_there_is_none() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    assert_eq!(sidecar.admin_address(), None);
+}
+
+#[tokio::test]
+async fn one_that_is_taken_says_whose_address_it_is() {
+    let app = Origin::start().await;
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let setup = Setup::new(&app).config(&format!("admin: {{ listen: '{address}' }}"));
+    let error = setup.fails_to_start().await;
+    let expected = format!("cannot listen on {address} for the admin interface");
+    assert_eq!(error, expected);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_or_cut_takes_nothing_from_others() {
+    let (_app, _sidecar, admin) = stage(RULES).await;
+    let mut dribbling = admin.connect().await;
+    dribbling.write("GET /readyz HTTP/1.1\r\nHost: local").await;
+    let long = get("/readyz").with("x", &"a".repeat(20 << 10));
+    admin.ask(long).await.has_status(431);
+    let mut many = get("/readyz");
+    for n in 0..100 {
+        many = many.with(&format!("x-{n}"), "a");
+    }
+    admin.ask(many).await.has_status(431);
+    let mut odd = admin.connect().await;
+    odd.write("\x16\x03\x01 what is this\r\n\r\n").await;
+    let said = odd.closed().await;
+    assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 400"));
+    let answer = admin.get("/readyz").await;
+    answer.has_status(200).has_field("connection", "close");
+}
+
+#[tokio::test]
+async fn two_sidecars_in_one_process_do_not_count_together() {
+    // L15.
+    let (app, one, admin) = stage(RULES).await;
+    let setup = Setup::new(&app).config(OPEN).rules(RULES);
+    let other = setup.start().await;
+    app.answer("/page/1", reply("one"));
+    one.client().get("/page/1").await.is_miss();
+    let name = r#"tagalong_requests_total{rule="page",outcome="miss"}"#;
+    assert_eq!(metrics(&admin).await.get(name), Some(&1.0));
+    assert_eq!(metrics(&other.admin()).await.get(name), None);
+}
