@@ -42,6 +42,7 @@
 //! | [`rules`] | what a request means: rule, key, tags; `plan` is also what `explain` prints |
 //! | [`policy`] | what a response means: RFC 9111, privacy, signals |
 //! | [`telemetry`] | the log |
+//! | [`shared`] | Redis or Valkey, which all sidecars of an app share |
 //! | [`tags`] | tag versions: snapshot, seal, increment |
 //! | [`store`] | entries in memory, bounded by bytes |
 //! | [`upstream`] | the exchange with the app, through Pingora |
@@ -74,6 +75,7 @@ pub mod model;
 pub mod policy;
 pub mod proxy;
 pub mod rules;
+pub mod shared;
 pub mod store;
 pub mod tags;
 pub mod telemetry;

@@ -12,6 +12,11 @@ impl Secret {
         (!bytes.is_empty()).then(|| Secret(bytes.into()))
     }
 
+    /// What it is, for whoever must present it.
+    pub fn reveal(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Whether somebody presents it. Hashes are compared, in constant time, so that neither length nor content leaks.
     pub fn is(&self, presented: &[u8]) -> bool {
         blake3::hash(&self.0) == blake3::hash(presented)
@@ -24,6 +29,8 @@ impl PartialEq for Secret {
         self.is(&other.0)
     }
 }
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,6 +48,7 @@ mod tests {
         assert!(secret.is(b"open sesame"));
         assert!(!secret.is(b"open sesam"));
         assert!(!secret.is(b""));
+        assert_eq!(secret.reveal(), b"open sesame");
         assert_eq!(format!("{secret:?}"), "Secret(…)");
         assert!(Secret::new(b"").is_none());
     }

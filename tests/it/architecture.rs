@@ -48,7 +48,7 @@ const TABLE: &[Row] = &[
     row("rules", &["model", "yaml"], &["regex", "regex_syntax", "aho_corasick", "arc_swap", "ring", "base64"]),
     row("policy", &["model", "dialects", "rules"], &[]),
     row("telemetry", &["model", "metrics"], &["tracing_subscriber", "opentelemetry*"]),
-    row("shared", &["model", "clock", "metrics"], &["redis"]),
+    row("shared", &["model", "clock", "metrics"], &["redis", "tokio_rustls"]), // whose certificates it trusts
     row("tags", &["model", "clock", "metrics", "shared"], &["std::sync::atomic", "loom"]),
     row("store", &["model", "clock", "metrics", "shared"], &["std::sync::atomic", "zstd"]),
     row("audit", &["model", "clock", "shared"], &[]),
