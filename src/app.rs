@@ -82,7 +82,7 @@ impl App {
         let listeners = Listeners::bind(&config.listen).await?;
         let listening = listeners.addresses();
         let drain = config.drain;
-        config::warn(&config.rules);
+        config::warn(&config);
         let rules = LiveRules::new(config.rules.clone());
         let reloading = Reload::new(&config, rules.clone(), clock.clone()).map(Reloading::begin);
 

@@ -57,11 +57,12 @@ use crate::rules::key::Key;
 use crate::rules::pattern::Pattern;
 use crate::rules::read::BodyFields;
 use crate::rules::refill::Refill;
-use crate::rules::source::{Consistency, KeptIn};
 use crate::rules::template::{Template, Values};
 
 pub use crate::rules::brief::Brief;
-pub use crate::rules::compile::{Context, Defaults, TagLists, Texts, Unmatched};
+pub use crate::rules::compile::{
+    Context, Defaults, SharedStore, Sharing, TagLists, Texts, Unmatched,
+};
 pub use crate::rules::dimensions::{Misfit, Scopes};
 pub use crate::rules::draft::{Answer, Content};
 pub use crate::rules::explain::Explanation;
@@ -72,6 +73,7 @@ pub use crate::rules::mode::{ClientControl, Mode, Shadow};
 pub use crate::rules::normalize::Normalized;
 pub use crate::rules::plan::{Matched, Pass, Plan, Query, asks_to_upgrade};
 pub use crate::rules::pointer::{Picked, Pointer};
+pub use crate::rules::source::{Consistency, KeptIn};
 pub use crate::rules::statuses::StatusSet;
 pub use crate::rules::terms::{Authorization, Cookies, Jitter, SetCookie, StatusTtl, Terms};
 pub use crate::rules::token::{Claims, TokenError};
@@ -99,8 +101,12 @@ pub struct Rule {
     pub scopes: Arc<Scopes>,
     /// Who is told of hits and misses.
     pub hooks: Hooks,
-    kept_in: KeptIn,
-    consistency: Consistency,
+    /// Where its responses are kept.
+    pub kept_in: KeptIn,
+    /// When an increment made elsewhere counts here.
+    pub consistency: Consistency,
+    /// What there is besides memory.
+    shared_store: SharedStore,
     pattern: Pattern,
     key_name: Option<Arc<str>>,
     version: Option<Box<str>>,
@@ -121,7 +127,7 @@ pub struct Rule {
 
 impl Rule {
     /// What holds for requests that no rule matches: RFC 9111 alone, the whole URL as key.
-    fn unmatched() -> Rule {
+    fn unmatched(sharing: Sharing) -> Rule {
         Rule {
             id: None,
             at: None,
@@ -132,7 +138,8 @@ impl Rule {
             client_control: ClientControl::default(),
             skip_when: Vec::new(),
             kept_in: KeptIn::default(),
-            consistency: Consistency::default(),
+            consistency: sharing.consistency,
+            shared_store: sharing.store,
             pattern: Pattern::default(),
             key_name: None,
             version: None,
@@ -226,7 +233,7 @@ impl RuleSet {
             rules: rules.into_iter().map(placed).collect(),
             unmatched: placed(Rule {
                 cache: context.unmatched == Unmatched::Rfc9111,
-                ..Rule::unmatched()
+                ..Rule::unmatched(context.sharing)
             }),
         }
     }
