@@ -121,7 +121,7 @@ impl App {
         let phase = watch::Sender::new(Phase::Starting);
         let mut checks = Checks::new(phase.subscribe());
         let drain = config.drain;
-        config::warn(&config.rules);
+        config::warn(&config);
         let rules = LiveRules::new(config.rules.counted(&metrics));
         let reload = Reload::new(&config, rules.clone(), metrics.clone(), clock.clone());
         if let Some(reload) = &reload {

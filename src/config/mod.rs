@@ -19,10 +19,14 @@ use std::time::Duration;
 use crate::admin;
 use crate::dialects;
 use crate::hooks::Webhook;
+use crate::model::compress::Compress;
+use crate::model::mistake::Mistake;
 use crate::model::purge::PurgeGroup;
 use crate::model::tag::TagLimits;
 use crate::proxy::DebugConfig;
+use crate::rules::Consistency;
 use crate::rules::{Context, RuleSet};
+use crate::shared;
 use crate::upstream;
 
 pub use crate::config::compile::{Outside, compile};
@@ -53,6 +57,8 @@ pub struct Config {
     pub debug: DebugConfig,
     /// Where entries are kept.
     pub store: Store,
+    /// When increments that are made elsewhere count here.
+    pub tags: Tags,
     /// What is too much.
     pub limits: Limits,
     /// Who is told of increments.
@@ -65,13 +71,39 @@ pub struct Config {
     pub purge_groups: BTreeMap<String, PurgeGroup>,
     /// What it was read from; `None`: from no file.
     pub origin: Option<Origin>,
+    /// What is allowed in its own file and surely not meant.
+    pub warnings: Vec<Mistake>,
 }
 
-/// The memory store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where entries are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
-    /// The most bytes of entries.
+    /// The most bytes of entries in memory.
     pub max_bytes: usize,
+    /// The shared store.
+    pub redis: Option<Redis>,
+}
+
+/// The shared store, and what is kept there besides tag versions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redis {
+    /// Where it is, and how long it may take.
+    pub shared: shared::Config,
+    /// Whether bodies are kept there.
+    pub bodies: bool,
+    /// How.
+    pub compress: Compress,
+}
+
+/// When increments that are made elsewhere count here, and how many of ours may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tags {
+    /// What rules that do not say it hold to; each [`Rule`](crate::rules::Rule) has its own.
+    pub consistency: Consistency,
+    /// With [`Consistency::Bounded`]: how long after its commit an increment counts everywhere; 100 ms at least.
+    pub max_lag: Duration,
+    /// How many tags may wait for a shared store that is down; 1 at least.
+    pub outbox_max: usize,
 }
 
 /// What is too much.
@@ -106,6 +138,17 @@ impl Default for Store {
     fn default() -> Store {
         Store {
             max_bytes: 256 << 20,
+            redis: None,
+        }
+    }
+}
+
+impl Default for Tags {
+    fn default() -> Tags {
+        Tags {
+            consistency: Consistency::default(),
+            max_lag: Duration::from_secs(1),
+            outbox_max: 10_000,
         }
     }
 }
@@ -150,13 +193,20 @@ impl Config {
             cache_status: true,
             debug: DebugConfig::default(),
             store: Store::default(),
+            tags: Tags::default(),
             limits: Limits::default(),
             increment_webhooks: Vec::new(),
             drain: Duration::from_secs(10),
             log: Log::default(),
             purge_groups: BTreeMap::new(),
             origin: None,
+            warnings: Vec::new(),
         }
+    }
+
+    /// What is allowed in the files and surely not meant: in its own, then in those of the rules.
+    pub fn all_warnings(&self) -> Vec<Mistake> {
+        [&*self.warnings, self.rules.warnings()].concat()
     }
 
     /// The fields of `tagalong.yaml` in which another configuration differs, of those that are read at start alone.
@@ -171,12 +221,14 @@ impl Config {
             cache_status,
             debug,
             store,
+            tags,
             limits,
             increment_webhooks,
             drain,
             log,
             purge_groups,
             origin: _,
+            warnings: _,
         } = self;
         let fields = [
             ("namespace", *namespace == other.namespace),
@@ -190,6 +242,11 @@ impl Config {
                     && *debug == other.debug,
             ),
             ("store", *store == other.store),
+            // Not how consistent rules are: that changes with them.
+            (
+                "tags",
+                (tags.max_lag, tags.outbox_max) == (other.tags.max_lag, other.tags.outbox_max),
+            ),
             ("limits", *limits == other.limits),
             (
                 "increment_webhooks",

@@ -13,9 +13,9 @@ use crate::config::Config;
 use crate::config::files::{Origin, Read};
 use crate::metrics::Metrics;
 use crate::model::health::Reason;
-use crate::model::mistake::Mistake;
+use crate::model::mistake::{Location, Mistake};
 use crate::model::time::Timestamp;
-use crate::rules::{LiveRules, RuleSet};
+use crate::rules::{KeptIn, LiveRules};
 
 /// The [`Reason`] where the files are wrong.
 const NOT_RELOADED: &str = "rules-not-reloaded";
@@ -128,19 +128,42 @@ impl Reload {
         }
     }
 
-    /// What is stored was made under the epoch in force: a lower one would bring back what was forgotten.
+    /// What is stored was made under the epoch in force: a lower one would bring back what was forgotten. And where it is stored
+    /// changes with a restart alone.
     fn goes_on(&self, config: Config) -> Result<Config, Vec<Mistake>> {
         let (in_force, found) = (self.rules.load().epoch(), config.rules.epoch());
-        if found >= in_force {
-            return Ok(config);
+        let mut mistakes = self.without_shared_store(&config);
+        if found < in_force {
+            mistakes.push(Mistake {
+                file: self.origin.sources.name().into(),
+                place: None,
+                message: format!(
+                    "expected `epoch` to be {in_force} at least, as it was before, found {found}"
+                ),
+            });
         }
-        Err(vec![Mistake {
-            file: self.origin.sources.name().into(),
-            place: None,
-            message: format!(
-                "expected `epoch` to be {in_force} at least, as it was before, found {found}"
-            ),
-        }])
+        match mistakes.is_empty() {
+            true => Ok(config),
+            false => Err(mistakes),
+        }
+    }
+
+    /// Rules that keep what they store in a shared store alone, where this process has none that takes it.
+    fn without_shared_store(&self, config: &Config) -> Vec<Mistake> {
+        let redis = &self.started.store.redis;
+        if redis.as_ref().is_some_and(|redis| redis.bodies) {
+            return Vec::new();
+        }
+        let rules = config.rules.rules().iter();
+        let alone = rules.filter(|rule| rule.kept_in == KeptIn::Redis);
+        let places = alone.filter_map(|rule| rule.at.as_ref());
+        let mistake = |at: &Location| Mistake {
+            file: Arc::clone(&at.file),
+            place: Some(at.place),
+            message: "`store: redis` needs what `store.redis` says, which waits for a restart"
+                .to_owned(),
+        };
+        places.map(mistake).collect()
     }
 
     fn replace(&mut self, config: Config) {
@@ -152,7 +175,7 @@ impl Reload {
                 "what these say has changed, and waits for a restart"
             );
         }
-        warn(&config.rules);
+        warn(&config);
         let count = config.rules.rules().len();
         self.rules.replace(config.rules.counted(&self.metrics));
         self.metrics.rules_reload_failed.set(false);
@@ -184,9 +207,9 @@ impl Reload {
     }
 }
 
-/// Logs what is surely not meant in the files of these rules. Once for each time they are read.
-pub fn warn(rules: &RuleSet) {
-    for warning in rules.warnings() {
+/// Logs what is surely not meant in these files. Once for each time they are read.
+pub fn warn(config: &Config) {
+    for warning in config.all_warnings() {
         tracing::warn!("{warning}");
     }
 }
@@ -203,6 +226,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Instead, read};
+    use crate::rules::Consistency;
 
     /// Files, what keeps rules to them, and what that says.
     struct Stage {
@@ -516,6 +540,9 @@ mod tests {
             ("headers: { cache_status: false }", "\"headers\""),
             ("headers: { debug: { secret_file: s } }", "\"headers\""),
             ("store: { memory: { max_bytes: 1MiB } }", "\"store\""),
+            ("store: { redis: { url: 'redis://h' } }", "\"store\""),
+            ("tags: { max_lag: 2s }", "\"tags\""),
+            ("tags: { outbox: { max: 1 } }", "\"tags\""),
             ("limits: { max_tags: 1 }", "\"limits\""),
             ("drain: 1s", "\"drain\""),
             ("{ log: { access: true }, drain: 1s }", "\"drain, log\""),
@@ -529,6 +556,54 @@ mod tests {
             assert!(said.contains("WARN") && said.contains(&told), "{said}");
             assert_eq!(stage.ids(), "v2", "{config}: the rules do not wait");
         }
+    }
+
+    #[test]
+    fn rules_do_not_keep_what_they_store_in_a_store_that_is_not_there_yet() {
+        let redis =
+            |bodies: bool| format!("store: {{ redis: {{ url: 'redis://h', bodies: {bodies} }} }}");
+        let kept = "rules: [{ id: v2, store: redis }]";
+        for before in ["", &redis(false)] {
+            let mut stage = Stage::new(before);
+            stage.write("tagalong.yaml", &redis(true));
+            stage.write("rules/a.yaml", kept);
+            let said = stage.looks_twice();
+            let told = "a.yaml:1:9: `store: redis` needs what `store.redis` says, which waits for a restart";
+            assert!(said.contains(told), "{said}");
+            assert_eq!(stage.ids(), "v1");
+        }
+        let mut stage = Stage::new(&redis(true));
+        stage.write("rules/a.yaml", kept);
+        stage.looks_twice();
+        assert_eq!(stage.ids(), "v2");
+    }
+
+    #[test]
+    fn how_consistent_rules_are_comes_into_force_with_them() {
+        let mut stage = Stage::new("");
+        stage.write("tagalong.yaml", "tags: { consistency: strict }");
+        let said = stage.looks_twice();
+        let rules = stage.rules.load();
+        assert_eq!(rules.rules()[0].consistency, Consistency::Strict);
+        assert!(!said.contains("restart"), "{said}");
+    }
+
+    #[test]
+    fn a_url_that_has_changed_is_seen_and_not_told() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("u"), "redis://:open-sesame@h").unwrap();
+        let mut stage = Stage::of(folder, "store: { redis: { url_file: u } }");
+        stage.write("u", "redis://:abracadabra@h");
+        let said = stage.looks_twice();
+        assert!(said.contains("fields=\"store\""), "{said}");
+        assert!(!said.contains("abracadabra"), "{said}");
+        stage.write("u", "redis://:abra@cadabra@h");
+        let said = stage.looks_twice();
+        assert!(
+            said.contains("tagalong.yaml:1:29: expected `/`, `?`"),
+            "{said}"
+        );
+        assert!(!said.contains("abra"), "{said}");
     }
 
     #[test]

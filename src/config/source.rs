@@ -8,6 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
+use crate::model::compress::Compress;
+use crate::rules::Consistency;
 use crate::rules::Unmatched;
 use crate::rules::source::Defaults;
 use crate::rules::source::TagList;
@@ -47,6 +49,9 @@ pub(super) struct Config {
     /// Where entries are kept.
     #[serde(default)]
     pub(super) store: Store,
+    /// When increments that are made elsewhere count here.
+    #[serde(default)]
+    pub(super) tags: Tags,
     /// What is too much.
     #[serde(default)]
     pub(super) limits: Limits,
@@ -284,6 +289,9 @@ pub(super) struct Store {
     /// In memory.
     #[serde(default)]
     pub(super) memory: Memory,
+    /// In Redis or Valkey too, for all sidecars of the app; tag versions are shared through it as well.
+    #[serde(default)]
+    pub(super) redis: Option<Spanned<Redis>>,
 }
 
 /// The memory store.
@@ -293,6 +301,60 @@ pub(super) struct Memory {
     /// The most bytes of entries. Default: `256MiB`.
     #[serde(default)]
     pub(super) max_bytes: Option<Size>,
+}
+
+/// The shared store. One of `url`, `url_env` and `url_file` says where it is.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Redis {
+    /// `redis://[[user]:password@]host[:port][/db]`, `rediss://…` for TLS, `redis+unix:///path`,
+    /// `redis+sentinel://host,host/service[/db]` or `redis+cluster://host,host`. Without a password: that stands elsewhere.
+    #[serde(default)]
+    pub(super) url: Option<Spanned<String>>,
+    /// The environment variable that holds the URL.
+    #[serde(default)]
+    pub(super) url_env: Option<Spanned<String>>,
+    /// The file that holds the URL; relative to this file.
+    #[serde(default)]
+    pub(super) url_file: Option<Spanned<String>>,
+    /// How long the store may take to answer; then it counts as down. Default: `50ms`.
+    #[serde(default)]
+    pub(super) timeout: Option<Spanned<Span>>,
+    /// `false`: tag versions alone are shared, bodies stay in memory. Default: `true`.
+    #[serde(default)]
+    pub(super) bodies: Option<bool>,
+    /// How bodies are compressed there. Default: `zstd`.
+    #[serde(default)]
+    pub(super) compress: Option<Compress>,
+    /// With `rediss://`: the certificates of those who vouch for the servers, as PEM; relative to this file. Default: those
+    /// the system trusts.
+    #[serde(default)]
+    pub(super) ca_file: Option<Spanned<String>>,
+}
+
+/// When increments that are made elsewhere count here, and what becomes of ours while the shared store is down.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tags {
+    /// For rules that do not say it, and for requests that no rule matches. Default: `bounded`.
+    #[serde(default)]
+    pub(super) consistency: Option<Consistency>,
+    /// With `bounded`: how long after an increment was committed another sidecar may still serve what it invalidates, at
+    /// least `100ms`. Default: `1s`.
+    #[serde(default)]
+    pub(super) max_lag: Option<Spanned<Span>>,
+    /// Increments that the shared store could not take yet.
+    #[serde(default)]
+    pub(super) outbox: Outbox,
+}
+
+/// Increments that the shared store could not take yet.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Outbox {
+    /// How many tags may wait, at least 1. Default: 10000.
+    #[serde(default)]
+    pub(super) max: Option<Spanned<u32>>,
 }
 
 /// What is too much.
@@ -422,8 +484,7 @@ pub(super) struct Log {
 
 /// Whether rules.md has a field at this dotted path that is not supported yet.
 pub(super) fn is_later(path: &str) -> bool {
-    let in_defaults = path.strip_prefix("defaults.");
-    LATER.contains(&path) || in_defaults.is_some_and(crate::rules::source::is_later)
+    LATER.contains(&path)
 }
 
-const LATER: &[&str] = &["store.redis", "tags", "telemetry"];
+const LATER: &[&str] = &["telemetry"];

@@ -90,6 +90,9 @@ fn the_reference_file_is_the_defaults_with_every_field() {
         "Debug",
         "Store",
         "Memory",
+        "Redis",
+        "Tags",
+        "Outbox",
         "Limits",
         "Log",
         "Webhook",
@@ -115,7 +118,17 @@ fn the_reference_file_is_the_defaults_with_every_field() {
 fn the_reference_file_and_the_examples_load_from_disk() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tagalong.yaml");
     let config = load(&path).unwrap();
-    assert_eq!(config.rules.warnings(), []);
+    // Without a shared store one example can do no more than any rule.
+    let warnings = config.all_warnings();
+    let [shared] = &*warnings else {
+        panic!("{warnings:?}")
+    };
+    let (file, told) = (&shared.file, &shared.message);
+    assert!(file.ends_with("14-shared.yaml"), "{file}");
+    assert!(
+        told.contains("without `store.redis` in the configuration"),
+        "{told}"
+    );
     let ids: Vec<_> = config
         .rules
         .rules()
@@ -164,7 +177,10 @@ fn the_reference_file_and_the_examples_load_from_disk() {
             "product-move",
             "graphql",
             "graphql-mutations",
-            "posted-search"
+            "posted-search",
+            "stock",
+            "yearly-report",
+            "session-state"
         ]
     );
 }
@@ -187,7 +203,8 @@ headers:
   expose: true
   cache_status: false
   debug: { enabled: true, secret_env: S }
-store: { memory: { max_bytes: 1GiB } }
+store: { memory: { max_bytes: 1GiB }, redis: { url_env: R, timeout: 1s, bodies: false, compress: none, ca_file: ca } }
+tags: { consistency: strict, max_lag: 100ms, outbox: { max: 1 } }
 increment_webhooks: [{ url: 'https://u/?t=sesame', batch: 0, max: 7, header_env: { Authorization: S }, header_file: { X-Key: f } }, { url: 'h2c://v' }]
 purge_groups: { books: { tags: [books, 'Book:1'] }, all: { all: true } }
 limits: { max_object: 1, max_tags: 2, max_tag_bytes: 3, max_variants: 7, max_head: 8KiB, client_header_timeout: 4, client_body_timeout: 5, client_idle_timeout: 6 }
@@ -195,10 +212,18 @@ drain: 0
 log: { format: json, access: true }
 defaults: { ttl: 60s }
 ";
+    let made = rcgen::generate_simple_self_signed(["redis.example".to_owned()]).unwrap();
+    let ca: &str = made.cert.pem().leak();
     let outside = Given {
-        variables: &[("S", "sesame\n")],
-        files: &[("f", " sesame\n")],
-        rules: Some(&[("r/a.yaml", "rules: [{ id: a }]")]),
+        variables: &[
+            ("S", "sesame\n"),
+            ("R", "rediss+cluster://ann:sesame@a,b:1\n"),
+        ],
+        files: vec![("f", " sesame\n"), ("ca", ca)].leak(),
+        rules: Some(&[(
+            "r/a.yaml",
+            "rules: [{ id: a }, { id: b, consistency: bounded }]",
+        )]),
     };
     let config = given(text, &outside).unwrap();
     let listen: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
@@ -244,6 +269,26 @@ defaults: { ttl: 60s }
     assert_eq!(config.purge_groups["books"], PurgeGroup::Tags(tags.into()));
     assert_eq!(config.purge_groups["all"], PurgeGroup::All);
     assert_eq!(config.store.max_bytes, 1 << 30);
+    let redis = config.store.redis.as_ref().unwrap();
+    assert_eq!((redis.bodies, redis.compress), (false, Compress::None));
+    assert_eq!(redis.shared.timeout, Duration::from_secs(1));
+    let endpoint = &redis.shared.endpoint;
+    assert_eq!(endpoint.to_string(), "rediss+cluster://a:6379,b:1");
+    assert_eq!(endpoint.user.as_deref(), Some("ann"));
+    assert!(endpoint.password.as_ref().unwrap().is(b"sesame"));
+    let trusted = endpoint.tls.as_ref().and_then(|tls| tls.ca.as_ref());
+    assert_eq!(trusted.unwrap().pem(), ca.as_bytes());
+    assert_eq!(
+        config.tags,
+        Tags {
+            consistency: Consistency::Strict,
+            max_lag: Duration::from_millis(100),
+            outbox_max: 1
+        }
+    );
+    let rules = config.rules.rules().iter();
+    let consistency: Vec<_> = rules.map(|rule| rule.consistency).collect();
+    assert_eq!(consistency, [Consistency::Strict, Consistency::Bounded]);
     assert_eq!(
         config.limits.tags,
         TagLimits {
@@ -401,6 +446,111 @@ fn secrets_come_from_outside() {
         ),
     ] {
         assert_eq!(debug(text).unwrap_err(), [expected], "{text}");
+    }
+}
+
+#[test]
+fn the_shared_store_is_where_one_url_says() {
+    let outside = Given {
+        variables: &[
+            ("URL", " redis://:sesame@h:1/2\n"),
+            ("BAD", "redis://ses@me@h"),
+        ],
+        files: &[("/url", "rediss://h\n"), ("/none", "\n"), ("/ca", "sesame")],
+        ..Given::default()
+    };
+    let redis = |more: &str| given(&format!("store: {{ redis: {{ {more} }} }}"), &outside);
+    let warning = "t.yaml:1:24: there is a password in this URL: keep it out of the file, and say by `url_env` or `url_file` where the URL stands";
+    let sentinels = "url: 'redis+sentinel://a/s?sentinel_password=sesame'";
+    for (text, endpoint, warnings) in [
+        ("url: 'valkey://h'", "redis://h:6379", None),
+        ("url: 'unix:/r?db=1'", "redis+unix:///r?db=1", None),
+        ("url: 'redis://:sesame@h'", "redis://h:6379", Some(warning)),
+        (sentinels, "redis+sentinel://a:26379/s", Some(warning)),
+        ("url_env: URL", "redis://h:1/2", None),
+        ("url_file: /url", "rediss://h:6379", None),
+    ] {
+        let config = redis(text).unwrap();
+        let found = config.store.redis.as_ref().unwrap();
+        assert_eq!(found.shared.endpoint.to_string(), endpoint, "{text}");
+        assert_eq!(found.shared.timeout, Duration::from_millis(50));
+        assert_eq!((found.bodies, found.compress), (true, Compress::Zstd));
+        let told: Vec<_> = config
+            .all_warnings()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(told, Vec::from_iter(warnings), "{text}");
+        assert!(!shown(&config).contains("sesame"), "{text}");
+    }
+    let tls = "`ca_file` is for TLS, which this URL does not ask for: expected `rediss://` there";
+    let unencoded = "expected `/`, `?`, `#` and `@` in user and password percent-encoded (`%2F`, `%3F`, `%23`, `%40`)";
+    for (text, expected) in [
+        ("", vec!["1:17: expected `url`, `url_env` or `url_file`".to_owned()]),
+        ("url: 'redis://h', url_file: /url", vec!["1:47: expected one of `url`, `url_env` and `url_file`, found several".to_owned()]),
+        ("url_env: NONE", vec!["1:28: there is no `NONE`".to_owned()]),
+        ("url_env: 'redis://:sesame@h'", vec!["1:28: expected the name of an environment variable, made of letters, digits and `_`; the value stands in the variable".to_owned()]),
+        ("url_env: BAD", vec![format!("1:28: {unencoded}")]),
+        ("url: 'redis://ses@me@h'", vec![format!("1:24: {unencoded}")]),
+        ("url: 'redis://h', timeout: 0, ca_file: /ca", vec![
+            "1:46: expected a time longer than 0".to_owned(),
+            "1:58: expected certificates (PEM), found none, in `/ca`".to_owned(),
+            format!("1:58: {tls}"),
+        ]),
+        ("url: 'redis://h', compress: gzip", vec!["1:47: expected `none` or `zstd`, found `gzip`".to_owned()]),
+    ] {
+        let expected: Vec<_> = expected.iter().map(|it| format!("t.yaml:{it}")).collect();
+        assert_eq!(redis(text).unwrap_err(), expected, "{text}");
+    }
+    let empty = redis("url_file: /none").unwrap_err();
+    assert!(
+        empty[0].starts_with("t.yaml:1:29: expected a URL with `redis://`"),
+        "{empty:?}"
+    );
+}
+
+#[test]
+fn a_store_that_is_wrong_is_no_fault_of_the_rules() {
+    let outside = Given {
+        rules: Some(&[("r.yaml", "rules: [{ id: a, store: redis }]")]),
+        ..Given::default()
+    };
+    for (text, mistakes) in [
+        ("store: { redis: { url: h } }", 1),
+        ("store: { redis: h }", 1),
+        ("store: { redis: { url: 'redis://h', bodies: maybe } }", 1),
+        ("store: { redis: { url: 'redis://h' } }", 0),
+    ] {
+        let found = given(text, &outside).err().unwrap_or_default();
+        assert_eq!(found.len(), mistakes, "{text}: {found:?}");
+        assert!(
+            found.iter().all(|it| it.starts_with("t.yaml:")),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_shared_is_bounded() {
+    for (text, expected) in [
+        (
+            "max_lag: 99ms",
+            "t.yaml:1:18: expected a duration of at least `100ms`, found `99ms`",
+        ),
+        (
+            "outbox: { max: 0 }",
+            "t.yaml:1:24: expected 1 tag at least, found 0",
+        ),
+        (
+            "consistency: eventual",
+            "t.yaml:1:22: expected `bounded` or `strict`, found `eventual`",
+        ),
+    ] {
+        let found = compiled(&format!("tags: {{ {text} }}"));
+        assert_eq!(found.unwrap_err(), [expected], "{text}");
+    }
+    for namespace in ["{a}", "a b", "a\u{a0}b", "'a\tb'"] {
+        assert!(compiled(&format!("namespace: \"{namespace}\"")).is_err());
     }
 }
 

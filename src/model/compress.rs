@@ -1,11 +1,15 @@
-//! Whether what other sidecars read is made smaller first.
+//! How bodies are kept where room is dear.
 
-/// How entries are written for other sidecars. Each reads what another wrote, however it writes itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// How the bodies in the shared store are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Compress {
-    /// As they are: the least work, the most traffic.
+    /// Not at all.
     None,
-    /// By Zstandard (RFC 8878), where that makes them smaller.
+    /// With zstd.
     #[default]
     Zstd,
 }

@@ -13,9 +13,9 @@ use crate::rules::plan::OBSTACLES;
 use crate::rules::refill::{
     Coalesce, OnInvalidate, OnTimeout, Refill, RefreshAhead, Revalidate, WhenInvalidated,
 };
-use crate::rules::source::{Consistency, KeptIn};
 use crate::rules::{
-    Authorization, ClientControl, Cookies, Matched, Mode, Pass, Plan, Rule, SetCookie, StatusTtl,
+    Authorization, ClientControl, Consistency, Cookies, KeptIn, Matched, Mode, Pass, Plan, Rule,
+    SetCookie, SharedStore, StatusTtl,
 };
 
 /// A plan, ready to be shown.
@@ -294,7 +294,13 @@ fn refill(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
 }
 
 fn coalescing(f: &mut fmt::Formatter<'_>, coalesce: Option<Coalesce>) -> fmt::Result {
-    let Some(Coalesce { wait, on_timeout }) = coalesce else {
+    let Some(Coalesce {
+        wait,
+        on_timeout,
+        shared,
+        lease,
+    }) = coalesce
+    else {
         return writeln!(f, "coalesce: none, each request is fetched for itself");
     };
     let then = match on_timeout {
@@ -306,7 +312,15 @@ fn coalescing(f: &mut fmt::Formatter<'_>, coalesce: Option<Coalesce>) -> fmt::Re
     writeln!(
         f,
         "coalesce: waits at most {wait} for another's response, then {then}"
-    )
+    )?;
+    match shared {
+        false => Ok(()),
+        true => writeln!(
+            f,
+            "  shared: for that of another sidecar too, which has a lease of {}",
+            units::Written(lease)
+        ),
+    }
 }
 
 fn invalidated(f: &mut fmt::Formatter<'_>, on: OnInvalidate) -> fmt::Result {
@@ -410,16 +424,22 @@ fn client_control(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
     }
 }
 
-/// What is not the default of where responses are kept. There is nothing but memory yet.
+/// What is not the default of where responses are kept, and of when increments count.
 fn kept(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
-    if rule.kept_in == KeptIn::Memory {
-        writeln!(f, "store: memory")?;
+    match rule.kept_in {
+        KeptIn::Default => {}
+        KeptIn::Memory => writeln!(f, "store: memory")?,
+        KeptIn::Redis => writeln!(f, "store: redis")?,
     }
-    match rule.consistency {
-        Consistency::Bounded => Ok(()),
-        Consistency::Strict => writeln!(
+    match (rule.consistency, rule.shared_store) {
+        (Consistency::Bounded, _) => Ok(()),
+        (Consistency::Strict, SharedStore::None) => writeln!(
             f,
             "consistency: strict; alone in memory every lookup sees every increment at once anyway"
+        ),
+        (Consistency::Strict, SharedStore::Tags | SharedStore::Bodies) => writeln!(
+            f,
+            "consistency: strict; every lookup asks the shared store for the versions of the tags"
         ),
     }
 }

@@ -64,7 +64,9 @@ use crate::rules::refill::Refill;
 use crate::rules::template::{Template, Values};
 
 pub use crate::rules::brief::Brief;
-pub use crate::rules::compile::{Context, Defaults, TagLists, Texts, Unmatched};
+pub use crate::rules::compile::{
+    Context, Defaults, SharedStore, Sharing, TagLists, Texts, Unmatched,
+};
 pub use crate::rules::dimensions::{Misfit, Scopes};
 pub use crate::rules::draft::{Answer, Content};
 pub use crate::rules::explain::Explanation;
@@ -103,9 +105,12 @@ pub struct Rule {
     pub scopes: Arc<Scopes>,
     /// Who is told of hits and misses.
     pub hooks: Hooks,
-    kept_in: KeptIn,
-    /// When increments made elsewhere count here.
+    /// Where its responses are kept.
+    pub kept_in: KeptIn,
+    /// When an increment made elsewhere counts here.
     pub consistency: Consistency,
+    /// What there is besides memory.
+    shared_store: SharedStore,
     pattern: Pattern,
     key_name: Option<Arc<str>>,
     version: Option<Box<str>>,
@@ -128,7 +133,7 @@ pub struct Rule {
 
 impl Rule {
     /// What holds for requests that no rule matches: RFC 9111 alone, the whole URL as key.
-    fn unmatched() -> Rule {
+    fn unmatched(sharing: Sharing) -> Rule {
         Rule {
             id: None,
             at: None,
@@ -139,7 +144,8 @@ impl Rule {
             client_control: ClientControl::default(),
             skip_when: Vec::new(),
             kept_in: KeptIn::default(),
-            consistency: Consistency::default(),
+            consistency: sharing.consistency,
+            shared_store: sharing.store,
             pattern: Pattern::default(),
             key_name: None,
             version: None,
@@ -248,7 +254,7 @@ impl RuleSet {
             rules: rules.into_iter().map(placed).collect(),
             unmatched: placed(Rule {
                 cache: context.unmatched == Unmatched::Rfc9111,
-                ..Rule::unmatched()
+                ..Rule::unmatched(context.sharing)
             }),
         }
     }

@@ -38,6 +38,10 @@ pub struct Coalesce {
     pub wait: Duration,
     /// What a request gets that has waited so long.
     pub on_timeout: OnTimeout,
+    /// Whether requests wait for those of other sidecars, too: only where all of them keep the body in a shared store.
+    pub shared: bool,
+    /// How long the sidecar that fetches may be silent before another takes its place; 100 ms at least.
+    pub lease: Duration,
 }
 
 /// What a request gets that has waited too long for another's response.
@@ -111,6 +115,8 @@ impl Default for Coalesce {
         Coalesce {
             wait: Duration::from_secs(10),
             on_timeout: OnTimeout::default(),
+            shared: false,
+            lease: Duration::from_secs(5),
         }
     }
 }

@@ -84,7 +84,10 @@ impl Record {
                 "h" => changes.push((Tag::from_stored(value).ok()?, Change::Hard)),
                 "s" => changes.push((Tag::from_stored(value).ok()?, Change::Soft)),
                 "a" => version = Some(value.parse().ok()?),
-                "v" => changes.push((Tag::from_stored(value).ok()?, Change::Version(version.take()?))),
+                "v" => changes.push((
+                    Tag::from_stored(value).ok()?,
+                    Change::Version(version.take()?),
+                )),
                 "m" => what = Some(What::Purged(value.into())),
                 "d" => what = Some(What::Ended(value.into())),
                 "g" => what = Some(What::Begun),

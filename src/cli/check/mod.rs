@@ -35,8 +35,8 @@ pub(super) struct Check {
 /// What was found. As JSON, `{"mistakes": [], "warnings": [], "namespace": …, "rules": []}`:
 ///
 /// - `mistakes` and `warnings`: of `{"file", "line", "column", "message"}`; with mistakes nothing else is there;
-/// - with a configuration, its `namespace`, `listen` (a list), `upstream`, `store` (`max_bytes`), `epoch`, `unmatched` (`rfc9111` or
-///   `bypass`), `limits` by name, `increment_webhooks` (of `{"url", "batch", "max"}`) and `purge_groups` (`{"tags": []}` or
+/// - with a configuration, its `namespace`, `listen` (a list), `upstream`, `store` (`max_bytes`, and `redis`: `null` or `{"url", "timeout",
+///   "bodies", "compress"}`), `tags` (`{"consistency", "max_lag", "outbox_max"}`), `epoch`, `unmatched` (`rfc9111` or `bypass`), `limits` by name, `increment_webhooks` (of `{"url", "batch", "max"}`) and `purge_groups` (`{"tags": []}` or
 ///   `{"all": true}` by name);
 /// - `rules`, in the order in which they are tried: see [`RuleView`].
 ///
@@ -74,9 +74,9 @@ impl Check {
                 } else {
                     write!(out, "{report}")?;
                 }
-                let warnings = config.rules.warnings();
+                let warnings = config.all_warnings();
                 if self.strict && !warnings.is_empty() {
-                    return Err(Failure::Warnings(warnings.to_vec()));
+                    return Err(Failure::Warnings(warnings));
                 }
                 for warning in warnings {
                     writeln!(err, "warning: {warning}")?;
@@ -105,7 +105,7 @@ impl Report {
         let rules = config.rules.rules().iter().zip(1..);
         Report {
             mistakes: Vec::new(),
-            warnings: MistakeView::all(config.rules.warnings()),
+            warnings: MistakeView::all(&config.all_warnings()),
             process: whole.then(|| ProcessView::of(config)),
             rules: rules
                 .map(|(rule, order)| RuleView::of(rule, order))

@@ -5,9 +5,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::cli::check::rule::Seconds;
+use crate::cli::check::rule::{Seconds, word};
 use crate::cli::table::Table;
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Redis, Tags};
+use crate::model::compress::Compress;
 use crate::model::purge::PurgeGroup;
 use crate::model::units::Bytes;
 
@@ -20,6 +21,7 @@ pub(super) struct ProcessView {
     admin: Option<String>,
     upstream: String,
     store: StoreView,
+    tags: TagsView,
     epoch: u64,
     unmatched: &'static str,
     limits: LimitsView,
@@ -45,6 +47,23 @@ enum PurgeGroupView {
 #[derive(Debug, Serialize)]
 struct StoreView {
     max_bytes: usize,
+    redis: Option<RedisView>,
+}
+
+/// The URL is shown without user and passwords.
+#[derive(Debug, Serialize)]
+struct RedisView {
+    url: String,
+    timeout: Seconds,
+    bodies: bool,
+    compress: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct TagsView {
+    consistency: &'static str,
+    max_lag: Seconds,
+    outbox_max: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,7 +87,9 @@ impl ProcessView {
             upstream: config.upstream.targets.to_string(),
             store: StoreView {
                 max_bytes: config.store.max_bytes,
+                redis: config.store.redis.as_ref().map(RedisView::of),
             },
+            tags: TagsView::of(&config.tags),
             epoch: config.rules.epoch(),
             unmatched: match config.rules.stores_unmatched() {
                 true => "rfc9111",
@@ -90,6 +111,50 @@ impl ProcessView {
                 .map(|(name, group)| (name.clone(), PurgeGroupView::of(group)))
                 .collect(),
         }
+    }
+}
+
+impl RedisView {
+    fn of(redis: &Redis) -> RedisView {
+        RedisView {
+            url: redis.shared.endpoint.to_string(),
+            timeout: Seconds(redis.shared.timeout),
+            bodies: redis.bodies,
+            compress: match redis.compress {
+                Compress::None => "none",
+                Compress::Zstd => "zstd",
+            },
+        }
+    }
+}
+
+impl fmt::Display for RedisView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RedisView { url, timeout, .. } = self;
+        write!(f, "{url} within {timeout}, ")?;
+        match (self.bodies, self.compress) {
+            (false, _) => f.write_str("tag versions alone"),
+            (true, "none") => f.write_str("with bodies"),
+            (true, by) => write!(f, "with bodies, by {by}"),
+        }
+    }
+}
+
+impl TagsView {
+    fn of(tags: &Tags) -> TagsView {
+        TagsView {
+            consistency: word(tags.consistency),
+            max_lag: Seconds(tags.max_lag),
+            outbox_max: tags.outbox_max,
+        }
+    }
+
+    fn named(&self) -> [(&'static str, String); 3] {
+        [
+            ("consistency", self.consistency.to_owned()),
+            ("max_lag", self.max_lag.to_string()),
+            ("outbox.max", self.outbox_max.to_string()),
+        ]
     }
 }
 
@@ -145,7 +210,7 @@ impl LimitsView {
 }
 
 impl fmt::Display for ProcessView {
-    /// A line per fact; of the limits those that are not the default.
+    /// A line per fact; of tags and limits those that are not the default.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::default();
         let mut fact = |name: &str, value: String| table.row(vec![name.to_owned(), value]);
@@ -156,6 +221,14 @@ impl fmt::Display for ProcessView {
         }
         fact("upstream", self.upstream.clone());
         fact("store", format!("memory, {}", Bytes(self.store.max_bytes)));
+        if let Some(redis) = &self.store.redis {
+            fact("shared store", redis.to_string());
+        }
+        let usual = TagsView::of(&Tags::default()).named();
+        let tags = self.tags.named().into_iter().zip(usual);
+        for ((name, value), _) in tags.filter(|(said, usual)| said != usual) {
+            fact(&format!("tags.{name}"), value);
+        }
         fact("epoch", self.epoch.to_string());
         fact("unmatched", self.unmatched.to_owned());
         let usual = LimitsView::of(&Limits::default()).named();

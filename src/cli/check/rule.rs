@@ -6,12 +6,13 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::model::units::Written;
-use crate::rules::Rule;
+use crate::rules::{Consistency, KeptIn, Rule};
 
 /// A rule. As JSON `order` (from 1), `id`, `file`, `line`, `column`, `methods`, `hosts` and `path` (`null`: any), `headers`, `cache`,
 /// `mode`, `safe`, `key` (its fields, those that all keys have left out), `tags`, `tags_from_body`, `dimensions`, `increments`,
-/// `changes`, and the lives `ttl`,
-/// `forced_ttl`, `max_ttl`, `soft_ttl`, `stale_while_revalidate` and `stale_if_error` (`null`: not said).
+/// `changes`, the lives `ttl`, `forced_ttl`, `max_ttl`, `soft_ttl`, `stale_while_revalidate` and `stale_if_error` (`null`: not
+/// said), `store` (`default`, `memory` or `redis`), `consistency` (`bounded` or `strict`) and `lease` (`null`: no sidecar waits for
+/// another's fill).
 #[derive(Debug, Serialize)]
 pub(super) struct RuleView {
     order: usize,
@@ -40,6 +41,9 @@ pub(super) struct RuleView {
     soft_ttl: Option<Seconds>,
     stale_while_revalidate: Option<Seconds>,
     stale_if_error: Option<Seconds>,
+    store: &'static str,
+    consistency: &'static str,
+    lease: Option<Seconds>,
 }
 
 /// A time, in seconds for machines.
@@ -56,6 +60,7 @@ impl RuleView {
         let terms = &rule.terms;
         let seconds = |time: Option<Duration>| time.map(Seconds);
         let place = rule.at.as_ref().map(|at| at.place);
+        let lease = rule.refill.coalesce.filter(|coalesce| coalesce.shared);
         RuleView {
             order,
             id: rule.id.as_deref().unwrap_or_default().to_owned(),
@@ -82,6 +87,13 @@ impl RuleView {
             soft_ttl: seconds(terms.soft_ttl),
             stale_while_revalidate: seconds(terms.stale_while_revalidate),
             stale_if_error: seconds(terms.stale_if_error),
+            store: match rule.kept_in {
+                KeptIn::Default => "default",
+                KeptIn::Memory => "memory",
+                KeptIn::Redis => "redis",
+            },
+            consistency: word(rule.consistency),
+            lease: seconds(lease.map(|coalesce| coalesce.lease)),
         }
     }
 
@@ -105,16 +117,28 @@ impl RuleView {
             self.methods.join(" "),
             self.matches(),
             if self.cache {
-                self.mode
+                self.how()
             } else {
-                "never stored"
-            }
-            .to_owned(),
+                "never stored".to_owned()
+            },
             stored(self.key.join(" ")),
             tags.join(" "),
             stored(self.fresh()),
             at.map(|(file, line)| format!("{file}:{line}")).collect(),
         ]
+    }
+
+    /// Its mode, and what of where and how it is stored is not the default.
+    fn how(&self) -> String {
+        let store = (self.store != "default").then(|| format!("store {}", self.store));
+        let usual = word(Consistency::default());
+        let consistency = (self.consistency != usual).then(|| self.consistency.to_owned());
+        let lease = self.lease.as_ref();
+        let lease = lease.map(|lease| format!("lease {lease}"));
+        let more = [store, consistency, lease].into_iter().flatten();
+        let more = more.filter(|_| self.is_stored);
+        let all: Vec<String> = [self.mode.to_owned()].into_iter().chain(more).collect();
+        all.join(", ")
     }
 
     /// Hosts, path and headers, as far as they are given.
@@ -150,6 +174,14 @@ impl RuleView {
         let further = further.map(|(name, time)| format!("{name} {time}"));
         let all: Vec<String> = [first].into_iter().chain(further).collect();
         all.join(", ")
+    }
+}
+
+/// As in a file.
+pub(super) fn word(consistency: Consistency) -> &'static str {
+    match consistency {
+        Consistency::Bounded => "bounded",
+        Consistency::Strict => "strict",
     }
 }
 

@@ -4,6 +4,7 @@ mod admin;
 mod headers;
 mod listen;
 mod purge;
+mod shared;
 mod upstream;
 mod webhooks;
 
@@ -16,7 +17,7 @@ use crate::config::source;
 use crate::config::{Config, Limits, Log, Store};
 use crate::model::mistake::{Mistake, Place};
 use crate::model::tag::TagLimits;
-use crate::rules::{Context, Defaults, RuleSet, TagLists, Texts};
+use crate::rules::{Context, Defaults, RuleSet, Sharing, TagLists, Texts};
 use crate::yaml::units::{Size, Span};
 use crate::yaml::{self, Spanned, shown};
 
@@ -66,11 +67,16 @@ pub fn compile(file: &str, text: &str, outside: &dyn Outside) -> Result<Config, 
         file: file.into(),
         tainted: !reading.mistakes.is_empty(),
         mistakes: reading.mistakes,
+        warnings: Vec::new(),
         outside,
     };
     let config = reading.value.and_then(|written| compiler.config(written));
     match config {
-        Some(config) if compiler.mistakes.is_empty() => Ok(config),
+        Some(config) if compiler.mistakes.is_empty() => {
+            let mut warnings = compiler.warnings;
+            warnings.sort();
+            Ok(Config { warnings, ..config })
+        }
         Some(_) | None => {
             let Compiler {
                 file, mut mistakes, ..
@@ -85,6 +91,8 @@ pub fn compile(file: &str, text: &str, outside: &dyn Outside) -> Result<Config, 
 struct Compiler<'o> {
     file: Arc<str>,
     mistakes: Vec<Mistake>,
+    /// What is allowed and surely not meant.
+    warnings: Vec<Mistake>,
     /// A part of the file could not be read, so that what seems to be missing may only have been left out.
     tainted: bool,
     outside: &'o dyn Outside,
@@ -92,11 +100,21 @@ struct Compiler<'o> {
 
 impl Compiler<'_> {
     fn wrong(&mut self, place: Place, message: impl Into<String>) {
-        self.mistakes.push(Mistake {
+        let mistake = self.told(place, message);
+        self.mistakes.push(mistake);
+    }
+
+    fn warn(&mut self, place: Place, message: impl Into<String>) {
+        let warning = self.told(place, message);
+        self.warnings.push(warning);
+    }
+
+    fn told(&self, place: Place, message: impl Into<String>) -> Mistake {
+        Mistake {
             file: Arc::clone(&self.file),
             place: Some(place),
             message: message.into(),
-        });
+        }
     }
 
     /// The configuration; `None` only where a mistake leaves nothing to put in a field's place.
@@ -116,9 +134,15 @@ impl Compiler<'_> {
         let outside = self.outside;
         let beside = |from: &str, path: &str| outside.beside(from, path);
         let texts = Texts::new(&beside);
+        let tags = self.tags(&written.tags);
+        let sharing = Sharing {
+            store: self.shared_store(&written.store.redis),
+            consistency: tags.consistency,
+        };
         let (defaults, mistakes) =
-            Defaults::compile(&self.file, written.defaults, texts, self.tainted);
+            Defaults::compile(&self.file, written.defaults, texts, sharing, self.tainted);
         self.mistakes.extend(mistakes);
+        self.warnings.extend_from_slice(defaults.warnings());
         let (templates, mistakes) = TagLists::compile(&self.file, written.templates.0);
         self.mistakes.extend(mistakes);
         let context = Context {
@@ -127,6 +151,7 @@ impl Compiler<'_> {
             defaults,
             templates,
             texts,
+            sharing,
             ..Context::new(&namespace)
         };
         let rules = self.rules(written.rules, &context);
@@ -141,7 +166,9 @@ impl Compiler<'_> {
             debug,
             store: Store {
                 max_bytes: bytes(written.store.memory.max_bytes, base.store.max_bytes),
+                redis: self.redis(&written.store.redis),
             },
+            tags,
             limits,
             increment_webhooks: self.webhooks(written.increment_webhooks),
             drain: written.drain.map_or(base.drain, |drain| drain.0),
@@ -151,6 +178,7 @@ impl Compiler<'_> {
             },
             purge_groups: self.purge_groups(written.purge_groups),
             origin: None,
+            warnings: Vec::new(), // they are not all there yet
         })
     }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::rules::compile::{Defaults, TagLists};
+use crate::rules::source::Consistency;
 
 /// What rules are built with besides their files.
 #[derive(Debug)]
@@ -22,6 +23,29 @@ pub struct Context<'a> {
     pub templates: TagLists,
     /// The files that rules name.
     pub texts: Texts<'a>,
+    /// What is shared with other sidecars; `defaults` are built with the same.
+    pub sharing: Sharing,
+}
+
+/// What the configuration says of sharing with the other sidecars of the app.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sharing {
+    /// What is kept for all of them.
+    pub store: SharedStore,
+    /// When an increment made elsewhere counts here, if a rule does not say it.
+    pub consistency: Consistency,
+}
+
+/// What sidecars keep for each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SharedStore {
+    /// Nothing: each is alone.
+    #[default]
+    None,
+    /// The versions of tags.
+    Tags,
+    /// The versions of tags, and bodies.
+    Bodies,
 }
 
 /// The texts of files that rules name, by the file that names them and the path it gives: rules read no files themselves.
@@ -71,6 +95,7 @@ impl Context<'_> {
             defaults: Defaults::default(),
             templates: TagLists::default(),
             texts: Texts::none(),
+            sharing: Sharing::default(),
         }
     }
 }

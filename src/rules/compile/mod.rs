@@ -13,7 +13,7 @@ mod tags;
 mod token;
 mod warnings;
 
-pub use context::{Context, Texts, Unmatched};
+pub use context::{Context, SharedStore, Sharing, Texts, Unmatched};
 pub use tags::TagLists;
 
 use std::collections::HashMap;
@@ -38,11 +38,17 @@ use crate::yaml::{self, Spanned, shown};
 
 /// What holds for rules that do not say otherwise: `defaults` of the configuration over what is built in.
 #[derive(Debug)]
-pub struct Defaults(Rule);
+pub struct Defaults {
+    rule: Rule,
+    warnings: Vec<Mistake>,
+}
 
 impl Default for Defaults {
     fn default() -> Defaults {
-        Defaults(Rule::unmatched())
+        Defaults {
+            rule: Rule::unmatched(Sharing::default()),
+            warnings: Vec::new(),
+        }
     }
 }
 
@@ -53,14 +59,23 @@ impl Defaults {
         file: &str,
         written: source::Defaults,
         texts: Texts<'_>,
+        sharing: Sharing,
         tainted: bool,
     ) -> (Defaults, Vec<Mistake>) {
         let mut compiler = Compiler::new(file, texts);
         compiler.tainted = tainted;
         let written = written.into();
-        let rule = compiler.settings(&written, &Rule::unmatched(), Known::Captures(&[]));
+        let base = Rule::unmatched(sharing);
+        let rule = compiler.settings(&written, &base, Known::Captures(&[]));
         compiler.refreshed_in_time(&written.on_invalidate, rule.refill.on_invalidate);
-        (Defaults(rule), compiler.mistakes)
+        compiler.shares_bodies(&written, sharing.store);
+        let warnings = compiler.warnings;
+        (Defaults { rule, warnings }, compiler.mistakes)
+    }
+
+    /// What is allowed in them and surely not meant.
+    pub fn warnings(&self) -> &[Mistake] {
+        &self.warnings
     }
 }
 
@@ -77,8 +92,7 @@ impl RuleSet {
         let (mut rules, mut mistakes, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
         let (mut taken, mut named, mut incremented) = (HashMap::new(), Vec::new(), Vec::new());
         for (name, text) in files {
-            let later = |path: &str| path.strip_prefix("rules[].").is_some_and(source::is_later);
-            let reading = yaml::read::<source::File>(name, text, &later);
+            let reading = yaml::read::<source::File>(name, text, &|_| false);
             let mut compiler = Compiler::new(name, context.texts);
             let written = reading.value.unwrap_or_default().rules;
             for (n, rule) in written.iter().enumerate() {
@@ -176,7 +190,7 @@ impl Compiler<'_> {
             (None, _) => Known::Any,
         };
         self.tainted = tainted;
-        let mut rule = self.settings(written, &context.defaults.0, known);
+        let mut rule = self.settings(written, &context.defaults.rule, known);
         self.use_tags(written, &mut rule, &context.templates, known);
         if let Some(captures) = &written.vary_on.captures {
             rule.fields.captures = Some(self.captures(captures, known));
@@ -200,6 +214,7 @@ impl Compiler<'_> {
         self.reads(written, &rule);
         self.key_on_credentials(written, &mut rule);
         self.refills(written, &rule, tainted);
+        self.shared_fills(written, &mut rule, tainted);
         if let (Some((_, pattern)), Some(text)) = (&path, &written.matches.path) {
             self.no_path(pattern, text);
         }
@@ -310,7 +325,8 @@ impl Compiler<'_> {
             },
             refill: self.refill(written, &base.refill),
             client_control: self.client_control(&written.client_control, base.client_control),
-            kept_in: self.kept_in(&written.store, base.kept_in),
+            kept_in: self.kept_in(&written.store, base),
+            shared_store: base.shared_store,
             consistency: written.consistency.unwrap_or(base.consistency),
             skip_when: match &written.skip_when {
                 Some(conditions) => self.conditions(conditions),

@@ -2,6 +2,7 @@
 
 use crate::model::units;
 use crate::rules::Rule;
+use crate::rules::SharedStore;
 use crate::rules::compile::Compiler;
 use crate::rules::mode::{ClientControl, Mode, Shadow};
 use crate::rules::source::{self, KeptIn, Ttl};
@@ -75,15 +76,20 @@ impl Compiler<'_> {
         control
     }
 
-    /// Where it is kept; there is nothing but memory yet.
-    pub(super) fn kept_in(&mut self, written: &Option<Spanned<KeptIn>>, base: KeptIn) -> KeptIn {
+    /// Where it is kept: what is asked for must be there.
+    pub(super) fn kept_in(&mut self, written: &Option<Spanned<KeptIn>>, base: &Rule) -> KeptIn {
         let Some(written) = written else {
-            return base;
+            return base.kept_in;
         };
-        if written.value == KeptIn::Redis {
-            let message =
-                "`redis` needs `store.redis` in the configuration, which is not supported yet";
-            self.wrong(written.place, message);
+        let missing = match base.shared_store {
+            SharedStore::None => Some("`redis` needs `store.redis` in the configuration"),
+            SharedStore::Tags => Some(
+                "`redis` needs bodies in the shared store, but `store.redis` of the configuration says `bodies: false`",
+            ),
+            SharedStore::Bodies => None,
+        };
+        if let (KeptIn::Redis, Some(missing)) = (written.value, missing) {
+            self.wrong(written.place, missing);
         }
         written.value
     }

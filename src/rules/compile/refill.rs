@@ -1,19 +1,24 @@
 //! What a rule says of fetching again, as written to as used.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::header;
 
 use crate::model::units;
 use crate::rules::Rule;
+use crate::rules::SharedStore;
 use crate::rules::compile::Compiler;
 use crate::rules::refill::{Coalesce, OnInvalidate, Refill, RefreshAhead, WhenInvalidated};
 use crate::rules::source;
-use crate::rules::source::{IfError, OrNone};
+use crate::rules::source::{IfError, KeptIn, OrNone};
 use crate::rules::template::Template;
 use crate::rules::terms::{Authorization, StatusTtl, Statuses, Terms};
 use crate::yaml::units::Span;
 use crate::yaml::{Spanned, shown};
+
+/// A shorter lease is over before it can be renewed; a longer one keeps the others waiting for who has died.
+const LEASES: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
 
 /// Each round of `refresh_ahead` looks at all responses of its rule.
 const SHORTEST_ROUND: Duration = Duration::from_secs(1);
@@ -24,7 +29,7 @@ impl Compiler<'_> {
             revalidate: written.revalidate.unwrap_or(base.revalidate),
             coalesce: match &written.coalesce {
                 Some(OrNone::None) => None,
-                Some(OrNone::Some(it)) => Some(coalesce(it, base.coalesce)),
+                Some(OrNone::Some(it)) => Some(self.coalesce(it, base.coalesce)),
                 None => base.coalesce,
             },
             hit_for_miss: written.hit_for_miss.map_or(base.hit_for_miss, |it| it.0),
@@ -34,6 +39,23 @@ impl Compiler<'_> {
                 Some(OrNone::Some(it)) => Some(self.refresh_ahead(it, base.refresh_ahead)),
                 None => base.refresh_ahead,
             },
+        }
+    }
+
+    fn coalesce(&mut self, written: &source::Coalesce, base: Option<Coalesce>) -> Coalesce {
+        let base = base.unwrap_or_default();
+        if let Some(lease) = &written.lease
+            && !LEASES.contains(&lease.value.0)
+        {
+            let found = units::Written(lease.value.0);
+            let message = format!("expected a duration from `100ms` to `10m`, found `{found}`");
+            self.wrong(lease.place, message);
+        }
+        Coalesce {
+            wait: written.wait.map_or(base.wait, |it| it.0),
+            on_timeout: written.on_timeout.unwrap_or(base.on_timeout),
+            shared: written.shared.as_ref().map_or(base.shared, |it| it.value),
+            lease: written.lease.as_ref().map_or(base.lease, |it| it.value.0),
         }
     }
 
@@ -100,6 +122,59 @@ impl Compiler<'_> {
                 let message = format!("`{name}` means nothing without `mode: refresh`");
                 self.wrong(place, message);
             }
+        }
+    }
+
+    /// Whether the fills of a rule are shared with other sidecars: only where they can have the body. `tainted`: a part of the rule
+    /// could not be read.
+    pub(super) fn shared_fills(&mut self, written: &source::Rule, rule: &mut Rule, tainted: bool) {
+        let Some(coalesce) = &mut rule.refill.coalesce else {
+            return;
+        };
+        let (asked, in_memory) = (coalesce.shared, rule.kept_in == KeptIn::Memory);
+        coalesce.shared &= !in_memory && rule.shared_store == SharedStore::Bodies;
+        if !coalesce.shared {
+            coalesce.lease = Coalesce::default().lease;
+        }
+        let Some(OrNone::Some(section)) = &written.coalesce else {
+            return;
+        };
+        if let Some(lease) = &section.lease
+            && !asked
+            && (section.shared.is_some() || !tainted)
+        {
+            self.wrong(lease.place, "`lease` means nothing without `shared: true`");
+        }
+        let Some(shared) = section.shared.as_ref().filter(|shared| shared.value) else {
+            return;
+        };
+        if in_memory {
+            let of_defaults = match &written.store {
+                Some(_) => "",
+                None => " of `defaults`",
+            };
+            let message = format!(
+                "`shared: true` means nothing with `store: memory`{of_defaults}: no other sidecar could have what was fetched"
+            );
+            self.wrong(shared.place, message);
+        } else if rule.stores() {
+            self.shares_bodies(written, rule.shared_store);
+        }
+    }
+
+    /// Without a store for bodies a fill is still right, and each sidecar makes its own.
+    pub(super) fn shares_bodies(&mut self, written: &source::Rule, store: SharedStore) {
+        let missing = match store {
+            SharedStore::None => "without `store.redis` in the configuration",
+            SharedStore::Tags => "while `store.redis` of the configuration says `bodies: false`",
+            SharedStore::Bodies => return,
+        };
+        if let Some(OrNone::Some(section)) = &written.coalesce
+            && let Some(shared) = section.shared.as_ref().filter(|shared| shared.value)
+        {
+            let message =
+                format!("`shared: true` means nothing {missing}: each sidecar fetches for itself");
+            self.warn(shared.place, message);
         }
     }
 
@@ -198,12 +273,4 @@ fn on_invalidate(written: &source::OnInvalidate, base: OnInvalidate) -> OnInvali
 
 fn many(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-fn coalesce(written: &source::Coalesce, base: Option<Coalesce>) -> Coalesce {
-    let base = base.unwrap_or_default();
-    Coalesce {
-        wait: written.wait.map_or(base.wait, |it| it.0),
-        on_timeout: written.on_timeout.unwrap_or(base.on_timeout),
-    }
 }

@@ -18,7 +18,7 @@ use crate::rules::terms::StatusTtl;
 use crate::yaml::{Spanned, shown};
 
 impl Compiler<'_> {
-    fn warn(&mut self, place: Place, message: String) {
+    pub(super) fn warn(&mut self, place: Place, message: String) {
         self.warnings.push(Mistake {
             file: Arc::clone(&self.file),
             place: Some(place),

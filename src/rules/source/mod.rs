@@ -168,7 +168,7 @@ pub struct Rule {
     /// Where responses are kept. Default: `default`.
     #[serde(default)]
     pub store: Option<Spanned<KeptIn>>,
-    /// When an increment made elsewhere counts here. Default: `bounded`.
+    /// When an increment made by another sidecar counts here. Default: as `tags.consistency` of the configuration says.
     #[serde(default)]
     pub consistency: Option<Consistency>,
     /// What a successful request of this rule changes, without the app saying so.
@@ -181,10 +181,3 @@ pub struct Rule {
     #[serde(default)]
     pub hooks: Hooks,
 }
-
-/// Whether rules.md has a field at this dotted path of a rule that is not supported yet.
-pub fn is_later(path: &str) -> bool {
-    LATER.contains(&path)
-}
-
-const LATER: &[&str] = &["coalesce.shared", "coalesce.lease"];

@@ -29,6 +29,13 @@ pub struct Coalesce {
     /// What a request gets that has waited so long. Default: `fetch`.
     #[serde(default)]
     pub on_timeout: Option<OnTimeout>,
+    /// `true`: one of all sidecars fetches, and the others wait for what it keeps in the shared store. Default: `false`.
+    #[serde(default)]
+    pub shared: Option<Spanned<bool>>,
+    /// With `shared`: how long the one that fetches may be silent before another takes its place, `100ms` to `10m`; it is
+    /// renewed while the fetch goes on. Default: `5s`.
+    #[serde(default)]
+    pub lease: Option<Spanned<Span>>,
 }
 
 impl<T: DeserializeOwned> TextOrMap for OrNone<T> {

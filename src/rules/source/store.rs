@@ -12,18 +12,18 @@ pub enum KeptIn {
     Default,
     /// In memory alone.
     Memory,
-    /// In the shared store alone; there is none yet.
+    /// In the shared store alone.
     Redis,
 }
 
-/// When an increment made elsewhere counts here. Alone in memory both are the same: every lookup sees every increment at
-/// once.
+/// When an increment made by another sidecar counts here. Without a shared store both are the same: every lookup sees every
+/// increment at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Consistency {
-    /// Within the bound that the configuration states.
+    /// Within the bound that the configuration states (`tags.max_lag`).
     #[default]
     Bounded,
-    /// With the next lookup.
+    /// With the next lookup, which asks the shared store.
     Strict,
 }

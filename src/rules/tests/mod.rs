@@ -1,6 +1,7 @@
 mod answers;
 mod hostile;
 mod keys;
+mod sharing;
 
 use std::time::Duration;
 
@@ -391,6 +392,7 @@ fn defaults_hold_where_a_rule_says_nothing() {
         "tagalong.yaml",
         written.value.unwrap(),
         Texts::none(),
+        Sharing::default(),
         false,
     );
     assert_eq!(mistakes, []);
@@ -436,6 +438,7 @@ fn compiled(defaults: &str, rules: &str) -> Result<Vec<Arc<Rule>>, Vec<String>> 
         "tagalong.yaml",
         written.value.unwrap(),
         Texts::none(),
+        Sharing::default(),
         false,
     );
     assert_eq!(mistakes, []);
@@ -611,6 +614,7 @@ fn refills_come_field_by_field_from_the_rule_the_defaults_and_what_is_built_in()
         coalesce: Some(Coalesce {
             wait: secs(2),
             on_timeout: OnTimeout::Stale,
+            ..Coalesce::default()
         }),
         hit_for_miss: secs(3),
         on_invalidate: OnInvalidate {
@@ -631,6 +635,7 @@ fn refills_come_field_by_field_from_the_rule_the_defaults_and_what_is_built_in()
         coalesce: Some(Coalesce {
             wait: secs(wait),
             on_timeout,
+            ..Coalesce::default()
         }),
         ..usual()
     };
@@ -995,6 +1000,7 @@ fn a_refresh_that_comes_too_late_is_told_where_it_is_said() {
         "tagalong.yaml",
         written.value.unwrap(),
         Texts::none(),
+        Sharing::default(),
         false,
     );
     let told: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
