@@ -51,6 +51,8 @@ mod ranges;
 #[cfg(test)]
 mod reads;
 #[cfg(test)]
+mod redis_servers;
+#[cfg(test)]
 mod refreshing;
 #[cfg(test)]
 mod reload;
