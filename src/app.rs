@@ -11,7 +11,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::admin;
 use crate::admin::Admin;
@@ -37,6 +37,8 @@ use crate::proxy::Listen;
 use crate::proxy::Listeners;
 use crate::proxy::Proxy;
 use crate::rules::LiveRules;
+use crate::shared::Store;
+use crate::tags::Sharing;
 use crate::telemetry;
 use crate::upstream::Upstream;
 
@@ -52,6 +54,8 @@ pub struct App {
     sweeping: JoinHandle<()>,
     /// What happens for no request.
     scheduled: JoinHandle<()>,
+    /// What is heard of others, and told to them.
+    touching: JoinHandle<()>,
     /// `None`: there are no files.
     reloading: Option<Reloading>,
     cache: Cache,
@@ -101,8 +105,36 @@ pub fn start_log(log: &Log) {
 /// How often entries that nobody can be answered with are dropped.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// How long what happens by schedule rests after a panic, so that one that comes again does not fill the log.
+/// How long what goes on all the time rests after a panic, so that one that comes again does not fill the log.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the start waits for the shared store.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Runs what goes on all the time; after a panic, anew.
+fn supervised<F>(what: &'static str, begin: impl Fn() -> F + Send + 'static) -> JoinHandle<()>
+where
+    F: Future<Output = ()> + Send,
+{
+    tokio::spawn(async move {
+        while let Err(error) = AssertUnwindSafe(begin()).catch_unwind().await {
+            tracing::error!(?error, "{what} panicked, and begins anew");
+            tokio::time::sleep(PAUSE).await;
+        }
+    })
+}
+
+/// With whom tags are shared, if with anybody.
+fn sharing(config: &Config, metrics: &Metrics, clock: &Clock) -> Option<Sharing> {
+    let redis = config.store.redis.as_ref()?;
+    Some(Sharing {
+        store: Store::new(redis.shared.clone(), &config.namespace, clock.clone()),
+        max_lag: config.tags.max_lag,
+        outbox: config.tags.outbox_max,
+        epoch: config.rules.epoch(),
+        metrics: metrics.clone(),
+    })
+}
 
 impl App {
     /// Binds the listeners and begins to serve.
@@ -137,13 +169,21 @@ impl App {
             max_object: limits.max_object,
             max_variants: limits.max_variants,
         };
+        let sharing = sharing(&config, &metrics, &clock);
         let hooks = Hooks::start(&config.namespace, config.increment_webhooks, &clock);
         let others = cache::Others {
             watcher: hooks.watcher(),
             metrics: metrics.clone(),
-            sharing: None,
+            sharing,
         };
         let cache = Cache::among(sizes, clock.clone(), others);
+        let touched = cache.clone();
+        let touching = supervised("keeping in touch with the shared store", move || {
+            let cache = touched.clone();
+            async move { cache.keep_in_touch().await }
+        });
+        let asked = cache.clone();
+        checks.ask(move || asked.health());
         let admin = operators.map(|listener| {
             let admin = Admin::new(Arc::new(checks), cache.clone(), metrics);
             Operated::begin(listener, admin)
@@ -182,18 +222,16 @@ impl App {
             faced,
         );
 
+        // The first requests are better served with the store than without; but they are served.
+        if timeout(PATIENCE, cache.in_touch()).await.is_err() {
+            tracing::warn!("the shared store is not there yet: requests go to the app until it is");
+        }
         let (stop, stopped) = watch::channel(None);
         let serving = tokio::spawn(listeners.serve(proxy, stopped));
         let schedule = fetch.clone();
-        let scheduled = tokio::spawn(async move {
-            // An increment that waits to be repeated is lost with no panic (L6).
-            while let Err(error) = AssertUnwindSafe(schedule.clone().by_schedule(in_force.clone()))
-                .catch_unwind()
-                .await
-            {
-                tracing::error!(?error, "what happens by schedule panicked, and begins anew");
-                tokio::time::sleep(PAUSE).await;
-            }
+        // An increment that waits to be repeated is lost with no panic (L6).
+        let scheduled = supervised("what happens by schedule", move || {
+            schedule.clone().by_schedule(in_force.clone())
         });
         let swept = cache.clone();
         let sweeping = tokio::spawn(async move {
@@ -212,6 +250,7 @@ impl App {
             serving,
             sweeping,
             scheduled,
+            touching,
             reloading,
             cache,
             fetch,
@@ -264,6 +303,10 @@ impl App {
             );
         }
         self.cache.increment_waiting().await;
+        if timeout_at(end, self.cache.flush()).await.is_err() {
+            self.cache.report_undelivered();
+        }
+        self.touching.abort();
         self.hooks.finish(end).await;
         if let Some(admin) = self.admin {
             admin.end().await; // the last: until now it has told that we drain

@@ -24,6 +24,7 @@ mod shadow;
 mod spare;
 mod spool;
 mod stored;
+mod together;
 mod trust;
 mod variants;
 
@@ -423,6 +424,7 @@ impl Cache {
             ..
         } = &*self.0;
         metrics.store_entries.set(Tier::Memory, store.len() as u64);
+        self.measure_sharing();
         metrics.store_bytes.set(Tier::Memory, store.bytes());
         metrics.tags.set(tags.len() as u64);
     }

@@ -53,6 +53,8 @@ mod ranges;
 #[cfg(test)]
 mod reads;
 #[cfg(test)]
+mod redis_servers;
+#[cfg(test)]
 mod refreshing;
 #[cfg(test)]
 mod reload;

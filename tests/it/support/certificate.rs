@@ -19,7 +19,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::version::TLS12;
 use tokio_rustls::rustls::version::TLS13;
 
-/// A certificate for `shop.example`, signed by itself.
+/// A certificate, for `shop.example` where nothing else is said, signed by itself.
 pub(crate) struct Certificate {
     pub(crate) pem: String,
     pub(crate) key: String,
@@ -32,7 +32,17 @@ pub(crate) struct Trust(Arc<ClientConfig>);
 
 impl Certificate {
     pub(crate) fn new() -> Certificate {
-        let made = generate_simple_self_signed(["shop.example".to_owned()]);
+        Certificate::of(&["shop.example"])
+    }
+
+    /// For a server of this machine.
+    pub(crate) fn of_loopback() -> Certificate {
+        Certificate::of(&["localhost", "127.0.0.1"])
+    }
+
+    fn of(names: &[&str]) -> Certificate {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let made = generate_simple_self_signed(names);
         let CertifiedKey { cert, signing_key } = made.expect("a name makes a certificate");
         Certificate {
             pem: cert.pem(),
@@ -69,9 +79,18 @@ impl Certificate {
 
 impl Trust {
     pub(crate) async fn connect(&self, to: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
+        self.connect_as("shop.example", to).await
+    }
+
+    /// Expects a certificate for this name or address.
+    pub(crate) async fn connect_as(
+        &self,
+        name: &str,
+        to: SocketAddr,
+    ) -> io::Result<TlsStream<TcpStream>> {
         let socket = TcpStream::connect(to).await?;
         socket.set_nodelay(true)?;
-        let name = ServerName::try_from("shop.example").expect("it is a name");
+        let name = ServerName::try_from(name.to_owned()).expect("it is a name");
         let connector = TlsConnector::from(Arc::clone(&self.0));
         connector.connect(name, socket).await
     }

@@ -8,6 +8,7 @@ mod answer;
 mod certificate;
 mod client;
 mod origin;
+mod redis;
 mod reply;
 mod sidecar;
 mod wire;
@@ -25,6 +26,11 @@ pub(crate) use client::post;
 pub(crate) use origin::Call;
 pub(crate) use origin::Held;
 pub(crate) use origin::Origin;
+pub(crate) use redis::Cluster;
+pub(crate) use redis::Cut;
+pub(crate) use redis::Redis;
+pub(crate) use redis::Reply as RedisReply;
+pub(crate) use redis::Sentinels;
 pub(crate) use reply::Reply;
 pub(crate) use reply::chunk;
 pub(crate) use reply::not_modified;
@@ -33,6 +39,7 @@ pub(crate) use reply::verbatim;
 pub(crate) use sidecar::Setup;
 pub(crate) use sidecar::Sidecar;
 pub(crate) use sidecar::date;
+pub(crate) use sidecar::sidecars;
 pub(crate) use sidecar::stage;
 pub(crate) use wire::End;
 
@@ -41,8 +48,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits for what must happen; fails, naming it, when it does not.
 pub(crate) async fn soon<T>(what: impl Display, event: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, event).await {
+    within(PATIENCE, what, event).await
+}
+
+/// As [`soon`], for what may take longer or less long.
+async fn within<T>(limit: Duration, what: impl Display, event: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(limit, event).await {
         Ok(value) => value,
-        Err(_) => panic!("waited {PATIENCE:?} for: {what}"),
+        Err(_) => panic!("waited {limit:?} for: {what}"),
     }
 }

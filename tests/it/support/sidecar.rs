@@ -5,6 +5,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tagalong::app::App;
 use tagalong::clock::Clock;
 use tagalong::config;
@@ -47,10 +48,24 @@ pub(crate) async fn stage(rules: &str) -> (Origin, Sidecar, Client) {
     (app, sidecar, client)
 }
 
+/// Several in front of one app, set up alike and on the machine's clock. With a store in common they are one cache: the
+/// namespace is the same unless `setup` gives each another.
+pub(crate) async fn sidecars<const N: usize>(
+    origin: &Origin,
+    setup: impl Fn(Setup) -> Setup,
+) -> [Sidecar; N] {
+    let one = |_| setup(Setup::new(origin).real_time()).start();
+    let started = join_all(std::array::from_fn::<_, N, _>(one)).await;
+    match started.try_into() {
+        Ok(sidecars) => sidecars,
+        Err(_) => unreachable!("as many were started"),
+    }
+}
+
 /// A running sidecar. Dropped, it ends with the test's runtime.
 pub(crate) struct Sidecar {
     app: App,
-    /// Stands still unless the test moves it.
+    /// Stands still unless the test moves it, or it is the machine's.
     pub(crate) clock: Clock,
     /// Holds the files and unix sockets.
     folder: TempDir,
@@ -62,6 +77,8 @@ pub(crate) struct Setup {
     /// Items of the list, as YAML.
     listen: Vec<String>,
     config: String,
+    /// Fields of `store.redis`, as in a flow mapping.
+    redis: Option<String>,
     rules: Option<String>,
     clock: Clock,
     folder: TempDir,
@@ -199,6 +216,7 @@ impl Setup {
             upstream: format!("url: \"{url}\""),
             listen: vec!["'127.0.0.1:0'".into()],
             config: String::new(),
+            redis: None,
             rules: None,
             clock: Clock::manual(START),
             folder: tempfile::tempdir().expect("room for a folder"),
@@ -224,6 +242,28 @@ impl Setup {
     pub(crate) fn config(mut self, text: &str) -> Setup {
         self.config.push_str(text);
         self.config.push('\n');
+        self
+    }
+
+    /// Shares the store at this URL; `store:` is then written here, and by no [`Setup::config`].
+    pub(crate) fn redis(mut self, url: &str) -> Setup {
+        self.redis = Some(format!("url: \"{url}\""));
+        self
+    }
+
+    /// More fields of `store.redis`, as in a flow mapping.
+    #[track_caller]
+    pub(crate) fn redis_fields(mut self, fields: &str) -> Setup {
+        let redis = self.redis.as_mut().expect("it has a store to share");
+        redis.push_str(", ");
+        redis.push_str(fields);
+        self
+    }
+
+    /// On the machine's clock, as whoever shares a store with others must be: the store has no other. A test then waits for
+    /// what must happen, never for a time.
+    pub(crate) fn real_time(mut self) -> Setup {
+        self.clock = Clock::System;
         self
     }
 
@@ -307,6 +347,9 @@ impl Setup {
         let mut text = format!("upstream: {{ {} }}\n", self.upstream);
         let listen = self.listen.join(", ");
         text.push_str(&format!("listen: [{listen}]\n{}", self.config));
+        if let Some(fields) = &self.redis {
+            text.push_str(&format!("store:\n  redis: {{ {fields} }}\n"));
+        }
         if let Some(items) = &self.rules {
             std::fs::create_dir_all(&rules).expect("room for a folder");
             put(&rules.join("rules.yaml"), &format!("rules:\n{items}"));
