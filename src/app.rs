@@ -163,13 +163,13 @@ impl App {
         let reloading = reload.map(Reloading::begin);
 
         let limits = config.limits;
+        let sharing = sharing(&config, &metrics, &clock);
         let dialects = Arc::new(Dialects::new(config.dialects));
         let sizes = cache::Config {
             max_bytes: config.store.max_bytes,
             max_object: limits.max_object,
             max_variants: limits.max_variants,
         };
-        let sharing = sharing(&config, &metrics, &clock);
         let hooks = Hooks::start(&config.namespace, config.increment_webhooks, &clock);
         let others = cache::Others {
             watcher: hooks.watcher(),

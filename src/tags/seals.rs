@@ -41,7 +41,8 @@ impl Seals {
             // Stamps are microseconds since the epoch (L3). What nobody knows changes at the end of days: just now, that is.
             let at = Timestamp::from_micros(current.get());
             // `current` was read first: what it tells of is seen in `hard`.
-            let soft = || seal.cell.hard() <= seal.stamp;
+            // Of what nobody knows nobody knows that it is no more than softly changed.
+            let soft = || current != Stamp::UNKNOWN && seal.cell.hard() <= seal.stamp;
             (current != seal.stamp).then(|| Broken {
                 tag: seal.cell.tag(),
                 at,

@@ -1,0 +1,139 @@
+//! The store is away, slow, or out of its mind: the app goes on answering, and nothing old is served (story 26, L6, L13).
+
+use std::time::Duration;
+
+use super::sidecar;
+use crate::support::Cut;
+use crate::support::Origin;
+use crate::support::Redis;
+use crate::support::post;
+use crate::support::reply;
+use crate::support::soon;
+
+const TWO: &str = r#"
+  - { id: two, match: { path: '/[ab]' }, ttl: 60s }
+"#;
+
+/// The app answers these from now on, each with a tag of its own.
+fn says(app: &Origin, body: &str) {
+    app.answer("/a", reply(body).header("Cache-Tag", "A"));
+    app.answer("/b", reply(body).header("Cache-Tag", "B"));
+    app.answer("/change", reply("").header("Cache-Tag-Increment", "A"));
+}
+
+#[tokio::test]
+async fn l06_l13_the_store_is_away_and_comes_back() {
+    // 26.1 to 26.3.
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), TWO).await;
+    let client = a.client();
+    says(&app, "old");
+    for path in ["/a", "/b"] {
+        client.get(path).await.is_miss();
+        client.get(path).await.is_hit();
+    }
+    redis.pause();
+    let fenced = async { while client.get("/a").await.has_status(200).hits() {} };
+    soon("the fence", fenced).await;
+    client.get("/a").await.is_bypass(Some("fenced"));
+    let changed = client.ask(post("/change")).await;
+    changed.has_status(200);
+    assert_eq!(changed.detail(), "increment-deferred");
+    client.get("/a").await.is_not_hit();
+
+    says(&app, "new");
+    redis.resume();
+    let back = async { while !client.get("/a").await.has_body("new").hits() {} };
+    soon("the store to be trusted again", back).await;
+    client.get("/b").await.is_hit().has_body("old");
+}
+
+#[tokio::test]
+async fn l03_the_store_comes_back_empty() {
+    // 26.4.
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), TWO).await;
+    let client = a.client();
+    says(&app, "old");
+    for path in ["/a", "/b"] {
+        client.get(path).await.is_miss();
+        client.get(path).await.is_hit();
+    }
+    redis.pause();
+    let fenced = async { while client.get("/a").await.has_status(200).hits() {} };
+    soon("the fence", fenced).await;
+    let changed = client.ask(post("/change")).await;
+    assert_eq!(changed.detail(), "increment-deferred");
+    says(&app, "new");
+    redis.kill();
+    redis.restart_empty().await;
+    for path in ["/a", "/b"] {
+        let back = async { while !client.get(path).await.has_body("new").hits() {} };
+        soon("the store to be trusted again", back).await;
+    }
+}
+
+#[tokio::test]
+async fn n04_who_is_cut_off_trusts_nothing() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let cut = Cut::before(redis.port()).await;
+    let a = sidecar(&app, &redis.url(), TWO).await;
+    let b = sidecar(&app, &cut.url(), TWO).await;
+    says(&app, "old");
+    b.client().get("/a").await.is_miss();
+    b.client().get("/a").await.is_hit();
+    cut.stall();
+    says(&app, "new");
+    a.client().ask(post("/change")).await.is_method();
+    let client = b.client();
+    let fenced = async { while client.get("/a").await.text() != "new" {} };
+    soon("the fence", fenced).await;
+    client.get("/a").await.is_bypass(Some("fenced"));
+    cut.heal().await;
+    let back = async { while !client.get("/a").await.has_body("new").hits() {} };
+    soon("the store to be trusted again", back).await;
+}
+
+#[tokio::test]
+async fn l13_a_store_that_answers_errors_keeps_nobody_from_the_app() {
+    for error in [
+        "-OOM command not allowed when used memory > 'maxmemory'.",
+        "-READONLY You can't write against a read only replica.",
+        "-LOADING Redis is loading the dataset in memory",
+        "-MOVED 3999 127.0.0.1:1",
+        "-NOSCRIPT No matching script. Please use EVAL.",
+        "-ERR something else",
+    ] {
+        let (app, redis) = (Origin::start().await, Redis::start().await);
+        let cut = Cut::before(redis.port()).await;
+        let a = sidecar(&app, &cut.url(), TWO).await;
+        let client = a.client();
+        says(&app, "old");
+        client.get("/a").await.is_miss();
+        client.get("/a").await.is_hit();
+        cut.answer_errors(Some(error));
+        says(&app, "new");
+        let changed = client.ask(post("/change")).await;
+        changed.has_status(200);
+        assert_eq!(changed.detail(), "increment-deferred", "{error}");
+        client.get("/a").await.is_not_hit().has_body("new");
+        cut.answer_errors(None);
+        let back = async { while !client.get("/a").await.has_body("new").hits() {} };
+        soon("the store to be trusted again", back).await;
+    }
+}
+
+#[tokio::test]
+async fn l13_a_slow_store_slows_nobody_down_for_long() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let cut = Cut::before(redis.port()).await;
+    let a = sidecar(&app, &cut.url(), TWO).await;
+    let client = a.client();
+    says(&app, "old");
+    client.get("/a").await.is_miss();
+    cut.slow(Duration::from_secs(5));
+    says(&app, "new");
+    let changed = client.ask(post("/change")).await;
+    assert_eq!(changed.detail(), "increment-deferred");
+    client.get("/a").await.is_not_hit().has_body("new");
+}
