@@ -128,7 +128,12 @@ where
 fn sharing(config: &Config, metrics: &Metrics, clock: &Clock) -> Option<Sharing> {
     let redis = config.store.redis.as_ref()?;
     Some(Sharing {
-        store: Store::new(redis.shared.clone(), &config.namespace, clock.clone()),
+        store: Store::new(
+            redis.shared.clone(),
+            &config.namespace,
+            redis.bodies,
+            clock.clone(),
+        ),
         max_lag: config.tags.max_lag,
         outbox: config.tags.outbox_max,
         epoch: config.rules.epoch(),
@@ -164,6 +169,8 @@ impl App {
 
         let limits = config.limits;
         let sharing = sharing(&config, &metrics, &clock);
+        let compress = config.store.redis.as_ref();
+        let compress = compress.filter(|it| it.bodies).map(|it| it.compress);
         let dialects = Arc::new(Dialects::new(config.dialects));
         let sizes = cache::Config {
             max_bytes: config.store.max_bytes,
@@ -175,6 +182,7 @@ impl App {
             watcher: hooks.watcher(),
             metrics: metrics.clone(),
             sharing,
+            compress,
         };
         let cache = Cache::among(sizes, clock.clone(), others);
         let touched = cache.clone();

@@ -39,6 +39,8 @@ pub(super) enum Stage {
     Asked,
     /// The app's head is here, and its body is arriving.
     Shared(Arc<Shared>),
+    /// Another sidecar has stored it meanwhile.
+    Found(Arc<Stored>),
     /// The response is for its first client alone, for this reason; with its status.
     Alone(NoStore, StatusCode),
     /// The app gave no answer.
@@ -116,6 +118,8 @@ pub enum Followed {
     Response(Response<Body>, Outcome),
     /// The app failed, and this may be served in its place.
     Stale(Arc<Stored>, Stale),
+    /// Another sidecar has stored it meanwhile: it answers, or this client asks by itself.
+    Found(Arc<Stored>, Passing),
     /// The response is not for this client, and the next may be: look up again, for a fill begun since that stamp if one
     /// is given, as what came is older than an increment this client came after. Or else pass.
     Again(Option<Stamp>, Passing),
@@ -158,6 +162,7 @@ impl Follower {
             Stage::Shared(shared) => self
                 .spared(shared.answered.status, cache, head)
                 .unwrap_or_else(|| self.share(&shared, cache, head)),
+            Stage::Found(stored) => Followed::Found(stored, self.passing()),
             Stage::Alone(reason, status) => self
                 .spared(status, cache, head)
                 .unwrap_or_else(|| self.refused(reason, head)),
@@ -195,7 +200,9 @@ impl Follower {
         }
         match *self.stage.borrow() {
             Stage::Failed(failure) => Err(failure),
-            Stage::Asked | Stage::Shared(_) | Stage::Alone(..) => Err(Failure::Abandoned),
+            Stage::Asked | Stage::Shared(_) | Stage::Found(_) | Stage::Alone(..) => {
+                Err(Failure::Abandoned)
+            }
         }
     }
 

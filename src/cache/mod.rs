@@ -9,6 +9,7 @@
 
 mod again;
 mod aside;
+mod elsewhere;
 mod errand;
 mod fill;
 mod flights;
@@ -16,6 +17,7 @@ mod follower;
 mod freshen;
 mod increment;
 mod keep;
+mod leased;
 mod parts;
 mod recipe;
 mod refresh;
@@ -30,7 +32,7 @@ mod variants;
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 
 pub use aside::Aside;
 pub use fill::Fill;
@@ -56,6 +58,7 @@ use crate::cache::variants::Found;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::metrics::Tier;
+use crate::model::compress::Compress;
 use crate::model::entry::EntryMeta;
 use crate::model::key::ComposedKey;
 use crate::model::key::Variant;
@@ -74,6 +77,7 @@ use crate::rules::Query;
 use crate::rules::refill::Revalidate;
 use crate::rules::refill::WhenInvalidated;
 use crate::store::Memory;
+use crate::store::Shared;
 use crate::tags::Cause;
 use crate::tags::Sharing;
 use crate::tags::Tags;
@@ -98,6 +102,8 @@ pub struct Others {
     pub metrics: Metrics,
     /// With whom it shares its tags; `None`: it is alone.
     pub sharing: Option<Sharing>,
+    /// How responses are kept for them, if they are.
+    pub compress: Option<Compress>,
 }
 
 /// The cache: entries, tags and fills under way. Clones are the same cache.
@@ -107,7 +113,11 @@ pub struct Cache(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Memory<Slot>,
+    /// What all sidecars share; `None`: nothing but tags, or not even these.
+    second: Option<Shared>,
     tags: Tags,
+    /// The fetches for all sidecars that have ended.
+    ended: broadcast::Sender<Box<str>>,
     fills: Fills,
     /// Increments that wait to be repeated.
     repeats: Mutex<Repeats>,
@@ -165,6 +175,9 @@ impl Passing {
 /// 1.25 times `max_bytes`. Beyond it they pass through without being kept.
 const HELD_SHARE: usize = 4;
 
+/// How many ended fetches are told that nobody has heard of yet.
+const ENDED: usize = 1_024;
+
 impl Cache {
     /// An empty cache.
     pub fn new(config: Config, clock: Clock) -> Cache {
@@ -177,7 +190,9 @@ impl Cache {
             watcher,
             metrics,
             sharing,
+            compress,
         } = others;
+        let second = compress.map(|it| Shared::new(it, config.max_object, metrics.clone()));
         let tags = match sharing {
             Some(sharing) => Tags::shared(clock.clone(), sharing),
             None => Tags::new(clock.clone()),
@@ -186,7 +201,9 @@ impl Cache {
             (config.max_bytes / HELD_SHARE).max(config.max_object + config.max_object / HELD_SHARE);
         Cache(Arc::new(Inner {
             store: Memory::new(config.max_bytes, config.max_object),
+            second,
             tags,
+            ended: broadcast::Sender::new(ENDED),
             fills: Fills::new(Budget::new(max_held)),
             repeats: Mutex::default(),
             refreshes: Refreshes::default(),

@@ -114,12 +114,16 @@ type Due = (RuleId, Variant, Weak<Stored>, Why);
 impl Cache {
     /// Puts a response in the store; registers it if it may be fetched again for no request.
     pub(super) fn put(&self, variant: Variant, stored: Stored) {
-        let stored = Arc::new(stored);
-        self.0.store.put(variant, Slot::Entry(Arc::clone(&stored)));
+        self.put_shared(variant, &Arc::new(stored));
+    }
+
+    /// The same for one that others have too.
+    pub(super) fn put_shared(&self, variant: Variant, stored: &Arc<Stored>) {
+        self.0.store.put(variant, Slot::Entry(Arc::clone(stored)));
         let Some(recipe) = &stored.recipe else { return };
         let (now, rule) = (self.now(), &recipe.matched.rule);
         let refreshes = &self.0.refreshes;
-        let begins = refreshes.register(rule, variant, Arc::downgrade(&stored), now);
+        let begins = refreshes.register(rule, variant, Arc::downgrade(stored), now);
         // An increment before this may have found nothing to look for.
         if !stored.seals.intact() {
             self.look_for_invalidated();

@@ -60,9 +60,13 @@ pub struct Stored {
     /// When the fill that brought it began.
     pub(super) asked: Timestamp,
     pub(super) variant: Variant,
+    /// What people call its key.
+    pub(super) logical: Arc<str>,
     pub(super) seals: Seals,
     /// How long after an increment of its tags it is kept: it may be served, or told why not.
     pub(super) after_increment: Duration,
+    /// Another sidecar has stored it: until when it is taken for granted here; `None`: it was stored here.
+    pub(super) borrowed_until: Option<Timestamp>,
     /// Since when its tags are known to have changed.
     pub(super) noticed: OnceLock<Timestamp>,
     /// How often it was used since it was stored; counted where there is a recipe.
@@ -105,7 +109,8 @@ impl Slot {
             Slot::Entry(stored) => {
                 let has_validator = !freshening::conditions(&stored.entry).is_empty();
                 let invalidated = stored.invalidated(now);
-                kept_until(&stored.entry.meta, has_validator) >= now
+                !stored.is_given_back(now)
+                    && kept_until(&stored.entry.meta, has_validator) >= now
                     && invalidated.is_none_or(|it| it.since + stored.after_increment >= now)
             }
         }
@@ -117,6 +122,11 @@ impl Stored {
     pub fn composed_key(&self) -> ComposedKey {
         self.variant
             .composed(self.seals.iter().map(|(tag, stamp)| (tag.as_str(), stamp)))
+    }
+
+    /// Whether it is to be looked for again where it was found.
+    pub(super) fn is_given_back(&self, now: Timestamp) -> bool {
+        self.borrowed_until.is_some_and(|until| until <= now)
     }
 
     /// Whether it is fresh, and what it says is still so.
@@ -198,6 +208,12 @@ impl Stored {
     }
 }
 
+impl AsRef<Entry> for Stored {
+    fn as_ref(&self) -> &Entry {
+        &self.entry
+    }
+}
+
 /// What a slot costs besides what it points to: its place in the store's tables, reference counts.
 const SLOT_OVERHEAD: usize = 160;
 /// What a field of a head costs besides its text.
@@ -225,7 +241,12 @@ impl Weigh for Slot {
                     .sum();
                 let recipe = stored.recipe.as_ref();
                 let recipe = recipe.map_or(0, |recipe| recipe.weight(FIELD_OVERHEAD));
-                size_of::<Stored>() + head + tags + recipe + stored.entry.body.len()
+                size_of::<Stored>()
+                    + stored.logical.len()
+                    + head
+                    + tags
+                    + recipe
+                    + stored.entry.body.len()
             }
         };
         (bytes + SLOT_OVERHEAD) as u64

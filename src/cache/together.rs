@@ -21,7 +21,10 @@ impl Cache {
     pub async fn keep_in_touch(&self) {
         let tell = |news| match news {
             News::Changed | News::Begun => self.look_for_invalidated(),
-            News::Purged(..) | News::Ended(_) => {}
+            News::Ended(flight) => {
+                self.0.ended.send(flight).ok(); // an error means that nobody waits
+            }
+            News::Purged(..) => {}
         };
         self.0.tags.follow(tell).await;
     }

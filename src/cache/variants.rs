@@ -41,12 +41,12 @@ struct Noted {
 impl Cache {
     pub(super) fn find(&self, base: BaseKey, head: &Head) -> Found {
         let only = base.only_variant();
-        match self.0.store.get(&only) {
+        match self.slot(&only) {
             None | Some(Slot::Same { .. } | Slot::Unstorable { .. }) => Found::Nothing(only),
             Some(Slot::Entry(stored)) => Found::Stored(only, stored),
             Some(Slot::Varies { fields, .. }) => {
                 let variant = base.variant(&vary::selecting(&fields, head.headers()));
-                match self.0.store.get(&variant) {
+                match self.slot(&variant) {
                     Some(Slot::Entry(stored)) => Found::Stored(variant, stored),
                     Some(_) | None => match self.in_language(base, &fields, head) {
                         Some(stored) => Found::InLanguage(variant, stored),
@@ -55,6 +55,16 @@ impl Cache {
                 }
             }
         }
+    }
+
+    /// What lies there, but for what is to be looked for again where it was found.
+    fn slot(&self, variant: &Variant) -> Option<Slot> {
+        let slot = self.0.store.get(variant)?;
+        let stored = slot.entry();
+        let given_back = stored.is_some_and(|stored| {
+            stored.borrowed_until.is_some() && stored.is_given_back(self.now())
+        });
+        (!given_back).then_some(slot)
     }
 
     fn in_language(&self, base: BaseKey, fields: &[Selector], head: &Head) -> Option<Arc<Stored>> {

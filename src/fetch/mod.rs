@@ -119,6 +119,13 @@ impl Fetch {
     }
 
     async fn run(&self, mut fill: Fill, peer: Option<IpAddr>) {
+        let found = match fill.elsewhere().await {
+            None => fill.lease().await,
+            found => found,
+        };
+        if let Some(stored) = found {
+            return fill.found(stored);
+        }
         let request = request::for_fill(fill.head(), &fill.matched().rule, peer);
         let exchange = match self.asked(&mut fill, request).await {
             Ok(exchange) => exchange,

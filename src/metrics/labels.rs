@@ -88,13 +88,16 @@ words!(SharedLookup {
 pub enum Foreign {
     /// Another version of Tagalong wrote it, in another format.
     Version,
-    /// It is not what was written.
+    /// It is cut, changed, or nothing that Tagalong wrote.
     Corrupt,
+    /// It is larger than this sidecar takes; another may have wider limits.
+    TooLarge,
 }
 
 words!(Foreign {
     Version => "version",
     Corrupt => "corrupt",
+    TooLarge => "too-large",
 });
 
 /// How it went with the right to be the only sidecar that fetches something.

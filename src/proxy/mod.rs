@@ -261,6 +261,12 @@ impl Proxy {
                 Followed::Response(response, outcome) => {
                     return (respond::fetched(head, response), outcome);
                 }
+                Followed::Found(stored, passing) => {
+                    return match self.0.cache.answers(&query, head, &stored) {
+                        Some(now) => respond::hit(head, &stored, None, now),
+                        None => self.alone(asked, &query, passing).await,
+                    };
+                }
                 Followed::Stale(stored, why) => return self.stale(head, &stored, why),
                 Followed::Again(newer, passing) => {
                     since = since.max(newer);

@@ -71,6 +71,8 @@ pub struct Matched {
     pub increments: Vec<RuleIncrement>,
     /// The changes of attributes the rule declares.
     pub changes: Vec<RuleChange>,
+    /// What people call its key (design.md §1); empty where nothing is looked up.
+    pub logical: Arc<str>,
     /// Where a GET of the URL is looked up; of a request that is not, only if it may change what is there.
     pub key: Option<BaseKey>,
     /// What the rule of such a GET says of a POST's response, which may answer GETs from then on; `None` for all others,
@@ -234,7 +236,10 @@ impl Query {
 
     /// What the rule says of the exchange that fills this key.
     pub fn matched(&self, head: &Head) -> Matched {
-        Matched::of(&self.rule, head, &self.claims, Some(self.base))
+        Matched {
+            logical: self.logical_key(head).into(),
+            ..Matched::of(&self.rule, head, &self.claims, Some(self.base))
+        }
     }
 }
 
@@ -274,6 +279,7 @@ impl Matched {
             body_tags: map(&rule.body_tags, |it| RuleBodyTags::of(it, &values)),
             increments: map(&rule.increments, |it| RuleIncrement::of(it, &values)),
             changes: map(&rule.changes, |it| RuleChange::of(it, &values)),
+            logical: "".into(),
             key,
             as_get: None,
         }

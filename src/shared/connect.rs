@@ -22,7 +22,7 @@ use crate::shared::config::Tls;
 use crate::shared::config::Topology;
 
 /// How long a new connection may take, whatever the time-out of commands: a handshake is several of them.
-const CONNECT: Duration = Duration::from_secs(1);
+pub(super) const CONNECT: Duration = Duration::from_secs(1);
 
 /// Which process a server is, in which of its lives as a primary: what it knew may be lost with either.
 #[derive(Clone, Debug, PartialEq, Eq)]

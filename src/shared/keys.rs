@@ -7,6 +7,7 @@
 //! tagalong:{shop}:epoch          the highest epoch ever set
 //! tagalong:{shop}:tag:<tag>      "<current> <incremented> <hard> <app's version, or ->"
 //! tagalong:{shop}:lease:<hex>    who fetches what, for all sidecars
+//! tagalong:{shop}:awaited:<hex>  whether somebody waits for that
 //! tagalong:1:shop:v:<hex>        what lies under a variant
 //! tagalong:1:shop:c:<hex>        a response, under its composed key
 //! ```
@@ -60,6 +61,11 @@ impl Keys {
 
     pub(super) fn lease(&self, flight: Variant) -> String {
         format!("{}lease:{flight}", self.together)
+    }
+
+    /// Whether somebody waits for that.
+    pub(super) fn awaited(&self, flight: Variant) -> String {
+        format!("{}awaited:{flight}", self.together)
     }
 
     pub(super) fn variant(&self, variant: Variant) -> String {

@@ -11,6 +11,8 @@ use redis::{Cmd, FromRedisValue, Script};
 
 use crate::clock::Clock;
 use crate::metrics::SharedError;
+use crate::model::key::ComposedKey;
+use crate::model::key::Variant;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
 use crate::model::time::Timestamp;
@@ -19,6 +21,7 @@ use crate::shared::Config;
 use crate::shared::Error;
 use crate::shared::Finding;
 use crate::shared::Record;
+use crate::shared::bodies::Bodies;
 use crate::shared::config::Address;
 use crate::shared::connect;
 use crate::shared::connect::Told;
@@ -34,7 +37,7 @@ const LIFE: Duration = Duration::from_secs(30 * 86_400);
 const TAG_LIFE: Duration = Duration::from_secs(3_600);
 
 /// How long records stay in the log: a sidecar that was away for longer begins anew.
-const LOG_AGE: Duration = Duration::from_secs(600);
+pub(super) const LOG_AGE: Duration = Duration::from_secs(600);
 
 /// The most records that are read at once.
 const RECORDS: usize = 1_000;
@@ -44,6 +47,8 @@ const RECORDS: usize = 1_000;
 pub struct Store {
     config: Config,
     keys: Keys,
+    /// Whether responses are kept there too.
+    bodies: bool,
     clock: Clock,
 }
 
@@ -57,14 +62,19 @@ struct Inner {
     generation: Box<str>,
     commands: MultiplexedConnection,
     log: MultiplexedConnection,
+    /// `None`: only tags are shared.
+    bodies: Option<Bodies>,
     timeout: Duration,
     scripts: Scripts,
 }
 
-struct Scripts {
+pub(super) struct Scripts {
     increment: Script,
     register: Script,
     purge: Script,
+    pub(super) acquire: Script,
+    pub(super) keep: Script,
+    pub(super) release: Script,
 }
 
 /// Where in a history a link begins.
@@ -120,11 +130,12 @@ pub struct Registered {
 }
 
 impl Store {
-    /// The store of this namespace; connects to nothing yet.
-    pub fn new(config: Config, namespace: &str, clock: Clock) -> Store {
+    /// The store of this namespace, with responses or with tags alone; connects to nothing yet.
+    pub fn new(config: Config, namespace: &str, bodies: bool, clock: Clock) -> Store {
         Store {
             config,
             keys: Keys::new(namespace),
+            bodies,
             clock,
         }
     }
@@ -156,6 +167,10 @@ impl Store {
                 "the server was replaced",
             ));
         }
+        let bodies = match self.bodies {
+            true => Some(Bodies::connect(config, &address).await?),
+            false => None,
+        };
         let (seconds, micros): (u64, u64) = run(&redis::cmd("TIME"), &mut commands).await?;
         let its_time = Timestamp::from_micros(seconds * 1_000_000 + micros);
         let findings = Finding::all(&told, its_time, self.clock.now());
@@ -190,11 +205,15 @@ impl Store {
             generation,
             commands,
             log,
+            bodies,
             timeout,
             scripts: Scripts {
                 increment: Script::new(include_str!("scripts/increment.lua")),
                 register: Script::new(include_str!("scripts/register.lua")),
                 purge: Script::new(include_str!("scripts/purge.lua")),
+                acquire: Script::new(include_str!("scripts/acquire.lua")),
+                keep: Script::new(include_str!("scripts/keep.lua")),
+                release: Script::new(include_str!("scripts/release.lua")),
             },
         };
         Ok((Link(Arc::new(link)), beginning))
@@ -220,6 +239,93 @@ impl Link {
     /// Which history this is.
     pub fn generation(&self) -> &str {
         &self.0.generation
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    pub(super) fn scripts(&self) -> &Scripts {
+        &self.0.scripts
+    }
+
+    pub(super) fn commands(&self) -> MultiplexedConnection {
+        self.0.commands.clone()
+    }
+
+    /// Whether responses are kept in the store.
+    pub fn has_bodies(&self) -> bool {
+        self.0.bodies.is_some()
+    }
+
+    /// What is recorded under a variant.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be asked.
+    pub async fn record(&self, variant: Variant) -> Result<Option<Vec<u8>>, Error> {
+        match &self.0.bodies {
+            Some(bodies) => bodies.record(&self.0.keys, variant).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The bytes of a response.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be asked.
+    pub async fn response(&self, key: ComposedKey) -> Result<Option<Vec<u8>>, Error> {
+        match &self.0.bodies {
+            Some(bodies) => bodies.response(&self.0.keys, key).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Puts the bytes of a response, for so long.
+    ///
+    /// # Errors
+    ///
+    /// They may be there all the same.
+    pub async fn put_response(
+        &self,
+        key: ComposedKey,
+        bytes: &[u8],
+        life: Duration,
+    ) -> Result<(), Error> {
+        match &self.0.bodies {
+            Some(bodies) => bodies.put_response(&self.0.keys, key, bytes, life).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Records something under a variant, for so long; what was recorded there before.
+    ///
+    /// # Errors
+    ///
+    /// It may be there all the same.
+    pub async fn put_record(
+        &self,
+        variant: Variant,
+        bytes: &[u8],
+        life: Duration,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        match &self.0.bodies {
+            Some(bodies) => bodies.put_record(&self.0.keys, variant, bytes, life).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Drops a response.
+    ///
+    /// # Errors
+    ///
+    /// It expires by itself.
+    pub async fn drop_response(&self, key: ComposedKey) -> Result<(), Error> {
+        match &self.0.bodies {
+            Some(bodies) => bodies.drop_response(&self.0.keys, key).await,
+            None => Ok(()),
+        }
     }
 
     /// Whether it is the same link.

@@ -3,11 +3,13 @@
 //! The truth about tags is a log of increments and a key per tag, which scripts change together ([`Link`]). What it means is
 //! for `tags` and `cache` to say; here is how it is asked for, and what can go wrong ([`Error`]).
 
+mod bodies;
 mod config;
 mod connect;
 mod error;
 mod findings;
 mod keys;
+mod lease;
 mod link;
 mod record;
 mod state;
@@ -17,6 +19,7 @@ pub use crate::shared::config::{
 };
 pub use crate::shared::error::Error;
 pub use crate::shared::findings::Finding;
+pub use crate::shared::lease::{Asked, Lease};
 pub use crate::shared::link::{Beginning, Heard, Incremented, Link, Position, Registered, Store};
 pub use crate::shared::record::{Change, Record, What};
 pub use crate::shared::state::{Read, TagState};

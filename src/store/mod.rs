@@ -1,9 +1,11 @@
-//! Where entries live: in memory, bounded by bytes; and what they are as bytes, for other sidecars.
+//! Where entries live: in memory, bounded by bytes; and, as bytes, in the store that sidecars share.
 
 pub mod codec;
 mod memory;
+mod shared;
 mod uses;
 
 pub use memory::Memory;
 pub use memory::Weigh;
+pub use shared::Shared;
 pub use uses::Uses;

@@ -267,6 +267,15 @@ impl Tags {
         seals
     }
 
+    /// The seals of a response that somebody else has sealed to these versions. From here on changes of its tags show.
+    pub fn seals_of(&self, tags: &[(Tag, Stamp)]) -> Seals {
+        let seal = |(tag, stamp): &(Tag, Stamp)| Seal {
+            cell: self.cell(tag),
+            stamp: *stamp,
+        };
+        Seals(tags.iter().map(seal).collect())
+    }
+
     /// Whether [`Tags::seal_own`] would refuse the response as things are: nothing is asked of others, and tags of which
     /// nothing is known are taken for unchanged.
     ///

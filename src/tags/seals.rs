@@ -56,6 +56,11 @@ impl Seals {
         })
     }
 
+    /// Whether nobody here knows the version of one of them.
+    pub fn are_unknown(&self) -> bool {
+        self.cells().any(|cell| cell.current() == Stamp::UNKNOWN)
+    }
+
     pub(super) fn cells(&self) -> impl Iterator<Item = &Arc<Cell>> {
         self.0.iter().map(|seal| &seal.cell)
     }

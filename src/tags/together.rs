@@ -195,6 +195,18 @@ impl Tags {
         }
     }
 
+    /// Something went wrong with a response in the store: tags may be served all the same, unless the connection is lost.
+    pub fn failed_with_response(&self, link: &Link, error: &shared::Error) {
+        let Some(together) = &self.together else {
+            return;
+        };
+        if error.kind == SharedError::Connection {
+            return together.failed(link, error);
+        }
+        together.metrics().shared_errors.add(error.kind);
+        tracing::debug!(%error, "a response could not be shared");
+    }
+
     /// Comes back when the tags may be trusted: when the store was reached for the first time. At once when alone.
     pub async fn in_touch(&self) {
         let Some(together) = &self.together else {

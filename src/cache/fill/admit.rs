@@ -20,6 +20,7 @@ use crate::model::outcome::NoStore;
 use crate::model::tag::Tagged;
 use crate::policy::shadow;
 use crate::policy::validators;
+use crate::rules::KeptIn;
 use crate::rules::Mode;
 use crate::store::Uses;
 use crate::tags::Registered;
@@ -28,13 +29,13 @@ use crate::tags::Snapshot;
 
 impl Fill {
     /// Puts the response in the store, by itself or joined with the part that is there; what was asked for later, or
-    /// answers for more, stays.
+    /// answers for more, stays: `None` then.
     pub(super) async fn admit(
         &self,
         head: &Parts,
         keep: &Keep,
         body: Bytes,
-    ) -> Result<(), NoStore> {
+    ) -> Result<Option<Arc<Stored>>, NoStore> {
         self.may_seal()?;
         let life = self.cache.life_of_tags(keep, &self.matched.rule);
         let registered = self.cache.0.tags.register(&keep.tags, life).await?;
@@ -47,7 +48,7 @@ impl Fill {
         keep: &Keep,
         body: Bytes,
         registered: &Registered,
-    ) -> Result<(), NoStore> {
+    ) -> Result<Option<Arc<Stored>>, NoStore> {
         let variant = self.errand.variant;
         let part = parts::part(head, body.len() as u64).map_err(|_| NoStore::Partial)?;
         let entry = keep.entry(head, body, part);
@@ -56,13 +57,15 @@ impl Fill {
             let there = store.get(&variant);
             let stored = there.as_ref().and_then(Slot::entry);
             let Some((entry, tags)) = self.beside(stored, entry.clone(), keep.tags.clone()) else {
-                return Ok(());
+                return Ok(None);
             };
             let recipe = Recipe::of(self.base, &self.matched, &self.head, &entry);
             let stored = Stored {
                 entry,
                 asked: self.asked,
                 variant,
+                logical: Arc::clone(&self.matched.logical),
+                borrowed_until: None,
                 seals: self.seal(&tags, registered)?,
                 after_increment: REMEMBERED.max(self.matched.rule.refill.on_invalidate.max_stale),
                 noticed: OnceLock::new(),
@@ -77,9 +80,12 @@ impl Fill {
                 let request = self.head.headers();
                 self.cache
                     .take_room(self.base, variant, request, keep.meta(), &head.headers)?;
-                self.cache.put(variant, stored);
+                let stored = Arc::new(stored);
+                if self.matched.rule.kept_in != KeptIn::Redis {
+                    self.cache.put_shared(variant, &stored);
+                }
                 store.remove(&variant.unstorable());
-                return Ok(());
+                return Ok(Some(stored));
             }
             // Another was put meanwhile: look at that one.
         }

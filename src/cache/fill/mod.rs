@@ -26,6 +26,7 @@ use crate::cache::flights::Flights;
 use crate::cache::follower::Answered;
 use crate::cache::follower::Follower;
 use crate::cache::follower::Stage;
+use crate::cache::leased::Held;
 use crate::cache::parts;
 use crate::cache::stored::Slot;
 use crate::model::key::BaseKey;
@@ -46,19 +47,21 @@ use crate::tags::Snapshot;
 /// The right and the duty to fetch a response for the store. Only a lookup gives one out, and it is used up by how it ends.
 #[derive(Debug)]
 pub struct Fill {
-    cache: Cache,
-    base: BaseKey,
-    errand: Errand,
+    pub(super) cache: Cache,
+    pub(super) base: BaseKey,
+    pub(super) errand: Errand,
     /// What it is registered under: what the lookup found, and what the response's own `Vary` says.
     flights: Vec<Variant>,
-    matched: Matched,
-    head: Arc<Head>,
+    pub(super) matched: Matched,
+    pub(super) head: Arc<Head>,
     /// What it compares with (L1); given up with the right to store, as tags are remembered for it.
     before: Option<Arc<Snapshot>>,
     /// What the response changed itself.
     own: Option<Own>,
     /// What became of what it changed.
     commit: Commit,
+    /// The right to ask the app for all sidecars.
+    pub(super) lease: Option<Held>,
     /// More may come than the response declares; then it is not stored.
     surplus: Option<Surplus>,
     /// There is no room for what came.
@@ -68,8 +71,8 @@ pub struct Fill {
     /// Whether it goes on though nobody waits for it.
     insists: bool,
     joined: Arc<Notify>,
-    stage: watch::Sender<Stage>,
-    first: Option<oneshot::Sender<(Response<Body>, Answered)>>,
+    pub(super) stage: watch::Sender<Stage>,
+    pub(super) first: Option<oneshot::Sender<(Response<Body>, Answered)>>,
 }
 
 /// What is from before the app was asked.
@@ -153,6 +156,7 @@ impl Fill {
             before: Some(Arc::new(before)),
             own,
             commit: Commit::Done,
+            lease: None,
             surplus: None,
             refused: None,
             asked,
@@ -399,7 +403,7 @@ impl Fill {
     }
 
     /// From here on nobody joins.
-    fn unregister(&self) {
+    pub(super) fn unregister(&self) {
         self.leave(&mut self.cache.0.fills.lock());
     }
 
@@ -429,7 +433,7 @@ impl Drop for Fill {
                 shared.spool.end(Err(Cut("the fill was given up".into()))); // unless it has ended
                 false
             }
-            Stage::Alone(..) | Stage::Failed(_) => false,
+            Stage::Found(_) | Stage::Alone(..) | Stage::Failed(_) => false,
         });
     }
 }

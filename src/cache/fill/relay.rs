@@ -121,6 +121,7 @@ impl Fill {
             self.note_unstorable(NoStore::TooLarge, shared.head.status);
         }
         self.unregister();
+        self.lease = None;
         self.before = None;
         *shared.alive.lock().unwrap_or_else(PoisonError::into_inner) = None;
         shared.spool.keep_no_longer();
@@ -146,6 +147,7 @@ impl Fill {
 
     /// The body has ended whole: L1 once more, then put; then everyone may know that it has ended.
     async fn finish(mut self, shared: &Arc<Shared>, last: Bytes) {
+        let mut admitted = None;
         if self.is_for_store(shared.answered.end)
             && let Some(keep) = &shared.keep
         {
@@ -155,13 +157,16 @@ impl Fill {
                 }
                 Some(_) | None => shared.spool.whole(&last),
             };
-            if let Err(reason) = self.admit(&shared.head, keep, body).await {
-                self.matched.rule.count_not_stored(reason);
-                tracing::debug!(
-                    uri = self.matched.uri,
-                    reason = reason.word(),
-                    "not stored after all"
-                );
+            match self.admit(&shared.head, keep, body).await {
+                Ok(stored) => admitted = stored,
+                Err(reason) => {
+                    self.matched.rule.count_not_stored(reason);
+                    tracing::debug!(
+                        uri = self.matched.uri,
+                        reason = reason.word(),
+                        "not stored after all"
+                    );
+                }
             }
         }
         self.unregister();
@@ -170,5 +175,8 @@ impl Fill {
         }
         shared.spool.end(Ok(()));
         self.announce(shared);
+        if let Some(stored) = admitted {
+            self.put_elsewhere(&stored).await; // its own clients need not wait for that
+        }
     }
 }

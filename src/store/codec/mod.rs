@@ -65,11 +65,10 @@ mod entry;
 mod pieces;
 mod record;
 
-use thiserror::Error;
-
 use pieces::Reader;
 use pieces::Writer;
 
+pub use crate::metrics::Foreign;
 pub use entry::decode_entry;
 pub use entry::encode_entry;
 pub use record::Pointer;
@@ -87,34 +86,6 @@ const CHECKSUM: usize = 8;
 enum Kind {
     Entry = b'E',
     Record = b'R',
-}
-
-/// Why bytes of the shared store are not what this sidecar reads. Each is a miss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Foreign {
-    /// Another version of the format: another version of Tagalong wrote it.
-    #[error("it has another version of the format")]
-    Version,
-    /// It is cut, changed, or nothing that Tagalong wrote.
-    #[error("it is damaged, or nothing that was written here")]
-    Corrupt,
-    /// It is larger than this sidecar takes; another may have wider limits.
-    #[error("it is larger than is read here")]
-    TooLarge,
-}
-
-impl Foreign {
-    /// Every reason.
-    pub const ALL: [Foreign; 3] = [Foreign::Version, Foreign::Corrupt, Foreign::TooLarge];
-
-    /// The metric label.
-    pub fn word(self) -> &'static str {
-        match self {
-            Foreign::Version => "version",
-            Foreign::Corrupt => "corrupt",
-            Foreign::TooLarge => "too-large",
-        }
-    }
 }
 
 /// Something of a kind, with room for so many bytes of fields.

@@ -6,6 +6,7 @@ use super::says;
 use super::sidecar;
 use crate::support::Origin;
 use crate::support::Redis;
+use crate::support::Setup;
 use crate::support::soon;
 
 const TAG: &str = "tagalong:{tagalong}:tag:User:42";
@@ -36,7 +37,13 @@ async fn l03_a_store_that_was_flushed_is_another() {
     // 14.3 and 14.4.
     for rules in [STRICT, BOUNDED] {
         let (app, redis) = (Origin::start().await, Redis::start().await);
-        let a = sidecar(&app, &redis.url(), rules).await;
+        let a = Setup::new(&app)
+            .real_time()
+            .redis(&redis.url())
+            .redis_fields("timeout: 2s")
+            .rules(rules)
+            .start()
+            .await;
         let client = a.client();
         says(&app, "a");
         client.get("/users/42").await.is_miss().has_body("a");

@@ -1,5 +1,7 @@
 //! Many sidecars, one truth: what holds between those that share a store, whatever becomes of it (design.md §6).
 
+mod bodies;
+mod lease;
 mod lost;
 mod trouble;
 mod truth;
@@ -21,12 +23,16 @@ const BOUNDED: &str = r#"
 
 /// A sidecar of this namespace in front of the app, with this store.
 async fn sidecar(app: &Origin, url: &str, rules: &str) -> Sidecar {
-    Setup::new(app)
-        .real_time()
-        .redis(url)
-        .rules(rules)
+    calm(Setup::new(app).real_time().redis(url).rules(rules))
         .start()
         .await
+}
+
+/// With more time than the defaults give, where it is not about time: tests share their machine.
+fn calm(setup: Setup) -> Setup {
+    setup
+        .redis_fields("timeout: 2s")
+        .config("tags: { max_lag: 5s }")
 }
 
 /// The app answers this from now on.

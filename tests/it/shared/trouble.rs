@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::sidecar;
 use crate::support::Cut;
 use crate::support::Origin;
 use crate::support::Redis;
+use crate::support::Setup;
+use crate::support::Sidecar;
 use crate::support::post;
 use crate::support::reply;
 use crate::support::soon;
@@ -19,6 +20,12 @@ fn says(app: &Origin, body: &str) {
     app.answer("/a", reply(body).header("Cache-Tag", "A"));
     app.answer("/b", reply(body).header("Cache-Tag", "B"));
     app.answer("/change", reply("").header("Cache-Tag-Increment", "A"));
+}
+
+/// A sidecar with the defaults.
+async fn sidecar(app: &Origin, url: &str, rules: &str) -> Sidecar {
+    let setup = Setup::new(app).real_time().redis(url);
+    setup.rules(rules).start().await
 }
 
 #[tokio::test]

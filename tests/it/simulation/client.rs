@@ -150,6 +150,7 @@ impl Sidecar {
                     let collapsed = matches!(outcome, Outcome::Collapsed { .. });
                     return self.receive(client, response, collapsed, slow).await;
                 }
+                Followed::Found(..) => unreachable!("this cache is alone"),
                 Followed::Stale(stored, why) => {
                     let trouble = Some(Trouble::Failed);
                     return self.served(id, client, &stored, Some(why), trouble);

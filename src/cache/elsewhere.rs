@@ -1,0 +1,216 @@
+//! What other sidecars have stored: looked for before the app is asked, and told them of what is stored here.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::cache::Cache;
+use crate::cache::Fill;
+use crate::cache::Stored;
+use crate::cache::follower::Stage;
+use crate::cache::recipe::Recipe;
+use crate::cache::stored::REMEMBERED;
+use crate::metrics::SharedLookup;
+use crate::model::key::Variant;
+use crate::model::outcome::Forward;
+use crate::model::request::Head;
+use crate::model::time::Timestamp;
+use crate::policy::request::Wishes;
+use crate::policy::vary;
+use crate::rules::Consistency;
+use crate::rules::KeptIn;
+use crate::rules::Query;
+use crate::shared;
+use crate::shared::Link;
+use crate::store;
+use crate::store::Uses;
+use crate::store::codec::Pointer;
+use crate::store::codec::Record;
+
+/// How long what another sidecar has stored is kept here before it is looked for again.
+const BORROWED: Duration = Duration::from_secs(60);
+
+impl Cache {
+    /// Whether what a fill has found elsewhere answers this request, and at which moment.
+    pub fn answers(&self, query: &Query, head: &Head, stored: &Stored) -> Option<Timestamp> {
+        let now = self.now();
+        let wishes = Wishes::granted(head.headers(), query.rule.client_control);
+        let usable = self.usable(query, stored, head, &wishes, now);
+        matches!(usable, Ok(None)).then(|| {
+            stored.note_use();
+            now
+        })
+    }
+}
+
+impl Fill {
+    /// What another sidecar has stored meanwhile, if that answers what this is for.
+    pub async fn elsewhere(&self) -> Option<Arc<Stored>> {
+        let (second, link) = self.second_tier()?;
+        // Its client wants the app's word, or the app's answer is compared with what is stored.
+        if self.errand.why == Forward::Request || self.errand.shadowed.is_some() {
+            return None;
+        }
+        let found = match self.look_in(second, &link).await {
+            Ok(found) => found,
+            Err(error) => {
+                self.cache.0.tags.failed_with_response(&link, &error);
+                None
+            }
+        };
+        let counted = &self.cache.0.metrics.shared_lookups;
+        counted.add(match found {
+            Some(_) => SharedLookup::Hit,
+            None => SharedLookup::Miss,
+        });
+        found.map(|stored| self.keep_found(stored))
+    }
+
+    /// Nobody need ask the app: everybody who waits is answered with this.
+    pub fn found(mut self, stored: Arc<Stored>) {
+        self.unregister();
+        self.first = None;
+        self.stage.send_replace(Stage::Found(stored));
+    }
+
+    fn second_tier(&self) -> Option<(&store::Shared, Link)> {
+        let second = self.cache.0.second.as_ref()?;
+        let link = self.cache.0.tags.link()?;
+        let kept = self.matched.rule.kept_in != KeptIn::Memory && link.has_bodies();
+        kept.then_some((second, link))
+    }
+
+    async fn look_in(
+        &self,
+        second: &store::Shared,
+        link: &Link,
+    ) -> Result<Option<Stored>, shared::Error> {
+        let only = self.base.only_variant();
+        let (variant, pointer) = match second.record(link, only).await? {
+            None => return Ok(None),
+            Some(Record::Entry(pointer)) => (only, pointer),
+            Some(Record::Varies { fields, .. }) => {
+                let variant = self
+                    .base
+                    .variant(&vary::selecting(&fields, self.head.headers()));
+                match second.record(link, variant).await? {
+                    Some(Record::Entry(pointer)) => (variant, pointer),
+                    Some(Record::Varies { .. }) | None => return Ok(None),
+                }
+            }
+        };
+        if !self.is_wanted(variant, &pointer, link) {
+            return Ok(None);
+        }
+        let tags = &self.cache.0.tags;
+        let seals = tags.seals_of(&pointer.tags);
+        // From here on the log tells of their changes; what they were before, the store says.
+        let asks = self.matched.rule.consistency == Consistency::Strict || seals.are_unknown();
+        if asks && !tags.catch_up(Some(&seals)).await || !seals.intact() {
+            return Ok(None);
+        }
+        let Some(entry) = second.entry(link, &pointer).await? else {
+            return Ok(None);
+        };
+        let now = self.cache.now();
+        if entry.meta.expires() <= now || entry.part.is_some() {
+            return Ok(None);
+        }
+        let recipe = Recipe::of(self.base, &self.matched, &self.head, &entry);
+        Ok(Some(Stored {
+            entry,
+            asked: pointer.stored,
+            variant,
+            logical: pointer.logical.into(),
+            seals,
+            after_increment: REMEMBERED.max(self.matched.rule.refill.on_invalidate.max_stale),
+            borrowed_until: Some(now + BORROWED),
+            noticed: OnceLock::new(),
+            uses: Uses::default(),
+            recipe: recipe.map(Arc::new),
+        }))
+    }
+
+    /// Whether a record is of this history, and of something newer than what is here.
+    fn is_wanted(&self, variant: Variant, pointer: &Pointer, link: &Link) -> bool {
+        let tags = pointer
+            .tags
+            .iter()
+            .map(|(tag, stamp)| (tag.as_str(), *stamp));
+        let here = self.errand.spare.as_ref().map(|spare| &spare.stored);
+        pointer.generation == link.generation()
+            && pointer.key == variant.composed(tags)
+            && pointer.expires > self.cache.now()
+            && here.is_none_or(|here| pointer.stored > here.asked)
+    }
+
+    /// Keeps it here for a while, unless its rule says otherwise.
+    fn keep_found(&self, stored: Stored) -> Arc<Stored> {
+        let stored = Arc::new(stored);
+        if self.matched.rule.kept_in == KeptIn::Redis {
+            return stored;
+        }
+        let (cache, request) = (&self.cache, self.head.headers());
+        let (meta, response) = (&stored.entry.meta, &stored.entry.headers);
+        let led = cache.lead_to(self.base, request, meta);
+        let _one_at_a_time = cache.0.fills.lock();
+        let room =
+            led.and_then(|_| cache.take_room(self.base, stored.variant, request, meta, response));
+        if room.is_ok() {
+            cache.put_shared(stored.variant, &stored);
+        }
+        stored
+    }
+
+    /// Tells the other sidecars of what has just been stored here.
+    pub(super) async fn put_elsewhere(&mut self, stored: &Arc<Stored>) {
+        let Some((_, link)) = self.second_tier() else {
+            return;
+        };
+        if stored.entry.part.is_some() || !self.has_lease().await {
+            return;
+        }
+        if let Some((second, _)) = self.second_tier()
+            && let Err(error) = self.put_in(second, &link, stored).await
+        {
+            self.cache.0.tags.failed_with_response(&link, &error);
+        }
+    }
+
+    async fn put_in(
+        &self,
+        second: &store::Shared,
+        link: &Link,
+        stored: &Arc<Stored>,
+    ) -> Result<(), shared::Error> {
+        let generation = link.generation().to_owned();
+        let (meta, now) = (&stored.entry.meta, self.cache.now());
+        let life = meta.expires().since(now);
+        let only = self.base.only_variant();
+        let varies = !meta.vary.is_empty();
+        // In this order: seals are broken in another history (L3).
+        if life.is_zero() || !stored.seals.intact() || varies == (stored.variant == only) {
+            return Ok(());
+        }
+        if varies {
+            let until = meta.expires();
+            second.note(link, only, &meta.vary, until, life).await?;
+        }
+        let pointer = Pointer {
+            generation,
+            key: stored.composed_key(),
+            tags: stored
+                .tags()
+                .map(|(tag, stamp)| (tag.clone(), stamp))
+                .collect(),
+            logical: stored.logical.as_ref().to_owned(),
+            rule: self.matched.rule.id.as_deref().map(str::to_owned),
+            size: stored.entry.body.len() as u64,
+            stored: stored.asked,
+            until: meta.expires(),
+            expires: meta.expires(),
+        };
+        second
+            .put(link, stored.variant, pointer, Arc::clone(stored), life)
+            .await
+    }
+}

@@ -1,0 +1,131 @@
+//! The second tier: responses in the store that all sidecars share, found through a small record under their variant. What
+//! cannot be read is a miss, and counted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::metrics::Metrics;
+use crate::metrics::SharedError;
+use crate::model::compress::Compress;
+use crate::model::entry::Entry;
+use crate::model::entry::Selector;
+use crate::model::key::Variant;
+use crate::model::time::Timestamp;
+use crate::shared::Error;
+use crate::shared::Link;
+use crate::store::codec;
+use crate::store::codec::Foreign;
+use crate::store::codec::Pointer;
+use crate::store::codec::Record;
+
+/// How responses are kept in the shared store.
+#[derive(Debug)]
+pub struct Shared {
+    compress: Compress,
+    max_object: usize,
+    metrics: Metrics,
+}
+
+/// Larger contents are compressed aside: it takes milliseconds.
+const LARGE: usize = 128 << 10;
+
+impl Shared {
+    /// Contents of `max_object` bytes at most.
+    pub fn new(compress: Compress, max_object: usize, metrics: Metrics) -> Shared {
+        Shared {
+            compress,
+            max_object,
+            metrics,
+        }
+    }
+
+    /// What is recorded under a variant, if this version can read it.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be asked.
+    pub async fn record(&self, link: &Link, variant: Variant) -> Result<Option<Record>, Error> {
+        let bytes = match link.record(variant).await {
+            Err(error) if error.kind == SharedError::WrongType => Some(Vec::new()), // nothing that was written here
+            other => other?,
+        };
+        Ok(bytes.and_then(|bytes| self.known(Record::decode(&bytes))))
+    }
+
+    /// The response a record points to, if it is still there and this version can read it.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be asked.
+    pub async fn entry(&self, link: &Link, pointer: &Pointer) -> Result<Option<Entry>, Error> {
+        let bytes = match link.response(pointer.key).await {
+            Err(error) if error.kind == SharedError::WrongType => Some(Vec::new()),
+            other => other?,
+        };
+        Ok(bytes.and_then(|bytes| self.known(codec::decode_entry(&bytes, self.max_object))))
+    }
+
+    /// Puts a response and its record, for so long; what its record pointed to before is dropped.
+    ///
+    /// # Errors
+    ///
+    /// It may be there all the same.
+    pub async fn put(
+        &self,
+        link: &Link,
+        variant: Variant,
+        mut pointer: Pointer,
+        entry: Arc<impl AsRef<Entry> + Send + Sync + 'static>,
+        life: Duration,
+    ) -> Result<(), Error> {
+        let compress = self.compress;
+        let encode = move || codec::encode_entry((*entry).as_ref(), compress);
+        let bytes = match pointer.size > LARGE as u64 {
+            true => tokio::task::spawn_blocking(encode)
+                .await
+                .unwrap_or_default(),
+            false => encode(),
+        };
+        if bytes.is_empty() {
+            return Ok(()); // the runtime ends
+        }
+        pointer.size = bytes.len() as u64;
+        let key = pointer.key;
+        // In this order: a record never points to what is still to come.
+        link.put_response(key, &bytes, life).await?;
+        let record = Record::Entry(pointer).encode();
+        let old = link.put_record(variant, &record, life).await?;
+        if let Some(Record::Entry(old)) = old.and_then(|old| Record::decode(&old).ok())
+            && old.key != key
+        {
+            link.drop_response(old.key).await?;
+        }
+        Ok(())
+    }
+
+    /// Records which parts of a request select the variant.
+    ///
+    /// # Errors
+    ///
+    /// It may be recorded all the same.
+    pub async fn note(
+        &self,
+        link: &Link,
+        only: Variant,
+        fields: &[Selector],
+        until: Timestamp,
+        life: Duration,
+    ) -> Result<(), Error> {
+        let fields = fields.to_vec();
+        let record = Record::Varies { fields, until }.encode();
+        let old = link.put_record(only, &record, life).await?;
+        if let Some(Record::Entry(old)) = old.and_then(|old| Record::decode(&old).ok()) {
+            link.drop_response(old.key).await?;
+        }
+        Ok(())
+    }
+
+    fn known<T>(&self, read: Result<T, Foreign>) -> Option<T> {
+        read.map_err(|why| self.metrics.store_foreign.add(why)).ok()
+    }
+}
