@@ -25,7 +25,12 @@ fn says(app: &Origin, body: &str) {
 /// A sidecar with the defaults.
 async fn sidecar(app: &Origin, url: &str, rules: &str) -> Sidecar {
     let setup = Setup::new(app).real_time().redis(url);
-    setup.rules(rules).start().await
+    let sidecar = setup.rules(rules).start().await;
+    app.answer("/ready", reply("").control("no-store"));
+    let client = sidecar.client();
+    let ready = async { while client.get("/ready").await.detail() == "fenced" {} };
+    soon("the store to be trusted", ready).await;
+    sidecar
 }
 
 #[tokio::test]
