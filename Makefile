@@ -7,7 +7,7 @@ FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 SCRIPTS = scripts/setup.sh .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 
-.PHONY: help run test conformance bench bench-peers bench-fills fuzz simulation fmt clippy unit doc shell setup setup-test setup-conformance setup-fuzz
+.PHONY: help run test conformance bench bench-peers bench-fills bench-shared fuzz simulation fmt clippy unit doc shell setup setup-test setup-conformance setup-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -27,7 +27,7 @@ $(NODE_MODULES): tests/conformance/package-lock.json tests/conformance/package.j
 	@touch $@
 
 bench: setup ## the benches of this package (criterion)
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench tags --bench plan
 
 bench-peers: setup ## server CPU per hit beside nginx and a bare hyper server
 	$(CARGO) build --locked --release
@@ -36,6 +36,9 @@ bench-peers: setup ## server CPU per hit beside nginx and a bare hyper server
 bench-fills: setup ## stampedes, increments under load, large bodies, a purge of all; beside nginx and Varnish
 	$(CARGO) build --locked --release
 	python3 benches/fills/run.py --tagalong target/release/tagalong
+
+bench-shared: setup-test ## increments per second, delivery to 50 sidecars, lookups that ask, memory; with a Redis of its own
+	$(CARGO) bench --locked --bench shared
 
 # No nightly: instrumented for coverage, without a sanitizer. New inputs stay in target/fuzz, those that break something
 # in tests/fuzz/artifacts; the seeds stay as they are.

@@ -52,7 +52,9 @@ impl Finding {
         let mut findings = Vec::new();
         let policy = told.get("maxmemory_policy").unwrap_or_default();
         let limited = told.get("maxmemory").is_some_and(|most| most != "0");
-        if limited && policy.starts_with("allkeys-") {
+        // Whatever has a life counts as volatile, and that is everything (L10); by chance, what is used most goes as well.
+        let any = policy.starts_with("allkeys-") || policy == "volatile-random";
+        if limited && any {
             let policy = policy.to_owned();
             findings.push(Finding::Evicts { policy });
         }

@@ -451,7 +451,8 @@ impl Link {
     pub async fn follow(&self, position: &Position, patience: Duration) -> Result<Heard, Error> {
         let inner = &self.0;
         let mut log = inner.log.clone();
-        log.set_response_timeout(patience + inner.timeout);
+        // As long again as it was to wait: a machine that is busy for a moment is no reason to connect anew.
+        log.set_response_timeout(patience + inner.timeout.max(patience));
         let mut questions = redis::pipe();
         questions
             .cmd("XREAD")

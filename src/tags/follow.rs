@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use crate::metrics::Source;
 use crate::model::stamp::Stamp;
 use crate::shared::Beginning;
 use crate::shared::Heard;
@@ -231,9 +230,10 @@ impl Tags {
                     new += usize::from(writer.change(&cell, change, stamp, &by));
                 }
                 writer.applied = writer.applied.max(stamp);
+                let under_way = writer.outbox.len() > 0;
+                let others = writer.claims.heard(stamp, new, under_way);
                 drop(writer);
-                let by_others = Source::OtherSidecar;
-                together.metrics().increments.add_many(by_others, new);
+                together.count_others(others);
                 (new > 0).then_some(News::Changed)
             }
             What::Purged(pattern) => Some(News::Purged(stamp, pattern)),

@@ -10,6 +10,7 @@
 
 mod atomic;
 mod cell;
+mod claims;
 mod follow;
 mod history;
 mod outbox;
@@ -42,6 +43,7 @@ use crate::model::tag::Tag;
 use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
 use crate::shared::Change;
+use crate::tags::claims::Claims;
 use crate::tags::history::History;
 use crate::tags::outbox::Outbox;
 use crate::tags::seals::Seal;
@@ -77,6 +79,7 @@ struct Writer {
     /// How the store calls it.
     history_name: Box<str>,
     outbox: Outbox,
+    claims: Claims,
     history: History,
 }
 

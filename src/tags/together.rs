@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::metrics::SharedError;
+use crate::metrics::Source;
 use crate::model::outcome::Commit;
 use crate::model::outcome::NoStore;
 use crate::model::stamp::Stamp;
@@ -121,6 +122,12 @@ impl Together {
 
     pub(super) fn metrics(&self) -> &Metrics {
         &self.sharing.metrics
+    }
+
+    /// So many changes were others'.
+    pub(super) fn count_others(&self, changes: usize) {
+        let increments = &self.metrics().increments;
+        increments.add_many(Source::OtherSidecar, changes);
     }
 
     fn is_fenced(&self) -> bool {
@@ -292,7 +299,8 @@ impl Tags {
                 for (wish, answer) in wishes.iter().zip(answers) {
                     match answer {
                         Ok(landed) if failure.is_none() => {
-                            self.land(&mut writer, wish, landed, &link);
+                            let others = self.land(&mut writer, wish, landed, &link);
+                            together.count_others(others);
                         }
                         Ok(_) => {} // in order: it is sent once more
                         Err(error) => failure = failure.or(Some(error)),
@@ -312,8 +320,14 @@ impl Tags {
         }
     }
 
-    /// The store has taken a change.
-    fn land(&self, writer: &mut super::Writer, wish: &Arc<Wish>, landed: Incremented, link: &Link) {
+    /// The store has taken a change. How many changes the log has told of that are known by now to be others'.
+    fn land(
+        &self,
+        writer: &mut super::Writer,
+        wish: &Arc<Wish>,
+        landed: Incremented,
+        link: &Link,
+    ) -> usize {
         if let Some(stamp) = landed.stamp
             && writer.is_of(link)
         {
@@ -324,6 +338,8 @@ impl Tags {
         }
         writer.outbox.remove(wish);
         wish.end(Some(landed));
+        let stamp = landed.stamp.unwrap_or(Stamp::NEVER);
+        writer.claims.landed(stamp, writer.outbox.len() > 0)
     }
 
     /// Waits until nothing waits for the store any more.

@@ -58,4 +58,7 @@ if #record == 6 then return {0, 0} end
 redis.call('SET', KEYS[2], stamp .. ' ' .. stamp .. ' ' .. pattern, 'KEEPTTL')
 local oldest = string.format('%.0f', math.max(time[1] * 1000 - tonumber(ARGV[4]), 0))
 redis.call('XADD', KEYS[3], 'MINID', '~', oldest, '*', unpack(record))
+-- One that had left is back without a life (L10).
+local life = redis.call('PTTL', KEYS[2])
+if life > 0 and redis.call('PTTL', KEYS[3]) < 0 then redis.call('PEXPIRE', KEYS[3], life) end
 return {stamp, string.format('%.0f', before)}

@@ -15,4 +15,7 @@ local stamp = string.format('%.0f', math.max(time[1] * 1000000 + time[2], tonumb
 redis.call('SET', KEYS[2], stamp .. ' ' .. stamp .. ' ' .. stamp, 'KEEPTTL')
 local oldest = string.format('%.0f', math.max(time[1] * 1000 - tonumber(ARGV[3]), 0))
 redis.call('XADD', KEYS[3], 'MINID', '~', oldest, '*', 'n', stamp, 'p', logged, 'b', ARGV[2], 'm', ARGV[4])
+-- One that had left is back without a life (L10).
+local life = redis.call('PTTL', KEYS[2])
+if life > 0 and redis.call('PTTL', KEYS[3]) < 0 then redis.call('PEXPIRE', KEYS[3], life) end
 return stamp

@@ -1,8 +1,11 @@
 //! Many sidecars, one truth: what holds between those that share a store, whatever becomes of it (design.md §6).
 
 mod bodies;
+mod expiry;
 mod lease;
 mod lost;
+mod outbox;
+mod ready;
 mod trouble;
 mod truth;
 
@@ -20,6 +23,19 @@ const STRICT: &str = r#"
 const BOUNDED: &str = r#"
   - { id: users, match: { path: '/users/(?P<id>\d+)' }, tags: ["User:{id}"], ttl: 60s }
 "#;
+
+/// It can be asked how it is.
+const ADMIN: &str = "admin: { listen: '127.0.0.1:0' }";
+
+/// A sample of its metrics, by its name with labels as they are written; zero where it has never been.
+async fn metric(sidecar: &Sidecar, name: &str) -> f64 {
+    let answer = sidecar.admin().get("/metrics").await;
+    answer.has_status(200);
+    let text = answer.text();
+    let mut samples = text.lines().filter_map(|line| line.rsplit_once(' '));
+    let found = samples.find(|(found, _)| *found == name);
+    found.map_or(0.0, |(_, value)| value.parse().expect("a number"))
+}
 
 /// A sidecar of this namespace in front of the app, with this store.
 async fn sidecar(app: &Origin, url: &str, rules: &str) -> Sidecar {
