@@ -16,6 +16,7 @@ use crate::shared::Record;
 use crate::shared::What;
 use crate::tags::Tags;
 use crate::tags::Writer;
+use crate::tags::epoch;
 use crate::tags::together::LONGEST_PAUSE;
 use crate::tags::together::SHORTEST_PAUSE;
 use crate::tags::together::Together;
@@ -31,6 +32,8 @@ pub enum News {
     Ended(Box<str>),
     /// Everything that is known here is forgotten.
     Begun,
+    /// The store holds a higher epoch than any known before.
+    Epoch(u64),
 }
 
 /// Where a follower is.
@@ -62,9 +65,15 @@ impl Tags {
         let Some(together) = &self.together else {
             return;
         };
+        let heard = |stored| {
+            if together.epoch.hear(stored) {
+                tell(News::Epoch(stored));
+            }
+        };
         tokio::join!(
             self.listen(together, &tell),
             self.deliver(together),
+            epoch::tell(together, &heard),
             watch_moves(together),
             renew(together),
         );
@@ -97,11 +106,9 @@ impl Tags {
                 tell(News::Begun);
             }
             together.findings.send_replace(beginning.findings);
-            together.epoch.send_if_modified(|epoch| {
-                let is_new = *epoch < beginning.epoch;
-                *epoch = beginning.epoch.max(*epoch);
-                is_new
-            });
+            if together.epoch.hear(beginning.epoch) {
+                tell(News::Epoch(beginning.epoch));
+            }
             together.link.send_replace(Some(link));
             together.metrics().shared_connected.set(true);
             let followed = self.read_on(together, &mut place, tell, &mut pause).await;
@@ -122,7 +129,7 @@ impl Tags {
 
     async fn connect(&self, together: &Together) -> Result<(Link, Beginning), ()> {
         let sharing = &together.sharing;
-        let epoch = *together.epoch.borrow();
+        let epoch = together.epoch.highest();
         let linked = sharing.store.link(self.applied(), epoch).await;
         linked.map_err(|error| {
             together.metrics().shared_errors.add(error.kind);
@@ -192,6 +199,10 @@ impl Tags {
         heard: Heard,
         tell: &impl Fn(News),
     ) -> Result<(), Gap> {
+        // Before the pulse: what is planned once this was heard is planned under it.
+        if together.epoch.hear(heard.epoch) {
+            tell(News::Epoch(heard.epoch));
+        }
         let mut read = *together.read.borrow();
         if heard.records.is_empty() && read < place.owed {
             return Err(Gap); // what was there has left the log unread

@@ -10,6 +10,7 @@
 
 mod atomic;
 mod cell;
+mod epoch;
 mod follow;
 mod history;
 mod outbox;

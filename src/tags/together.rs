@@ -23,6 +23,7 @@ use crate::tags::Changes;
 use crate::tags::Seals;
 use crate::tags::Tags;
 use crate::tags::cell::Cell;
+use crate::tags::epoch::Epoch;
 use crate::tags::outbox::Wish;
 use crate::tags::pulse::Pulse;
 
@@ -50,8 +51,7 @@ pub(super) struct Together {
     pub(super) pulse: Pulse,
     /// The stamp of the last record of the log that has been applied.
     pub(super) read: watch::Sender<Stamp>,
-    /// The highest epoch that the store has told of.
-    pub(super) epoch: watch::Sender<u64>,
+    pub(super) epoch: Epoch,
     pub(super) findings: watch::Sender<Vec<Finding>>,
     /// Something waits to be sent.
     arrived: Notify,
@@ -112,7 +112,7 @@ impl Together {
             link: watch::Sender::new(None),
             pulse: Pulse::new(clock),
             read: watch::Sender::new(Stamp::NEVER),
-            epoch: watch::Sender::new(epoch),
+            epoch: Epoch::of(epoch),
             findings: watch::Sender::new(Vec::new()),
             arrived: Notify::new(),
             left: Notify::new(),
@@ -175,6 +175,13 @@ impl Tags {
         self.together
             .as_ref()
             .and_then(|together| together.pulse.lag())
+    }
+
+    /// The epoch is this at least, from now on for all who share the tags. Those who do are told as soon as the store can be.
+    pub fn raise_epoch(&self, epoch: u64) {
+        if let Some(together) = &self.together {
+            together.epoch.raise(epoch);
+        }
     }
 
     /// What is to be said of the store; empty as long as there is none, or no connection yet.
@@ -339,8 +346,9 @@ impl Tags {
     }
 
     /// Brings what is known here up to date with what had been committed when this was called: of all tags from the log, of
-    /// those of this entry from the store itself too, in one round trip (L3). Whether that has worked.
-    pub async fn catch_up(&self, seals: Option<&Seals>) -> bool {
+    /// those of this entry from the store itself too, in one round trip (L3). Whether that has worked, and the epoch is still the
+    /// one under which it was looked up.
+    pub async fn catch_up(&self, seals: Option<&Seals>, epoch: u64) -> bool {
         let Some(together) = &self.together else {
             return true;
         };
@@ -359,6 +367,9 @@ impl Tags {
                 return false;
             }
         };
+        if read.epoch > epoch {
+            return false; // the log's follower is about to hear of it
+        }
         {
             let mut writer = self.write();
             if !writer.is_of(&link) {
