@@ -12,6 +12,8 @@ use crate::tags::News;
 mod codes {
     pub(super) const FENCED: &str = "fenced";
     pub(super) const OUTBOX: &str = "increments-wait";
+    pub(super) const AWAY: &str = "store-away";
+    pub(super) const REFUSES: &str = "store-refuses";
 }
 
 /// The most tags that are named where increments were lost or wait.
@@ -78,6 +80,18 @@ impl Cache {
                 format!(
                     "nothing has been heard of the shared store {since}: what is stored is not served"
                 ),
+            );
+        }
+        if let Some(why) = tags.away() {
+            say(
+                codes::AWAY,
+                format!("the shared store cannot be used: {why}"),
+            );
+        }
+        if let Some(why) = tags.refused() {
+            say(
+                codes::REFUSES,
+                format!("the shared store refuses what is asked of it: {why}"),
             );
         }
         let waiting = tags.waiting();

@@ -162,6 +162,12 @@ impl Store {
         }
         let (seconds, micros): (u64, u64) = run(&redis::cmd("TIME"), &mut commands).await?;
         let its_time = Timestamp::from_micros(seconds * 1_000_000 + micros);
+        let scripts = |error: Error| match error.kind {
+            SharedError::Authentication | SharedError::Other => {
+                error.about("scripts, by which tags change, cannot be run there")
+            }
+            _ => error,
+        };
         let findings = Finding::all(&told, its_time, self.clock.now());
 
         let adopt = Script::new(include_str!("scripts/adopt.lua"));
@@ -178,7 +184,8 @@ impl Store {
                 .arg(epoch)
                 .arg(LIFE.as_millis() as u64)
                 .invoke_async(&mut commands)
-                .await?;
+                .await
+                .map_err(|error| scripts(error.into()))?;
         let generation: Box<str> = generation.into();
         let beginning = Beginning {
             generation: generation.clone(),

@@ -105,7 +105,7 @@ impl Tags {
                 self.begin(together, &beginning);
                 tell(News::Begun);
             }
-            together.findings.send_replace(beginning.findings);
+            together.found(beginning.findings);
             if together.epoch.hear(beginning.epoch) {
                 tell(News::Epoch(beginning.epoch));
             }
@@ -131,10 +131,7 @@ impl Tags {
         let sharing = &together.sharing;
         let epoch = together.epoch.highest();
         let linked = sharing.store.link(self.applied(), epoch).await;
-        linked.map_err(|error| {
-            together.metrics().shared_errors.add(error.kind);
-            tracing::warn!(%error, "the shared store cannot be reached");
-        })
+        linked.map_err(|error| together.is_away(&error))
     }
 
     /// Another history begins: nothing that is known here means anything in it (L3).
@@ -170,6 +167,7 @@ impl Tags {
             };
             match heard {
                 Ok(heard) => {
+                    together.is_heard();
                     let all = heard.all;
                     self.hear(together, place, heard, tell)?;
                     if all {

@@ -20,6 +20,7 @@ mod seals;
 mod sequence;
 mod table;
 mod together;
+mod trouble;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -26,6 +26,7 @@ use crate::tags::cell::Cell;
 use crate::tags::epoch::Epoch;
 use crate::tags::outbox::Wish;
 use crate::tags::pulse::Pulse;
+use crate::tags::trouble::Trouble;
 
 /// With whom tags are shared, and how.
 #[derive(Clone, Debug)]
@@ -53,6 +54,10 @@ pub(super) struct Together {
     pub(super) read: watch::Sender<Stamp>,
     pub(super) epoch: Epoch,
     pub(super) findings: watch::Sender<Vec<Finding>>,
+    /// There is no connection to the store, or none that lasts.
+    pub(super) away: Trouble,
+    /// There is one, and the store refuses what is asked of it.
+    refuses: Trouble,
     /// Something waits to be sent.
     arrived: Notify,
     /// Something that waited has left.
@@ -114,6 +119,8 @@ impl Together {
             read: watch::Sender::new(Stamp::NEVER),
             epoch: Epoch::of(epoch),
             findings: watch::Sender::new(Vec::new()),
+            away: Trouble::none(clock),
+            refuses: Trouble::none(clock),
             arrived: Notify::new(),
             left: Notify::new(),
         }
@@ -142,7 +149,9 @@ impl Together {
     pub(super) fn failed(&self, link: &Link, error: &shared::Error) {
         self.metrics().shared_errors.add(error.kind);
         if !error.ends_link() {
-            tracing::warn!(%error, "the shared store refuses a command");
+            if self.refuses.note(error) {
+                tracing::warn!(%error, "the shared store refuses what is asked of it");
+            }
             return;
         }
         let given_up = self.link.send_if_modified(|current| {
@@ -154,7 +163,43 @@ impl Together {
         });
         if given_up {
             self.metrics().shared_connected.set(false);
-            tracing::warn!(%error, "the connection to the shared store is given up");
+            if self.away.note(error) {
+                tracing::warn!(%error, "the connection to the shared store is given up");
+            }
+        }
+    }
+
+    /// No connection is to be had.
+    pub(super) fn is_away(&self, error: &shared::Error) {
+        self.metrics().shared_errors.add(error.kind);
+        if self.away.note(error) {
+            tracing::warn!(%error, "the shared store cannot be used");
+        }
+    }
+
+    /// The log goes on.
+    pub(super) fn is_heard(&self) {
+        if self.away.is_over() {
+            tracing::info!("the shared store is back");
+        }
+    }
+
+    /// Something was written.
+    fn accepts(&self) {
+        if self.refuses.is_over() {
+            tracing::info!("the shared store refuses nothing any more");
+        }
+    }
+
+    /// What is to be said of the store, once as long as it is so.
+    pub(super) fn found(&self, findings: Vec<Finding>) {
+        let before = self.findings.send_replace(findings.clone());
+        let known = |it: &Finding| before.iter().any(|other| other.code() == it.code());
+        for finding in findings.iter().filter(|it| !known(it)) {
+            match finding.degrades() {
+                true => tracing::warn!("{finding}"),
+                false => tracing::info!("{finding}"),
+            }
         }
     }
 }
@@ -188,6 +233,16 @@ impl Tags {
     pub fn findings(&self) -> Vec<Finding> {
         let together = self.together.as_ref();
         together.map_or_else(Vec::new, |it| it.findings.borrow().clone())
+    }
+
+    /// Why there is no connection to the store, or none that lasts.
+    pub fn away(&self) -> Option<shared::Error> {
+        self.together.as_ref().and_then(|it| it.away.why())
+    }
+
+    /// Why the store refuses what is asked of it.
+    pub fn refused(&self) -> Option<shared::Error> {
+        self.together.as_ref().and_then(|it| it.refuses.why())
     }
 
     /// The connection to the store, while there is one.
@@ -297,7 +352,10 @@ impl Tags {
             }
             together.left.notify_waiters();
             match failure {
-                None => pause = SHORTEST_PAUSE,
+                None => {
+                    together.accepts();
+                    pause = SHORTEST_PAUSE;
+                }
                 Some(error) => {
                     together.failed(&link, &error);
                     tokio::time::sleep(pause).await;
@@ -411,7 +469,10 @@ impl Tags {
         let cells: Vec<Arc<Cell>> = tagged.iter().map(|it| self.cell(&it.tag)).collect();
         let tags: Vec<&Tag> = cells.iter().map(|cell| cell.tag()).collect();
         let registered = match link.register(&tags, life).await {
-            Ok(registered) => registered,
+            Ok(registered) => {
+                together.accepts();
+                registered
+            }
             Err(error) => {
                 together.failed(&link, &error);
                 return Err(NoStore::Fenced);
