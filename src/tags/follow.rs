@@ -4,11 +4,14 @@
 //! record is missing, and where the store has another history than before (flushed, another server, a replica in the
 //! primary's place), everything that is known here is forgotten at once (L3).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::metrics::Source;
 use crate::model::stamp::Stamp;
+use crate::model::tag::Tag;
 use crate::shared::Beginning;
+use crate::shared::Change;
 use crate::shared::Heard;
 use crate::shared::Link;
 use crate::shared::Position;
@@ -16,7 +19,10 @@ use crate::shared::Record;
 use crate::shared::What;
 use crate::tags::Tags;
 use crate::tags::Writer;
+use crate::tags::cell::Cell;
 use crate::tags::epoch;
+use crate::tags::landed::Again;
+use crate::tags::outbox::Wish;
 use crate::tags::together::LONGEST_PAUSE;
 use crate::tags::together::SHORTEST_PAUSE;
 use crate::tags::together::Together;
@@ -136,16 +142,22 @@ impl Tags {
 
     /// Another history begins: nothing that is known here means anything in it (L3).
     fn begin(&self, together: &Together, beginning: &Beginning) {
+        let everything = self.cell(&Tag::all());
         {
             let mut writer = self.write();
+            let is_other = *writer.history_name != *beginning.generation;
             if writer.generation > 0 {
                 together.metrics().generations.add();
                 tracing::warn!("the shared store has begun anew: everything stored is forgotten");
             }
             writer.begin(&beginning.generation, beginning.last);
             self.table.begin_anew();
+            if is_other {
+                writer.send_again(together, &everything);
+            }
         }
         together.read.send_replace(beginning.logged);
+        together.arrived.notify_one();
     }
 
     /// Reads the log for as long as the link holds.
@@ -266,6 +278,24 @@ impl Writer {
         self.generation += 1;
         self.history_name = history.into();
         self.applied = last;
+    }
+
+    /// What was taken lately may have been taken by a server that others had left: they have not heard of it.
+    fn send_again(&mut self, together: &Together, everything: &Arc<Cell>) {
+        let most = together.sharing.outbox;
+        let wishes = match self.landed.take(together.pulse.elapsed()) {
+            Again::These(wishes) => wishes,
+            Again::Everything => {
+                let changes = vec![(Arc::clone(everything), Change::Hard)];
+                vec![Wish::new(changes, "sent again".into()).0]
+            }
+        };
+        for wish in wishes {
+            if self.outbox.push(wish, most, || Arc::clone(everything)) {
+                together.metrics().outbox_overflows.add();
+            }
+        }
+        together.metrics().outbox.set(self.outbox.len() as u64);
     }
 
     /// Whether what this link says is of the history that is followed here.

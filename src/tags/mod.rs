@@ -13,6 +13,7 @@ mod cell;
 mod epoch;
 mod follow;
 mod history;
+mod landed;
 mod outbox;
 mod own;
 mod pulse;
@@ -45,6 +46,7 @@ use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
 use crate::shared::Change;
 use crate::tags::history::History;
+use crate::tags::landed::Landed;
 use crate::tags::outbox::Outbox;
 use crate::tags::seals::Seal;
 use crate::tags::sequence::Running;
@@ -79,6 +81,7 @@ struct Writer {
     /// How the store calls it.
     history_name: Box<str>,
     outbox: Outbox,
+    landed: Landed,
     history: History,
 }
 

@@ -22,6 +22,7 @@ use crate::shared::Store;
 use crate::tags::Changes;
 use crate::tags::Seals;
 use crate::tags::Tags;
+use crate::tags::Writer;
 use crate::tags::cell::Cell;
 use crate::tags::epoch::Epoch;
 use crate::tags::outbox::Wish;
@@ -59,7 +60,7 @@ pub(super) struct Together {
     /// There is one, and the store refuses what is asked of it.
     refuses: Trouble,
     /// Something waits to be sent.
-    arrived: Notify,
+    pub(super) arrived: Notify,
     /// Something that waited has left.
     left: Notify,
 }
@@ -342,7 +343,7 @@ impl Tags {
                 for (wish, answer) in wishes.iter().zip(answers) {
                     match answer {
                         Ok(landed) if failure.is_none() => {
-                            self.land(&mut writer, wish, landed, &link);
+                            land(together, &mut writer, wish, landed, &link);
                         }
                         Ok(_) => {} // in order: it is sent once more
                         Err(error) => failure = failure.or(Some(error)),
@@ -363,20 +364,6 @@ impl Tags {
                 }
             }
         }
-    }
-
-    /// The store has taken a change.
-    fn land(&self, writer: &mut super::Writer, wish: &Arc<Wish>, landed: Incremented, link: &Link) {
-        if let Some(stamp) = landed.stamp
-            && writer.is_of(link)
-        {
-            for (cell, change) in &wish.changes {
-                writer.change(cell, *change, stamp, &wish.by);
-            }
-            writer.applied = writer.applied.max(stamp);
-        }
-        writer.outbox.remove(wish);
-        wish.end(Some(landed));
     }
 
     /// Waits until nothing waits for the store any more.
@@ -495,4 +482,26 @@ impl Tags {
             }
         }
     }
+}
+
+/// The store has taken a change.
+fn land(
+    together: &Together,
+    writer: &mut Writer,
+    wish: &Arc<Wish>,
+    landed: Incremented,
+    link: &Link,
+) {
+    if let Some(stamp) = landed.stamp
+        && writer.is_of(link)
+    {
+        for (cell, change) in &wish.changes {
+            writer.change(cell, *change, stamp, &wish.by);
+        }
+        writer.applied = writer.applied.max(stamp);
+        let now = together.pulse.elapsed();
+        writer.landed.note(wish, now, together.sharing.outbox);
+    }
+    writer.outbox.remove(wish);
+    wish.end(Some(landed));
 }
