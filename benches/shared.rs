@@ -109,7 +109,7 @@ async fn sidecar(server: &Server, tell: impl Fn(News) + Send + Sync + 'static) -
         timeout: Duration::from_secs(1),
     };
     let sharing = Sharing {
-        store: Store::new(config, NAMESPACE, Clock::System),
+        store: Store::new(config, NAMESPACE, false, Clock::System),
         max_lag: Duration::from_secs(1),
         outbox: 1_000_000,
         epoch: 1,
@@ -257,7 +257,7 @@ async fn looks(tags: &Tags, each: usize) -> String {
         again.push(asked.elapsed());
         let seals = tags.seal(&carried, &before, &known).expect("nothing races");
         let asked = Instant::now();
-        assert!(tags.catch_up(Some(&seals)).await, "it is reached");
+        assert!(tags.catch_up(Some(&seals), None).await, "it is reached");
         strict.push(asked.elapsed());
         assert!(seals.intact(), "nothing was changed");
     }

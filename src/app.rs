@@ -165,7 +165,6 @@ impl App {
             let refused = reload.refused();
             checks.ask(move || refused.borrow().iter().cloned().collect());
         }
-        let reloading = reload.map(Reloading::begin);
 
         let limits = config.limits;
         let sharing = sharing(&config, &metrics, &clock);
@@ -185,10 +184,11 @@ impl App {
             compress,
         };
         let cache = Cache::among(sizes, clock.clone(), others);
-        let touched = cache.clone();
+        let reloading = reload.map(|reload| Reloading::begin(reload, cache.clone()));
+        let (touched, in_force) = (cache.clone(), rules.clone());
         let touching = supervised("keeping in touch with the shared store", move || {
-            let cache = touched.clone();
-            async move { cache.keep_in_touch().await }
+            let (cache, rules) = (touched.clone(), in_force.clone());
+            async move { cache.keep_in_touch(&rules).await }
         });
         let asked = cache.clone();
         checks.ask(move || asked.health());
@@ -370,9 +370,18 @@ impl fmt::Debug for Checks {
 }
 
 impl Reloading {
-    fn begin(reload: Reload) -> Reloading {
+    fn begin(reload: Reload, cache: Cache) -> Reloading {
         let asked = Arc::new(Notify::new());
-        let task = tokio::spawn(reload.watch(Arc::clone(&asked)));
+        let mut epoch = reload.epoch();
+        let watch = reload.watch(Arc::clone(&asked));
+        let task = tokio::spawn(async move {
+            let told = async {
+                while epoch.changed().await.is_ok() {
+                    cache.raise_epoch(*epoch.borrow_and_update());
+                }
+            };
+            tokio::join!(watch, told);
+        });
         Reloading { asked, task }
     }
 }

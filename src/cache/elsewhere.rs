@@ -105,7 +105,7 @@ impl Fill {
         let seals = tags.seals_of(&pointer.tags);
         // From here on the log tells of their changes; what they were before, the store says.
         let asks = self.matched.rule.consistency == Consistency::Strict || seals.are_unknown();
-        if asks && !tags.catch_up(Some(&seals)).await || !seals.intact() {
+        if asks && !tags.catch_up(Some(&seals), None).await || !seals.intact() {
             return Ok(None);
         }
         let Some(entry) = second.entry(link, &pointer).await? else {

@@ -5,28 +5,38 @@ use std::borrow::Cow;
 use crate::cache::Cache;
 use crate::model::health::Reason;
 use crate::model::tag::Tag;
+use crate::rules::LiveRules;
 use crate::tags::News;
 
 /// The reasons of [`Cache::health`].
 mod codes {
     pub(super) const FENCED: &str = "fenced";
     pub(super) const OUTBOX: &str = "increments-wait";
+    pub(super) const AWAY: &str = "store-away";
+    pub(super) const REFUSES: &str = "store-refuses";
 }
 
 /// The most tags that are named where increments were lost or wait.
 const NAMED: usize = 20;
 
 impl Cache {
-    /// Keeps in touch with the others for as long as this runs. Comes back at once when there are none.
-    pub async fn keep_in_touch(&self) {
+    /// Keeps in touch with the others for as long as this runs, and these rules under the epoch of all. Comes back at once when
+    /// there are none.
+    pub async fn keep_in_touch(&self, rules: &LiveRules) {
         let tell = |news| match news {
             News::Changed | News::Begun => self.look_for_invalidated(),
             News::Ended(flight) => {
                 self.0.ended.send(flight).ok(); // an error means that nobody waits
             }
+            News::Epoch(epoch) => raise_epoch(rules, epoch),
             News::Purged(..) => {}
         };
         self.0.tags.follow(tell).await;
+    }
+
+    /// The epoch of the rules in force here is this; the others are to go on under it too.
+    pub fn raise_epoch(&self, epoch: u64) {
+        self.0.tags.raise_epoch(epoch);
     }
 
     /// Comes back when the others have been heard of for the first time; at once when there are none.
@@ -75,6 +85,18 @@ impl Cache {
                 ),
             );
         }
+        if let Some(why) = tags.away() {
+            say(
+                codes::AWAY,
+                format!("the shared store cannot be used: {why}"),
+            );
+        }
+        if let Some(why) = tags.refused() {
+            say(
+                codes::REFUSES,
+                format!("the shared store refuses what is asked of it: {why}"),
+            );
+        }
         let waiting = tags.waiting();
         if waiting > 0 {
             say(
@@ -97,6 +119,18 @@ impl Cache {
         if let Some(lag) = tags.lag() {
             metrics.log_lag.set(lag);
         }
+    }
+}
+
+/// Somebody else has raised the epoch, now or before this process began.
+fn raise_epoch(rules: &LiveRules, epoch: u64) {
+    let ours = rules.load().epoch();
+    if rules.raise_epoch(epoch) {
+        tracing::warn!(
+            epoch,
+            ours,
+            "the epoch of the shared store is higher than ours, and counts: nothing is found of what was stored under ours"
+        );
     }
 }
 

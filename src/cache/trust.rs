@@ -36,7 +36,8 @@ impl Cache {
                     Found::Stored(_, stored) | Found::InLanguage(_, stored) => Some(stored),
                     Found::Nothing(_) | Found::OtherVariants(_) => None,
                 };
-                tags.catch_up(stored.as_ref().map(|it| &it.seals)).await
+                let seals = stored.as_ref().map(|it| &it.seals);
+                tags.catch_up(seals, Some(query.epoch)).await
             }
         };
         match believed {

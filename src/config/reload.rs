@@ -33,6 +33,8 @@ pub struct Reload {
     metrics: Metrics,
     /// What is wrong with the files, while something is.
     refused: watch::Sender<Option<Reason>>,
+    /// The epoch in the files that were right last.
+    epoch: watch::Sender<u64>,
     /// Since when these rules are in force.
     since: Timestamp,
     clock: Clock,
@@ -57,6 +59,7 @@ impl Reload {
             rules,
             metrics,
             refused: watch::Sender::new(None),
+            epoch: watch::Sender::new(started.rules.epoch()),
             since: clock.now(),
             clock,
         })
@@ -65,6 +68,11 @@ impl Reload {
     /// What is wrong with the files, while something is.
     pub fn refused(&self) -> watch::Receiver<Option<Reason>> {
         self.refused.subscribe()
+    }
+
+    /// The epoch in the files that were right last.
+    pub fn epoch(&self) -> watch::Receiver<u64> {
+        self.epoch.subscribe()
     }
 
     /// Looks now and then, and reads at once when `asked`. Never ends by itself.
@@ -128,17 +136,17 @@ impl Reload {
         }
     }
 
-    /// What is stored was made under the epoch in force: a lower one would bring back what was forgotten. And where it is stored
+    /// What is stored was made under the epoch of before: a lower one would bring back what was forgotten. And where it is stored
     /// changes with a restart alone.
     fn goes_on(&self, config: Config) -> Result<Config, Vec<Mistake>> {
-        let (in_force, found) = (self.rules.load().epoch(), config.rules.epoch());
+        let (before, found) = (*self.epoch.borrow(), config.rules.epoch());
         let mut mistakes = self.without_shared_store(&config);
-        if found < in_force {
+        if found < before {
             mistakes.push(Mistake {
                 file: self.origin.sources.name().into(),
                 place: None,
                 message: format!(
-                    "expected `epoch` to be {in_force} at least, as it was before, found {found}"
+                    "expected `epoch` to be {before} at least, as it was before, found {found}"
                 ),
             });
         }
@@ -177,7 +185,21 @@ impl Reload {
         }
         warn(&config);
         let count = config.rules.rules().len();
+        let epoch = config.rules.epoch();
         self.rules.replace(config.rules.counted(&self.metrics));
+        self.epoch.send_if_modified(|before| {
+            let rises = *before < epoch;
+            *before = epoch;
+            rises
+        });
+        let in_force = self.rules.load().epoch();
+        if epoch < in_force {
+            tracing::warn!(
+                epoch,
+                in_force,
+                "the files' epoch is lower than that of the shared store, which counts"
+            );
+        }
         self.metrics.rules_reload_failed.set(false);
         self.refused.send_replace(None);
         self.since = self.clock.now();
@@ -527,6 +549,24 @@ mod tests {
         let said = stage.looks_twice();
         assert!(said.contains("expected `epoch` to be 3 at least"), "{said}");
         assert_eq!(terms(&stage), Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn k16_an_epoch_that_others_have_raised_stays_in_force_and_lets_other_changes_pass() {
+        let mut stage = Stage::new("epoch: 2");
+        let mut told = stage.reload.epoch();
+        stage.rules.raise_epoch(5);
+        stage.write("rules/a.yaml", V2);
+        let said = stage.looks_twice();
+        assert!(said.contains("which counts epoch=2 in_force=5"), "{said}");
+        assert_eq!((&*stage.ids(), stage.rules.load().epoch()), ("v2", 5));
+        assert!(!told.has_changed().unwrap());
+        for (epoch, in_force) in [(3, 5), (6, 6)] {
+            stage.write("tagalong.yaml", &format!("epoch: {epoch}"));
+            stage.looks_twice();
+            assert_eq!(*told.borrow_and_update(), epoch);
+            assert_eq!(stage.rules.load().epoch(), in_force);
+        }
     }
 
     #[test]

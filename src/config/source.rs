@@ -34,9 +34,10 @@ pub(super) struct Config {
     /// Where operators reach us, and what watches over us: health, metrics. Default: nowhere; `{}` is `127.0.0.1:9080`.
     #[serde(default)]
     pub(super) admin: Option<Admin>,
-    /// Part of every key: raise it to forget everything that is stored. Default: 1.
+    /// Part of every key: raise it to forget everything that is stored; 0 to 9007199254740991. The highest that a shared store
+    /// has ever seen counts. Default: 1.
     #[serde(default)]
-    pub(super) epoch: Option<u64>,
+    pub(super) epoch: Option<Spanned<u64>>,
     /// What becomes of requests that no rule matches. Default: `rfc9111`.
     #[serde(default)]
     pub(super) unmatched: Option<Unmatched>,

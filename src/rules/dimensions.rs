@@ -35,11 +35,11 @@ pub(super) enum Mode {
 }
 
 /// The rules there are, by id, each with what a change needs to know of it.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scopes(BTreeMap<Arc<str>, Scope>);
 
 /// What a change needs to know of a rule.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Scope {
     mode: Mode,
     /// In order.

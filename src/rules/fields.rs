@@ -99,7 +99,7 @@ impl Rule {
         let mut key = KeyFields::with_room(room(head));
         let captures = self.captures_of(path);
         key.field("namespace", &*set.namespace);
-        key.field("epoch", &*set.epoch);
+        key.field("epoch", &*set.epoch_field);
         let method = head.read.as_ref().map(|_| head.method().as_str());
         key.field("method", method.unwrap_or("GET"));
         key.field("scheme", head.scheme);

@@ -22,10 +22,25 @@ impl LiveRules {
     }
 
     /// Puts others in force, at once and as a whole. The namespace stays: it is that of the process, and everything that is
-    /// stored lies in it.
+    /// stored lies in it. The epoch is that in force where that is higher: a lower one would bring back what was forgotten (L3).
     pub fn replace(&self, rules: RuleSet) {
-        let namespace = self.load().namespace.clone();
-        self.0.store(Arc::new(RuleSet { namespace, ..rules }));
+        self.0.rcu(|in_force| {
+            let rules = match rules.epoch < in_force.epoch {
+                true => rules.under(in_force.epoch),
+                false => rules.clone(),
+            };
+            let namespace = in_force.namespace.clone();
+            RuleSet { namespace, ..rules }
+        });
+    }
+
+    /// The same rules go on under this epoch, if it is higher than that in force; whether it is.
+    pub fn raise_epoch(&self, epoch: u64) -> bool {
+        let before = self.0.rcu(|in_force| match in_force.epoch < epoch {
+            true => Arc::new(in_force.under(epoch)),
+            false => Arc::clone(in_force),
+        });
+        before.epoch < epoch
     }
 }
 
@@ -50,6 +65,21 @@ mod tests {
         live.clone().replace(rules("shop", "two"));
         assert_eq!(id(&before), Some("one"));
         assert_eq!(id(&live.load()), Some("two"));
+    }
+
+    #[test]
+    fn k16_the_epoch_only_rises() {
+        let live = LiveRules::new(rules("shop", "one"));
+        let before = live.load();
+        assert!(live.raise_epoch(5));
+        assert!(!live.raise_epoch(5) && !live.raise_epoch(4));
+        let raised = live.load();
+        assert_eq!((raised.epoch(), id(&raised)), (5, Some("one")));
+        assert!(!raised.has(&before.rules()[0]) && raised.has(&raised.rules()[0]));
+        assert!(raised.has(&raised.unmatched));
+        live.replace(rules("shop", "two"));
+        let replaced = live.load();
+        assert_eq!((replaced.epoch(), id(&replaced)), (5, Some("two")));
     }
 
     #[test]

@@ -221,8 +221,9 @@ struct Constant {
 #[derive(Clone, Debug)]
 pub struct RuleSet {
     namespace: Box<str>,
+    epoch: u64,
     /// As its key field has it.
-    epoch: Box<str>,
+    epoch_field: Box<str>,
     rules: Arc<[Arc<Rule>]>,
     /// Over all of them.
     index: Arc<Index>,
@@ -250,7 +251,8 @@ impl RuleSet {
             index: Arc::new(Index::new(rules.iter().map(|rule| &rule.pattern))),
             warnings: warnings.into(),
             namespace: context.namespace.clone(),
-            epoch: context.epoch.to_string().into(),
+            epoch: context.epoch,
+            epoch_field: context.epoch.to_string().into(),
             rules: rules.into_iter().map(placed).collect(),
             unmatched: placed(Rule {
                 cache: context.unmatched == Unmatched::Rfc9111,
@@ -279,9 +281,27 @@ impl RuleSet {
         }
     }
 
+    /// The same rules under another epoch, as another set: by them, nothing is found of what was stored before.
+    fn under(&self, epoch: u64) -> RuleSet {
+        let scopes = Arc::new(Scopes::clone(&self.unmatched.scopes));
+        let placed = |rule: &Arc<Rule>| {
+            Arc::new(Rule {
+                scopes: Arc::clone(&scopes),
+                ..Rule::clone(rule)
+            })
+        };
+        RuleSet {
+            epoch,
+            epoch_field: epoch.to_string().into(),
+            rules: self.rules.iter().map(placed).collect(),
+            unmatched: placed(&self.unmatched),
+            ..self.clone()
+        }
+    }
+
     /// The number that is part of every key.
     pub fn epoch(&self) -> u64 {
-        self.epoch.parse().unwrap_or_default() // it was written from a number
+        self.epoch
     }
 
     /// The rules, in the order in which they are tried.

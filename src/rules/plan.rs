@@ -38,6 +38,8 @@ pub struct Query {
     pub base: BaseKey,
     /// What its tokens say, as far as the rule asks.
     pub claims: Claims,
+    /// The epoch in its key.
+    pub epoch: u64,
 }
 
 /// A request that is not looked up.
@@ -125,6 +127,7 @@ impl RuleSet {
             key,
             base,
             claims,
+            epoch: self.epoch,
         }
     }
 }

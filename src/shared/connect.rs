@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
@@ -82,25 +84,29 @@ async fn primary(
         })?;
         Ok::<_, Error>(Address::Tcp { host, port })
     };
-    let answers = futures_util::future::join_all(sentinels.iter().map(ask)).await;
+    let mut answers: FuturesUnordered<_> = sentinels.iter().map(ask).collect();
     let mut named: Vec<(Address, usize)> = Vec::new();
     let mut failure = None;
-    for answer in answers {
-        match answer {
-            Ok(address) => match named.iter_mut().find(|(other, _)| *other == address) {
-                Some((_, votes)) => *votes += 1,
-                None => named.push((address, 1)),
-            },
-            Err(error) => failure = Some(error),
+    // The rest may be dead, and nobody waits for those.
+    while let Some(answer) = answers.next().await {
+        let address = match answer {
+            Ok(address) => address,
+            Err(error) => {
+                failure = Some(error);
+                continue;
+            }
+        };
+        let known = named.iter().position(|(other, _)| *other == address);
+        let votes = known.map_or(0, |at| named.swap_remove(at).1) + 1;
+        if votes * 2 > sentinels.len() {
+            return Ok(address);
         }
+        named.push((address, votes));
     }
-    let elected = named
-        .into_iter()
-        .find(|(_, votes)| votes * 2 > sentinels.len());
-    elected.map(|(address, _)| address).ok_or_else(|| {
-        let why = failure.map_or_else(|| "they disagree".to_owned(), |error| error.to_string());
-        let text = format!("fewer than half of the Sentinels name the same primary: {why}");
-        Error::new(SharedError::Connection, text)
+    let most = "no more than half of the Sentinels name the same primary";
+    Err(match failure {
+        Some(error) => error.about(most),
+        None => Error::new(SharedError::Connection, format!("{most}: they disagree")),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use redis::{ErrorKind, ParsingError, RedisError, ServerErrorKind};
+use redis::{ErrorKind, ParsingError, RedisError};
 
 use crate::metrics::SharedError;
 
@@ -12,20 +12,39 @@ pub struct Error {
     /// What went wrong.
     pub kind: SharedError,
     text: String,
+    /// The server is the right one, and refuses what was asked: another connection changes nothing.
+    refused: bool,
 }
 
 impl Error {
     /// Whether it is hoped to be over with another connection.
     pub fn ends_link(&self) -> bool {
-        !matches!(
-            self.kind,
-            SharedError::Oom | SharedError::NoScript | SharedError::Other
-        )
+        !self.refused
     }
 
     pub(super) fn new(kind: SharedError, text: impl Into<String>) -> Error {
         let text = text.into();
-        Error { kind, text }
+        let refused = matches!(
+            kind,
+            SharedError::Oom | SharedError::NoScript | SharedError::Other
+        );
+        Error {
+            kind,
+            text,
+            refused,
+        }
+    }
+
+    /// The same, with what it is about.
+    pub(super) fn about(self, what: &str) -> Error {
+        let text = format!("{what}: {}", self.text);
+        Error { text, ..self }
+    }
+
+    /// As if it had come from a store.
+    #[cfg(test)]
+    pub(crate) fn made_up(kind: SharedError, text: &str) -> Error {
+        Error::new(kind, text)
     }
 
     /// Another server has by now what was asked for here.
@@ -49,8 +68,43 @@ impl std::error::Error for Error {}
 
 impl From<RedisError> for Error {
     fn from(error: RedisError) -> Error {
+        let kind = match error.kind() {
+            _ if error.is_timeout() => SharedError::Timeout,
+            _ if error.is_connection_dropped() => SharedError::Connection,
+            ErrorKind::AuthenticationFailed => SharedError::Authentication,
+            ErrorKind::Io => SharedError::Connection,
+            _ => SharedError::Other,
+        };
         let text = error.to_string();
-        Error::new(kind_of(&error, &text), text)
+        let said = error.into_server_errors();
+        match said.as_ref().and_then(|all| all.first()) {
+            Some((_, first)) => Error::said(first.code(), first.details().unwrap_or_default()),
+            None if kind == SharedError::Authentication => {
+                Error::new(kind, "it refuses the user or the password")
+            }
+            None => Error::new(kind, text),
+        }
+    }
+}
+
+impl Error {
+    /// What a server has said. It may name the user and what was asked, which is for nobody to read.
+    fn said(code: &str, detail: &str) -> Error {
+        let rights = detail.find("has no permissions");
+        let rights = rights.and_then(|at| detail.get(at..));
+        let text = match (code, rights) {
+            ("NOPERM", Some(rights)) => format!("NOPERM: the user {rights}"),
+            (code, _) => format!("{code}: {detail}"),
+        };
+        let text = text.split(", with args beginning with").next();
+        let text = text.unwrap_or_default();
+        let error = Error::new(kind_of(text), text);
+        // Rights may be given to the connections there are, and while a slot moves its keys are on two nodes for a moment.
+        let refused = ["NOPERM", "TRYAGAIN", "ASK"];
+        Error {
+            refused: error.refused || refused.iter().any(|word| says(text, word)),
+            ..error
+        }
     }
 }
 
@@ -60,46 +114,33 @@ impl From<ParsingError> for Error {
     }
 }
 
-fn kind_of(error: &RedisError, text: &str) -> SharedError {
-    if error.is_timeout() {
-        return SharedError::Timeout;
-    }
-    // Of a command that fails within a script, some servers say so behind a code of their own.
-    let says = |word: &str| error.code() == Some(word) || text.contains(word);
-    for (word, kind) in [
+/// By what a server says first, or says of a command within a script.
+fn kind_of(text: &str) -> SharedError {
+    let kinds = [
         ("GENERATION", SharedError::Generation),
         ("OOM", SharedError::Oom),
         ("READONLY", SharedError::ReadOnly),
+        ("MASTERDOWN", SharedError::ReadOnly),
         ("WRONGTYPE", SharedError::WrongType),
         ("NOSCRIPT", SharedError::NoScript),
         ("LOADING", SharedError::Loading),
-        ("MASTERDOWN", SharedError::ReadOnly),
         ("NOAUTH", SharedError::Authentication),
         ("WRONGPASS", SharedError::Authentication),
         ("NOPERM", SharedError::Authentication),
-    ] {
-        if says(word) {
-            return kind;
-        }
-    }
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "the library adds kinds as it likes"
-    )]
-    match error.kind() {
-        ErrorKind::AuthenticationFailed => SharedError::Authentication,
-        ErrorKind::Server(
-            ServerErrorKind::Moved
-            | ServerErrorKind::Ask
-            | ServerErrorKind::TryAgain
-            | ServerErrorKind::ClusterDown,
-        ) => SharedError::Moved,
-        ErrorKind::Io
-        | ErrorKind::ClusterConnectionNotFound
-        | ErrorKind::MasterNameNotFoundBySentinel => SharedError::Connection,
-        _ if error.is_connection_dropped() => SharedError::Connection,
-        _ => SharedError::Other,
-    }
+        ("MOVED", SharedError::Moved),
+        ("ASK", SharedError::Moved),
+        ("TRYAGAIN", SharedError::Moved),
+        ("CROSSSLOT", SharedError::Moved),
+        ("CLUSTERDOWN", SharedError::Moved),
+    ];
+    let kind = kinds.iter().find(|(word, _)| says(text, word));
+    kind.map_or(SharedError::Other, |(_, kind)| *kind)
+}
+
+/// Whether a word stands in a text, as a word.
+fn says(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric())
+        .any(|it| it == word)
 }
 
 #[cfg(test)]
@@ -142,9 +183,54 @@ mod tests {
             ("-GENERATION another history", SharedError::Generation),
             ("-ERR something else", SharedError::Other),
         ] {
-            let value = redis::parse_redis_value(format!("{said}\r\n").as_bytes()).unwrap();
-            let error = Error::from(value.extract_error().unwrap_err());
+            let error = answered(said);
             assert_eq!(error.kind, expected, "{said}: {error}");
+        }
+    }
+
+    fn answered(said: &str) -> Error {
+        let value = redis::parse_redis_value(format!("{said}\r\n").as_bytes()).unwrap();
+        Error::from(value.extract_error().unwrap_err())
+    }
+
+    #[test]
+    fn what_servers_say_names_nobody_and_nothing_that_was_asked() {
+        for (said, expected) in [
+            (
+                "-NOPERM User ada has no permissions to run the 'evalsha' command",
+                "NOPERM: the user has no permissions to run the 'evalsha' command",
+            ),
+            (
+                "-NOPERM this user has no permissions to access one of the keys used as arguments",
+                "NOPERM: the user has no permissions to access one of the keys used as arguments",
+            ),
+            (
+                "-ERR unknown command 'EVALSHA', with args beginning with: 'sesame'",
+                "ERR: unknown command 'EVALSHA'",
+            ),
+        ] {
+            assert_eq!(answered(said).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn what_another_connection_does_not_change_ends_none() {
+        for (said, ends) in [
+            (
+                "-NOPERM User ada has no permissions to run the 'xadd' command",
+                false,
+            ),
+            (
+                "-TRYAGAIN Multiple keys request during rehashing of slot",
+                false,
+            ),
+            ("-ASK 3999 127.0.0.1:6381", false),
+            ("-OOM command not allowed", false),
+            ("-MOVED 3999 127.0.0.1:6381", true),
+            ("-NOAUTH Authentication required.", true),
+            ("-LOADING Redis is loading the dataset in memory", true),
+        ] {
+            assert_eq!(answered(said).ends_link(), ends, "{said}");
         }
     }
 }

@@ -52,9 +52,7 @@ impl Finding {
         let mut findings = Vec::new();
         let policy = told.get("maxmemory_policy").unwrap_or_default();
         let limited = told.get("maxmemory").is_some_and(|most| most != "0");
-        // Whatever has a life counts as volatile, and that is everything (L10); by chance, what is used most goes as well.
-        let any = policy.starts_with("allkeys-") || policy == "volatile-random";
-        if limited && any {
+        if limited && may_evict_all(policy) {
             let policy = policy.to_owned();
             findings.push(Finding::Evicts { policy });
         }
@@ -72,6 +70,11 @@ impl Finding {
         }
         findings
     }
+}
+
+/// All that we write has a life, so that `volatile-random` may evict any of it too.
+fn may_evict_all(policy: &str) -> bool {
+    policy.starts_with("allkeys-") || policy == "volatile-random"
 }
 
 /// Before 6.2 a log cannot be trimmed by age. Valkey says 7.2.4 for the sake of clients.

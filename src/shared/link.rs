@@ -28,6 +28,7 @@ use crate::shared::connect::Told;
 use crate::shared::keys::Keys;
 use crate::shared::state::Read;
 use crate::shared::state::TagState;
+use crate::shared::state::epoch;
 use crate::shared::state::sequence;
 
 /// How long what belongs to the namespace as a whole lives after somebody has last used it.
@@ -75,6 +76,7 @@ pub(super) struct Scripts {
     pub(super) acquire: Script,
     pub(super) keep: Script,
     pub(super) release: Script,
+    epoch: Script,
 }
 
 /// Where in a history a link begins.
@@ -109,6 +111,8 @@ pub struct Heard {
     pub all: bool,
     /// The stamp of the last record of the log, as it was just afterwards.
     pub logged: Stamp,
+    /// The epoch that the store held just afterwards; zero: it has lost it.
+    pub epoch: u64,
 }
 
 /// What came of incrementing tags.
@@ -173,6 +177,12 @@ impl Store {
         };
         let (seconds, micros): (u64, u64) = run(&redis::cmd("TIME"), &mut commands).await?;
         let its_time = Timestamp::from_micros(seconds * 1_000_000 + micros);
+        let scripts = |error: Error| match error.kind {
+            SharedError::Authentication | SharedError::Other => {
+                error.about("scripts, by which tags change, cannot be run there")
+            }
+            _ => error,
+        };
         let findings = Finding::all(&told, its_time, self.clock.now());
 
         let adopt = Script::new(include_str!("scripts/adopt.lua"));
@@ -189,7 +199,8 @@ impl Store {
                 .arg(epoch)
                 .arg(LIFE.as_millis() as u64)
                 .invoke_async(&mut commands)
-                .await?;
+                .await
+                .map_err(|error| scripts(error.into()))?;
         let generation: Box<str> = generation.into();
         let beginning = Beginning {
             generation: generation.clone(),
@@ -214,6 +225,7 @@ impl Store {
                 acquire: Script::new(include_str!("scripts/acquire.lua")),
                 keep: Script::new(include_str!("scripts/keep.lua")),
                 release: Script::new(include_str!("scripts/release.lua")),
+                epoch: Script::new(include_str!("scripts/epoch.lua")),
             },
         };
         Ok((Link(Arc::new(link)), beginning))
@@ -416,6 +428,24 @@ impl Link {
         })
     }
 
+    /// Raises the epoch of all sidecars to this one, unless it is higher; gives the one it is then.
+    ///
+    /// # Errors
+    ///
+    /// It may have been done all the same.
+    pub async fn raise_epoch(&self, epoch: u64) -> Result<u64, Error> {
+        let inner = &self.0;
+        let raised: u64 = inner
+            .scripts
+            .epoch
+            .key(inner.keys.epoch())
+            .arg(epoch)
+            .arg(LIFE.as_millis() as u64)
+            .invoke_async(&mut inner.commands.clone())
+            .await?;
+        Ok(raised)
+    }
+
     /// How things are now, in one round trip; creates nothing (L14).
     ///
     /// # Errors
@@ -426,12 +456,13 @@ impl Link {
         let mut question = redis::cmd("MGET");
         question
             .arg(inner.keys.generation())
-            .arg(inner.keys.sequence());
+            .arg(inner.keys.sequence())
+            .arg(inner.keys.epoch());
         for tag in tags {
             question.arg(inner.keys.tag(tag));
         }
         let answer: Vec<Option<Vec<u8>>> = run(&question, &mut inner.commands.clone()).await?;
-        let [generation, found, states @ ..] = &answer[..] else {
+        let [generation, found, highest, states @ ..] = &answer[..] else {
             return Err(Error::unexpected("MGET"));
         };
         let (last, logged) = inner.is_ours(generation.as_deref(), found.as_deref())?;
@@ -439,6 +470,7 @@ impl Link {
         Ok(Read {
             last,
             logged,
+            epoch: epoch(highest.as_deref()),
             tags: states.iter().map(state).collect(),
         })
     }
@@ -463,14 +495,15 @@ impl Link {
             .arg("STREAMS")
             .arg(inner.keys.log())
             .arg(&*position.0);
-        // Who flushes the store wakes nobody who reads its log: so it is looked for each time (L3).
+        // Who flushes the store, or raises the epoch, wakes nobody who reads its log: so it is looked for each time (L3).
         questions
             .cmd("MGET")
             .arg(inner.keys.generation())
-            .arg(inner.keys.sequence());
+            .arg(inner.keys.sequence())
+            .arg(inner.keys.epoch());
         let (read, state): (Streams, Vec<Option<Vec<u8>>>) =
             questions.query_async(&mut log).await?;
-        let [generation, found] = &state[..] else {
+        let [generation, found, highest] = &state[..] else {
             return Err(Error::unexpected("MGET"));
         };
         let (_, logged) = inner.is_ours(generation.as_deref(), found.as_deref())?;
@@ -488,6 +521,7 @@ impl Link {
             records: all,
             position: at,
             logged,
+            epoch: epoch(highest.as_deref()),
         })
     }
 

@@ -2,6 +2,9 @@
 
 use crate::model::stamp::Stamp;
 
+/// The highest epoch there can be: 2⁵³ - 1. Scripts have no exact numbers beyond.
+pub const HIGHEST_EPOCH: u64 = (1 << 53) - 1;
+
 /// The state of a tag in the store: `<current> <incremented> <hard> <app's version, or ->`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TagState {
@@ -42,6 +45,8 @@ pub struct Read {
     pub last: Stamp,
     /// The stamp of the last record of the log.
     pub logged: Stamp,
+    /// The highest epoch ever set.
+    pub epoch: u64,
     /// The tags asked for, in order; `None`: the store knows nothing of it.
     pub tags: Vec<Option<TagState>>,
 }
@@ -51,6 +56,13 @@ pub(super) fn sequence(text: &[u8]) -> Option<(Stamp, Stamp)> {
     let mut parts = std::str::from_utf8(text).ok()?.split(' ');
     let mut stamp = || parts.next()?.parse().ok().map(Stamp::from_raw);
     Some((stamp()?, stamp()?))
+}
+
+/// The epoch; zero, which is less than any, if the store has lost it.
+pub(super) fn epoch(text: Option<&[u8]>) -> u64 {
+    let text = text.and_then(|it| std::str::from_utf8(it).ok());
+    let epoch = text.and_then(|it| it.parse().ok());
+    epoch.filter(|it| *it <= HIGHEST_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -80,5 +92,15 @@ mod tests {
         }
         assert_eq!(sequence(b"7 5 3"), Some((stamp(7), stamp(5))));
         assert_eq!(sequence(b"7"), None);
+        for (text, expected) in [
+            (Some(&b"7"[..]), 7),
+            (Some(b"9007199254740991"), HIGHEST_EPOCH),
+            (Some(b"9007199254740992"), 0),
+            (Some(b"-1"), 0),
+            (Some(b"x"), 0),
+            (None, 0),
+        ] {
+            assert_eq!(epoch(text), expected, "{text:?}");
+        }
     }
 }

@@ -4,10 +4,13 @@
 //! record is missing, and where the store has another history than before (flushed, another server, a replica in the
 //! primary's place), everything that is known here is forgotten at once (L3).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::stamp::Stamp;
+use crate::model::tag::Tag;
 use crate::shared::Beginning;
+use crate::shared::Change;
 use crate::shared::Heard;
 use crate::shared::Link;
 use crate::shared::Position;
@@ -15,6 +18,10 @@ use crate::shared::Record;
 use crate::shared::What;
 use crate::tags::Tags;
 use crate::tags::Writer;
+use crate::tags::cell::Cell;
+use crate::tags::epoch;
+use crate::tags::landed::Again;
+use crate::tags::outbox::Wish;
 use crate::tags::together::LONGEST_PAUSE;
 use crate::tags::together::SHORTEST_PAUSE;
 use crate::tags::together::Together;
@@ -30,6 +37,8 @@ pub enum News {
     Ended(Box<str>),
     /// Everything that is known here is forgotten.
     Begun,
+    /// The store holds a higher epoch than any known before.
+    Epoch(u64),
 }
 
 /// Where a follower is.
@@ -61,9 +70,15 @@ impl Tags {
         let Some(together) = &self.together else {
             return;
         };
+        let heard = |stored| {
+            if together.epoch.hear(stored) {
+                tell(News::Epoch(stored));
+            }
+        };
         tokio::join!(
             self.listen(together, &tell),
             self.deliver(together),
+            epoch::tell(together, &heard),
             watch_moves(together),
             renew(together),
         );
@@ -95,12 +110,10 @@ impl Tags {
                 self.begin(together, &beginning);
                 tell(News::Begun);
             }
-            together.findings.send_replace(beginning.findings);
-            together.epoch.send_if_modified(|epoch| {
-                let is_new = *epoch < beginning.epoch;
-                *epoch = beginning.epoch.max(*epoch);
-                is_new
-            });
+            together.found(beginning.findings);
+            if together.epoch.hear(beginning.epoch) {
+                tell(News::Epoch(beginning.epoch));
+            }
             together.link.send_replace(Some(link));
             together.metrics().shared_connected.set(true);
             let followed = self.read_on(together, &mut place, tell, &mut pause).await;
@@ -121,26 +134,29 @@ impl Tags {
 
     async fn connect(&self, together: &Together) -> Result<(Link, Beginning), ()> {
         let sharing = &together.sharing;
-        let epoch = *together.epoch.borrow();
+        let epoch = together.epoch.highest();
         let linked = sharing.store.link(self.applied(), epoch).await;
-        linked.map_err(|error| {
-            together.metrics().shared_errors.add(error.kind);
-            tracing::warn!(%error, "the shared store cannot be reached");
-        })
+        linked.map_err(|error| together.is_away(&error))
     }
 
     /// Another history begins: nothing that is known here means anything in it (L3).
     fn begin(&self, together: &Together, beginning: &Beginning) {
+        let everything = self.cell(&Tag::all());
         {
             let mut writer = self.write();
+            let is_other = *writer.history_name != *beginning.generation;
             if writer.generation > 0 {
                 together.metrics().generations.add();
                 tracing::warn!("the shared store has begun anew: everything stored is forgotten");
             }
             writer.begin(&beginning.generation, beginning.last);
             self.table.begin_anew();
+            if is_other {
+                writer.send_again(together, &everything);
+            }
         }
         together.read.send_replace(beginning.logged);
+        together.arrived.notify_one();
     }
 
     /// Reads the log for as long as the link holds.
@@ -162,6 +178,7 @@ impl Tags {
             };
             match heard {
                 Ok(heard) => {
+                    together.is_heard();
                     let all = heard.all;
                     self.hear(together, place, heard, tell)?;
                     if all {
@@ -191,6 +208,10 @@ impl Tags {
         heard: Heard,
         tell: &impl Fn(News),
     ) -> Result<(), Gap> {
+        // Before the pulse: what is planned once this was heard is planned under it.
+        if together.epoch.hear(heard.epoch) {
+            tell(News::Epoch(heard.epoch));
+        }
         let mut read = *together.read.borrow();
         if heard.records.is_empty() && read < place.owed {
             return Err(Gap); // what was there has left the log unread
@@ -257,6 +278,24 @@ impl Writer {
         self.generation += 1;
         self.history_name = history.into();
         self.applied = last;
+    }
+
+    /// What was taken lately may have been taken by a server that others had left: they have not heard of it.
+    fn send_again(&mut self, together: &Together, everything: &Arc<Cell>) {
+        let most = together.sharing.outbox;
+        let wishes = match self.landed.take(together.pulse.elapsed()) {
+            Again::These(wishes) => wishes,
+            Again::Everything => {
+                let changes = vec![(Arc::clone(everything), Change::Hard)];
+                vec![Wish::new(changes, "sent again".into()).0]
+            }
+        };
+        for wish in wishes {
+            if self.outbox.push(wish, most, || Arc::clone(everything)) {
+                together.metrics().outbox_overflows.add();
+            }
+        }
+        together.metrics().outbox.set(self.outbox.len() as u64);
     }
 
     /// Whether what this link says is of the history that is followed here.

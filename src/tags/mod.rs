@@ -11,8 +11,10 @@
 mod atomic;
 mod cell;
 mod claims;
+mod epoch;
 mod follow;
 mod history;
+mod landed;
 mod outbox;
 mod own;
 mod pulse;
@@ -20,6 +22,7 @@ mod seals;
 mod sequence;
 mod table;
 mod together;
+mod trouble;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -45,6 +48,7 @@ use crate::model::time::Timestamp;
 use crate::shared::Change;
 use crate::tags::claims::Claims;
 use crate::tags::history::History;
+use crate::tags::landed::Landed;
 use crate::tags::outbox::Outbox;
 use crate::tags::seals::Seal;
 use crate::tags::sequence::Running;
@@ -80,6 +84,7 @@ struct Writer {
     history_name: Box<str>,
     outbox: Outbox,
     claims: Claims,
+    landed: Landed,
     history: History,
 }
 

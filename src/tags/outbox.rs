@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -23,6 +24,8 @@ pub(super) struct Outbox {
 pub(super) struct Wish {
     pub(super) changes: Changes,
     pub(super) by: Arc<str>,
+    /// When the store took it the first time, if it is sent again; since the beginning of [`Pulse`](crate::tags::pulse::Pulse).
+    pub(super) landed_at: Option<Duration>,
     /// Whoever waits for it; gone when the wish has ended.
     open: Mutex<Option<oneshot::Sender<Incremented>>>,
 }
@@ -34,7 +37,24 @@ impl Wish {
     ) -> (Arc<Wish>, oneshot::Receiver<Incremented>) {
         let (done, landed) = oneshot::channel();
         let open = Mutex::new(Some(done));
-        (Arc::new(Wish { changes, by, open }), landed)
+        let wish = Wish {
+            changes,
+            by,
+            landed_at: None,
+            open,
+        };
+        (Arc::new(wish), landed)
+    }
+
+    /// The same once more, which nobody waits for.
+    pub(super) fn once_more(&self, landed_at: Duration) -> Arc<Wish> {
+        let (nobody, _) = oneshot::channel();
+        Arc::new(Wish {
+            changes: self.changes.clone(),
+            by: Arc::clone(&self.by),
+            landed_at: Some(landed_at),
+            open: Mutex::new(Some(nobody)),
+        })
     }
 
     /// Ends it, once: who waits is told what came of it, or that nothing will. To be called by who may write.

@@ -42,6 +42,11 @@ impl Pulse {
         }
     }
 
+    /// For how long this process has been there: a time that never goes back.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.anchor.elapsed()
+    }
+
     /// All that had happened at that moment is known here.
     pub(super) fn note(&self, moment: Moment) {
         let elapsed = u64::try_from(moment.elapsed.as_micros()).unwrap_or(u64::MAX);

@@ -23,9 +23,12 @@ use crate::shared::Store;
 use crate::tags::Changes;
 use crate::tags::Seals;
 use crate::tags::Tags;
+use crate::tags::Writer;
 use crate::tags::cell::Cell;
+use crate::tags::epoch::Epoch;
 use crate::tags::outbox::Wish;
 use crate::tags::pulse::Pulse;
+use crate::tags::trouble::Trouble;
 
 /// With whom tags are shared, and how.
 #[derive(Clone, Debug)]
@@ -51,11 +54,14 @@ pub(super) struct Together {
     pub(super) pulse: Pulse,
     /// The stamp of the last record of the log that has been applied.
     pub(super) read: watch::Sender<Stamp>,
-    /// The highest epoch that the store has told of.
-    pub(super) epoch: watch::Sender<u64>,
+    pub(super) epoch: Epoch,
     pub(super) findings: watch::Sender<Vec<Finding>>,
+    /// There is no connection to the store, or none that lasts.
+    pub(super) away: Trouble,
+    /// There is one, and the store refuses what is asked of it.
+    refuses: Trouble,
     /// Something waits to be sent.
-    arrived: Notify,
+    pub(super) arrived: Notify,
     /// Something that waited has left.
     left: Notify,
 }
@@ -113,8 +119,10 @@ impl Together {
             link: watch::Sender::new(None),
             pulse: Pulse::new(clock),
             read: watch::Sender::new(Stamp::NEVER),
-            epoch: watch::Sender::new(epoch),
+            epoch: Epoch::of(epoch),
             findings: watch::Sender::new(Vec::new()),
+            away: Trouble::none(clock),
+            refuses: Trouble::none(clock),
             arrived: Notify::new(),
             left: Notify::new(),
         }
@@ -149,7 +157,9 @@ impl Together {
     pub(super) fn failed(&self, link: &Link, error: &shared::Error) {
         self.metrics().shared_errors.add(error.kind);
         if !error.ends_link() {
-            tracing::warn!(%error, "the shared store refuses a command");
+            if self.refuses.note(error) {
+                tracing::warn!(%error, "the shared store refuses what is asked of it");
+            }
             return;
         }
         let given_up = self.link.send_if_modified(|current| {
@@ -161,7 +171,43 @@ impl Together {
         });
         if given_up {
             self.metrics().shared_connected.set(false);
-            tracing::warn!(%error, "the connection to the shared store is given up");
+            if self.away.note(error) {
+                tracing::warn!(%error, "the connection to the shared store is given up");
+            }
+        }
+    }
+
+    /// No connection is to be had.
+    pub(super) fn is_away(&self, error: &shared::Error) {
+        self.metrics().shared_errors.add(error.kind);
+        if self.away.note(error) {
+            tracing::warn!(%error, "the shared store cannot be used");
+        }
+    }
+
+    /// The log goes on.
+    pub(super) fn is_heard(&self) {
+        if self.away.is_over() {
+            tracing::info!("the shared store is back");
+        }
+    }
+
+    /// Something was written.
+    fn accepts(&self) {
+        if self.refuses.is_over() {
+            tracing::info!("the shared store refuses nothing any more");
+        }
+    }
+
+    /// What is to be said of the store, once as long as it is so.
+    pub(super) fn found(&self, findings: Vec<Finding>) {
+        let before = self.findings.send_replace(findings.clone());
+        let known = |it: &Finding| before.iter().any(|other| other.code() == it.code());
+        for finding in findings.iter().filter(|it| !known(it)) {
+            match finding.degrades() {
+                true => tracing::warn!("{finding}"),
+                false => tracing::info!("{finding}"),
+            }
         }
     }
 }
@@ -184,10 +230,27 @@ impl Tags {
             .and_then(|together| together.pulse.lag())
     }
 
+    /// The epoch is this at least, from now on for all who share the tags. Those who do are told as soon as the store can be.
+    pub fn raise_epoch(&self, epoch: u64) {
+        if let Some(together) = &self.together {
+            together.epoch.raise(epoch);
+        }
+    }
+
     /// What is to be said of the store; empty as long as there is none, or no connection yet.
     pub fn findings(&self) -> Vec<Finding> {
         let together = self.together.as_ref();
         together.map_or_else(Vec::new, |it| it.findings.borrow().clone())
+    }
+
+    /// Why there is no connection to the store, or none that lasts.
+    pub fn away(&self) -> Option<shared::Error> {
+        self.together.as_ref().and_then(|it| it.away.why())
+    }
+
+    /// Why the store refuses what is asked of it.
+    pub fn refused(&self) -> Option<shared::Error> {
+        self.together.as_ref().and_then(|it| it.refuses.why())
     }
 
     /// The connection to the store, while there is one.
@@ -299,7 +362,7 @@ impl Tags {
                 for (wish, answer) in wishes.iter().zip(answers) {
                     match answer {
                         Ok(landed) if failure.is_none() => {
-                            let others = self.land(&mut writer, wish, landed, &link);
+                            let others = land(together, &mut writer, wish, landed, &link);
                             together.count_others(others);
                         }
                         Ok(_) => {} // in order: it is sent once more
@@ -310,7 +373,10 @@ impl Tags {
             }
             together.left.notify_waiters();
             match failure {
-                None => pause = SHORTEST_PAUSE,
+                None => {
+                    together.accepts();
+                    pause = SHORTEST_PAUSE;
+                }
                 Some(error) => {
                     together.failed(&link, &error);
                     tokio::time::sleep(pause).await;
@@ -318,28 +384,6 @@ impl Tags {
                 }
             }
         }
-    }
-
-    /// The store has taken a change. How many changes the log has told of that are known by now to be others'.
-    fn land(
-        &self,
-        writer: &mut super::Writer,
-        wish: &Arc<Wish>,
-        landed: Incremented,
-        link: &Link,
-    ) -> usize {
-        if let Some(stamp) = landed.stamp
-            && writer.is_of(link)
-        {
-            for (cell, change) in &wish.changes {
-                writer.change(cell, *change, stamp, &wish.by);
-            }
-            writer.applied = writer.applied.max(stamp);
-        }
-        writer.outbox.remove(wish);
-        wish.end(Some(landed));
-        let stamp = landed.stamp.unwrap_or(Stamp::NEVER);
-        writer.claims.landed(stamp, writer.outbox.len() > 0)
     }
 
     /// Waits until nothing waits for the store any more.
@@ -367,8 +411,9 @@ impl Tags {
     }
 
     /// Brings what is known here up to date with what had been committed when this was called: of all tags from the log, of
-    /// those of this entry from the store itself too, in one round trip (L3). Whether that has worked.
-    pub async fn catch_up(&self, seals: Option<&Seals>) -> bool {
+    /// those of this entry from the store itself too, in one round trip (L3). Whether that has worked, and the epoch is still the
+    /// one under which it was looked up.
+    pub async fn catch_up(&self, seals: Option<&Seals>, epoch: Option<u64>) -> bool {
         let Some(together) = &self.together else {
             return true;
         };
@@ -387,6 +432,9 @@ impl Tags {
                 return false;
             }
         };
+        if epoch.is_some_and(|epoch| read.epoch > epoch) {
+            return false; // the log's follower is about to hear of it
+        }
         {
             let mut writer = self.write();
             if !writer.is_of(&link) {
@@ -428,7 +476,10 @@ impl Tags {
         let cells: Vec<Arc<Cell>> = tagged.iter().map(|it| self.cell(&it.tag)).collect();
         let tags: Vec<&Tag> = cells.iter().map(|cell| cell.tag()).collect();
         let registered = match link.register(&tags, life).await {
-            Ok(registered) => registered,
+            Ok(registered) => {
+                together.accepts();
+                registered
+            }
             Err(error) => {
                 together.failed(&link, &error);
                 return Err(NoStore::Fenced);
@@ -451,4 +502,28 @@ impl Tags {
             }
         }
     }
+}
+
+/// The store has taken a change. How many changes the log has told of that are known by now to be others'.
+fn land(
+    together: &Together,
+    writer: &mut Writer,
+    wish: &Arc<Wish>,
+    landed: Incremented,
+    link: &Link,
+) -> usize {
+    if let Some(stamp) = landed.stamp
+        && writer.is_of(link)
+    {
+        for (cell, change) in &wish.changes {
+            writer.change(cell, *change, stamp, &wish.by);
+        }
+        writer.applied = writer.applied.max(stamp);
+        let now = together.pulse.elapsed();
+        writer.landed.note(wish, now, together.sharing.outbox);
+    }
+    writer.outbox.remove(wish);
+    wish.end(Some(landed));
+    let stamp = landed.stamp.unwrap_or(Stamp::NEVER);
+    writer.claims.landed(stamp, writer.outbox.len() > 0)
 }

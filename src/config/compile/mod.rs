@@ -18,6 +18,7 @@ use crate::config::{Config, Limits, Log, Store};
 use crate::model::mistake::{Mistake, Place};
 use crate::model::tag::TagLimits;
 use crate::rules::{Context, Defaults, RuleSet, Sharing, TagLists, Texts};
+use crate::shared::HIGHEST_EPOCH;
 use crate::yaml::units::{Size, Span};
 use crate::yaml::{self, Spanned, shown};
 
@@ -146,7 +147,7 @@ impl Compiler<'_> {
         let (templates, mistakes) = TagLists::compile(&self.file, written.templates.0);
         self.mistakes.extend(mistakes);
         let context = Context {
-            epoch: written.epoch.unwrap_or(1),
+            epoch: self.epoch(&written.epoch),
             unmatched: written.unmatched.unwrap_or_default(),
             defaults,
             templates,
@@ -243,6 +244,18 @@ impl Compiler<'_> {
             client_body_timeout: self.wait(&written.client_body_timeout, base.client_body_timeout),
             client_idle_timeout: self.wait(&written.client_idle_timeout, base.client_idle_timeout),
         }
+    }
+
+    fn epoch(&mut self, written: &Option<Spanned<u64>>) -> u64 {
+        let Some(number) = written else { return 1 };
+        if number.value > HIGHEST_EPOCH {
+            let found = number.value;
+            self.wrong(
+                number.place,
+                format!("expected a number from 0 to {HIGHEST_EPOCH}, found {found}"),
+            );
+        }
+        number.value
     }
 
     /// All of one key are looked through where one more comes.

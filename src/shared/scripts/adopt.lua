@@ -26,7 +26,10 @@ end
 
 local epoch = tonumber(ARGV[4])
 local known = redis.pcall('GET', KEYS[4])
-if type(known) == 'string' and string.match(known, '^%d+$') then epoch = math.max(epoch, tonumber(known)) end
+-- What nobody can have set counts as lost: above 2^53 - 1, numbers are no longer exact.
+if type(known) == 'string' and string.match(known, '^%d+$') and tonumber(known) <= 9007199254740991 then
+  epoch = math.max(epoch, tonumber(known))
+end
 redis.call('SET', KEYS[4], string.format('%.0f', epoch))
 
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[5]) end

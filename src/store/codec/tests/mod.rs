@@ -515,11 +515,3 @@ fn more_names_than_a_map_holds_are_corrupt() {
     });
     assert_eq!(decode_entry(&bytes, MAX), Err(Foreign::Corrupt));
 }
-
-#[test]
-fn each_reason_has_a_word_of_its_own() {
-    assert_eq!(
-        Foreign::ALL.map(Foreign::word),
-        ["version", "corrupt", "too-large"]
-    );
-}
