@@ -102,7 +102,9 @@ impl Fill {
             return Ok(None);
         }
         let tags = &self.cache.0.tags;
-        let seals = tags.seals_of(&pointer.tags);
+        let Some(seals) = tags.seals_of(&pointer.tags, link) else {
+            return Ok(None);
+        };
         // From here on the log tells of their changes; what they were before, the store says.
         let asks = self.matched.rule.consistency == Consistency::Strict || seals.are_unknown();
         if asks && !tags.catch_up(Some(&seals), None).await || !seals.intact() {

@@ -18,6 +18,7 @@ use crate::shared::Record;
 use crate::shared::What;
 use crate::tags::Tags;
 use crate::tags::Writer;
+use crate::tags::atomic::Ordering;
 use crate::tags::cell::Cell;
 use crate::tags::epoch;
 use crate::tags::landed::Again;
@@ -150,6 +151,8 @@ impl Tags {
                 tracing::warn!("the shared store has begun anew: everything stored is forgotten");
             }
             writer.begin(&beginning.generation, beginning.last);
+            // First: nothing that is sealed lives on while the cells are told one by one.
+            self.era.store(writer.generation, Ordering::Release);
             self.table.begin_anew();
             if is_other {
                 writer.send_again(together, &everything);

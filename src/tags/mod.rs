@@ -46,10 +46,13 @@ use crate::model::tag::Tag;
 use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
 use crate::shared::Change;
+use crate::shared::Link;
+use crate::tags::atomic::AtomicU64;
 use crate::tags::claims::Claims;
 use crate::tags::history::History;
 use crate::tags::landed::Landed;
 use crate::tags::outbox::Outbox;
+use crate::tags::seals::Era;
 use crate::tags::seals::Seal;
 use crate::tags::sequence::Running;
 use crate::tags::sequence::Sequence;
@@ -67,6 +70,8 @@ pub struct Tags {
     /// Held while a change is made, so that changes have one order and stamps never repeat (L2).
     writer: Mutex<Writer>,
     running: Running,
+    /// The number of the history that goes on, for who holds seals.
+    era: Arc<AtomicU64>,
     clock: Clock,
     /// `None`: alone.
     together: Option<Together>,
@@ -108,6 +113,7 @@ impl Tags {
             table: Table::new(together.is_some()),
             writer: Mutex::default(),
             running: Running::default(),
+            era: Arc::default(),
             clock,
             together,
         }
@@ -267,21 +273,31 @@ impl Tags {
             }
             Ok(Seal { cell, stamp })
         };
-        let seals = tagged.iter().map(seal).collect::<Result<_, _>>().map(Seals);
+        let seals = tagged.iter().map(seal).collect::<Result<_, _>>();
         // Last: what began in another history cannot be compared with this one's versions (L3).
         if self.write().generation != before.generation() {
             return Err(NoStore::Raced);
         }
-        seals
+        let history = Era::new(before.generation(), &self.era);
+        seals.map(|seals| Seals { seals, history })
     }
 
-    /// The seals of a response that somebody else has sealed to these versions. From here on changes of its tags show.
-    pub fn seals_of(&self, tags: &[(Tag, Stamp)]) -> Seals {
+    /// The seals of a response that somebody else has sealed to these versions in the history that this link follows; `None` if
+    /// it is not followed here. From here on changes of its tags show.
+    pub fn seals_of(&self, tags: &[(Tag, Stamp)], link: &Link) -> Option<Seals> {
+        let generation = {
+            let writer = self.write();
+            writer.is_of(link).then_some(writer.generation)
+        };
+        let history = Era::new(generation?, &self.era);
         let seal = |(tag, stamp): &(Tag, Stamp)| Seal {
             cell: self.cell(tag),
             stamp: *stamp,
         };
-        Seals(tags.iter().map(seal).collect())
+        Some(Seals {
+            seals: tags.iter().map(seal).collect(),
+            history,
+        })
     }
 
     /// Whether [`Tags::seal_own`] would refuse the response as things are: nothing is asked of others, and tags of which

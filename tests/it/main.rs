@@ -29,6 +29,8 @@ mod golden;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod hooks;
 #[cfg(test)]
 mod hostile;
@@ -72,6 +74,7 @@ mod rfc9875;
 mod schema;
 #[cfg(test)]
 mod shadow;
+#[cfg(test)]
 mod shared;
 #[cfg(test)]
 mod simulation;
