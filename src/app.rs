@@ -409,7 +409,7 @@ mod tests {
             again: Some(Duration::from_secs(60)),
             ..Tag::parse("A").unwrap().into()
         };
-        let _ = cache.increment(&[again], &"POST /x".into()).await;
+        cache.increment(&[again], &"POST /x".into()).await;
         assert!(cache.next_due().is_some());
         let stopped = tokio::time::timeout(Duration::from_secs(20), app.shutdown());
         stopped.await.expect("an idle one stops at once");

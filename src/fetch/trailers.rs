@@ -116,8 +116,8 @@ impl Watched {
                     tracing::warn!(path, "a change was reported in trailers, and {misfit}");
                 }
                 let increments = [said.increments, changed].concat();
-                // What the head said cannot be taken back: who waits for it learns nothing of a delay.
-                let _ = inner
+                // The head, which would tell of a delay, has gone out; health and metrics do.
+                inner
                     .cache
                     .increment(&increments, &asked_by(&self.head))
                     .await;

@@ -65,7 +65,6 @@ pub enum Kind {
 
 /// What has become of a change that a response reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use]
 pub enum Commit {
     /// Everybody sees it: at once, or within the stated bound.
     #[default]

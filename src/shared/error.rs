@@ -68,12 +68,14 @@ impl std::error::Error for Error {}
 
 impl From<RedisError> for Error {
     fn from(error: RedisError) -> Error {
-        let kind = match error.kind() {
-            _ if error.is_timeout() => SharedError::Timeout,
-            _ if error.is_connection_dropped() => SharedError::Connection,
-            ErrorKind::AuthenticationFailed => SharedError::Authentication,
-            ErrorKind::Io => SharedError::Connection,
-            _ => SharedError::Other,
+        let kind = if error.is_timeout() {
+            SharedError::Timeout
+        } else if error.is_connection_dropped() || error.kind() == ErrorKind::Io {
+            SharedError::Connection
+        } else if error.kind() == ErrorKind::AuthenticationFailed {
+            SharedError::Authentication
+        } else {
+            SharedError::Other
         };
         let text = error.to_string();
         let said = error.into_server_errors();

@@ -181,7 +181,15 @@ impl Store {
             SharedError::Authentication | SharedError::Other => {
                 error.about("scripts, by which tags change, cannot be run there")
             }
-            _ => error,
+            SharedError::Timeout
+            | SharedError::Connection
+            | SharedError::Oom
+            | SharedError::ReadOnly
+            | SharedError::Loading
+            | SharedError::Moved
+            | SharedError::NoScript
+            | SharedError::WrongType
+            | SharedError::Generation => error,
         };
         let findings = Finding::all(&told, its_time, self.clock.now());
 

@@ -572,14 +572,13 @@ mod tests {
         }
         let (tags, _) = tags();
         let carried = [at("A", Some(1))];
-        tags.observe(&carried, &me()).now_or_never().unwrap().0;
+        tags.observe(&carried, &me()).now_or_never().unwrap();
         let seals = tags
             .seal(&carried, &tags.snapshot(), &Registered::default())
             .unwrap();
         tags.observe(&[at("A", Some(2))], &me())
             .now_or_never()
-            .unwrap()
-            .0;
+            .unwrap();
         assert!(
             !seals.broken().unwrap().soft,
             "a newer version of the app's"
@@ -711,8 +710,7 @@ mod tests {
         let (tags, _) = tags();
         tags.observe(&[at("U", Some(7))], &me())
             .now_or_never()
-            .unwrap()
-            .0;
+            .unwrap();
         let seven = tags
             .seal(
                 &[at("U", Some(7))],
@@ -722,12 +720,10 @@ mod tests {
             .unwrap();
         tags.observe(&[at("U", Some(7))], &me())
             .now_or_never()
-            .unwrap()
-            .0;
+            .unwrap();
         tags.observe(&[at("U", Some(6))], &me())
             .now_or_never()
-            .unwrap()
-            .0;
+            .unwrap();
         assert!(
             seven.intact(),
             "neither the same nor a lower version is a change"
@@ -737,8 +733,7 @@ mod tests {
         let before = tags.snapshot();
         tags.observe(&[at("U", Some(8))], &me())
             .now_or_never()
-            .unwrap()
-            .0;
+            .unwrap();
         assert!(!seven.intact());
         assert!(
             tags.seal(&[at("U", Some(8))], &before, &Registered::default())
@@ -788,8 +783,7 @@ mod tests {
             .unwrap();
         tags.observe(&[at("counted", Some(3))], &me())
             .now_or_never()
-            .unwrap()
-            .0;
+            .unwrap();
         let running = tags.snapshot();
         tags.increment(&[tag("needed").into()], &me())
             .now_or_never()
