@@ -171,9 +171,20 @@ impl Fill {
         if stored.entry.part.is_some() || !self.has_lease().await {
             return;
         }
-        if let Some((second, _)) = self.second_tier()
-            && let Err(error) = self.put_in(second, &link, stored).await
-        {
+        let Some((second, _)) = self.second_tier() else {
+            return;
+        };
+        let put = async {
+            self.put_in(second, &link, stored).await?;
+            // A pattern may have come meanwhile, and whoever acts on it may have looked here before this was put.
+            if !self.cache.0.tags.catch_up(None, None).await || self.is_purged() {
+                second
+                    .drop(&link, stored.variant, stored.composed_key())
+                    .await?;
+            }
+            Ok::<(), shared::Error>(())
+        };
+        if let Err(error) = put.await {
             self.cache.0.tags.failed_with_response(&link, &error);
         }
     }

@@ -19,6 +19,7 @@ mod increment;
 mod keep;
 mod leased;
 mod parts;
+mod purge;
 mod recipe;
 mod refresh;
 mod rounds;
@@ -51,6 +52,7 @@ use crate::cache::errand::Aim;
 use crate::cache::errand::Errand;
 use crate::cache::errand::Miss;
 use crate::cache::flights::Fills;
+use crate::cache::purge::Purges;
 use crate::cache::refresh::Refreshes;
 use crate::cache::spool::Budget;
 use crate::cache::stored::Slot;
@@ -119,6 +121,7 @@ struct Inner {
     /// The fetches for all sidecars that have ended.
     ended: broadcast::Sender<Box<str>>,
     fills: Fills,
+    purges: Mutex<Purges>,
     /// Increments that wait to be repeated.
     repeats: Mutex<Repeats>,
     refreshes: Refreshes,
@@ -205,6 +208,7 @@ impl Cache {
             tags,
             ended: broadcast::Sender::new(ENDED),
             fills: Fills::new(Budget::new(max_held)),
+            purges: Mutex::default(),
             repeats: Mutex::default(),
             refreshes: Refreshes::default(),
             rescheduled: Notify::new(),

@@ -29,7 +29,7 @@ impl Cache {
                 self.0.ended.send(flight).ok(); // an error means that nobody waits
             }
             News::Epoch(epoch) => raise_epoch(rules, epoch),
-            News::Purged(..) => {}
+            News::Purged(stamp, pattern) => self.purged_elsewhere(stamp, &pattern),
         };
         self.0.tags.follow(tell).await;
     }

@@ -1,12 +1,14 @@
 //! Responses in the store: records by which they are found, and their bytes. Spread over the nodes of a Cluster, and on
 //! connections of their own, so that no tag waits behind a large body.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
-use redis::{Cmd, FromRedisValue, ProtocolVersion};
+use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
+use redis::{Cmd, FromRedisValue, ProtocolVersion, Value};
 
 use crate::metrics::SharedError;
 use crate::model::key::ComposedKey;
@@ -28,6 +30,9 @@ enum Connection {
     One(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
+
+/// How many keys are looked at together.
+const AT_ONCE: usize = 256;
 
 /// A body takes longer than a tag.
 const PATIENCE: u32 = 4;
@@ -135,5 +140,95 @@ impl Bodies {
     /// Drops a response.
     pub(super) async fn drop_response(&self, keys: &Keys, key: ComposedKey) -> Result<(), Error> {
         self.run(redis::cmd("UNLINK").arg(keys.response(key))).await
+    }
+
+    /// Drops what is recorded under a name of [`Bodies::some_records`].
+    pub(super) async fn drop_record(&self, name: &str) -> Result<(), Error> {
+        self.run(redis::cmd("UNLINK").arg(name)).await
+    }
+
+    /// Some of all records, with their names, and where to go on; `None`: that was all.
+    pub(super) async fn some_records(&self, keys: &Keys, from: Scan) -> Result<Batch, Error> {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(from.cursor)
+            .arg("MATCH")
+            .arg(keys.every_variant())
+            .arg("COUNT")
+            .arg(AT_ONCE);
+        let (answer, nodes) = match self.0.clone() {
+            Connection::One(mut one) => (one.req_packed_command(&scan).await?, 1),
+            Connection::Cluster(mut cluster) => {
+                let slots: Vec<Vec<Value>> = self.run(redis::cmd("CLUSTER").arg("SLOTS")).await?;
+                let primaries = primaries(&slots);
+                let count = primaries.len();
+                let Some((host, port)) = primaries.into_iter().nth(from.node) else {
+                    return Ok((Vec::new(), None));
+                };
+                let node = SingleNodeRoutingInfo::ByAddress { host, port };
+                let route = RoutingInfo::SingleNode(node);
+                (cluster.route_command(scan, route).await?, count)
+            }
+        };
+        let (cursor, names): (u64, Vec<String>) = redis::from_redis_value(answer)?;
+        let mut found = Vec::new();
+        for name in names {
+            let record: Option<Vec<u8>> = self.run(redis::cmd("GET").arg(&name)).await?;
+            found.extend(record.map(|record| (name, record)));
+        }
+        Ok((found, from.next(cursor, nodes)))
+    }
+}
+
+/// The primaries of a Cluster, each once, in an order that stays.
+fn primaries(slots: &[Vec<Value>]) -> Vec<(String, u16)> {
+    let mut all = BTreeSet::new();
+    for range in slots {
+        if let [_, _, Value::Array(primary), ..] = &range[..]
+            && let [host, port, ..] = &primary[..]
+            && let (Ok(host), Ok(port)) = (
+                redis::from_redis_value_ref(host),
+                redis::from_redis_value_ref(port),
+            )
+        {
+            all.insert((host, port));
+        }
+    }
+    all.into_iter().collect()
+}
+
+/// Records with their names, and where to go on; `None`: these were the last.
+pub type Batch = (Vec<(String, Vec<u8>)>, Option<Scan>);
+
+/// Where a look at all records is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scan {
+    node: usize,
+    cursor: u64,
+}
+
+impl Scan {
+    fn next(self, cursor: u64, nodes: usize) -> Option<Scan> {
+        let node = if cursor == 0 {
+            self.node + 1
+        } else {
+            self.node
+        };
+        (node < nodes).then_some(Scan { node, cursor })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_goes_over_all_nodes_to_their_ends() {
+        let begin = Scan::default();
+        let on = begin.next(7, 2).unwrap();
+        assert_eq!(on, Scan { node: 0, cursor: 7 });
+        let other = on.next(0, 2).unwrap();
+        assert_eq!(other, Scan { node: 1, cursor: 0 });
+        assert_eq!(other.next(0, 2), None);
+        assert_eq!(begin.next(0, 1), None);
     }
 }

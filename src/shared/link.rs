@@ -21,7 +21,7 @@ use crate::shared::Config;
 use crate::shared::Error;
 use crate::shared::Finding;
 use crate::shared::Record;
-use crate::shared::bodies::Bodies;
+use crate::shared::bodies::{Batch, Bodies, Scan};
 use crate::shared::config::Address;
 use crate::shared::connect;
 use crate::shared::connect::Told;
@@ -333,6 +333,39 @@ impl Link {
         match &self.0.bodies {
             Some(bodies) => bodies.put_record(&self.0.keys, variant, bytes, life).await,
             None => Ok(None),
+        }
+    }
+
+    /// Some of all records, with their names, and where to go on; `None`: that was all.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be asked.
+    pub async fn some_records(&self, from: Scan) -> Result<Batch, Error> {
+        match &self.0.bodies {
+            Some(bodies) => bodies.some_records(&self.0.keys, from).await,
+            None => Ok((Vec::new(), None)),
+        }
+    }
+
+    /// Drops what is recorded under a variant.
+    ///
+    /// # Errors
+    ///
+    /// It expires by itself.
+    pub async fn drop_variant(&self, variant: Variant) -> Result<(), Error> {
+        self.drop_record(&self.0.keys.variant(variant)).await
+    }
+
+    /// Drops a record by its name.
+    ///
+    /// # Errors
+    ///
+    /// It expires by itself.
+    pub async fn drop_record(&self, name: &str) -> Result<(), Error> {
+        match &self.0.bodies {
+            Some(bodies) => bodies.drop_record(name).await,
+            None => Ok(()),
         }
     }
 

@@ -14,6 +14,7 @@ mod link;
 mod record;
 mod state;
 
+pub use crate::shared::bodies::{Batch, Scan};
 pub use crate::shared::config::{
     Address, Authorities, Config, Endpoint, NoCertificates, NotAnEndpoint, Tls, Topology,
 };

@@ -9,10 +9,12 @@ use crate::metrics::SharedError;
 use crate::model::compress::Compress;
 use crate::model::entry::Entry;
 use crate::model::entry::Selector;
+use crate::model::key::ComposedKey;
 use crate::model::key::Variant;
 use crate::model::time::Timestamp;
 use crate::shared::Error;
 use crate::shared::Link;
+use crate::shared::Scan;
 use crate::store::codec;
 use crate::store::codec::Foreign;
 use crate::store::codec::Pointer;
@@ -123,6 +125,45 @@ impl Shared {
             link.drop_response(old.key).await?;
         }
         Ok(())
+    }
+
+    /// Drops a response, and what was recorded last under its variant.
+    ///
+    /// # Errors
+    ///
+    /// They expire by themselves.
+    pub async fn drop(&self, link: &Link, variant: Variant, key: ComposedKey) -> Result<(), Error> {
+        // Whatever stands there by now: it is a miss at most.
+        link.drop_variant(variant).await?;
+        link.drop_response(key).await
+    }
+
+    /// Drops every record for which `chosen` holds of its name and what it points to, with the response; how many those were.
+    ///
+    /// # Errors
+    ///
+    /// Not all have been looked at.
+    pub async fn drop_where(
+        &self,
+        link: &Link,
+        mut chosen: impl FnMut(&str, &Pointer) -> bool,
+    ) -> Result<usize, Error> {
+        let (mut next, mut dropped) = (Some(Scan::default()), 0);
+        while let Some(from) = next {
+            let (records, rest) = link.some_records(from).await?;
+            for (name, record) in records {
+                if let Some(Record::Entry(pointer)) = self.known(Record::decode(&record))
+                    && chosen(&name, &pointer)
+                {
+                    // In this order: nothing points to what has left.
+                    link.drop_record(&name).await?;
+                    link.drop_response(pointer.key).await?;
+                    dropped += 1;
+                }
+            }
+            next = rest;
+        }
+        Ok(dropped)
     }
 
     fn known<T>(&self, read: Result<T, Foreign>) -> Option<T> {

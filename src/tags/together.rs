@@ -277,6 +277,36 @@ impl Tags {
         tracing::debug!(%error, "a response could not be shared");
     }
 
+    /// Tells all that everything is forgotten whose logical key matches a pattern, and since which stamp. `None`: the store could
+    /// not be told.
+    pub async fn purge(&self, pattern: &str, by: &Arc<str>) -> Option<Stamp> {
+        let Some(together) = &self.together else {
+            let mut writer = self.write();
+            let stamp = writer.sequence.next(self.clock.now());
+            writer.applied = stamp;
+            return Some(stamp);
+        };
+        let link = together.link()?;
+        match link.purge(pattern, by).await {
+            Ok(stamp) => {
+                let mut writer = self.write();
+                if writer.is_of(&link) {
+                    writer.applied = writer.applied.max(stamp);
+                }
+                Some(stamp)
+            }
+            Err(error) => {
+                together.failed(&link, &error);
+                None
+            }
+        }
+    }
+
+    /// Nothing that happened up to this stamp concerns an exchange that runs, or will.
+    pub fn oldest(&self) -> Stamp {
+        self.running.oldest(|| self.applied())
+    }
+
     /// Comes back when the tags may be trusted: when the store was reached for the first time. At once when alone.
     pub async fn in_touch(&self) {
         let Some(together) = &self.together else {

@@ -17,6 +17,7 @@ use crate::cache::stored::Slot;
 use crate::cache::stored::Stored;
 use crate::model::entry::Entry;
 use crate::model::outcome::NoStore;
+use crate::model::stamp::Stamp;
 use crate::model::tag::Tagged;
 use crate::policy::shadow;
 use crate::policy::validators;
@@ -73,6 +74,9 @@ impl Fill {
                 recipe: recipe.map(Arc::new),
             };
             let _one_at_a_time = self.cache.0.fills.lock();
+            if self.is_purged() {
+                return Err(NoStore::Raced);
+            }
             let now_there = store.get(&variant);
             if now_there.as_ref().and_then(Slot::entry).map(Arc::as_ptr)
                 == there.as_ref().and_then(Slot::entry).map(Arc::as_ptr)
@@ -124,6 +128,12 @@ impl Fill {
         shadowed.is_some_and(|shadowed| Arc::ptr_eq(shadowed, stored))
             && shadow::of_heads(shadow, &stored.entry, entry.status, &entry.headers).is_none()
             && stored.entry.body == entry.body
+    }
+
+    /// Whether a pattern came after the app was asked that its key matches.
+    pub(in crate::cache) fn is_purged(&self) -> bool {
+        let before = self.before.as_ref().map_or(Stamp::NEVER, |it| it.stamp());
+        self.cache.purges().forget(&self.matched.logical, before)
     }
 
     /// Whether anything but its tags keeps it out.

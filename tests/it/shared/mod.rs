@@ -5,6 +5,7 @@ mod expiry;
 mod lease;
 mod lost;
 mod outbox;
+mod purge;
 mod ready;
 mod trouble;
 mod truth;
