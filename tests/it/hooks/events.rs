@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::hooks::Log;
 use crate::hooks::called;
 use crate::hooks::until;
+use crate::support::Log;
 use crate::support::Origin;
 use crate::support::Reply;
 use crate::support::Setup;

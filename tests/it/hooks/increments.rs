@@ -9,7 +9,6 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
-use crate::hooks::Log;
 use crate::hooks::SECRET;
 use crate::hooks::VARIABLE;
 use crate::hooks::called_whole;
@@ -19,6 +18,7 @@ use crate::hooks::tags;
 use crate::hooks::telling;
 use crate::hooks::until;
 use crate::support::Held;
+use crate::support::Log;
 use crate::support::Origin;
 use crate::support::Reply;
 use crate::support::Setup;

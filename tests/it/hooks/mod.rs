@@ -4,10 +4,7 @@ mod cdns;
 mod events;
 mod increments;
 
-use std::sync::{Arc, LazyLock, Mutex};
-
 use serde_json::Value;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::Origin;
 use crate::support::Setup;
@@ -65,50 +62,4 @@ fn called_whole(hook: &Origin, path: &str) -> Vec<Value> {
 async fn called(hook: &Origin, path: &str, count: usize) -> Vec<Value> {
     until("the calls", || called_whole(hook, path).len() >= count).await;
     called_whole(hook, path)
-}
-
-/// Where there is one subscriber alone, the first thread that comes to a line decides for all whether anybody wants it, by a
-/// subscriber of its own, which most tests have not. So there is a second one.
-static SECOND: LazyLock<tracing::Dispatch> = LazyLock::new(|| {
-    let all = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
-    tracing::Dispatch::new(all.with_writer(std::io::sink).finish())
-});
-
-/// What is logged by the tasks of a test.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn written(&self) -> tracing::subscriber::DefaultGuard {
-        LazyLock::force(&SECOND);
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(self.clone())
-            .with_ansi(false)
-            .with_max_level(tracing::Level::DEBUG)
-            .finish();
-        tracing::subscriber::set_default(subscriber)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Log;
-
-    fn make_writer(&'a self) -> Log {
-        self.clone()
-    }
 }
