@@ -103,8 +103,9 @@ impl Error {
         let error = Error::new(kind_of(text), text);
         // Rights may be given to the connections there are, and while a slot moves its keys are on two nodes for a moment.
         let refused = ["NOPERM", "TRYAGAIN", "ASK"];
+        let names_none = error.kind == SharedError::Authentication && code == "ERR";
         Error {
-            refused: error.refused || refused.iter().any(|word| says(text, word)),
+            refused: error.refused || names_none || refused.iter().any(|word| says(text, word)),
             ..error
         }
     }
@@ -135,6 +136,10 @@ fn kind_of(text: &str) -> SharedError {
         ("CROSSSLOT", SharedError::Moved),
         ("CLUSTERDOWN", SharedError::Moved),
     ];
+    // Of a command within a script, some say no more than this.
+    if text.contains("executing the script can't run this command") {
+        return SharedError::Authentication;
+    }
     let kind = kinds.iter().find(|(word, _)| says(text, word));
     kind.map_or(SharedError::Other, |(_, kind)| *kind)
 }
@@ -180,6 +185,10 @@ mod tests {
             ),
             (
                 "-NOPERM this user has no permissions",
+                SharedError::Authentication,
+            ),
+            (
+                "-ERR The user executing the script can't run this command or subcommand",
                 SharedError::Authentication,
             ),
             ("-GENERATION another history", SharedError::Generation),

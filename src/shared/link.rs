@@ -177,19 +177,12 @@ impl Store {
         };
         let (seconds, micros): (u64, u64) = run(&redis::cmd("TIME"), &mut commands).await?;
         let its_time = Timestamp::from_micros(seconds * 1_000_000 + micros);
-        let scripts = |error: Error| match error.kind {
-            SharedError::Authentication | SharedError::Other => {
-                error.about("scripts, by which tags change, cannot be run there")
+        let scripts = |error: Error| {
+            let refused = matches!(error.kind, SharedError::Authentication | SharedError::Other);
+            match refused {
+                true => error.about("scripts, by which tags change, cannot be run there"),
+                false => error,
             }
-            SharedError::Timeout
-            | SharedError::Connection
-            | SharedError::Oom
-            | SharedError::ReadOnly
-            | SharedError::Loading
-            | SharedError::Moved
-            | SharedError::NoScript
-            | SharedError::WrongType
-            | SharedError::Generation => error,
         };
         let findings = Finding::all(&told, its_time, self.clock.now());
 

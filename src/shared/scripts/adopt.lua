@@ -2,6 +2,8 @@
 -- KEYS: gen seq log epoch. ARGV: server, token of a new generation, highest stamp known, highest epoch known, life in ms.
 -- Returns {generation, last, logged, position in the log, epoch, 1 if the generation is new}.
 local gen = redis.pcall('GET', KEYS[1])
+-- Something of another kind counts as lost; who may not read must not write either.
+if type(gen) == 'table' and gen.err and not string.find(gen.err, 'WRONGTYPE') then return gen end
 local token, server
 if type(gen) == 'string' then token, server = string.match(gen, '^(%S+) (%S+)$') end
 

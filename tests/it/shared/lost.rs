@@ -87,3 +87,34 @@ async fn l03_what_was_stored_before_the_store_began_anew_is_not_taken_for_softly
     soon("the other one to be stored again", again).await;
     client.get("/a").await.is_not_hit().has_body("new");
 }
+
+#[tokio::test]
+async fn l04_what_a_server_took_that_others_had_left_is_not_lost() {
+    // A failover of which one has not heard yet: the old primary goes on taking its increments.
+    let (left, new) = (
+        Redis::setup().unix_socket().start().await,
+        Redis::setup().unix_socket().start().await,
+    );
+    let folder = tempfile::tempdir().expect("room for a folder");
+    let place = folder.path().join("redis.sock");
+    let leads_to = |redis: &Redis| {
+        let link = folder.path().join("next");
+        std::os::unix::fs::symlink(redis.socket(), &link).expect("room for a link");
+        std::fs::rename(&link, &place).expect("both are in one folder");
+    };
+    leads_to(&left);
+    let app = Origin::start().await;
+    let url = format!("redis+unix://{}", place.display());
+    let a = sidecar(&app, &url, BOUNDED).await;
+    let b = sidecar(&app, &new.url(), BOUNDED).await;
+    let client = b.client();
+    says(&app, "old");
+    let stored = async { while !client.get("/users/42").await.has_body("old").hits() {} };
+    soon("it to be stored", stored).await;
+    says(&app, "new");
+    a.inc("User:42").await;
+    leads_to(&new);
+    left.kill();
+    let told = async { while client.get("/users/42").await.text() != "new" {} };
+    soon("the other one to be told", told).await;
+}

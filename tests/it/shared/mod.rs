@@ -1,12 +1,16 @@
 //! Many sidecars, one truth: what holds between those that share a store, whatever becomes of it (design.md §6).
 
 mod bodies;
+mod epoch;
 mod expiry;
+mod findings;
 mod lease;
 mod lost;
 mod outbox;
 mod purge;
 mod ready;
+mod story;
+mod topology;
 mod trouble;
 mod truth;
 
@@ -14,6 +18,9 @@ use crate::support::Origin;
 use crate::support::Setup;
 use crate::support::Sidecar;
 use crate::support::reply;
+
+/// Operators reach it, without a token.
+const OPEN: &str = "admin: { listen: '127.0.0.1:0' }";
 
 /// One rule, with what is shared told at once.
 const STRICT: &str = r#"

@@ -1,5 +1,6 @@
 //! The product, in this process, between the scripted app and the clients: real sockets, a clock that the test moves.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
@@ -106,6 +107,21 @@ impl Sidecar {
         Client::tcp(SocketAddr::from(([127, 0, 0, 1], address.port()))).at("localhost")
     }
 
+    /// What it says should be looked at, by code.
+    pub(crate) async fn reasons(&self) -> BTreeMap<String, String> {
+        let ready = self.admin().get("/readyz").await;
+        ready.has_status(200);
+        let said: serde_json::Value = serde_json::from_slice(&ready.body).expect("JSON");
+        let reasons = said["reasons"].as_array().expect("a list of reasons");
+        let text = |reason: &serde_json::Value, field: &str| {
+            reason[field].as_str().expect("a text").to_owned()
+        };
+        reasons
+            .iter()
+            .map(|reason| (text(reason, "code"), text(reason, "message")))
+            .collect()
+    }
+
     /// Where its admin interface listens.
     pub(crate) fn admin_address(&self) -> Option<SocketAddr> {
         self.app.admin_address()
@@ -163,6 +179,13 @@ impl Sidecar {
     /// Writes one of its files anew, such as `rules/rules.yaml`.
     pub(crate) fn write(&self, name: &str, text: &str) {
         put(&self.folder.path().join(name), text);
+    }
+
+    /// Changes one of its files, and has all of them read again.
+    pub(crate) fn edit(&self, name: &str, edit: impl FnOnce(&str) -> String) {
+        let text = std::fs::read_to_string(self.folder.path().join(name)).expect("it has one");
+        self.write(name, &edit(&text));
+        self.app.reload();
     }
 
     /// Lets time pass until what its files say now shows in `seen`.

@@ -102,6 +102,10 @@ impl Sentinels {
         format!("redis+sentinel://{}/{NAME}", addresses.join(","))
     }
 
+    pub(crate) fn sentinels(&self) -> &[Redis] {
+        &self.sentinels
+    }
+
     /// Whom the first Sentinel names.
     pub(crate) async fn primary(&self) -> &Redis {
         self.pair().await.0
