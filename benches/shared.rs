@@ -190,8 +190,7 @@ async fn increments(tags: &Arc<Tags>, writers: usize, each: usize) -> String {
 /// How long increments are on their way to all followers, from the moment the writer asks: a row for each rate.
 async fn delivery(server: &Server, rate: u32) -> String {
     let count = (WHILE.as_secs_f64() * f64::from(rate)) as usize;
-    let sent: Arc<Vec<OnceLock<Instant>>> =
-        Arc::new((0..count).map(|_| OnceLock::new()).collect());
+    let sent: Arc<Vec<OnceLock<Instant>>> = Arc::new((0..count).map(|_| OnceLock::new()).collect());
     let arrived = Arc::new(Mutex::new(Vec::with_capacity(count * FOLLOWERS)));
     let mut followers = Vec::new();
     for _ in 0..FOLLOWERS {
@@ -301,7 +300,9 @@ async fn memory(server: &Server, tags: &Tags) -> String {
 
 async fn run(server: &Server) {
     println!("Redis {}\n", server.info("server", "redis_version"));
-    println!("| what the store holds | bytes, by `used_memory` | by `MEMORY USAGE` |\n|---|---|---|");
+    println!(
+        "| what the store holds | bytes, by `used_memory` | by `MEMORY USAGE` |\n|---|---|---|"
+    );
     let tags = sidecar(server, |_| {}).await;
     println!("{}\n", memory(server, &tags).await);
     println!("| waits for the store | tags | p50 | p99 |\n|---|---|---|---|");

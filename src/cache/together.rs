@@ -3,15 +3,10 @@
 use std::borrow::Cow;
 
 use crate::cache::Cache;
+use crate::model::health::Code;
 use crate::model::health::Reason;
 use crate::model::tag::Tag;
 use crate::tags::News;
-
-/// The reasons of [`Cache::health`].
-mod codes {
-    pub(super) const FENCED: &str = "fenced";
-    pub(super) const OUTBOX: &str = "increments-wait";
-}
 
 /// The most tags that are named where increments were lost or wait.
 const NAMED: usize = 20;
@@ -66,7 +61,7 @@ impl Cache {
                 None => "yet".to_owned(),
             };
             say(
-                codes::FENCED,
+                Code::Fenced,
                 format!(
                     "nothing has been heard of the shared store {since}: what is stored is not served"
                 ),
@@ -75,13 +70,13 @@ impl Cache {
         let waiting = tags.waiting();
         if waiting > 0 {
             say(
-                codes::OUTBOX,
+                Code::IncrementsWait,
                 format!("{waiting} increments wait for the shared store"),
             );
         }
         for finding in tags.findings() {
-            if finding.degrades() {
-                say(finding.code(), finding.to_string());
+            if let Some(code) = finding.code() {
+                say(code, finding.to_string());
             }
         }
         reasons

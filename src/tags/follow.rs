@@ -95,7 +95,7 @@ impl Tags {
                 self.begin(together, &beginning);
                 tell(News::Begun);
             }
-            together.findings.send_replace(beginning.findings);
+            together.found(beginning.findings);
             together.epoch.send_if_modified(|epoch| {
                 let is_new = *epoch < beginning.epoch;
                 *epoch = beginning.epoch.max(*epoch);

@@ -124,6 +124,17 @@ impl Together {
         &self.sharing.metrics
     }
 
+    /// What is to be said of the store by now. What is new is logged.
+    pub(super) fn found(&self, findings: Vec<Finding>) {
+        let before = self.findings.send_replace(findings.clone());
+        for finding in findings.iter().filter(|it| !before.contains(it)) {
+            match finding.code() {
+                Some(_) => tracing::warn!("{finding}"),
+                None => tracing::info!("{finding}"),
+            }
+        }
+    }
+
     /// So many changes were others'.
     pub(super) fn count_others(&self, changes: usize) {
         let increments = &self.metrics().increments;
