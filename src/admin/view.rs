@@ -49,7 +49,7 @@ impl Status {
             Phase::Serving => "degraded",
         };
         let reason = |it: health::Reason| Reason {
-            code: it.code,
+            code: it.code.word(),
             message: it.message.into_owned(),
         };
         Status {

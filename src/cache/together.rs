@@ -3,18 +3,11 @@
 use std::borrow::Cow;
 
 use crate::cache::Cache;
+use crate::model::health::Code;
 use crate::model::health::Reason;
 use crate::model::tag::Tag;
 use crate::rules::LiveRules;
 use crate::tags::News;
-
-/// The reasons of [`Cache::health`].
-mod codes {
-    pub(super) const FENCED: &str = "fenced";
-    pub(super) const OUTBOX: &str = "increments-wait";
-    pub(super) const AWAY: &str = "store-away";
-    pub(super) const REFUSES: &str = "store-refuses";
-}
 
 /// The most tags that are named where increments were lost or wait.
 const NAMED: usize = 20;
@@ -79,7 +72,7 @@ impl Cache {
                 None => "yet".to_owned(),
             };
             say(
-                codes::FENCED,
+                Code::Fenced,
                 format!(
                     "nothing has been heard of the shared store {since}: what is stored is not served"
                 ),
@@ -87,26 +80,26 @@ impl Cache {
         }
         if let Some(why) = tags.away() {
             say(
-                codes::AWAY,
+                Code::StoreAway,
                 format!("the shared store cannot be used: {why}"),
             );
         }
         if let Some(why) = tags.refused() {
             say(
-                codes::REFUSES,
+                Code::StoreRefuses,
                 format!("the shared store refuses what is asked of it: {why}"),
             );
         }
         let waiting = tags.waiting();
         if waiting > 0 {
             say(
-                codes::OUTBOX,
+                Code::IncrementsWait,
                 format!("{waiting} increments wait for the shared store"),
             );
         }
         for finding in tags.findings() {
-            if finding.degrades() {
-                say(finding.code(), finding.to_string());
+            if let Some(code) = finding.code() {
+                say(code, finding.to_string());
             }
         }
         reasons

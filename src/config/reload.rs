@@ -12,13 +12,11 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::files::{Origin, Read};
 use crate::metrics::Metrics;
+use crate::model::health::Code;
 use crate::model::health::Reason;
 use crate::model::mistake::{Location, Mistake};
 use crate::model::time::Timestamp;
 use crate::rules::{KeptIn, LiveRules};
-
-/// The [`Reason`] where the files are wrong.
-const NOT_RELOADED: &str = "rules-not-reloaded";
 
 /// Keeps the rules in force to what the files say.
 #[derive(Debug)]
@@ -223,7 +221,7 @@ impl Reload {
         let message =
             format!("The files are wrong (mistakes: {count}): the rules of {since} stay in force.");
         self.refused.send_replace(Some(Reason {
-            code: NOT_RELOADED,
+            code: Code::RulesNotReloaded,
             message: message.into(),
         }));
     }
@@ -456,7 +454,7 @@ mod tests {
         let said = stage.looks_twice();
         assert_eq!(stage.ids(), "v1");
         let reason = refused.borrow().clone().unwrap();
-        assert_eq!(reason.code, "rules-not-reloaded");
+        assert_eq!(reason.code, Code::RulesNotReloaded);
         assert!(!reason.message.contains("colour"), "{reason:?}");
         for part in [
             "ERROR",

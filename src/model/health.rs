@@ -6,10 +6,55 @@ use std::fmt;
 /// Something that is not as it should be, though requests are answered (L13).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
-    /// For machines: lower case words with `-` between them, the same for as long as it is this.
-    pub code: &'static str,
+    /// For machines: the same for as long as it is this.
+    pub code: Code,
     /// One sentence for people. Holds no secret.
     pub message: Cow<'static, str>,
+}
+
+/// What is not as it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Files were changed and are wrong: what was in force before stays.
+    RulesNotReloaded,
+    /// Nothing was heard of the shared store for too long, or ever.
+    Fenced,
+    /// The shared store has not taken every increment yet.
+    IncrementsWait,
+    /// There is no connection to the shared store, or none that lasts.
+    StoreAway,
+    /// The shared store is there and refuses commands.
+    StoreRefuses,
+    /// The shared store may evict what all the rest depends on.
+    StoreEvicts,
+    /// The shared store is too old.
+    StoreVersion,
+}
+
+impl Code {
+    /// All of them.
+    pub const ALL: [Code; 7] = [
+        Code::RulesNotReloaded,
+        Code::Fenced,
+        Code::IncrementsWait,
+        Code::StoreAway,
+        Code::StoreRefuses,
+        Code::StoreEvicts,
+        Code::StoreVersion,
+    ];
+
+    /// Lower case words with `-` between them.
+    pub fn word(self) -> &'static str {
+        match self {
+            Code::RulesNotReloaded => "rules-not-reloaded",
+            Code::Fenced => "fenced",
+            Code::IncrementsWait => "increments-wait",
+            Code::StoreAway => "store-away",
+            Code::StoreRefuses => "store-refuses",
+            Code::StoreEvicts => "store-evicts",
+            Code::StoreVersion => "store-version",
+        }
+    }
 }
 
 /// Whether requests are answered.

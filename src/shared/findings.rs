@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::model::health::Code;
 use crate::model::time::Timestamp;
 use crate::shared::connect::Told;
 
@@ -33,19 +34,13 @@ pub enum Finding {
 const SKEW: Duration = Duration::from_secs(2);
 
 impl Finding {
-    /// A name for machines.
-    pub fn code(&self) -> &'static str {
+    /// As what it is told to who asks how we are, where the store does its work worse for it; `None`: it is only to be known.
+    pub fn code(&self) -> Option<Code> {
         match self {
-            Finding::Evicts { .. } => "store-evicts",
-            Finding::NoLimit => "store-no-limit",
-            Finding::Skew { .. } => "store-clock",
-            Finding::Old { .. } => "store-version",
+            Finding::Evicts { .. } => Some(Code::StoreEvicts),
+            Finding::Old { .. } => Some(Code::StoreVersion),
+            Finding::NoLimit | Finding::Skew { .. } => None,
         }
-    }
-
-    /// Whether the store does its work worse for it; else it is only to be known.
-    pub fn degrades(&self) -> bool {
-        matches!(self, Finding::Evicts { .. } | Finding::Old { .. })
     }
 
     pub(super) fn all(told: &Told, its_time: Timestamp, now: Timestamp) -> Vec<Finding> {

@@ -1,5 +1,6 @@
 //! Tags that others share: what is asked of the store, and what is sent to it.
 
+use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -202,11 +203,12 @@ impl Together {
     /// What is to be said of the store, once as long as it is so.
     pub(super) fn found(&self, findings: Vec<Finding>) {
         let before = self.findings.send_replace(findings.clone());
-        let known = |it: &Finding| before.iter().any(|other| other.code() == it.code());
-        for finding in findings.iter().filter(|it| !known(it)) {
-            match finding.degrades() {
-                true => tracing::warn!("{finding}"),
-                false => tracing::info!("{finding}"),
+        let is_same = |one: &Finding, other: &Finding| discriminant(one) == discriminant(other);
+        let is_new = |it: &&Finding| !before.iter().any(|other| is_same(it, other));
+        for finding in findings.iter().filter(is_new) {
+            match finding.code() {
+                Some(_) => tracing::warn!("{finding}"),
+                None => tracing::info!("{finding}"),
             }
         }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use tagalong::metrics::Metrics;
+use tagalong::model::health::Code;
 use tagalong::model::outcome::NoStore;
 use tagalong::model::outcome::Outcome;
 use tagalong::model::tally::Tallies;
@@ -121,6 +122,21 @@ fn metrics() -> Vec<String> {
         format!("| `{name}{labels}` | {} | {help} |", types[name])
     };
     after("# HELP ").map(row).collect()
+}
+
+#[test]
+fn every_reason_of_readyz_stands_in_the_page_for_operators() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/operations.md")).expect("it is there");
+    let mut lines = page.lines();
+    lines
+        .find(|line| line.starts_with("| code in `reasons` |"))
+        .expect("a table");
+    let rows = lines.skip(1).take_while(|line| line.starts_with('|'));
+    let shown: Vec<&str> = rows
+        .map(|row| row.split('`').nth(1).expect("a code"))
+        .collect();
+    assert_eq!(shown, Code::ALL.map(Code::word));
 }
 
 #[test]

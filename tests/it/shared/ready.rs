@@ -5,6 +5,7 @@ use super::BOUNDED;
 use super::metric;
 use super::says;
 use crate::support::Cut;
+use crate::support::Log;
 use crate::support::Origin;
 use crate::support::Redis;
 use crate::support::Setup;
@@ -109,11 +110,15 @@ async fn a_store_that_may_evict_everything_is_named() {
     ] {
         let app = Origin::start().await;
         let redis = Redis::setup().max_memory("64mb", policy).start().await;
+        let log = Log::default();
+        let _written = log.written();
         let a = watched(&app, &redis.url()).await;
         let (status, reasons) = ready(&a).await;
         let found: Vec<&str> = reasons.iter().map(|(code, _)| code.as_str()).collect();
         assert_eq!(found, codes, "{policy}");
         assert_eq!(status == "ok", codes.is_empty(), "{policy}");
+        let warned = log.text().contains("the store's `maxmemory-policy` is");
+        assert_eq!(warned, !codes.is_empty(), "{policy}: {}", log.text());
     }
 }
 
