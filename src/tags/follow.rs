@@ -16,6 +16,7 @@ use crate::shared::Record;
 use crate::shared::What;
 use crate::tags::Tags;
 use crate::tags::Writer;
+use crate::tags::atomic::Ordering;
 use crate::tags::together::LONGEST_PAUSE;
 use crate::tags::together::SHORTEST_PAUSE;
 use crate::tags::together::Together;
@@ -139,6 +140,8 @@ impl Tags {
                 tracing::warn!("the shared store has begun anew: everything stored is forgotten");
             }
             writer.begin(&beginning.generation, beginning.last);
+            // First: nothing that is sealed lives on while the cells are told one by one.
+            self.era.store(writer.generation, Ordering::Release);
             self.table.begin_anew();
         }
         together.read.send_replace(beginning.logged);

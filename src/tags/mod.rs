@@ -42,8 +42,10 @@ use crate::model::tag::Tag;
 use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
 use crate::shared::Change;
+use crate::tags::atomic::AtomicU64;
 use crate::tags::history::History;
 use crate::tags::outbox::Outbox;
+use crate::tags::seals::Era;
 use crate::tags::seals::Seal;
 use crate::tags::sequence::Running;
 use crate::tags::sequence::Sequence;
@@ -61,6 +63,8 @@ pub struct Tags {
     /// Held while a change is made, so that changes have one order and stamps never repeat (L2).
     writer: Mutex<Writer>,
     running: Running,
+    /// The number of the history that goes on, for who holds seals.
+    era: Arc<AtomicU64>,
     clock: Clock,
     /// `None`: alone.
     together: Option<Together>,
@@ -100,6 +104,7 @@ impl Tags {
             table: Table::new(together.is_some()),
             writer: Mutex::default(),
             running: Running::default(),
+            era: Arc::default(),
             clock,
             together,
         }
@@ -259,12 +264,13 @@ impl Tags {
             }
             Ok(Seal { cell, stamp })
         };
-        let seals = tagged.iter().map(seal).collect::<Result<_, _>>().map(Seals);
+        let seals = tagged.iter().map(seal).collect::<Result<_, _>>();
         // Last: what began in another history cannot be compared with this one's versions (L3).
         if self.write().generation != before.generation() {
             return Err(NoStore::Raced);
         }
-        seals
+        let history = Era::new(before.generation(), &self.era);
+        seals.map(|seals| Seals { seals, history })
     }
 
     /// Whether [`Tags::seal_own`] would refuse the response as things are: nothing is asked of others, and tags of which

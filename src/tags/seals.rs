@@ -5,11 +5,35 @@ use std::sync::Arc;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
 use crate::model::time::Timestamp;
+use crate::tags::atomic::{AtomicU64, Ordering};
 use crate::tags::cell::Cell;
 
 /// The tags of an entry with the versions it was stored under.
 #[derive(Clone, Debug)]
-pub struct Seals(pub(super) Box<[Seal]>);
+pub struct Seals {
+    pub(super) seals: Box<[Seal]>,
+    pub(super) history: Era,
+}
+
+/// A history of the store, which ends when another begins: a version of the one means nothing in the other, even where both are the
+/// same number (L3).
+#[derive(Clone, Debug)]
+pub(super) struct Era {
+    number: u64,
+    now: Arc<AtomicU64>,
+}
+
+impl Era {
+    /// The one with this number; `now` says which it is at any time.
+    pub(super) fn new(number: u64, now: &Arc<AtomicU64>) -> Era {
+        let now = Arc::clone(now);
+        Era { number, now }
+    }
+
+    fn goes_on(&self) -> bool {
+        self.now.load(Ordering::Acquire) == self.number
+    }
+}
 
 /// What has become of the tags of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +53,20 @@ pub(super) struct Seal {
 }
 
 impl Seals {
-    /// Whether every tag still has the version it had: one atomic load each.
+    /// Whether every tag still has the version it had: one atomic load each, and one for all.
     pub fn intact(&self) -> bool {
-        self.0.iter().all(|seal| seal.cell.current() == seal.stamp)
+        let mut seals = self.seals.iter();
+        seals.all(|seal| seal.cell.current() == seal.stamp) && self.history.goes_on()
     }
 
     /// What has changed since, if anything has.
     pub fn broken(&self) -> Option<Broken<'_>> {
-        let changed = self.0.iter().filter_map(|seal| {
-            let current = seal.cell.current();
+        let known = self.history.goes_on();
+        let changed = self.seals.iter().filter_map(|seal| {
+            let current = match known {
+                true => seal.cell.current(),
+                false => Stamp::UNKNOWN,
+            };
             // Stamps are microseconds since the epoch (L3). What nobody knows changes at the end of days: just now, that is.
             let at = Timestamp::from_micros(current.get());
             // `current` was read first: what it tells of is seen in `hard`.
@@ -57,11 +86,11 @@ impl Seals {
     }
 
     pub(super) fn cells(&self) -> impl Iterator<Item = &Arc<Cell>> {
-        self.0.iter().map(|seal| &seal.cell)
+        self.seals.iter().map(|seal| &seal.cell)
     }
 
     /// The tags and the versions the entry was stored under.
     pub fn iter(&self) -> impl Iterator<Item = (&Tag, Stamp)> {
-        self.0.iter().map(|seal| (seal.cell.tag(), seal.stamp))
+        self.seals.iter().map(|seal| (seal.cell.tag(), seal.stamp))
     }
 }
