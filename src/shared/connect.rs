@@ -20,9 +20,10 @@ use crate::shared::config::Address;
 use crate::shared::config::Endpoint;
 use crate::shared::config::Tls;
 use crate::shared::config::Topology;
+use crate::shared::sentinels::Sentinels;
 
 /// How long a new connection may take, whatever the time-out of commands: a handshake is several of them.
-const CONNECT: Duration = Duration::from_secs(1);
+pub(super) const CONNECT: Duration = Duration::from_secs(1);
 
 /// Which process a server is, in which of its lives as a primary: what it knew may be lost with either.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,63 +46,27 @@ impl Known<'_> {
 }
 
 /// Where the tags of the namespace are now.
-pub(super) async fn locate(config: &Config, key: &str) -> Result<Address, Error> {
+pub(super) async fn locate(
+    config: &Config,
+    sentinels: &Sentinels,
+    key: &str,
+) -> Result<Address, Error> {
     match &config.endpoint.topology {
         Topology::Single(address) => Ok(address.clone()),
         Topology::Sentinel {
-            sentinels,
             service,
             user,
             password,
+            ..
         } => {
             let known = Known {
                 user: user.as_deref(),
                 password: password.as_ref(),
             };
-            primary(&config.endpoint, sentinels, service, known).await
+            sentinels.primary(&config.endpoint, service, known).await
         }
         Topology::Cluster(nodes) => slot_owner(config, nodes, key).await,
     }
-}
-
-/// The primary that more than half of the Sentinels name: a few that are cut off may not know who it is by now.
-async fn primary(
-    endpoint: &Endpoint,
-    sentinels: &[Address],
-    service: &str,
-    known: Known<'_>,
-) -> Result<Address, Error> {
-    let ask = async |sentinel: &Address| {
-        let mut connection = open(endpoint, sentinel, known, 0, CONNECT).await?;
-        let mut question = redis::cmd("SENTINEL");
-        question.arg("get-master-addr-by-name").arg(service);
-        let named: Option<(String, u16)> = question.query_async(&mut connection).await?;
-        let (host, port) = named.ok_or_else(|| {
-            let text = format!("a Sentinel knows no service `{service}`");
-            Error::new(SharedError::Connection, text)
-        })?;
-        Ok::<_, Error>(Address::Tcp { host, port })
-    };
-    let answers = futures_util::future::join_all(sentinels.iter().map(ask)).await;
-    let mut named: Vec<(Address, usize)> = Vec::new();
-    let mut failure = None;
-    for answer in answers {
-        match answer {
-            Ok(address) => match named.iter_mut().find(|(other, _)| *other == address) {
-                Some((_, votes)) => *votes += 1,
-                None => named.push((address, 1)),
-            },
-            Err(error) => failure = Some(error),
-        }
-    }
-    let elected = named
-        .into_iter()
-        .find(|(_, votes)| votes * 2 > sentinels.len());
-    elected.map(|(address, _)| address).ok_or_else(|| {
-        let why = failure.map_or_else(|| "they disagree".to_owned(), |error| error.to_string());
-        let text = format!("fewer than half of the Sentinels name the same primary: {why}");
-        Error::new(SharedError::Connection, text)
-    })
 }
 
 /// The node of a Cluster that has a key.
@@ -118,7 +83,8 @@ async fn slot_owner(config: &Config, nodes: &[Address], key: &str) -> Result<Add
 
 async fn owner_by(config: &Config, node: &Address, key: &str) -> Result<Address, Error> {
     let endpoint = &config.endpoint;
-    let mut connection = open(endpoint, node, Known::by(endpoint), 0, CONNECT).await?;
+    let client = client(endpoint, node, Known::by(endpoint), 0)?;
+    let mut connection = open(&client, CONNECT).await?;
     let slot: u16 = redis::cmd("CLUSTER")
         .arg("KEYSLOT")
         .arg(key)
@@ -163,17 +129,14 @@ pub(super) async fn connect(
     timeout: Duration,
 ) -> Result<MultiplexedConnection, Error> {
     let endpoint = &config.endpoint;
-    open(endpoint, address, Known::by(endpoint), endpoint.db, timeout).await
+    let client = client(endpoint, address, Known::by(endpoint), endpoint.db)?;
+    open(&client, timeout).await
 }
 
-async fn open(
-    endpoint: &Endpoint,
-    address: &Address,
-    known: Known<'_>,
-    db: i64,
+pub(super) async fn open(
+    client: &Client,
     timeout: Duration,
 ) -> Result<MultiplexedConnection, Error> {
-    let client = client(endpoint, address, known, db)?;
     let limits = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT))
         .set_response_timeout(Some(timeout));
@@ -182,7 +145,7 @@ async fn open(
         .await?)
 }
 
-fn client(
+pub(super) fn client(
     endpoint: &Endpoint,
     address: &Address,
     known: Known<'_>,

@@ -20,9 +20,11 @@ use crate::shared::Error;
 use crate::shared::Finding;
 use crate::shared::Record;
 use crate::shared::config::Address;
+use crate::shared::config::Topology;
 use crate::shared::connect;
 use crate::shared::connect::Told;
 use crate::shared::keys::Keys;
+use crate::shared::sentinels::Sentinels;
 use crate::shared::state::Read;
 use crate::shared::state::TagState;
 use crate::shared::state::sequence;
@@ -43,6 +45,7 @@ const RECORDS: usize = 1_000;
 #[derive(Clone, Debug)]
 pub struct Store {
     config: Config,
+    sentinels: Sentinels,
     keys: Keys,
     clock: Clock,
 }
@@ -123,6 +126,7 @@ impl Store {
     /// The store of this namespace; connects to nothing yet.
     pub fn new(config: Config, namespace: &str, clock: Clock) -> Store {
         Store {
+            sentinels: Sentinels::of(&config.endpoint),
             config,
             keys: Keys::new(namespace),
             clock,
@@ -142,7 +146,7 @@ impl Store {
     /// There is no connection to be had, or nothing can be done with it.
     pub async fn link(&self, floor: Stamp, epoch: u64) -> Result<(Link, Beginning), Error> {
         let (config, keys) = (&self.config, &self.keys);
-        let address = connect::locate(config, &keys.generation()).await?;
+        let address = connect::locate(config, &self.sentinels, &keys.generation()).await?;
         let timeout = config.timeout;
         let mut commands = connect::connect(config, &address, timeout).await?;
         let told = Told::by(&mut commands).await?;
@@ -206,13 +210,19 @@ impl Store {
     ///
     /// Nobody knows.
     pub async fn is_current(&self, link: &Link) -> Result<bool, Error> {
-        let address = connect::locate(&self.config, &self.keys.generation()).await?;
+        let address =
+            connect::locate(&self.config, &self.sentinels, &self.keys.generation()).await?;
         Ok(address == link.0.address)
     }
 
     /// Whether somebody else decides which server has the tags: Sentinels, or a Cluster.
     pub fn may_move(&self) -> bool {
         self.config.endpoint.may_move()
+    }
+
+    /// Whether Sentinels decide that. A server they have replaced may not know it for a while.
+    pub fn is_decided_by_sentinels(&self) -> bool {
+        matches!(self.config.endpoint.topology, Topology::Sentinel { .. })
     }
 }
 

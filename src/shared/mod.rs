@@ -10,6 +10,7 @@ mod findings;
 mod keys;
 mod link;
 mod record;
+mod sentinels;
 mod state;
 
 pub use crate::shared::config::{

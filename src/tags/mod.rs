@@ -12,6 +12,7 @@ mod atomic;
 mod cell;
 mod follow;
 mod history;
+mod mandate;
 mod outbox;
 mod own;
 mod pulse;

@@ -72,6 +72,7 @@ mod rfc9875;
 mod schema;
 #[cfg(test)]
 mod shadow;
+#[cfg(test)]
 mod shared;
 #[cfg(test)]
 mod simulation;

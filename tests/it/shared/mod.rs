@@ -1,6 +1,7 @@
 //! Many sidecars, one truth: what holds between those that share a store, whatever becomes of it (design.md §6).
 
 mod lost;
+mod moved;
 mod trouble;
 mod truth;
 
