@@ -56,6 +56,9 @@ const MOVES: Duration = Duration::from_secs(1);
 /// A heartbeat is this part of the longest trusted silence.
 const BEATS: u32 = 4;
 
+/// The longest time between two of them, whatever is trusted: so long it takes to notice that nothing comes any more.
+const SLOWEST_BEAT: Duration = Duration::from_secs(5);
+
 impl Tags {
     /// Keeps in touch with the store for as long as this runs: never ends by itself when tags are shared. What the log tells is
     /// passed on to `tell`, which must not wait.
@@ -76,6 +79,7 @@ impl Tags {
         let mut pause = SHORTEST_PAUSE;
         let mut known: Option<Place> = None;
         loop {
+            let asked = together.pulse.now();
             let (link, beginning) = match self.connect(together).await {
                 Ok(it) => it,
                 Err(()) => {
@@ -97,6 +101,10 @@ impl Tags {
                 self.begin(together, &beginning);
                 tell(News::Begun);
             }
+            if *together.read.borrow() == beginning.logged {
+                // There is nothing to read: the first record may be long in coming.
+                together.pulse.note(asked);
+            }
             together.findings.send_replace(beginning.findings);
             together.epoch.send_if_modified(|epoch| {
                 let is_new = *epoch < beginning.epoch;
@@ -104,6 +112,7 @@ impl Tags {
                 is_new
             });
             together.link.send_replace(Some(link));
+            together.read.send_modify(|_| {}); // after the link and the pulse: who waits for it looks at both
             together.metrics().shared_connected.set(true);
             let followed = self.read_on(together, &mut place, tell, &mut pause).await;
             known = match followed {
@@ -270,7 +279,7 @@ impl Writer {
 }
 
 fn beat(max_lag: Duration) -> Duration {
-    max_lag / BEATS
+    (max_lag / BEATS).min(SLOWEST_BEAT)
 }
 
 /// Gives up a link when others have decided that another server has the tags: the old one may not have heard of that. Answers
