@@ -43,6 +43,10 @@ pub(crate) use sidecar::date;
 pub(crate) use sidecar::sidecars;
 pub(crate) use sidecar::stage;
 pub(crate) use wire::End;
+pub(crate) use wire::Framing;
+pub(crate) use wire::Head;
+pub(crate) use wire::Reading;
+pub(crate) use wire::Wire;
 
 /// How long a test waits for an event before it fails; far longer than anything takes, so that a busy machine is no bug.
 const PATIENCE: Duration = Duration::from_secs(20);
