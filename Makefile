@@ -3,11 +3,13 @@
 CARGO ?= cargo
 FUZZ_SECONDS ?= 30
 SIM_SEEDS ?= 100000
+HISTORY_SECONDS ?= 600
+HISTORY_SEED ?=
 FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 SCRIPTS = scripts/setup.sh .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 
-.PHONY: help run test conformance bench bench-peers bench-fills bench-shared fuzz simulation fmt clippy unit doc shell setup setup-test setup-conformance setup-fuzz
+.PHONY: help run test conformance bench bench-peers bench-fills bench-shared fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +55,11 @@ fuzz: setup-fuzz ## hostile header fields, requests, rule files and stored bytes
 
 simulation: setup-test ## the engine against a small reference: SIM_SEEDS=100000 histories by chance
 	TAGALONG_SIM_SEEDS=$(SIM_SEEDS) $(CARGO) test --locked --test it simulation:: -- --nocapture
+
+# One after the other: both are about time, and servers of one would take the processor from the other's.
+history: setup-test ## sidecars that share Redis, and all that can happen to it: HISTORY_SECONDS=600 of each kind, from HISTORY_SEED on
+	HISTORY_SECONDS=$(HISTORY_SECONDS) $(if $(HISTORY_SEED),HISTORY_SEED=$(HISTORY_SEED)) \
+		$(CARGO) test --locked --test it history:: -- --nocapture --test-threads=1
 
 # The steps of `make test`, each on its own if you like.
 

@@ -56,7 +56,12 @@ impl Cache {
         let matched = query.matched(head);
         let key = errand.flight(head);
         let mut flights = self.0.fills.lock();
-        let arrived = self.0.tags.applied();
+        let tags = &self.0.tags;
+        // What a client waited for before it need not wait for again.
+        let arrived = match miss.since {
+            Some(since) => tags.arrival_at(since),
+            None => tags.arrival(),
+        };
         if let Some(flight) = flights
             .get(&key)
             .filter(|flight| self.may_join(flight, &matched, &errand, miss))
@@ -65,7 +70,7 @@ impl Cache {
             return Lookup::Join(Follower {
                 stage: flight.stage.subscribe(),
                 why: errand.why,
-                arrived: miss.since.unwrap_or(arrived), // what it waited for before it need not wait for again
+                arrived,
                 spare: errand.spare,
                 own: None,
                 hit_for_miss: false,

@@ -30,6 +30,7 @@ use crate::model::stamp::Stamp;
 use crate::policy::request::Wishes;
 use crate::policy::vary;
 use crate::rules::ClientControl;
+use crate::tags::Arrival;
 use crate::tags::Snapshot;
 
 /// How far a fill is.
@@ -100,7 +101,7 @@ impl Answered {
 pub struct Follower {
     pub(super) stage: watch::Receiver<Stage>,
     pub(super) why: Forward,
-    pub(super) arrived: Stamp,
+    pub(super) arrived: Arrival,
     /// What is stored, and may stand in for an error of the app.
     pub(super) spare: Option<Spare>,
     /// The first client's follower alone has one.
@@ -221,14 +222,16 @@ impl Follower {
             }
         }
         let alive = shared.alive.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(_remembered) = alive.clone() else {
+        let Some(before) = alive.clone() else {
             return self.alone();
         };
         drop(alive);
         // L1: it may be older than an increment this client came after. An error's tags are not known.
-        let outdates = |keep: &Keep| cache.0.tags.outdates(&keep.tags, shared.before);
-        if self.arrived > shared.before && shared.keep.as_ref().is_none_or(outdates) {
-            return self.again(Some(self.arrived));
+        let tags = &cache.0.tags;
+        let outdates = |keep: &Keep| tags.outdates(&keep.tags, shared.before);
+        let outdated = || shared.keep.as_ref().is_none_or(outdates);
+        if tags.missed(&before, self.arrived, outdated) {
+            return self.again(Some(self.arrived.stamp));
         }
         match shared.spool.read() {
             Some(body) => {

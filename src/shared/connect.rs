@@ -6,8 +6,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
@@ -22,6 +20,7 @@ use crate::shared::config::Address;
 use crate::shared::config::Endpoint;
 use crate::shared::config::Tls;
 use crate::shared::config::Topology;
+use crate::shared::sentinels::Sentinels;
 
 /// How long a new connection may take, whatever the time-out of commands: a handshake is several of them.
 pub(super) const CONNECT: Duration = Duration::from_secs(1);
@@ -47,67 +46,27 @@ impl Known<'_> {
 }
 
 /// Where the tags of the namespace are now.
-pub(super) async fn locate(config: &Config, key: &str) -> Result<Address, Error> {
+pub(super) async fn locate(
+    config: &Config,
+    sentinels: &Sentinels,
+    key: &str,
+) -> Result<Address, Error> {
     match &config.endpoint.topology {
         Topology::Single(address) => Ok(address.clone()),
         Topology::Sentinel {
-            sentinels,
             service,
             user,
             password,
+            ..
         } => {
             let known = Known {
                 user: user.as_deref(),
                 password: password.as_ref(),
             };
-            primary(&config.endpoint, sentinels, service, known).await
+            sentinels.primary(&config.endpoint, service, known).await
         }
         Topology::Cluster(nodes) => slot_owner(config, nodes, key).await,
     }
-}
-
-/// The primary that more than half of the Sentinels name: a few that are cut off may not know who it is by now.
-async fn primary(
-    endpoint: &Endpoint,
-    sentinels: &[Address],
-    service: &str,
-    known: Known<'_>,
-) -> Result<Address, Error> {
-    let ask = async |sentinel: &Address| {
-        let mut connection = open(endpoint, sentinel, known, 0, CONNECT).await?;
-        let mut question = redis::cmd("SENTINEL");
-        question.arg("get-master-addr-by-name").arg(service);
-        let named: Option<(String, u16)> = question.query_async(&mut connection).await?;
-        let (host, port) = named.ok_or_else(|| {
-            let text = format!("a Sentinel knows no service `{service}`");
-            Error::new(SharedError::Connection, text)
-        })?;
-        Ok::<_, Error>(Address::Tcp { host, port })
-    };
-    let mut answers: FuturesUnordered<_> = sentinels.iter().map(ask).collect();
-    let mut named: Vec<(Address, usize)> = Vec::new();
-    let mut failure = None;
-    // The rest may be dead, and nobody waits for those.
-    while let Some(answer) = answers.next().await {
-        let address = match answer {
-            Ok(address) => address,
-            Err(error) => {
-                failure = Some(error);
-                continue;
-            }
-        };
-        let known = named.iter().position(|(other, _)| *other == address);
-        let votes = known.map_or(0, |at| named.swap_remove(at).1) + 1;
-        if votes * 2 > sentinels.len() {
-            return Ok(address);
-        }
-        named.push((address, votes));
-    }
-    let most = "no more than half of the Sentinels name the same primary";
-    Err(match failure {
-        Some(error) => error.about(most),
-        None => Error::new(SharedError::Connection, format!("{most}: they disagree")),
-    })
 }
 
 /// The node of a Cluster that has a key.
@@ -124,7 +83,8 @@ async fn slot_owner(config: &Config, nodes: &[Address], key: &str) -> Result<Add
 
 async fn owner_by(config: &Config, node: &Address, key: &str) -> Result<Address, Error> {
     let endpoint = &config.endpoint;
-    let mut connection = open(endpoint, node, Known::by(endpoint), 0, CONNECT).await?;
+    let client = client(endpoint, node, Known::by(endpoint), 0)?;
+    let mut connection = open(&client, CONNECT).await?;
     let slot: u16 = redis::cmd("CLUSTER")
         .arg("KEYSLOT")
         .arg(key)
@@ -169,17 +129,14 @@ pub(super) async fn connect(
     timeout: Duration,
 ) -> Result<MultiplexedConnection, Error> {
     let endpoint = &config.endpoint;
-    open(endpoint, address, Known::by(endpoint), endpoint.db, timeout).await
+    let client = client(endpoint, address, Known::by(endpoint), endpoint.db)?;
+    open(&client, timeout).await
 }
 
-async fn open(
-    endpoint: &Endpoint,
-    address: &Address,
-    known: Known<'_>,
-    db: i64,
+pub(super) async fn open(
+    client: &Client,
     timeout: Duration,
 ) -> Result<MultiplexedConnection, Error> {
-    let client = client(endpoint, address, known, db)?;
     let limits = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT))
         .set_response_timeout(Some(timeout));
@@ -188,7 +145,7 @@ async fn open(
         .await?)
 }
 
-fn client(
+pub(super) fn client(
     endpoint: &Endpoint,
     address: &Address,
     known: Known<'_>,

@@ -23,9 +23,11 @@ use crate::shared::Finding;
 use crate::shared::Record;
 use crate::shared::bodies::{Batch, Bodies, Scan};
 use crate::shared::config::Address;
+use crate::shared::config::Topology;
 use crate::shared::connect;
 use crate::shared::connect::Told;
 use crate::shared::keys::Keys;
+use crate::shared::sentinels::Sentinels;
 use crate::shared::state::Read;
 use crate::shared::state::TagState;
 use crate::shared::state::epoch;
@@ -47,6 +49,7 @@ const RECORDS: usize = 1_000;
 #[derive(Clone, Debug)]
 pub struct Store {
     config: Config,
+    sentinels: Sentinels,
     keys: Keys,
     /// Whether responses are kept there too.
     bodies: bool,
@@ -137,6 +140,7 @@ impl Store {
     /// The store of this namespace, with responses or with tags alone; connects to nothing yet.
     pub fn new(config: Config, namespace: &str, bodies: bool, clock: Clock) -> Store {
         Store {
+            sentinels: Sentinels::of(&config.endpoint),
             config,
             keys: Keys::new(namespace),
             bodies,
@@ -157,7 +161,7 @@ impl Store {
     /// There is no connection to be had, or nothing can be done with it.
     pub async fn link(&self, floor: Stamp, epoch: u64) -> Result<(Link, Beginning), Error> {
         let (config, keys) = (&self.config, &self.keys);
-        let address = connect::locate(config, &keys.generation()).await?;
+        let address = connect::locate(config, &self.sentinels, &keys.generation()).await?;
         let timeout = config.timeout;
         let mut commands = connect::connect(config, &address, timeout).await?;
         let told = Told::by(&mut commands).await?;
@@ -238,13 +242,19 @@ impl Store {
     ///
     /// Nobody knows.
     pub async fn is_current(&self, link: &Link) -> Result<bool, Error> {
-        let address = connect::locate(&self.config, &self.keys.generation()).await?;
+        let address =
+            connect::locate(&self.config, &self.sentinels, &self.keys.generation()).await?;
         Ok(address == link.0.address)
     }
 
     /// Whether somebody else decides which server has the tags: Sentinels, or a Cluster.
     pub fn may_move(&self) -> bool {
         self.config.endpoint.may_move()
+    }
+
+    /// Whether Sentinels decide that. A server they have replaced may not know it for a while.
+    pub fn is_decided_by_sentinels(&self) -> bool {
+        matches!(self.config.endpoint.topology, Topology::Sentinel { .. })
     }
 }
 

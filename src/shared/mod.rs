@@ -12,6 +12,7 @@ mod keys;
 mod lease;
 mod link;
 mod record;
+mod sentinels;
 mod state;
 
 pub use crate::shared::bodies::{Batch, Scan};

@@ -58,11 +58,14 @@ struct Gap;
 /// How often what belongs to the namespace as a whole is renewed.
 const RENEW: Duration = Duration::from_secs(3_600);
 
-/// How often it is asked whether another server has the tags by now, where others decide that.
+/// How often it is asked whether another server of a Cluster has the tags by now.
 const MOVES: Duration = Duration::from_secs(1);
 
 /// A heartbeat is this part of the longest trusted silence.
 const BEATS: u32 = 4;
+
+/// The longest time between two of them, whatever is trusted: so long it takes to notice that nothing comes any more.
+const SLOWEST_BEAT: Duration = Duration::from_secs(5);
 
 impl Tags {
     /// Keeps in touch with the store for as long as this runs: never ends by itself when tags are shared. What the log tells is
@@ -90,6 +93,7 @@ impl Tags {
         let mut pause = SHORTEST_PAUSE;
         let mut known: Option<Place> = None;
         loop {
+            let asked = together.pulse.now();
             let (link, beginning) = match self.connect(together).await {
                 Ok(it) => it,
                 Err(()) => {
@@ -111,11 +115,16 @@ impl Tags {
                 self.begin(together, &beginning);
                 tell(News::Begun);
             }
+            if *together.read.borrow() == beginning.logged {
+                // There is nothing to read: the first record may be long in coming.
+                together.pulse.note(asked);
+            }
             together.found(beginning.findings);
             if together.epoch.hear(beginning.epoch) {
                 tell(News::Epoch(beginning.epoch));
             }
             together.link.send_replace(Some(link));
+            together.read.send_modify(|_| {}); // after the link and the pulse: who waits for it looks at both
             together.metrics().shared_connected.set(true);
             let followed = self.read_on(together, &mut place, tell, &mut pause).await;
             known = match followed {
@@ -134,10 +143,13 @@ impl Tags {
     }
 
     async fn connect(&self, together: &Together) -> Result<(Link, Beginning), ()> {
-        let sharing = &together.sharing;
+        let (sharing, mandate) = (&together.sharing, &together.mandate);
         let epoch = together.epoch.highest();
+        let asked = mandate.now();
         let linked = sharing.store.link(self.applied(), epoch).await;
-        linked.map_err(|error| together.is_away(&error))
+        linked
+            .inspect(|_| mandate.note(asked))
+            .map_err(|error| together.is_away(&error))
     }
 
     /// Another history begins: nothing that is known here means anything in it (L3).
@@ -171,7 +183,7 @@ impl Tags {
         pause: &mut Duration,
     ) -> Result<(), Gap> {
         let mut links = together.link.subscribe();
-        let patience = together.sharing.max_lag / BEATS;
+        let patience = beat(together.sharing.max_lag);
         loop {
             let asked = together.pulse.now();
             let heard = tokio::select! {
@@ -307,21 +319,42 @@ impl Writer {
     }
 }
 
-/// Gives up a link when others have decided that another server has the tags: the old one may not have heard of that.
+fn beat(max_lag: Duration) -> Duration {
+    (max_lag / BEATS).min(SLOWEST_BEAT)
+}
+
+/// Gives up a link when others have decided that another server has the tags: the old one may not have heard of that. Answers
+/// who wants to know whether they have.
 async fn watch_moves(together: &Together) {
-    let sharing = &together.sharing;
+    let (sharing, mandate) = (&together.sharing, &together.mandate);
     if !sharing.store.may_move() {
         return;
     }
+    let usual = match sharing.store.is_decided_by_sentinels() {
+        true => beat(sharing.max_lag),
+        false => MOVES.min(sharing.max_lag),
+    };
+    let mut questions = mandate.questions();
     loop {
-        tokio::time::sleep(MOVES.min(sharing.max_lag)).await;
-        let Some(link) = together.link() else {
-            continue;
-        };
-        match sharing.store.is_current(&link).await {
-            Ok(true) => {}
-            Ok(false) => together.moved(&link),
-            Err(error) => tracing::debug!(%error, "nobody says which server has the tags"),
+        let number = *questions.borrow_and_update();
+        let asked = mandate.now();
+        let mut confirmed = None;
+        if let Some(link) = together.link() {
+            match sharing.store.is_current(&link).await {
+                Ok(true) => {
+                    mandate.note(asked);
+                    confirmed = Some(link);
+                }
+                Ok(false) => together.moved(&link),
+                Err(error) => tracing::debug!(%error, "nobody says which server has the tags"),
+            }
+        }
+        mandate.answer(number, confirmed);
+        // An error means that it is time.
+        if let Ok(asked) = tokio::time::timeout(usual, questions.changed()).await
+            && asked.is_err()
+        {
+            return; // nobody is there to ask
         }
     }
 }

@@ -15,6 +15,7 @@ mod epoch;
 mod follow;
 mod history;
 mod landed;
+mod mandate;
 mod outbox;
 mod own;
 mod pulse;
@@ -91,6 +92,24 @@ struct Writer {
     claims: Claims,
     landed: Landed,
     history: History,
+}
+
+/// When somebody came: what was changed before that counts for them.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// The last stamp that was known to have been given.
+    pub stamp: Stamp,
+    /// There may have been changes without a stamp (L6).
+    in_doubt: bool,
+}
+
+impl Arrival {
+    /// With the snapshot.
+    pub fn with(snapshot: &Snapshot) -> Arrival {
+        let stamp = snapshot.stamp();
+        let in_doubt = false;
+        Arrival { stamp, in_doubt }
+    }
 }
 
 /// Cells and how they change.
@@ -341,6 +360,34 @@ impl Tags {
                 .is_some_and(|cell| cell.changed() > stamp || cell.is_waiting())
         };
         tags.into_iter().any(changed)
+    }
+
+    /// This moment, for who asks later what had been changed by then.
+    pub fn arrival(&self) -> Arrival {
+        let writer = self.write(); // one look: what lands meanwhile is seen as either
+        Arrival {
+            stamp: writer.applied,
+            in_doubt: writer.outbox.len() > 0,
+        }
+    }
+
+    /// The moment, now past, at which that was the last stamp.
+    pub fn arrival_at(&self, stamp: Stamp) -> Arrival {
+        let in_doubt = self.together.is_some();
+        Arrival { stamp, in_doubt }
+    }
+
+    /// Whether what began with this snapshot is older than something that was changed before that arrival, as far as the
+    /// snapshot and `outdated` tell: whether one of its tags has changed since, or is about to.
+    pub fn missed(
+        &self,
+        before: &Snapshot,
+        arrival: Arrival,
+        outdated: impl FnOnce() -> bool,
+    ) -> bool {
+        // In another history nobody knows what changed in the last one (L3).
+        let another = || self.write().generation != before.generation();
+        (arrival.stamp > before.stamp() || arrival.in_doubt) && (another() || outdated())
     }
 
     /// How many tags are known.

@@ -27,6 +27,7 @@ use crate::tags::Tags;
 use crate::tags::Writer;
 use crate::tags::cell::Cell;
 use crate::tags::epoch::Epoch;
+use crate::tags::mandate::Mandate;
 use crate::tags::outbox::Wish;
 use crate::tags::pulse::Pulse;
 use crate::tags::trouble::Trouble;
@@ -53,6 +54,7 @@ pub(super) struct Together {
     /// `None` while there is no connection.
     pub(super) link: watch::Sender<Option<Link>>,
     pub(super) pulse: Pulse,
+    pub(super) mandate: Mandate,
     /// The stamp of the last record of the log that has been applied.
     pub(super) read: watch::Sender<Stamp>,
     pub(super) epoch: Epoch,
@@ -115,7 +117,9 @@ pub struct Registered {
 impl Together {
     pub(super) fn new(sharing: Sharing, clock: &Clock) -> Together {
         let epoch = sharing.epoch;
+        let mandate = Mandate::new(&sharing.store, clock);
         Together {
+            mandate,
             sharing,
             link: watch::Sender::new(None),
             pulse: Pulse::new(clock),
@@ -140,9 +144,12 @@ impl Together {
     }
 
     fn is_fenced(&self) -> bool {
-        self.pulse
-            .lag()
-            .is_none_or(|lag| lag > self.sharing.max_lag)
+        self.lag().is_none_or(|lag| lag > self.sharing.max_lag)
+    }
+
+    /// For how long nothing has been heard of the others, or of those who say which server has the tags.
+    fn lag(&self) -> Option<Duration> {
+        Some(self.pulse.lag()?.max(self.mandate.lag()?))
     }
 
     pub(super) fn link(&self) -> Option<Link> {
@@ -227,9 +234,7 @@ impl Tags {
 
     /// For how long nothing has been heard of the others; `None`: nothing ever was, or there are none.
     pub fn lag(&self) -> Option<Duration> {
-        self.together
-            .as_ref()
-            .and_then(|together| together.pulse.lag())
+        self.together.as_ref().and_then(Together::lag)
     }
 
     /// The epoch is this at least, from now on for all who share the tags. Those who do are told as soon as the store can be.
@@ -389,6 +394,15 @@ impl Tags {
             });
             let answers = join_all(calls).await;
             let mut failure = None;
+            // A server that was replaced meanwhile has taken them in vain (L4).
+            if answers.iter().any(Result::is_ok) && !together.mandate.confirms(&link).await {
+                tracing::warn!(
+                    "nobody says that the shared store which took increments still has the tags"
+                );
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
+            }
             {
                 let mut writer = self.write();
                 for (wish, answer) in wishes.iter().zip(answers) {
@@ -457,13 +471,22 @@ impl Tags {
         };
         let cells: Vec<&Arc<Cell>> = seals.map(|it| it.cells().collect()).unwrap_or_default();
         let tags: Vec<&Tag> = cells.iter().map(|cell| cell.tag()).collect();
-        let read = match link.read(&tags).await {
+        // Together: what a server says that was replaced meanwhile is worth nothing.
+        let confirmed = together.mandate.confirms(&link);
+        let confirmed = self
+            .clock
+            .within(together.sharing.store.timeout(), confirmed);
+        let (read, confirmed) = tokio::join!(link.read(&tags), confirmed);
+        let read = match read {
             Ok(read) => read,
             Err(error) => {
                 together.failed(&link, &error);
                 return false;
             }
         };
+        if confirmed != Some(true) {
+            return false;
+        }
         if epoch.is_some_and(|epoch| read.epoch > epoch) {
             return false; // the log's follower is about to hear of it
         }

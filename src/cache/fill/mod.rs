@@ -41,6 +41,7 @@ use crate::model::time::Timestamp;
 use crate::policy;
 use crate::policy::freshening;
 use crate::rules::Matched;
+use crate::tags::Arrival;
 use crate::tags::Own;
 use crate::tags::Snapshot;
 
@@ -140,7 +141,7 @@ impl Fill {
         let follower = Follower {
             stage: watched,
             why: errand.why,
-            arrived: before.stamp(),
+            arrived: Arrival::with(&before),
             spare: errand.spare.clone(),
             own: Some(mine),
             hit_for_miss: false,

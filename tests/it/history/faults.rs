@@ -69,10 +69,10 @@ impl Alone {
 
     async fn step(&mut self, world: &World, chance: &mut Rng) {
         match chance.u8(0..20) {
-            0..6 => self.break_way(world, chance).await,
-            6..11 => self.heal_way(world, chance).await,
-            11..13 => self.change_state(world, chance).await,
-            13 => {
+            0..4 => self.break_way(world, chance).await,
+            4..9 => self.heal_way(world, chance).await,
+            9..11 => self.change_state(world, chance).await,
+            11..14 => {
                 self.heal(world).await;
                 tokio::time::sleep(CALM).await;
             }
@@ -208,52 +208,109 @@ async fn restart(world: &World, chance: &mut Rng) {
     world.record.fault(format!("another one is at {place}"));
 }
 
-/// A primary and its replica: sides are changed, and the primary dies with what the replica has not heard of.
-pub(super) async fn fail_over(
-    sentinels: &Sentinels,
-    world: &World,
-    chance: &mut Rng,
-    until: Instant,
-) {
-    let length = until - Instant::now();
-    // What one server may do, the primary may do too.
-    harass_primary(sentinels, world, chance, until - length * 3 / 4).await;
-    world.record.fault("the Sentinels are told to change sides");
-    sentinels.failover().await;
-    world.record.fault("the sides are changed");
-    harass_primary(sentinels, world, chance, until - length / 2).await;
-    let replica = sentinels.replica().await;
-    replica.pause();
-    world.record.fault("the replica is paused");
-    let lagging = Duration::from_millis(chance.u64(300..1_500));
-    tokio::time::sleep(lagging).await;
-    sentinels.primary().await.kill();
-    world.record.fault("the primary is killed");
-    replica.resume();
-    sentinels.kill_primary().await;
-    world.record.fault("the replica is the primary");
-    harass_primary(sentinels, world, chance, until).await;
+/// A primary and its replica, Sentinels who say which is which, and a way to these for each sidecar.
+pub(super) struct Named {
+    sentinels: Sentinels,
+    /// To each of the Sentinels.
+    ways: Vec<Vec<Cut>>,
 }
 
-async fn harass_primary(sentinels: &Sentinels, world: &World, chance: &mut Rng, until: Instant) {
-    while Instant::now() < until {
-        match chance.u8(0..4) {
-            0 => lose(world, sentinels.primary().await, chance).await,
-            1 => restart(world, chance).await,
-            2 => {
-                let primary = sentinels.primary().await;
-                let pause = Duration::from_millis(chance.u64(50..1_500));
-                primary.pause();
-                world
-                    .record
-                    .fault(format!("the primary is paused for {pause:?}"));
-                tokio::time::sleep(pause).await;
-                primary.resume();
-                world.record.fault("the primary goes on");
+impl Named {
+    /// With ways for as many sidecars.
+    pub(super) async fn start(places: usize) -> Named {
+        let sentinels = Sentinels::start().await;
+        let mut ways = Vec::new();
+        for _ in 0..places {
+            let mut each = Vec::new();
+            for port in sentinels.ports() {
+                each.push(Cut::before(port).await);
             }
-            _ => tokio::time::sleep(CALM).await,
+            ways.push(each);
         }
-        let pause = Duration::from_millis(chance.u64(50..700));
-        tokio::time::sleep(pause).await;
+        Named { sentinels, ways }
+    }
+
+    /// Where each sidecar finds the store.
+    pub(super) fn urls(&self) -> Vec<String> {
+        let each = self.ways.iter();
+        each.map(|ways| {
+            let ways = ways.iter().map(|way| way.url().replace("redis://", ""));
+            self.sentinels.url_by(&ways.collect::<Vec<_>>())
+        })
+        .collect()
+    }
+
+    /// The sides are changed, and later the primary dies with what the replica has not heard of; before, between and after,
+    /// what one server may do, the primary does too.
+    pub(super) async fn harass(&self, world: &World, chance: &mut Rng, until: Instant) {
+        let (sentinels, record) = (&self.sentinels, &world.record);
+        let length = until - Instant::now();
+        self.harass_primary(world, chance, until - length * 3 / 4)
+            .await;
+        record.fault("the Sentinels are told to change sides");
+        sentinels.failover().await;
+        record.fault("the sides are changed");
+        self.harass_primary(world, chance, until - length / 2).await;
+        let replica = sentinels.replica().await;
+        replica.pause();
+        record.fault("the replica is paused");
+        let lagging = Duration::from_millis(chance.u64(300..1_500));
+        tokio::time::sleep(lagging).await;
+        sentinels.primary().await.kill();
+        record.fault("the primary is killed");
+        replica.resume();
+        sentinels.kill_primary().await;
+        record.fault("the replica is the primary");
+        self.harass_primary(world, chance, until).await;
+        for way in self.ways.iter().flatten() {
+            way.heal().await;
+        }
+        record.fault("all ways are healed");
+    }
+
+    async fn harass_primary(&self, world: &World, chance: &mut Rng, until: Instant) {
+        let record = &world.record;
+        while Instant::now() < until {
+            match chance.u8(0..6) {
+                0 => lose(world, self.sentinels.primary().await, chance).await,
+                1 => restart(world, chance).await,
+                2 => {
+                    let primary = self.sentinels.primary().await;
+                    let pause = Duration::from_millis(chance.u64(50..1_500));
+                    primary.pause();
+                    record.fault(format!("the primary is paused for {pause:?}"));
+                    tokio::time::sleep(pause).await;
+                    primary.resume();
+                    record.fault("the primary goes on");
+                }
+                3 => {
+                    let place = chance.usize(0..self.ways.len());
+                    for way in &self.ways[place] {
+                        match chance.u8(0..4) {
+                            0 => way.cut().await,
+                            1 => way.slow(Duration::from_millis(chance.u64(5..400))),
+                            _ => way.stall(),
+                        }
+                    }
+                    record.fault(format!("the ways of {place} to the Sentinels are broken"));
+                }
+                4 => {
+                    let place = chance.usize(0..self.ways.len());
+                    for way in &self.ways[place] {
+                        way.heal().await;
+                    }
+                    record.fault(format!("the ways of {place} to the Sentinels are healed"));
+                }
+                _ => {
+                    for way in self.ways.iter().flatten() {
+                        way.heal().await;
+                    }
+                    record.fault("all ways are healed");
+                    tokio::time::sleep(CALM).await;
+                }
+            }
+            let pause = Duration::from_millis(chance.u64(50..700));
+            tokio::time::sleep(pause).await;
+        }
     }
 }

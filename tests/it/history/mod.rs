@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use self::clients::Client;
 use self::clients::World;
 use self::faults::Alone;
+use self::faults::Named;
 use self::fleet::Fleet;
 use self::fleet::MAX_LAG;
 use self::fleet::Sharing;
@@ -34,20 +35,21 @@ use self::record::Record;
 use self::registers::Moods;
 use self::registers::Register;
 use self::registers::Registers;
-use crate::support::Sentinels;
-use crate::support::soon;
 
 /// How many sidecars.
 const PLACES: usize = 3;
 
 /// How many clients.
-const CLIENTS: usize = 12;
+const CLIENTS: usize = 24;
 
 /// The longest round: its record is kept whole.
 const ROUND: Duration = Duration::from_secs(60);
 
+/// How long a sidecar may take to be of use again once all is well.
+const RECOVERY: Duration = Duration::from_secs(10);
+
 /// What part of all reads must have been hits: who stores nothing is never stale.
-const HITS: usize = 10;
+const HITS: usize = 15;
 
 /// One that shares the store at each of these. The last has room for hardly anything that waits, so that too much does.
 fn sharing(urls: impl IntoIterator<Item = String>) -> Vec<Sharing> {
@@ -86,7 +88,13 @@ async fn watched(
                 while client.read(place, register).await? != Some(true) {}
                 Ok::<_, String>(())
             };
-            soon(format!("a hit of {register} at {place}"), hits).await?;
+            match tokio::time::timeout(RECOVERY, hits).await {
+                Ok(found) => found?,
+                Err(_) => {
+                    let said = world.record.of(register);
+                    return Err(format!("no hit of {register} at {place}\n{said}"));
+                }
+            }
         }
     }
     Ok(world.record.counts())
@@ -116,15 +124,14 @@ async fn alone(seed: u64, length: Duration) -> Result<Counts, String> {
 async fn with_sentinels(seed: u64, length: Duration) -> Result<Counts, String> {
     let mut chance = Rng::with_seed(seed);
     let app = Registers::start(Moods::Various, chance.fork()).await;
-    let sentinels = Sentinels::start().await;
-    let urls = (0..PLACES).map(|_| sentinels.url());
+    let named = Named::start(PLACES).await;
     let world = World {
-        fleet: Arc::new(Fleet::start(&app, sharing(urls)).await),
+        fleet: Arc::new(Fleet::start(&app, sharing(named.urls())).await),
         record: Arc::new(Record::new(MAX_LAG)),
     };
     let mut faults = chance.fork();
     let until = Instant::now() + length;
-    let happens = faults::fail_over(&sentinels, &world, &mut faults, until);
+    let happens = named.harass(&world, &mut faults, until);
     watched(&world, &mut chance, happens).await
 }
 

@@ -168,6 +168,11 @@ impl Record {
         Ok(())
     }
 
+    /// What happened to a register of late.
+    pub(super) fn of(&self, register: Register) -> String {
+        self.told(&self.inner(), register, Instant::now())
+    }
+
     fn lag_of(&self, register: Register) -> Duration {
         match register.promise {
             Promise::Strict => Duration::ZERO,

@@ -6,6 +6,7 @@ mod expiry;
 mod findings;
 mod lease;
 mod lost;
+mod moved;
 mod outbox;
 mod purge;
 mod ready;

@@ -7,6 +7,7 @@ use crate::support::Origin;
 use crate::support::Redis;
 use crate::support::Setup;
 use crate::support::Sidecar;
+use crate::support::get;
 use crate::support::post;
 use crate::support::reply;
 use crate::support::soon;
@@ -148,4 +149,67 @@ async fn l13_a_slow_store_slows_nobody_down_for_long() {
     let changed = client.ask(post("/change")).await;
     assert_eq!(changed.detail(), "increment-deferred");
     client.get("/a").await.is_not_hit().has_body("new");
+}
+
+/// A sidecar that trusts what it knows for longer than any of these tests takes.
+async fn trusting(app: &Origin, redis: &Redis) -> Sidecar {
+    Setup::new(app)
+        .real_time()
+        .redis(&redis.url())
+        .config("tags: { max_lag: 1h }")
+        .rules(TWO)
+        .start()
+        .await
+}
+
+#[tokio::test]
+async fn l06_who_comes_after_a_deferred_write_gets_nothing_that_was_fetched_before_it() {
+    // Whether the write has landed when the answer comes, or waits still.
+    for lands in [true, false] {
+        let (app, redis) = (Origin::start().await, Redis::start().await);
+        let a = trusting(&app, &redis).await;
+        let client = a.client();
+        says(&app, "new");
+        let hold = app.hold("/a");
+        let first = client.begin(get("/a")).await;
+        let held = hold.arrived().await;
+        redis.pause();
+        let changed = client.ask(post("/change")).await;
+        assert_eq!(changed.detail(), "increment-deferred");
+        let second = client.begin(get("/a")).await;
+        for _ in 0..5 {
+            client.ask(post("/elsewhere")).await; // it has had its turn
+        }
+        if lands {
+            redis.resume();
+            let landed = async { while client.ask(post("/change")).await.detail() != "" {} };
+            soon("the writes to land", landed).await;
+        }
+        held.release(reply("old").header("Cache-Tag", "A")).await;
+        first.answer().await.has_body("old");
+        second.answer().await.has_body("new");
+    }
+}
+
+#[tokio::test]
+async fn l03_who_comes_after_the_store_began_anew_gets_nothing_that_was_fetched_before_it() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), TWO).await;
+    let client = a.client();
+    says(&app, "new");
+    client.get("/b").await.is_miss();
+    let hold = app.hold("/a");
+    let first = client.begin(get("/a")).await;
+    let held = hold.arrived().await;
+    client.ask(post("/change")).await.is_method();
+    redis.flush_all().await;
+    let forgotten = async { while client.get("/b").await.hits() {} };
+    soon("it to be forgotten", forgotten).await;
+    let again = async { while !client.get("/b").await.hits() {} };
+    soon("the store to be of use again", again).await;
+    let second = client.begin(get("/a")).await;
+    a.settle().await;
+    held.release(reply("old").header("Cache-Tag", "A")).await;
+    first.answer().await.has_body("old");
+    second.answer().await.has_body("new");
 }

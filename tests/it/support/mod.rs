@@ -33,6 +33,7 @@ pub(crate) use redis::Cut;
 pub(crate) use redis::Redis;
 pub(crate) use redis::Reply as RedisReply;
 pub(crate) use redis::Sentinels;
+pub(crate) use redis::Witness;
 pub(crate) use reply::Reply;
 pub(crate) use reply::chunk;
 pub(crate) use reply::not_modified;

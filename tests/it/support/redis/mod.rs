@@ -14,12 +14,14 @@ mod resp;
 mod room;
 mod sentinels;
 mod server;
+mod witness;
 
 pub(crate) use cluster::Cluster;
 pub(crate) use cut::Cut;
 pub(crate) use resp::Reply;
 pub(crate) use sentinels::Sentinels;
 pub(crate) use server::Redis;
+pub(crate) use witness::Witness;
 
 /// How long servers may take to agree among themselves: an election that fails begins anew after seconds.
 const AGREEMENT: Duration = Duration::from_secs(60);

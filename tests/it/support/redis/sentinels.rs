@@ -93,17 +93,24 @@ impl Sentinels {
         all
     }
 
+    pub(crate) fn sentinels(&self) -> &[Redis] {
+        &self.sentinels
+    }
+
     pub(crate) fn url(&self) -> String {
-        let addresses: Vec<String> = self
-            .sentinels
-            .iter()
-            .map(|sentinel| format!("127.0.0.1:{}", sentinel.port()))
-            .collect();
+        let each = self.ports().into_iter();
+        let addresses: Vec<String> = each.map(|port| format!("127.0.0.1:{port}")).collect();
+        self.url_by(&addresses)
+    }
+
+    /// By other ways to the Sentinels.
+    pub(crate) fn url_by(&self, addresses: &[String]) -> String {
         format!("redis+sentinel://{}/{NAME}", addresses.join(","))
     }
 
-    pub(crate) fn sentinels(&self) -> &[Redis] {
-        &self.sentinels
+    /// Where the Sentinels listen.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        self.sentinels.iter().map(Redis::port).collect()
     }
 
     /// Whom the first Sentinel names.
