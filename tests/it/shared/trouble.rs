@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::hasty;
 use super::sidecar;
 use crate::support::Cut;
 use crate::support::Origin;
@@ -25,7 +26,7 @@ fn says(app: &Origin, body: &str) {
 async fn l06_l13_the_store_is_away_and_comes_back() {
     // 26.1 to 26.3.
     let (app, redis) = (Origin::start().await, Redis::start().await);
-    let a = sidecar(&app, &redis.url(), TWO).await;
+    let a = hasty(&app, &redis.url(), TWO).await;
     let client = a.client();
     says(&app, "old");
     for path in ["/a", "/b"] {
@@ -52,7 +53,7 @@ async fn l06_l13_the_store_is_away_and_comes_back() {
 async fn l03_the_store_comes_back_empty() {
     // 26.4.
     let (app, redis) = (Origin::start().await, Redis::start().await);
-    let a = sidecar(&app, &redis.url(), TWO).await;
+    let a = hasty(&app, &redis.url(), TWO).await;
     let client = a.client();
     says(&app, "old");
     for path in ["/a", "/b"] {
@@ -78,7 +79,7 @@ async fn n04_who_is_cut_off_trusts_nothing() {
     let (app, redis) = (Origin::start().await, Redis::start().await);
     let cut = Cut::before(redis.port()).await;
     let a = sidecar(&app, &redis.url(), TWO).await;
-    let b = sidecar(&app, &cut.url(), TWO).await;
+    let b = hasty(&app, &cut.url(), TWO).await;
     says(&app, "old");
     b.client().get("/a").await.is_miss();
     b.client().get("/a").await.is_hit();
@@ -106,7 +107,7 @@ async fn l13_a_store_that_answers_errors_keeps_nobody_from_the_app() {
     ] {
         let (app, redis) = (Origin::start().await, Redis::start().await);
         let cut = Cut::before(redis.port()).await;
-        let a = sidecar(&app, &cut.url(), TWO).await;
+        let a = hasty(&app, &cut.url(), TWO).await;
         let client = a.client();
         says(&app, "old");
         client.get("/a").await.is_miss();
@@ -127,7 +128,7 @@ async fn l13_a_store_that_answers_errors_keeps_nobody_from_the_app() {
 async fn l13_a_slow_store_slows_nobody_down_for_long() {
     let (app, redis) = (Origin::start().await, Redis::start().await);
     let cut = Cut::before(redis.port()).await;
-    let a = sidecar(&app, &cut.url(), TWO).await;
+    let a = hasty(&app, &cut.url(), TWO).await;
     let client = a.client();
     says(&app, "old");
     client.get("/a").await.is_miss();
