@@ -34,7 +34,11 @@ fn says(app: &Origin, body: &str) {
 async fn stored(redis: &Redis) -> String {
     match redis.command(&["GET", KEY]).await {
         RedisReply::Error(why) => why, // it is no text
-        text => text.text(),
+        other @ (RedisReply::Text(_)
+        | RedisReply::Integer(_)
+        | RedisReply::Nil
+        | RedisReply::List(_)
+        | RedisReply::Push(_)) => other.text(),
     }
 }
 

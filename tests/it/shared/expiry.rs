@@ -24,6 +24,7 @@ const TAG: &str = "tagalong:{tagalong}:tag:User:42";
 /// One that can be asked for its metrics.
 async fn counting(app: &Origin, url: &str, rules: &str) -> Sidecar {
     let setup = Setup::new(app).real_time().redis(url);
+    let setup = setup.redis_fields("timeout: 2s");
     setup.rules(rules).config(ADMIN).start().await
 }
 
@@ -101,6 +102,7 @@ async fn k13_namespaces_in_one_store_do_not_meet() {
     let (app, redis) = (Origin::start().await, Redis::start().await);
     let of = async |namespace: &str| {
         let setup = Setup::new(&app).real_time().redis(&redis.url());
+        let setup = setup.redis_fields("timeout: 2s");
         let setup = setup.config(&format!("namespace: '{namespace}'"));
         setup.rules(STRICT).start().await
     };

@@ -46,7 +46,7 @@ async fn metric(sidecar: &Sidecar, name: &str) -> f64 {
     found.map_or(0.0, |(_, value)| value.parse().expect("a number"))
 }
 
-/// A sidecar of this namespace in front of the app, with this store.
+/// A sidecar of this namespace in front of the app, with this store. A busy machine is no slow store to it.
 async fn sidecar(app: &Origin, url: &str, rules: &str) -> Sidecar {
     calm(Setup::new(app).real_time().redis(url).rules(rules))
         .start()

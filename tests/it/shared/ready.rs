@@ -16,6 +16,7 @@ use crate::support::soon;
 
 async fn watched(app: &Origin, url: &str) -> Sidecar {
     let setup = Setup::new(app).real_time().redis(url);
+    let setup = setup.redis_fields("timeout: 2s");
     setup.rules(BOUNDED).config(ADMIN).start().await
 }
 
