@@ -68,8 +68,8 @@ impl Client {
             let place = self.chance.usize(0..self.world.fleet.len());
             let register = all[self.chance.usize(0..all.len())];
             match self.chance.u8(0..100) {
-                0..8 => self.write(place, register).await?,
-                8..20 => {
+                0..2 => self.write(place, register).await?,
+                2..7 => {
                     // A writer that looks at once, through another.
                     self.write(place, register).await?;
                     let other = self.chance.usize(0..self.world.fleet.len());

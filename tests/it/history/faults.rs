@@ -40,7 +40,7 @@ const ERRORS: [&str; 4] = [
 const KEYS: [&str; 4] = ["gen", "seq", "log", "epoch"];
 
 /// How long all is well from time to time, so that something is stored that can be stale later.
-const CALM: Duration = Duration::from_millis(1_500);
+const CALM: Duration = Duration::from_millis(2_000);
 
 impl Alone {
     /// With as many ways.

@@ -121,6 +121,7 @@ impl Fleet {
             .config("drain: 1s")
             .config(&format!("tags: {{ {tags} }}"))
             .redis(url)
+            .redis_fields(TIMEOUT)
             .rules(RULES);
         let threads = Builder::new_multi_thread()
             .worker_threads(1)
@@ -143,6 +144,9 @@ impl Place {
         self.running.lock().expect("nobody panics holding it")
     }
 }
+
+/// How long the store may take: so long that a busy machine alone keeps nobody from storing something.
+const TIMEOUT: &str = "timeout: 250ms";
 
 /// The bound that is promised where nothing else is said.
 pub(super) const MAX_LAG: Duration = Duration::from_secs(1);

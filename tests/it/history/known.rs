@@ -39,7 +39,7 @@ async fn unheard_of(trusted: Duration) -> Result<(), String> {
     };
     let register = Register {
         promise: Promise::Bounded,
-        told: Told::ByHeader,
+        told: Told::Header,
         number: 0,
     };
     let mut client = Client::new(world.clone(), Rng::with_seed(0));

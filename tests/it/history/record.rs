@@ -241,7 +241,7 @@ mod tests {
         let record = Record::new(LAG);
         let register = Register {
             promise,
-            told: Told::ByHeader,
+            told: Told::Header,
             number: 0,
         };
         let start = record.start;

@@ -39,11 +39,11 @@ pub(super) enum Promise {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Told {
     /// The app says so, in headers.
-    ByHeader,
+    Header,
     /// The rules say so; the app says nothing.
-    ByRule,
+    Rule,
     /// Nobody says anything: what is written is what is read (RFC 9111 §4.4).
-    ByUri,
+    Uri,
 }
 
 /// How many registers there are of each kind: few, so that they are written while they are read.
@@ -62,7 +62,7 @@ impl Register {
     pub(super) fn all() -> Vec<Register> {
         let mut all = Vec::new();
         for promise in [Promise::Strict, Promise::Bounded] {
-            for told in [Told::ByHeader, Told::ByRule, Told::ByUri] {
+            for told in [Told::Header, Told::Rule, Told::Uri] {
                 for number in 0..OF_A_KIND {
                     all.push(Register {
                         promise,
@@ -78,8 +78,8 @@ impl Register {
     /// Where it is written, and how.
     pub(super) fn write(self) -> (&'static str, String) {
         match self.told {
-            Told::ByUri => ("PUT", self.to_string()),
-            Told::ByHeader | Told::ByRule => ("POST", format!("{self}/set")),
+            Told::Uri => ("PUT", self.to_string()),
+            Told::Header | Told::Rule => ("POST", format!("{self}/set")),
         }
     }
 
@@ -105,9 +105,9 @@ impl fmt::Display for Register {
             Promise::Bounded => "bounded",
         };
         let told = match self.told {
-            Told::ByHeader => "header",
-            Told::ByRule => "rule",
-            Told::ByUri => "uri",
+            Told::Header => "header",
+            Told::Rule => "rule",
+            Told::Uri => "uri",
         };
         write!(f, "/{promise}/{told}/{}", self.number)
     }
@@ -187,8 +187,8 @@ impl App {
             };
             let written = reply(register.text(value));
             return match register.told {
-                Told::ByHeader => written.header("Cache-Tag-Increment", register.tag()),
-                Told::ByRule | Told::ByUri => written,
+                Told::Header => written.header("Cache-Tag-Increment", register.tag()),
+                Told::Rule | Told::Uri => written,
             };
         }
         let mut all = Register::all().into_iter();
@@ -211,8 +211,8 @@ impl App {
         };
         let read = read.etag(&etag).control(control);
         match register.told {
-            Told::ByHeader => read.header("Cache-Tag", register.tag()),
-            Told::ByRule | Told::ByUri => read,
+            Told::Header => read.header("Cache-Tag", register.tag()),
+            Told::Rule | Told::Uri => read,
         }
     }
 }

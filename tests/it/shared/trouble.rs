@@ -39,7 +39,7 @@ async fn sidecar(app: &Origin, url: &str, rules: &str) -> Sidecar {
 async fn l06_l13_the_store_is_away_and_comes_back() {
     // 26.1 to 26.3.
     let (app, redis) = (Origin::start().await, Redis::start().await);
-    let a = hasty(&app, &redis.url(), TWO).await;
+    let a = sidecar(&app, &redis.url(), TWO).await;
     let client = a.client();
     says(&app, "old");
     for path in ["/a", "/b"] {
@@ -66,7 +66,7 @@ async fn l06_l13_the_store_is_away_and_comes_back() {
 async fn l03_the_store_comes_back_empty() {
     // 26.4.
     let (app, redis) = (Origin::start().await, Redis::start().await);
-    let a = hasty(&app, &redis.url(), TWO).await;
+    let a = sidecar(&app, &redis.url(), TWO).await;
     let client = a.client();
     says(&app, "old");
     for path in ["/a", "/b"] {
@@ -92,7 +92,7 @@ async fn n04_who_is_cut_off_trusts_nothing() {
     let (app, redis) = (Origin::start().await, Redis::start().await);
     let cut = Cut::before(redis.port()).await;
     let a = sidecar(&app, &redis.url(), TWO).await;
-    let b = hasty(&app, &cut.url(), TWO).await;
+    let b = sidecar(&app, &cut.url(), TWO).await;
     says(&app, "old");
     b.client().get("/a").await.is_miss();
     b.client().get("/a").await.is_hit();
@@ -120,7 +120,7 @@ async fn l13_a_store_that_answers_errors_keeps_nobody_from_the_app() {
     ] {
         let (app, redis) = (Origin::start().await, Redis::start().await);
         let cut = Cut::before(redis.port()).await;
-        let a = hasty(&app, &cut.url(), TWO).await;
+        let a = sidecar(&app, &cut.url(), TWO).await;
         let client = a.client();
         says(&app, "old");
         client.get("/a").await.is_miss();
@@ -141,7 +141,7 @@ async fn l13_a_store_that_answers_errors_keeps_nobody_from_the_app() {
 async fn l13_a_slow_store_slows_nobody_down_for_long() {
     let (app, redis) = (Origin::start().await, Redis::start().await);
     let cut = Cut::before(redis.port()).await;
-    let a = hasty(&app, &cut.url(), TWO).await;
+    let a = sidecar(&app, &cut.url(), TWO).await;
     let client = a.client();
     says(&app, "old");
     client.get("/a").await.is_miss();
