@@ -1,23 +1,15 @@
 //! Rules that change while requests are answered: what comes into force, what stays, and who is told (story 30, O13).
 
-use std::io::BufRead;
-use std::io::BufReader;
-use std::net::SocketAddr;
-use std::process::Child;
-use std::process::Command;
-use std::process::Stdio;
 use std::time::Duration;
-
-use tokio::sync::mpsc;
 
 use crate::support::Client;
 use crate::support::Origin;
+use crate::support::Process;
 use crate::support::Setup;
 use crate::support::Sidecar;
 use crate::support::get;
 use crate::support::post;
 use crate::support::reply;
-use crate::support::soon;
 use crate::support::stage;
 
 const FILE: &str = "rules/rules.yaml";
@@ -274,76 +266,6 @@ async fn what_is_not_fetched_again_any_more_is_the_next_requests_to_fetch() {
     hold.arrived().await.release(reply("b")).await;
     sidecar.settle().await;
     client.get("/r").await.is_hit().has_body("b");
-}
-
-/// `tagalong serve` in a process of its own, and what it says.
-struct Process {
-    child: Child,
-    said: mpsc::UnboundedReceiver<String>,
-}
-
-impl Process {
-    fn start(arguments: &[&str]) -> Process {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tagalong"))
-            .arg("serve")
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("tagalong starts");
-        let (say, said) = mpsc::unbounded_channel();
-        let out = child.stdout.take().expect("it is piped");
-        let err = child.stderr.take().expect("it is piped");
-        for lines in [
-            Box::new(BufReader::new(out)) as Box<dyn BufRead + Send>,
-            Box::new(BufReader::new(err)),
-        ] {
-            let say = say.clone();
-            std::thread::spawn(move || {
-                for line in lines.lines().map_while(Result::ok) {
-                    say.send(line).ok();
-                }
-            });
-        }
-        Process { child, said }
-    }
-
-    /// The next line with this in it.
-    async fn says(&mut self, what: &str) -> String {
-        let found = async {
-            loop {
-                let line = self.said.recv().await.expect("it runs");
-                if line.contains(what) {
-                    return line;
-                }
-            }
-        };
-        soon(format!("`{what}` to be said"), found).await
-    }
-
-    async fn client(&mut self) -> Client {
-        let line = self.says("listening on ").await;
-        let address: SocketAddr = line
-            .split_once("listening on ")
-            .and_then(|(_, rest)| rest.split_once(','))
-            .and_then(|(address, _)| address.parse().ok())
-            .expect("an address");
-        Client::tcp(address)
-    }
-
-    fn hang_up(&self) {
-        let kill = Command::new("sh")
-            .args(["-c", &format!("kill -HUP {}", self.child.id())])
-            .status();
-        assert!(kill.expect("there is a shell").success());
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
 }
 
 #[tokio::test]

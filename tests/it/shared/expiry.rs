@@ -34,6 +34,9 @@ async fn life(redis: &Redis, key: &str) -> i64 {
     reply.text().parse().expect("a number")
 }
 
+/// What the store says of a key that is not there.
+const GONE: i64 = -2;
+
 #[tokio::test]
 async fn l10_l11_everything_in_the_store_expires_and_nothing_else_is_touched() {
     let (app, redis) = (Origin::start().await, Redis::start().await);
@@ -89,6 +92,9 @@ async fn l10_l11_everything_in_the_store_expires_and_nothing_else_is_touched() {
         let is_ours = ["tagalong:{tagalong}:", "tagalong:1:tagalong:"];
         assert!(is_ours.iter().any(|it| key.starts_with(it)), "{key}");
         let left = life(&redis, key).await;
+        if left == GONE {
+            continue; // what a newer response has replaced is dropped
+        }
         assert!((1..most).contains(&left), "{key} lives for {left} ms");
     }
     for key in others {
@@ -151,7 +157,7 @@ async fn l03_what_is_no_longer_ours_under_our_names_is_a_miss() {
         let clients = [a.client(), b.client()];
         says(&app, "old");
         for client in &clients {
-            client.get("/users/42").await.is_miss();
+            client.get("/users/42").await.has_body("old");
             client.get("/users/42").await.is_hit();
         }
         redis.command(&["DEL", key]).await;

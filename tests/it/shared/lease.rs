@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use super::calm;
 use super::sidecar;
 use crate::support::Origin;
+use crate::support::Process;
 use crate::support::Redis;
 use crate::support::Sidecar;
 use crate::support::get;
@@ -125,19 +126,33 @@ async fn f14_who_has_lost_its_lease_stores_nothing_for_all_and_frees_nobody_else
 }
 
 #[tokio::test]
-async fn l09_a_lease_that_nobody_renews_is_taken_over() {
+async fn f13_what_a_killed_sidecar_was_fetching_is_fetched_once_more() {
     let (app, redis) = (Origin::start().await, Redis::start().await);
-    let a = sidecar(&app, &redis.url(), SLOW).await;
+    let folder = tempfile::tempdir().expect("room for a folder");
+    let config = folder.path().join("tagalong.yaml");
+    let settings = format!(
+        "listen: ['127.0.0.1:0']\nupstream: {{ url: '{}' }}\nstore: {{ redis: {{ url: '{}', timeout: 2s }} }}\ntags: {{ max_lag: 5s }}\n",
+        app.url(),
+        redis.url(),
+    );
+    std::fs::write(&config, settings).expect("room for a file");
+    std::fs::create_dir(folder.path().join("rules")).expect("room for a folder");
+    let rules = format!("rules:{SLOW}");
+    std::fs::write(folder.path().join("rules/rules.yaml"), rules).expect("room for a file");
+    let mut killed = Process::start(&["--config", config.to_str().expect("text")]);
+    let client = killed.client().await;
+
     let hold = app.hold("/slow");
-    let client = a.client();
     let first = client.begin(get("/slow")).await;
-    let _lost = hold.arrived().await;
-    let name = lease(&redis).await;
-    // As if its holder had been killed: nobody renews it, and it was about to expire.
-    redis.command(&["SET", &name, "killed", "PX", "300"]).await;
-    app.answer("/slow", reply("x"));
+    let _held = hold.arrived().await;
+    lease(&redis).await;
     let b = sidecar(&app, &redis.url(), SLOW).await;
-    b.client().get("/slow").await.has_body("x");
+    let client = b.client();
+    let second = client.begin(get("/slow")).await;
+    until_awaited(&redis).await;
+    app.answer("/slow", reply("x"));
+    killed.child.kill().expect("it runs");
+    second.answer().await.is_miss().has_body("x");
     assert_eq!(app.calls("/slow"), 2);
     drop(first);
 }

@@ -58,9 +58,9 @@ async fn l06_l13_it_says_that_it_trusts_nothing_and_what_waits() {
     let (status, reasons) = ready(&a).await;
     assert_eq!(status, "degraded");
     let codes: Vec<&str> = reasons.iter().map(|(code, _)| code.as_str()).collect();
-    assert_eq!(codes, ["fenced", "increments-wait"]);
+    assert_eq!(codes, ["fenced", "store-away", "increments-wait"]);
     // `A`, `B`, the URI of the POST, and the key of a GET of that.
-    assert_eq!(reasons[1].1, "4 increments wait for the shared store");
+    assert_eq!(reasons[2].1, "4 increments wait for the shared store");
     for (name, expected) in [
         ("tagalong_outbox", 4.0),
         ("tagalong_increments_deferred_total", 1.0),
@@ -96,7 +96,9 @@ async fn a_store_that_never_was_there_is_said_to_be_missing() {
     let (status, reasons) = ready(&a).await;
     assert_eq!(status, "degraded");
     let expected = "nothing has been heard of the shared store yet: what is stored is not served";
-    assert_eq!(reasons, [("fenced".into(), expected.into())]);
+    assert_eq!(reasons[0], ("fenced".into(), expected.into()));
+    assert_eq!(reasons[1].0, "store-away");
+    assert!(reasons[1].1.contains("refused"), "{reasons:?}");
     redis.restart_empty().await;
     until_well(&a).await;
 }
