@@ -242,11 +242,14 @@ impl App {
             schedule.clone().by_schedule(in_force.clone())
         });
         let swept = cache.clone();
-        let sweeping = tokio::spawn(async move {
-            let mut tick = tokio::time::interval(SWEEP);
-            loop {
-                tick.tick().await;
-                swept.sweep();
+        let sweeping = supervised("the sweep", move || {
+            let swept = swept.clone();
+            async move {
+                let mut tick = tokio::time::interval(SWEEP);
+                loop {
+                    tick.tick().await;
+                    swept.sweep();
+                }
             }
         });
         phase.send_replace(Phase::Serving);
@@ -310,10 +313,12 @@ impl App {
                 "some exchanges with the app were still running when the drain time was over"
             );
         }
-        self.cache.increment_waiting().await;
-        if timeout_at(end, self.cache.flush()).await.is_err() {
-            self.cache.report_undelivered();
-        }
+        let delivered = async {
+            self.cache.increment_waiting().await;
+            self.cache.flush().await;
+        };
+        timeout_at(end, delivered).await.ok(); // what is left is told
+        self.cache.report_undelivered();
         self.touching.abort();
         self.hooks.finish(end).await;
         if let Some(admin) = self.admin {

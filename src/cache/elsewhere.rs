@@ -9,15 +9,19 @@ use crate::cache::Stored;
 use crate::cache::follower::Stage;
 use crate::cache::recipe::Recipe;
 use crate::cache::stored::REMEMBERED;
+use crate::cache::stored::Slot;
 use crate::metrics::SharedLookup;
 use crate::model::key::Variant;
 use crate::model::outcome::Forward;
 use crate::model::request::Head;
 use crate::model::time::Timestamp;
+use crate::policy::request::Use;
 use crate::policy::request::Wishes;
+use crate::policy::request::usable;
 use crate::policy::vary;
 use crate::rules::Consistency;
 use crate::rules::KeptIn;
+use crate::rules::Mode;
 use crate::rules::Query;
 use crate::shared;
 use crate::shared::Link;
@@ -28,6 +32,9 @@ use crate::store::codec::Record;
 
 /// How long what another sidecar has stored is kept here before it is looked for again.
 const BORROWED: Duration = Duration::from_secs(60);
+
+/// How long it is known at least what selects a variant: others may live longer than the last one.
+const NOTED: Duration = Duration::from_secs(86_400);
 
 impl Cache {
     /// Whether what a fill has found elsewhere answers this request, and at which moment.
@@ -46,13 +53,14 @@ impl Fill {
     /// What another sidecar has stored meanwhile, if that answers what this is for.
     pub async fn elsewhere(&self) -> Option<Arc<Stored>> {
         let (second, link) = self.second_tier()?;
-        // Its client wants the app's word, or the app's answer is compared with what is stored.
-        if self.errand.why == Forward::Request || self.errand.shadowed.is_some() {
+        if !self.may_be_elsewhere() {
             return None;
         }
-        let found = match self.look_in(second, &link).await {
-            Ok(found) => found,
-            Err(error) => {
+        let look = self.look_in(second, &link);
+        let found = match self.cache.0.clock.within(link.patience(), look).await {
+            None => None, // the app is faster
+            Some(Ok(found)) => found,
+            Some(Err(error)) => {
                 self.cache.0.tags.failed_with_response(&link, &error);
                 None
             }
@@ -70,6 +78,13 @@ impl Fill {
         self.unregister();
         self.first = None;
         self.stage.send_replace(Stage::Found(stored));
+    }
+
+    /// Whether what others have stored could answer: not where its client wants the app's word, and not where the app's answer
+    /// is compared with what is stored.
+    pub(super) fn may_be_elsewhere(&self) -> bool {
+        let wants_the_apps = self.errand.why == Forward::Request;
+        !wants_the_apps && !matches!(self.matched.rule.mode, Mode::Shadow(_))
     }
 
     fn second_tier(&self) -> Option<(&store::Shared, Link)> {
@@ -114,7 +129,12 @@ impl Fill {
             return Ok(None);
         };
         let now = self.cache.now();
-        if entry.meta.expires() <= now || entry.part.is_some() {
+        // What its client would have to ask the app for all the same is fetched, for all.
+        let wishes = Wishes::granted(self.head.headers(), self.matched.rule.client_control);
+        if usable(&entry.meta, &wishes, now) != Use::Fresh
+            || entry.part.is_some()
+            || self.is_purged()
+        {
             return Ok(None);
         }
         let recipe = Recipe::of(self.base, &self.matched, &self.head, &entry);
@@ -155,6 +175,12 @@ impl Fill {
         let (meta, response) = (&stored.entry.meta, &stored.entry.headers);
         let led = cache.lead_to(self.base, request, meta);
         let _one_at_a_time = cache.0.fills.lock();
+        let there = cache.0.store.get(&stored.variant);
+        let newer = there.as_ref().and_then(Slot::entry);
+        let newer = newer.is_some_and(|it| it.asked > stored.asked && it.seals.intact());
+        if newer || self.is_purged() {
+            return stored;
+        }
         let room =
             led.and_then(|_| cache.take_room(self.base, stored.variant, request, meta, response));
         if room.is_ok() {
@@ -206,6 +232,7 @@ impl Fill {
         }
         if varies {
             let until = meta.expires();
+            let life = life.max(NOTED);
             second.note(link, only, &meta.vary, until, life).await?;
         }
         let pointer = Pointer {

@@ -141,6 +141,9 @@ impl Cache {
         let Some(before) = flight.before else {
             return false;
         };
+        if self.purges().forget(&matched.logical, before) {
+            return true;
+        }
         if let Stage::Shared(shared) = &*flight.stage.borrow()
             && let Some(keep) = &shared.keep
         {

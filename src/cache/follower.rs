@@ -119,7 +119,7 @@ pub enum Followed {
     Response(Response<Body>, Outcome),
     /// The app failed, and this may be served in its place.
     Stale(Arc<Stored>, Stale),
-    /// Another sidecar has stored it meanwhile: it answers, or this client asks by itself.
+    /// Another sidecar has stored it meanwhile: it answers, or this client looks again.
     Found(Arc<Stored>, Passing),
     /// The response is not for this client, and the next may be: look up again, for a fill begun since that stamp if one
     /// is given, as what came is older than an increment this client came after. Or else pass.

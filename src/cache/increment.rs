@@ -3,6 +3,8 @@
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use futures_util::future::join_all;
+
 use crate::cache::Cache;
 use crate::cache::again::Repeat;
 use crate::cache::again::Repeats;
@@ -99,10 +101,12 @@ impl Cache {
 
     /// What the store cannot take now waits for it.
     async fn repeat(&self, repeats: Vec<Repeat>) {
-        for Repeat { increments, by, .. } in repeats {
-            self.0.tags.increment(&increments, &by).await;
-            self.follow_up(&increments, Source::Repeat); // none of them is repeated again
-        }
+        // All at once: whatever becomes of this, each is on its way as soon as it has been taken out.
+        let each = repeats.iter().map(async |it| {
+            self.0.tags.increment(&it.increments, &it.by).await;
+            self.follow_up(&it.increments, Source::Repeat); // none of them is repeated again
+        });
+        join_all(each).await;
     }
 
     pub(super) fn repeats(&self) -> MutexGuard<'_, Repeats> {

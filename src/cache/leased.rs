@@ -10,7 +10,6 @@ use tokio::task::JoinHandle;
 use crate::cache::Fill;
 use crate::cache::Stored;
 use crate::metrics::LeaseEnd;
-use crate::model::outcome::Forward;
 use crate::shared::Asked;
 use crate::shared::Lease;
 
@@ -62,8 +61,8 @@ impl Fill {
     /// Without an answer from the store this one asks for itself.
     pub async fn lease(&mut self) -> Option<Arc<Stored>> {
         let coalesce = self.matched.rule.refill.coalesce?;
-        if !coalesce.shared || self.errand.why == Forward::Request || self.errand.shadowed.is_some()
-        {
+        // Who is joined by nobody here waits for nobody elsewhere.
+        if !coalesce.shared || self.is_joined_by_nobody() || !self.may_be_elsewhere() {
             return None;
         }
         let cache = self.cache.clone();
@@ -85,6 +84,8 @@ impl Fill {
                 Ok(Asked::Busy(left)) => left,
                 Err(error) => {
                     cache.0.tags.failed(&link, &error);
+                    // It may have been taken all the same, and nobody must wait for it.
+                    drop(Held::new(link.taken(flight, &token, coalesce.lease)));
                     return None;
                 }
             };

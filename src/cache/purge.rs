@@ -46,14 +46,20 @@ impl Cache {
     pub async fn purge_matching(&self, glob: &Glob, by: &Arc<str>) -> Option<usize> {
         let stamp = self.0.tags.purge(&glob.to_string(), by).await?;
         let here = self.forget_matching(stamp, glob);
-        let (Some(second), Some(link)) = (&self.0.second, self.0.tags.link()) else {
+        let Some(second) = &self.0.second else {
             return Some(here);
         };
+        let link = self.0.tags.link()?;
         let dropped = second
             .drop_where(&link, |_, pointer| glob.matches(&pointer.logical))
             .await;
         match dropped {
-            Ok(shared) => Some(shared.max(here)), // what is here is there too, for the most part
+            Ok(shared) => {
+                // Whoever has looked there meanwhile may have found it once more.
+                let stamp = self.0.tags.purge(&glob.to_string(), by).await?;
+                self.forget_matching(stamp, glob);
+                Some(shared.max(here)) // what is here is there too, for the most part
+            }
             Err(error) => {
                 self.0.tags.failed_with_response(&link, &error);
                 None

@@ -126,7 +126,8 @@ impl Stored {
 
     /// Whether it is to be looked for again where it was found.
     pub(super) fn is_given_back(&self, now: Timestamp) -> bool {
-        self.borrowed_until.is_some_and(|until| until <= now)
+        // What is over may still stand in for an error.
+        self.borrowed_until.is_some_and(|until| until <= now) && self.is_live(now)
     }
 
     /// Whether it is fresh, and what it says is still so.

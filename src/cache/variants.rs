@@ -182,6 +182,7 @@ impl Cache {
         let mut variants = known.to_vec();
         variants.retain(|other| match store.get(other) {
             Some(Slot::Entry(stored)) if stored.is_live(now) => true,
+            Some(Slot::Same { until, .. }) if until > now => true, // in the shared store alone
             Some(_) => {
                 store.remove(other);
                 false

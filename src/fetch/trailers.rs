@@ -117,10 +117,12 @@ impl Watched {
                 }
                 let increments = [said.increments, changed].concat();
                 // The head, which would tell of a delay, has gone out; health and metrics do.
-                inner
-                    .cache
-                    .increment(&increments, &asked_by(&self.head))
-                    .await;
+                let (cache, by) = (inner.cache.clone(), asked_by(&self.head));
+                let commit = async move { cache.increment(&increments, &by).await };
+                // In a task of its own: the reader may leave now.
+                if let Err(error) = inner.tasks.spawn(commit).await {
+                    tracing::error!(%error, "increments of trailers ended badly");
+                }
                 (!trailers.is_empty()).then_some(Ok(Chunk::Trailers(trailers)))
             }
             end @ (Some(Err(_)) | None) => {

@@ -262,10 +262,10 @@ impl Proxy {
                     return (respond::fetched(head, response), outcome);
                 }
                 Followed::Found(stored, passing) => {
-                    return match self.0.cache.answers(&query, head, &stored) {
-                        Some(now) => respond::hit(head, &stored, None, now),
-                        None => self.alone(asked, &query, passing).await,
-                    };
+                    if let Some(now) = self.0.cache.answers(&query, head, &stored) {
+                        return respond::hit(head, &stored, None, now);
+                    }
+                    in_vain = passing; // something has come between
                 }
                 Followed::Stale(stored, why) => return self.stale(head, &stored, why),
                 Followed::Again(newer, passing) => {

@@ -35,7 +35,7 @@ enum Connection {
 const AT_ONCE: usize = 256;
 
 /// A body takes longer than a tag.
-const PATIENCE: u32 = 4;
+pub(super) const PATIENCE: u32 = 4;
 
 impl Bodies {
     /// A connection to those on this server, or all over the Cluster.
@@ -60,6 +60,11 @@ impl Bodies {
         }
         let connection = builder.build()?.get_async_connection().await?;
         Ok(Bodies(Connection::Cluster(connection)))
+    }
+
+    /// Whether they are on the server that has the tags.
+    pub(super) fn are_on_one(&self) -> bool {
+        matches!(self.0, Connection::One(_))
     }
 
     async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Error> {
@@ -172,7 +177,10 @@ impl Bodies {
         let (cursor, names): (u64, Vec<String>) = redis::from_redis_value(answer)?;
         let mut found = Vec::new();
         for name in names {
-            let record: Option<Vec<u8>> = self.run(redis::cmd("GET").arg(&name)).await?;
+            let record: Option<Vec<u8>> = match self.run(redis::cmd("GET").arg(&name)).await {
+                Err(error) if error.kind == SharedError::WrongType => None, // nothing of ours
+                other => other?,
+            };
             found.extend(record.map(|record| (name, record)));
         }
         Ok((found, from.next(cursor, nodes)))

@@ -28,6 +28,9 @@ pub(super) struct Keys {
     spread: String,
 }
 
+/// The digits of a variant.
+const HEX: usize = 32;
+
 /// The format of stored entries: another number for each that older versions would misread.
 const ENTRY_FORMAT: u32 = 1;
 
@@ -72,7 +75,7 @@ impl Keys {
         format!("{}v:{variant}", self.spread)
     }
 
-    /// What all [`Keys::variant`] match, as a pattern of `SCAN`.
+    /// What all [`Keys::variant`], and those of no other namespace, match, as a pattern of `SCAN`.
     pub(super) fn every_variant(&self) -> String {
         let escaped: String = self
             .spread
@@ -82,7 +85,7 @@ impl Keys {
                 special.then_some('\\').into_iter().chain([c])
             })
             .collect();
-        format!("{escaped}v:*")
+        format!("{escaped}v:{}", "?".repeat(HEX))
     }
 
     pub(super) fn response(&self, key: ComposedKey) -> String {
@@ -117,6 +120,16 @@ mod tests {
     #[test]
     fn a_namespace_is_no_pattern() {
         let keys = Keys::new("a*b[c]");
-        assert_eq!(keys.every_variant(), r"tagalong:1:a\*b\[c\]:v:*");
+        let digits = "?".repeat(32);
+        assert_eq!(
+            keys.every_variant(),
+            format!(r"tagalong:1:a\*b\[c\]:v:{digits}")
+        );
+        let variant = crate::model::key::KeyFields::new()
+            .base_key()
+            .only_variant();
+        let one = Keys::new("shop").every_variant();
+        assert_eq!(one.len(), Keys::new("shop").variant(variant).len());
+        assert_ne!(one.len(), Keys::new("shop:v").variant(variant).len());
     }
 }

@@ -47,14 +47,19 @@ impl Link {
             .invoke_async(&mut self.commands())
             .await?;
         Ok(match busy {
-            0 => Asked::Taken(Lease {
-                link: self.clone(),
-                flight,
-                token: token.into(),
-                life,
-            }),
+            0 => Asked::Taken(self.taken(flight, token, life)),
             left => Asked::Busy(Duration::from_millis(left)),
         })
+    }
+
+    /// The lease with this token, if it was taken: where the answer was lost, it can be given back all the same.
+    pub fn taken(&self, flight: Variant, token: &str, life: Duration) -> Lease {
+        Lease {
+            link: self.clone(),
+            flight,
+            token: token.into(),
+            life,
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::shared::Config;
 use crate::shared::Error;
 use crate::shared::Finding;
 use crate::shared::Record;
-use crate::shared::bodies::{Batch, Bodies, Scan};
+use crate::shared::bodies::{Batch, Bodies, PATIENCE, Scan};
 use crate::shared::config::Address;
 use crate::shared::config::Topology;
 use crate::shared::connect;
@@ -176,6 +176,14 @@ impl Store {
             ));
         }
         let bodies = match self.bodies {
+            true if self.may_move() => {
+                // In a Cluster they are on other servers: no tag waits for those.
+                let connected = Bodies::connect(config, &address).await;
+                let said = connected.inspect_err(|error| {
+                    tracing::warn!(%error, "responses are not shared until the shared store is connected anew");
+                });
+                said.ok()
+            }
             true => Some(Bodies::connect(config, &address).await?),
             false => None,
         };
@@ -274,6 +282,16 @@ impl Link {
 
     pub(super) fn commands(&self) -> MultiplexedConnection {
         self.0.commands.clone()
+    }
+
+    /// How long a look at responses may take: what the app answers meanwhile is as good.
+    pub fn patience(&self) -> Duration {
+        self.0.timeout * PATIENCE
+    }
+
+    /// Whether responses are on the same server as tags: a connection that one has lost the other has lost too.
+    pub fn has_bodies_here(&self) -> bool {
+        self.0.bodies.as_ref().is_some_and(Bodies::are_on_one)
     }
 
     /// Whether responses are kept in the store.

@@ -28,6 +28,9 @@ pub struct Shared {
     metrics: Metrics,
 }
 
+/// More than any head takes in the store.
+const MOST_HEAD: usize = 1 << 20;
+
 /// Larger contents are compressed aside: it takes milliseconds.
 const LARGE: usize = 128 << 10;
 
@@ -60,11 +63,27 @@ impl Shared {
     ///
     /// The store cannot be asked.
     pub async fn entry(&self, link: &Link, pointer: &Pointer) -> Result<Option<Entry>, Error> {
+        if pointer.size > (self.max_object + MOST_HEAD) as u64 {
+            self.metrics.store_foreign.add(Foreign::TooLarge);
+            return Ok(None);
+        }
         let bytes = match link.response(pointer.key).await {
             Err(error) if error.kind == SharedError::WrongType => Some(Vec::new()),
             other => other?,
         };
-        Ok(bytes.and_then(|bytes| self.known(codec::decode_entry(&bytes, self.max_object))))
+        let Some(bytes) = bytes else {
+            return Ok(None);
+        };
+        let (is_large, max) = (bytes.len() > LARGE, self.max_object);
+        let decode = move || codec::decode_entry(&bytes, max);
+        let read = match is_large {
+            true => match tokio::task::spawn_blocking(decode).await {
+                Ok(read) => read,
+                Err(_) => return Ok(None), // the runtime ends
+            },
+            false => decode(),
+        };
+        Ok(self.known(read))
     }
 
     /// Puts a response and its record, for so long; what its record pointed to before is dropped.

@@ -115,13 +115,13 @@ impl Tags {
                 self.begin(together, &beginning);
                 tell(News::Begun);
             }
-            if *together.read.borrow() == beginning.logged {
-                // There is nothing to read: the first record may be long in coming.
-                together.pulse.note(asked);
-            }
             together.found(beginning.findings);
             if together.epoch.hear(beginning.epoch) {
                 tell(News::Epoch(beginning.epoch));
+            }
+            if *together.read.borrow() == beginning.logged {
+                // There is nothing to read: the first record may be long in coming.
+                together.pulse.note(asked);
             }
             together.link.send_replace(Some(link));
             together.read.send_modify(|_| {}); // after the link and the pulse: who waits for it looks at both

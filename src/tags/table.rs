@@ -61,12 +61,21 @@ impl Table {
 
     /// The cell of a tag, made if there is none. `forgettable` is asked only when a shard has grown.
     pub(super) fn cell(&self, tag: &Tag, forgettable: impl FnOnce() -> Forgettable) -> Arc<Cell> {
+        let is_full = {
+            let shard = self.shard(tag.as_str());
+            if let Some(cell) = shard.cells.get(tag) {
+                return Arc::clone(cell);
+            }
+            shard.cells.len() >= shard.sweep_at
+        };
+        // Without the lock: who writes holds another, and may want this one. What is true now is only more careful later.
+        let forgettable = is_full.then(forgettable);
         let mut shard = self.shard(tag.as_str());
         if let Some(cell) = shard.cells.get(tag) {
-            return Arc::clone(cell);
+            return Arc::clone(cell); // another has made it meanwhile
         }
-        if shard.cells.len() >= shard.sweep_at {
-            shard.sweep(&forgettable());
+        if let Some(forgettable) = forgettable {
+            shard.sweep(&forgettable);
         }
         let cell = Arc::new(match self.shared {
             true => Cell::unknown(tag.clone()),

@@ -207,6 +207,25 @@ impl Together {
         }
     }
 
+    /// Waits until it is certain that what this link leads to had the tags when it took increments; `false`: the link has been
+    /// given up. They are not sent again meanwhile: each time would be another change to everybody else.
+    async fn confirmed(&self, link: &Link) -> bool {
+        let (mut pause, mut said) = (SHORTEST_PAUSE, false);
+        while !self.mandate.confirms(link).await {
+            if !self.link().is_some_and(|it| it.is(link)) {
+                return false;
+            }
+            if !std::mem::replace(&mut said, true) {
+                tracing::warn!(
+                    "nobody says that the shared store which took increments still has the tags"
+                );
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        true
+    }
+
     /// What is to be said of the store, once as long as it is so.
     pub(super) fn found(&self, findings: Vec<Finding>) {
         let before = self.findings.send_replace(findings.clone());
@@ -277,7 +296,7 @@ impl Tags {
         let Some(together) = &self.together else {
             return;
         };
-        if error.kind == SharedError::Connection {
+        if error.kind == SharedError::Connection && link.has_bodies_here() {
             return together.failed(link, error);
         }
         together.metrics().shared_errors.add(error.kind);
@@ -395,13 +414,8 @@ impl Tags {
             let answers = join_all(calls).await;
             let mut failure = None;
             // A server that was replaced meanwhile has taken them in vain (L4).
-            if answers.iter().any(Result::is_ok) && !together.mandate.confirms(&link).await {
-                tracing::warn!(
-                    "nobody says that the shared store which took increments still has the tags"
-                );
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-                continue;
+            if answers.iter().any(Result::is_ok) && !together.confirmed(&link).await {
+                continue; // they are sent to the one that has the tags by now
             }
             {
                 let mut writer = self.write();
@@ -469,6 +483,7 @@ impl Tags {
         let Some(link) = together.link() else {
             return false;
         };
+        let generation = self.write().generation;
         let cells: Vec<&Arc<Cell>> = seals.map(|it| it.cells().collect()).unwrap_or_default();
         let tags: Vec<&Tag> = cells.iter().map(|cell| cell.tag()).collect();
         // Together: what a server says that was replaced meanwhile is worth nothing.
@@ -492,7 +507,7 @@ impl Tags {
         }
         {
             let mut writer = self.write();
-            if !writer.is_of(&link) {
+            if !writer.is_of(&link) || writer.generation != generation {
                 return false;
             }
             for (cell, state) in cells.iter().zip(&read.tags) {
@@ -527,6 +542,7 @@ impl Tags {
             return Err(NoStore::Fenced);
         }
         let link = together.link().ok_or(NoStore::Fenced)?;
+        let generation = self.write().generation;
         // In this order: from here on the log tells of changes, and then it is asked what they were before.
         let cells: Vec<Arc<Cell>> = tagged.iter().map(|it| self.cell(&it.tag)).collect();
         let tags: Vec<&Tag> = cells.iter().map(|cell| cell.tag()).collect();
@@ -542,7 +558,7 @@ impl Tags {
         };
         {
             let writer = self.write();
-            if !writer.is_of(&link) {
+            if !writer.is_of(&link) || writer.generation != generation {
                 return Err(NoStore::Raced); // another history has begun
             }
             for (cell, state) in cells.iter().zip(&registered.tags) {

@@ -85,7 +85,10 @@ impl Fill {
                 self.cache
                     .take_room(self.base, variant, request, keep.meta(), &head.headers)?;
                 let stored = Arc::new(stored);
-                if self.matched.rule.kept_in != KeptIn::Redis {
+                if self.matched.rule.kept_in == KeptIn::Redis {
+                    let until = stored.entry.meta.expires();
+                    store.put(variant, Slot::Same { variant, until }); // it counts among the variants
+                } else {
                     self.cache.put_shared(variant, &stored);
                 }
                 store.remove(&variant.unstorable());

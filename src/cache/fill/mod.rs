@@ -408,6 +408,11 @@ impl Fill {
         self.leave(&mut self.cache.0.fills.lock());
     }
 
+    /// Whether nobody can join: it was begun for one client alone.
+    pub(super) fn is_joined_by_nobody(&self) -> bool {
+        self.flights.is_empty()
+    }
+
     fn leave(&self, flights: &mut Flights) {
         for key in &self.flights {
             // A newer fill may have taken the place.

@@ -47,6 +47,9 @@ impl Fill {
             shareable,
             selected: selected.unwrap_or_default(),
         });
+        if !self.is_for_store(answered.end) {
+            self.lease = None; // nobody need wait for that
+        }
         if exact != Some(0) {
             self.announce(&shared);
         }

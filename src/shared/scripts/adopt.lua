@@ -26,15 +26,22 @@ if new then
   redis.call('XADD', KEYS[3], '*', 'n', last, 'p', '0', 'g', token)
 end
 
+if not new and tonumber(last) < tonumber(ARGV[3]) then
+  -- What this sidecar has known of another history is over, whatever this server's clock says.
+  last = string.format('%.0f', tonumber(ARGV[3]) + 1)
+  redis.pcall('SET', KEYS[2], last .. ' ' .. logged .. ' ' .. pattern, 'KEEPTTL')
+end
+
 local epoch = tonumber(ARGV[4])
 local known = redis.pcall('GET', KEYS[4])
 -- What nobody can have set counts as lost: above 2^53 - 1, numbers are no longer exact.
 if type(known) == 'string' and string.match(known, '^%d+$') and tonumber(known) <= 9007199254740991 then
   epoch = math.max(epoch, tonumber(known))
 end
-redis.call('SET', KEYS[4], string.format('%.0f', epoch))
-
-for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[5]) end
+-- A store that takes no writes now, as it is full or has no replica, is followed all the same: these are tried again.
+local highest = string.format('%.0f', epoch)
+if known ~= highest then redis.pcall('SET', KEYS[4], highest, 'PX', ARGV[5]) end
+for _, key in ipairs(KEYS) do redis.pcall('PEXPIRE', key, ARGV[5]) end
 
 local position = '0-0'
 local info = redis.call('XINFO', 'STREAM', KEYS[3])

@@ -22,7 +22,7 @@ for i = 4, #KEYS do
   local state = redis.pcall('GET', KEYS[i])
   local current, incremented, hard, app
   if type(state) == 'string' then
-    current, incremented, hard, app = string.match(state, '^(%d+) (%d+) (%d+) (%S+)$')
+    current, incremented, hard, app = string.match(state, '^(%d+) (%d+) (%d+) (%-?%d*)$')
   end
   local changes = true
   if current then

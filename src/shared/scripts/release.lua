@@ -14,4 +14,7 @@ local stamp = string.format('%.0f', math.max(time[1] * 1000000 + time[2], tonumb
 redis.call('SET', KEYS[4], stamp .. ' ' .. stamp .. ' ' .. pattern, 'KEEPTTL')
 local oldest = string.format('%.0f', math.max(time[1] * 1000 - tonumber(ARGV[4]), 0))
 redis.call('XADD', KEYS[5], 'MINID', '~', oldest, '*', 'n', stamp, 'p', logged, 'd', ARGV[3])
+-- One that had left is back without a life (L10).
+local life = redis.call('PTTL', KEYS[4])
+if life > 0 and redis.call('PTTL', KEYS[5]) < 0 then redis.call('PEXPIRE', KEYS[5], life) end
 return 1

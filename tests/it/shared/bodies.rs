@@ -4,6 +4,7 @@ use super::calm;
 use super::sidecar;
 use crate::support::Origin;
 use crate::support::Redis;
+use crate::support::Setup;
 use crate::support::get;
 use crate::support::reply;
 use crate::support::sidecars;
@@ -209,4 +210,66 @@ async fn l12_what_is_for_nobody_with_a_cookie_is_not_found_for_one_elsewhere() {
     let b = sidecar(&app, &redis.url(), RULES).await;
     let mine = get("/shared/1").with("cookie", "session=1");
     b.client().ask(mine).await.is_not_hit().has_body("mine");
+}
+
+#[tokio::test]
+async fn a_rule_that_looks_on_asks_the_app_whatever_others_have_stored() {
+    const SHADOW: &str = r#"
+  - { id: shared, match: { path: '/shared/.*' }, ttl: 60s, mode: shadow }
+"#;
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), SHADOW).await;
+    app.answer("/shared/1", reply("x"));
+    a.client().get("/shared/1").await.has_status(200);
+    until_kept(&redis, 1).await;
+    let b = sidecar(&app, &redis.url(), SHADOW).await;
+    b.client()
+        .get("/shared/1")
+        .await
+        .has_status(200)
+        .has_body("x");
+    assert_eq!(app.calls("/shared/1"), 2);
+}
+
+#[tokio::test]
+async fn who_wants_the_apps_word_gets_it_and_others_get_what_it_says() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), RULES).await;
+    app.answer("/redis", reply("old"));
+    a.client().get("/redis").await.is_miss();
+    until_kept(&redis, 1).await;
+    app.answer("/redis", reply("new"));
+    let reload = get("/redis").with("cache-control", "no-cache");
+    a.client().ask(reload).await.is_not_hit().has_body("new");
+    let client = a.client();
+    let told = async { while client.get("/redis").await.text() != "new" {} };
+    soon("others to be told", told).await;
+    assert_eq!(app.calls("/redis"), 2);
+}
+
+#[tokio::test]
+async fn l10_variants_are_limited_where_they_are_in_the_store_alone_too() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = calm(
+        Setup::new(&app)
+            .real_time()
+            .redis(&redis.url())
+            .rules(RULES),
+    )
+    .config("limits: { max_variants: 3 }")
+    .start()
+    .await;
+    app.on("/redis", |call| {
+        let kind = call.field("x-kind").unwrap_or_default();
+        reply(kind).header("Vary", "X-Kind")
+    });
+    for n in 0..3 {
+        let of = get("/redis").with("x-kind", &n.to_string());
+        a.client().ask(of).await.is_not_hit();
+    }
+    until_kept(&redis, 3).await;
+    let one_more = get("/redis").with("x-kind", "more");
+    let answer = a.client().ask(one_more).await;
+    assert_eq!(answer.detail(), "too-many-variants");
+    until_kept(&redis, 3).await;
 }

@@ -156,3 +156,23 @@ async fn f13_what_a_killed_sidecar_was_fetching_is_fetched_once_more() {
     assert_eq!(app.calls("/slow"), 2);
     drop(first);
 }
+
+#[tokio::test]
+async fn l09_what_cannot_be_stored_is_waited_for_by_nobody_the_next_time() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), SLOW).await;
+    app.answer("/slow", reply("x").control("private"));
+    a.client().get("/slow").await.is_not_stored();
+    let hold = app.hold("/slow");
+    let client = a.client();
+    let (one, other) = (client.begin(get("/slow")).await, a.client());
+    let first = hold.arrived().await;
+    let hold = app.hold("/slow");
+    let two = other.begin(get("/slow")).await;
+    let second = hold.arrived().await; // side by side
+    for held in [first, second] {
+        held.release(reply("x").control("private")).await;
+    }
+    one.answer().await.has_body("x");
+    two.answer().await.has_body("x");
+}
