@@ -152,7 +152,8 @@ impl Tags {
         pause: &mut Duration,
     ) -> Result<(), Gap> {
         let mut links = together.link.subscribe();
-        let patience = together.sharing.max_lag / BEATS;
+        // The first time nothing is waited for: what there is to be read is there, and until it is read nothing is trusted.
+        let mut patience = Duration::ZERO;
         loop {
             let asked = together.pulse.now();
             let heard = tokio::select! {
@@ -162,6 +163,7 @@ impl Tags {
             };
             match heard {
                 Ok(heard) => {
+                    patience = together.sharing.max_lag / BEATS;
                     let all = heard.all;
                     self.hear(together, place, heard, tell)?;
                     if all {
