@@ -183,7 +183,8 @@ impl Tags {
         pause: &mut Duration,
     ) -> Result<(), Gap> {
         let mut links = together.link.subscribe();
-        let patience = beat(together.sharing.max_lag);
+        // The first time nothing is waited for: what there is to be read is there, and until it is read nothing is trusted.
+        let mut patience = Duration::ZERO;
         loop {
             let asked = together.pulse.now();
             let heard = tokio::select! {
@@ -194,6 +195,7 @@ impl Tags {
             match heard {
                 Ok(heard) => {
                     together.is_heard();
+                    patience = beat(together.sharing.max_lag);
                     let all = heard.all;
                     self.hear(together, place, heard, tell)?;
                     if all {
