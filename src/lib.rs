@@ -10,6 +10,7 @@
 //! client -> proxy::listen -> Proxy::handle
 //!                        | RuleSet::plan ---- Pass -------------------------------> Fetch::pass --+
 //!                        | Lookup(query)                                                          |
+//!                      Cache::trust    with others: have they been heard of?                      |
 //!                      Cache::lookup   base key, variant, entry; a load per tag                   |
 //!                        |- Hit ----> respond   the whole, ranges of it, or 304                   |
 //!                        |- Stale --> respond, and a Fill behind it --+                           |
@@ -17,6 +18,7 @@
 //!                        |- Join(Follower) <--+                                               |   |
 //!                        '- Pass (a HEAD, with what it may renew; what nobody else may have) -|---+
 //!                                             |   a task of its own, detached from every client:
+//!                                             |   0 with others: has one of them stored it? is one fetching it for all?
 //! client <- respond::stamp <---- Follower <---+   1 Upstream::turn, then a Snapshot of the tags (L1)
 //!                                             |   2 Upstream::send -> app: for the whole, whether what is stored is
 //!                                             |     still right, for the rest of a part, or for a part
@@ -24,9 +26,10 @@
 //!                                             |   4 what is stored and a 304 or its rest as one; in place of an error
 //!                                             |   5 policy::judge
 //!                                             '-- 6 head to the followers, body into the spool
-//!                                                 7 body whole? L1 once more, then store
+//!                                                 7 body whole? L1 once more, then store; then tell the others
 //! ```
 //!
+//! All the time, where tags are shared: `Cache::keep_in_touch` follows the log of increments, and sends those of this sidecar.
 //! For no request, when it is due: `Fetch::by_schedule` repeats increments (`again`), and runs the `Fill`s that
 //! `Cache::refreshes_due` gives the right to (`refresh`, `refresh_ahead`), a few at a time. Others are told of increments, hits and
 //! misses by tasks of `hooks`, which nobody waits for.
@@ -44,7 +47,7 @@
 //! | [`policy`] | what a response means: RFC 9111, privacy, signals |
 //! | [`telemetry`] | the log |
 //! | [`shared`] | Redis or Valkey, which all sidecars of an app share |
-//! | [`tags`] | tag versions: snapshot, seal, increment |
+//! | [`tags`] | tag versions: snapshot, seal, increment; what others change; what waits for the store |
 //! | [`store`] | entries in memory, bounded by bytes; entries as bytes that other sidecars read |
 //! | [`upstream`] | the exchange with the app, through Pingora |
 //! | [`hooks`] | calls to others, who are told of increments, hits and misses |
