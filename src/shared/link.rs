@@ -11,8 +11,6 @@ use redis::{Cmd, FromRedisValue, Script};
 
 use crate::clock::Clock;
 use crate::metrics::SharedError;
-use crate::model::key::ComposedKey;
-use crate::model::key::Variant;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
 use crate::model::time::Timestamp;
@@ -21,7 +19,7 @@ use crate::shared::Config;
 use crate::shared::Error;
 use crate::shared::Finding;
 use crate::shared::Record;
-use crate::shared::bodies::{Batch, Bodies, PATIENCE, Scan};
+use crate::shared::bodies::Bodies;
 use crate::shared::config::Address;
 use crate::shared::config::Topology;
 use crate::shared::connect;
@@ -280,126 +278,16 @@ impl Link {
         &self.0.scripts
     }
 
+    pub(super) fn bodies(&self) -> Option<&Bodies> {
+        self.0.bodies.as_ref()
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.0.timeout
+    }
+
     pub(super) fn commands(&self) -> MultiplexedConnection {
         self.0.commands.clone()
-    }
-
-    /// How long a look at responses may take: what the app answers meanwhile is as good.
-    pub fn patience(&self) -> Duration {
-        self.0.timeout * PATIENCE
-    }
-
-    /// Whether responses are on the same server as tags: a connection that one has lost the other has lost too.
-    pub fn has_bodies_here(&self) -> bool {
-        self.0.bodies.as_ref().is_some_and(Bodies::are_on_one)
-    }
-
-    /// Whether responses are kept in the store.
-    pub fn has_bodies(&self) -> bool {
-        self.0.bodies.is_some()
-    }
-
-    /// What is recorded under a variant.
-    ///
-    /// # Errors
-    ///
-    /// The store cannot be asked.
-    pub async fn record(&self, variant: Variant) -> Result<Option<Vec<u8>>, Error> {
-        match &self.0.bodies {
-            Some(bodies) => bodies.record(&self.0.keys, variant).await,
-            None => Ok(None),
-        }
-    }
-
-    /// The bytes of a response.
-    ///
-    /// # Errors
-    ///
-    /// The store cannot be asked.
-    pub async fn response(&self, key: ComposedKey) -> Result<Option<Vec<u8>>, Error> {
-        match &self.0.bodies {
-            Some(bodies) => bodies.response(&self.0.keys, key).await,
-            None => Ok(None),
-        }
-    }
-
-    /// Puts the bytes of a response, for so long.
-    ///
-    /// # Errors
-    ///
-    /// They may be there all the same.
-    pub async fn put_response(
-        &self,
-        key: ComposedKey,
-        bytes: &[u8],
-        life: Duration,
-    ) -> Result<(), Error> {
-        match &self.0.bodies {
-            Some(bodies) => bodies.put_response(&self.0.keys, key, bytes, life).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Records something under a variant, for so long; what was recorded there before.
-    ///
-    /// # Errors
-    ///
-    /// It may be there all the same.
-    pub async fn put_record(
-        &self,
-        variant: Variant,
-        bytes: &[u8],
-        life: Duration,
-    ) -> Result<Option<Vec<u8>>, Error> {
-        match &self.0.bodies {
-            Some(bodies) => bodies.put_record(&self.0.keys, variant, bytes, life).await,
-            None => Ok(None),
-        }
-    }
-
-    /// Some of all records, with their names, and where to go on; `None`: that was all.
-    ///
-    /// # Errors
-    ///
-    /// The store cannot be asked.
-    pub async fn some_records(&self, from: Scan) -> Result<Batch, Error> {
-        match &self.0.bodies {
-            Some(bodies) => bodies.some_records(&self.0.keys, from).await,
-            None => Ok((Vec::new(), None)),
-        }
-    }
-
-    /// Drops what is recorded under a variant.
-    ///
-    /// # Errors
-    ///
-    /// It expires by itself.
-    pub async fn drop_variant(&self, variant: Variant) -> Result<(), Error> {
-        self.drop_record(&self.0.keys.variant(variant)).await
-    }
-
-    /// Drops a record by its name.
-    ///
-    /// # Errors
-    ///
-    /// It expires by itself.
-    pub async fn drop_record(&self, name: &str) -> Result<(), Error> {
-        match &self.0.bodies {
-            Some(bodies) => bodies.drop_record(name).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Drops a response.
-    ///
-    /// # Errors
-    ///
-    /// It expires by itself.
-    pub async fn drop_response(&self, key: ComposedKey) -> Result<(), Error> {
-        match &self.0.bodies {
-            Some(bodies) => bodies.drop_response(&self.0.keys, key).await,
-            None => Ok(()),
-        }
     }
 
     /// Whether it is the same link.

@@ -12,6 +12,7 @@ mod keys;
 mod lease;
 mod link;
 mod record;
+mod responses;
 mod sentinels;
 mod state;
 

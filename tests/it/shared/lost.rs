@@ -111,3 +111,27 @@ async fn l04_what_a_server_took_that_others_had_left_is_not_lost() {
     let told = async { while client.get("/users/42").await.text() != "new" {} };
     soon("the other one to be told", told).await;
 }
+
+#[tokio::test]
+async fn l01_a_tag_that_had_left_the_store_is_believed_once_the_log_is_read() {
+    // An increment may have left with its key, and whoever made it known again first has waited for the log; others must too.
+    const REGISTER: &str = include_str!("../../../src/shared/scripts/register.lua");
+    const GEN: &str = "tagalong:{tagalong}:gen";
+    const SEQ: &str = "tagalong:{tagalong}:seq";
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), STRICT).await;
+    a.inc("User:42").await;
+    let generation = redis.command(&["GET", GEN]).await.text();
+    let generation = generation.split(' ').next().expect("a name");
+    let sequence = redis.command(&["GET", SEQ]).await.text();
+    let logged = sequence.split(' ').nth(1).expect("three numbers");
+    let once_read = async || {
+        let call = ["EVAL", REGISTER, "3", GEN, SEQ, TAG, generation, "60000"];
+        redis.command(&call).await.list()[0].text()
+    };
+    assert_ne!(once_read().await, logged, "the store knows it");
+    redis.command(&["DEL", TAG]).await;
+    for _ in 0..2 {
+        assert_eq!(once_read().await, logged);
+    }
+}
