@@ -86,6 +86,9 @@ impl Cache {
         if !stored.holds(head) || !stored.is_for(head) {
             return None;
         }
+        if self.0.tags.is_fenced() {
+            return None; // an increment may forbid it that is not known here
+        }
         if trouble == Trouble::Error && policy::is_error(stored.entry.status) {
             return None; // it is no better, and it would keep the new one from being remembered
         }

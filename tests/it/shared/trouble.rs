@@ -214,3 +214,34 @@ async fn l03_who_comes_after_the_store_began_anew_gets_nothing_that_was_fetched_
     first.answer().await.has_body("old");
     second.answer().await.has_body("new");
 }
+
+#[tokio::test]
+async fn l05_who_trusts_nothing_serves_nothing_in_place_of_an_error() {
+    const SPARED: &str = r#"
+  - { id: two, match: { path: '/[ab]' }, ttl: 500ms, stale_if_error: 60s }
+"#;
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), SPARED).await;
+    let client = a.client();
+    says(&app, "old");
+    client.get("/a").await.is_miss();
+    let hold = app.hold("/a");
+    let answered = async {
+        loop {
+            let answer = client.get("/a").await;
+            if !answer.hits() {
+                return answer; // it has expired
+            }
+        }
+    };
+    let other = a.client();
+    let troubled = async {
+        let held = hold.arrived().await;
+        redis.pause();
+        while other.get("/b").await.detail() != "fenced" {}
+        held.release(reply("sorry").status(500)).await;
+    };
+    let both = futures_util::future::join(answered, troubled);
+    let (answer, ()) = soon("the fence, and an answer", both).await;
+    answer.has_status(500);
+}
