@@ -190,16 +190,13 @@ impl Fill {
     }
 
     /// Tells the other sidecars of what has just been stored here.
-    pub(super) async fn put_elsewhere(&mut self, stored: &Arc<Stored>) {
-        let Some((_, link)) = self.second_tier() else {
+    pub(super) async fn put_elsewhere(&self, stored: &Arc<Stored>) {
+        let Some((second, link)) = self.second_tier() else {
             return;
         };
         if stored.entry.part.is_some() || !self.has_lease().await {
             return;
         }
-        let Some((second, _)) = self.second_tier() else {
-            return;
-        };
         let put = async {
             self.put_in(second, &link, stored).await?;
             // A pattern may have come meanwhile, and whoever acts on it may have looked here before this was put.

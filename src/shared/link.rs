@@ -174,7 +174,7 @@ impl Store {
             ));
         }
         let bodies = match self.bodies {
-            true if self.may_move() => {
+            true if matches!(config.endpoint.topology, Topology::Cluster(_)) => {
                 // In a Cluster they are on other servers: no tag waits for those.
                 let connected = Bodies::connect(config, &address).await;
                 let said = connected.inspect_err(|error| {

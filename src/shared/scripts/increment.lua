@@ -23,6 +23,7 @@ for i = 4, #KEYS do
   local current, incremented, hard, app
   if type(state) == 'string' then
     current, incremented, hard, app = string.match(state, '^(%d+) (%d+) (%d+) (%-?%d*)$')
+    if app == '' then current = nil end -- nothing that was written here
   end
   local changes = true
   if current then

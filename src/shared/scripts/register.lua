@@ -16,7 +16,7 @@ local stamp
 local result = {pattern}
 for i = 3, #KEYS do
   local state = redis.pcall('GET', KEYS[i])
-  if type(state) == 'string' and string.match(state, '^%d+ %d+ %d+ %-?%d*$') then
+  if type(state) == 'string' and string.match(state, '^%d+ %d+ %d+ [%-%d]%d*$') then
     -- Somebody else has made it known after it had left, perhaps with an increment that is in the log.
     if string.match(state, '^%d+ 0 0 ') then result[1] = logged end
     if redis.call('PTTL', KEYS[i]) < life then redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
