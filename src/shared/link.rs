@@ -134,6 +134,16 @@ pub struct Registered {
     pub tags: Vec<TagState>,
 }
 
+/// A script that changes a namespace, with what all of them share before it.
+macro_rules! script {
+    ($name:literal) => {
+        concat!(
+            include_str!("scripts/namespace.lua"),
+            include_str!(concat!("scripts/", $name, ".lua"))
+        )
+    };
+}
+
 impl Store {
     /// The store of this namespace, with responses or with tags alone; connects to nothing yet.
     pub fn new(config: Config, namespace: &str, bodies: bool, clock: Clock) -> Store {
@@ -230,12 +240,12 @@ impl Store {
             bodies,
             timeout,
             scripts: Scripts {
-                increment: Script::new(include_str!("scripts/increment.lua")),
-                register: Script::new(include_str!("scripts/register.lua")),
-                purge: Script::new(include_str!("scripts/purge.lua")),
+                increment: Script::new(script!("increment")),
+                register: Script::new(script!("register")),
+                purge: Script::new(script!("purge")),
                 acquire: Script::new(include_str!("scripts/acquire.lua")),
                 keep: Script::new(include_str!("scripts/keep.lua")),
-                release: Script::new(include_str!("scripts/release.lua")),
+                release: Script::new(script!("release")),
                 epoch: Script::new(include_str!("scripts/epoch.lua")),
             },
         };

@@ -2,17 +2,10 @@
 -- KEYS: gen seq log tag.... ARGV: generation, who asked, life of a tag's key in ms, age at which records leave the log in ms,
 -- then for each tag: h (hard), s (soft), or a version that the app gives it.
 -- Returns {stamp, when one of the tags changed last before}, both 0 if nothing was to be changed.
-local gen = redis.pcall('GET', KEYS[1])
-if type(gen) ~= 'string' or string.match(gen, '^%S+') ~= ARGV[1] then
-  return redis.error_reply('GENERATION another history')
-end
-local seq = redis.pcall('GET', KEYS[2])
-local last, logged, pattern
-if type(seq) == 'string' then last, logged, pattern = string.match(seq, '^(%d+) (%d+) (%d+)$') end
-if not last then return redis.error_reply('GENERATION the sequence is lost') end
+local last, logged, pattern = sequence(KEYS[1], KEYS[2], ARGV[1])
+if not last then return redis.error_reply('GENERATION another history') end
 
-local time = redis.call('TIME')
-local number = math.max(time[1] * 1000000 + time[2], tonumber(last) + 1)
+local number = next_stamp(last)
 local stamp = string.format('%.0f', number)
 local prefix = #KEYS[1] - #'gen' + #'tag:'
 local before = 0
@@ -57,9 +50,5 @@ end
 if #record == 6 then return {0, 0} end
 
 redis.call('SET', KEYS[2], stamp .. ' ' .. stamp .. ' ' .. pattern, 'KEEPTTL')
-local oldest = string.format('%.0f', math.max(time[1] * 1000 - tonumber(ARGV[4]), 0))
-redis.call('XADD', KEYS[3], 'MINID', '~', oldest, '*', unpack(record))
--- One that had left is back without a life (L10).
-local life = redis.call('PTTL', KEYS[2])
-if life > 0 and redis.call('PTTL', KEYS[3]) < 0 then redis.call('PEXPIRE', KEYS[3], life) end
+append(KEYS[3], KEYS[2], ARGV[4], record)
 return {stamp, string.format('%.0f', before)}

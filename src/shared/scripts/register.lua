@@ -2,14 +2,8 @@
 -- for as long as the response may.
 -- KEYS: gen seq tag.... ARGV: generation, life in ms.
 -- Returns {up to which stamp the log must have been read before the answer counts, then the state of each tag}.
-local gen = redis.pcall('GET', KEYS[1])
-if type(gen) ~= 'string' or string.match(gen, '^%S+') ~= ARGV[1] then
-  return redis.error_reply('GENERATION another history')
-end
-local seq = redis.pcall('GET', KEYS[2])
-local last, logged, pattern
-if type(seq) == 'string' then last, logged, pattern = string.match(seq, '^(%d+) (%d+) (%d+)$') end
-if not last then return redis.error_reply('GENERATION the sequence is lost') end
+local last, logged, pattern = sequence(KEYS[1], KEYS[2], ARGV[1])
+if not last then return redis.error_reply('GENERATION another history') end
 
 local life = tonumber(ARGV[2])
 local stamp
@@ -21,10 +15,7 @@ for i = 3, #KEYS do
     if string.match(state, '^%d+ 0 0 ') then result[1] = logged end
     if redis.call('PTTL', KEYS[i]) < life then redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
   else
-    if not stamp then
-      local time = redis.call('TIME')
-      stamp = string.format('%.0f', math.max(time[1] * 1000000 + time[2], tonumber(last) + 1))
-    end
+    stamp = stamp or string.format('%.0f', next_stamp(last))
     state = stamp .. ' 0 0 -'
     redis.call('SET', KEYS[i], state, 'PX', ARGV[2])
     -- An increment may have left with its key, and is in the log.

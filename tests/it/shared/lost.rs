@@ -115,7 +115,10 @@ async fn l04_what_a_server_took_that_others_had_left_is_not_lost() {
 #[tokio::test]
 async fn l01_a_tag_that_had_left_the_store_is_believed_once_the_log_is_read() {
     // An increment may have left with its key, and whoever made it known again first has waited for the log; others must too.
-    const REGISTER: &str = include_str!("../../../src/shared/scripts/register.lua");
+    const REGISTER: &str = concat!(
+        include_str!("../../../src/shared/scripts/namespace.lua"),
+        include_str!("../../../src/shared/scripts/register.lua")
+    );
     const GEN: &str = "tagalong:{tagalong}:gen";
     const SEQ: &str = "tagalong:{tagalong}:seq";
     let (app, redis) = (Origin::start().await, Redis::start().await);
