@@ -61,12 +61,15 @@ pub enum Source {
     Repeat,
     /// Another sidecar, through the log.
     OtherSidecar,
+    /// An operator, or a program that calls the admin interface.
+    Admin,
 }
 
 words!(Source {
     Response => "response",
     Repeat => "repeat",
     OtherSidecar => "other-sidecar",
+    Admin => "admin",
 });
 
 /// What a lookup in the shared store found.
