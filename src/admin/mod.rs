@@ -8,6 +8,7 @@
 
 mod access;
 mod api;
+pub mod client;
 mod listen;
 mod problem;
 pub mod view;

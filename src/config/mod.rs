@@ -30,7 +30,7 @@ use crate::shared;
 use crate::upstream;
 
 pub use crate::config::compile::{Outside, compile};
-pub use crate::config::files::{Instead, Origin, load, read};
+pub use crate::config::files::{ADMIN_TOKEN, Instead, Origin, admin_token, load, read};
 pub use crate::config::reload::{Reload, warn};
 pub use crate::proxy::Listen;
 pub use crate::telemetry::log::Format as LogFormat;
