@@ -57,6 +57,7 @@ use crate::cache::refresh::Refreshes;
 use crate::cache::spool::Budget;
 use crate::cache::stored::Slot;
 use crate::cache::variants::Found;
+use crate::clock::Anchor;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::metrics::Tier;
@@ -203,7 +204,7 @@ impl Cache {
         let max_held =
             (config.max_bytes / HELD_SHARE).max(config.max_object + config.max_object / HELD_SHARE);
         Cache(Arc::new(Inner {
-            store: Memory::new(config.max_bytes, config.max_object),
+            store: Memory::new(config.max_bytes, config.max_object, &metrics),
             second,
             tags,
             ended: broadcast::Sender::new(ENDED),
@@ -434,6 +435,11 @@ impl Cache {
     /// The time by the cache's clock.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// This moment, for measuring by the cache's clock how long something takes.
+    pub fn anchor(&self) -> Anchor {
+        self.0.clock.anchor()
     }
 
     /// Says in the metrics how much is held now. For who reads them; nothing on the path of a request keeps these.
