@@ -9,6 +9,7 @@
 
 mod again;
 mod aside;
+mod causes;
 mod elsewhere;
 mod errand;
 mod fill;
@@ -36,6 +37,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, broadcast};
 
 pub use aside::Aside;
+pub use causes::Heavy;
 pub use fill::Fill;
 pub use follower::Followed;
 pub use follower::Follower;
@@ -46,6 +48,11 @@ pub use shadow::Shadowed;
 pub use spare::Spare;
 pub use stored::Stored;
 pub use trust::Trust;
+
+// What is told of tags is theirs.
+pub use crate::tags::Cause;
+pub use crate::tags::Incremented;
+pub use crate::tags::TagNow;
 
 use crate::cache::again::Repeats;
 use crate::cache::errand::Aim;
@@ -81,7 +88,6 @@ use crate::rules::refill::Revalidate;
 use crate::rules::refill::WhenInvalidated;
 use crate::store::Memory;
 use crate::store::Shared;
-use crate::tags::Cause;
 use crate::tags::Sharing;
 use crate::tags::Tags;
 
@@ -267,7 +273,12 @@ impl Cache {
                     Err(why @ Forward::Bypass(_)) if !wishes.only_if_cached => {
                         return Lookup::Pass(Passing::new(why));
                     }
-                    Err(why) => (variant, why, Some(stored)),
+                    Err(why) => {
+                        if why == Forward::Invalidated {
+                            self.note_invalidated(&stored);
+                        }
+                        (variant, why, Some(stored))
+                    }
                 }
             }
         };
@@ -480,7 +491,7 @@ impl Explanation {
     pub fn why_invalidated(&self, now: Timestamp) -> Option<String> {
         let (tag, cause) = self.broken.as_ref()?;
         Some(match cause {
-            Some(Cause { at, by }) => format!(
+            Some(Cause { at, by, .. }) => format!(
                 "{tag} incremented {}s ago by {by}",
                 now.since(*at).as_secs()
             ),

@@ -64,7 +64,7 @@ pub enum Source {
     Repeat,
     /// Another sidecar, through the log.
     OtherSidecar,
-    /// An operator, through the admin interface.
+    /// An operator, or a program that calls the admin interface.
     Admin,
 }
 
