@@ -13,6 +13,7 @@ pub mod outcome;
 pub mod preferences;
 pub mod purge;
 pub mod request;
+pub mod reread;
 pub mod secret;
 pub mod stamp;
 pub mod tag;
