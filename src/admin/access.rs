@@ -345,7 +345,11 @@ mod tests {
         assert_eq!(found, Err(Problem::Token));
         let wrong = call("/metrics", &[here, ("authorization", "Bearer sesam")]);
         let found = access(near, Some(b"sesame")).admits(&wrong);
-        assert_eq!(found, Err(Problem::Token), "a wrong one is no mistake to hide");
+        assert_eq!(
+            found,
+            Err(Problem::Token),
+            "a wrong one is no mistake to hide"
+        );
         let found = admitted(&access(near, None), &wrong);
         assert_eq!(found, Ok("local".to_owned()), "there is none to be wrong");
     }
@@ -382,13 +386,21 @@ mod tests {
             ] {
                 let found = access("127.0.0.1:9080", tokens).admits(&call(path, &fields));
                 let found = found.map(|_| ());
-                let expected = if is_admitted { Ok(()) } else { Err(Problem::Origin) };
+                let expected = if is_admitted {
+                    Ok(())
+                } else {
+                    Err(Problem::Origin)
+                };
                 assert_eq!(found, expected, "{path} {fields:?}");
             }
         }
         // A link to the dashboard may stand anywhere.
         let link = [("host", "localhost"), ("sec-fetch-site", "cross-site")];
-        assert!(access("127.0.0.1:1", None).admits(&call("/", &link)).is_ok());
+        assert!(
+            access("127.0.0.1:1", None)
+                .admits(&call("/", &link))
+                .is_ok()
+        );
     }
 
     #[test]

@@ -74,7 +74,9 @@ fn wrong(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let path = error.path().to_string();
     let text = error.inner().to_string();
     // Where it stands in the text matters less than in which field.
-    let what = text.rsplit_once(" at line ").map_or(&*text, |(what, _)| what);
+    let what = text
+        .rsplit_once(" at line ")
+        .map_or(&*text, |(what, _)| what);
     match &*path {
         "." => format!("{what}."),
         path => format!("`{path}`: {what}."),
@@ -142,7 +144,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Named, Problem> {
         match Path::from_request_parts(head, state).await {
             Ok(Path(name)) => Ok(Named(name)),
-            Err(error) => Err(Problem::Malformed(format!("The path: {}.", error.body_text()))),
+            Err(error) => Err(Problem::Malformed(format!(
+                "The path: {}.",
+                error.body_text()
+            ))),
         }
     }
 }
@@ -178,8 +183,14 @@ mod tests {
     fn what_is_wrong_with_a_body_is_told_with_its_field() {
         for (body, expected) in [
             (r#"{"all": true}"#, "right"),
-            ("", "400 JSON is expected: EOF while parsing a value at line 1 column 0."),
-            ("{", "400 JSON is expected: EOF while parsing an object at line 1 column 1."),
+            (
+                "",
+                "400 JSON is expected: EOF while parsing a value at line 1 column 0.",
+            ),
+            (
+                "{",
+                "400 JSON is expected: EOF while parsing an object at line 1 column 1.",
+            ),
             (
                 r#"{"all": true} x"#,
                 "400 JSON is expected: trailing characters at line 1 column 15.",
@@ -192,7 +203,10 @@ mod tests {
                 r#"{"tags": ["a", 1]}"#,
                 "422 `tags[1]`: invalid type: integer `1`, expected a string.",
             ),
-            ("[null, null, null, null, null, true, false]", "422 An object is expected."),
+            (
+                "[null, null, null, null, null, true, false]",
+                "422 An object is expected.",
+            ),
             (
                 r#"{"everything": true}"#,
                 "422 `everything`: unknown field `everything`, expected one of `url`, `rule`, `group`, `tags`, `match`, `all`, `soft`.",

@@ -167,6 +167,7 @@ impl Call {
 
     /// Who answers it, and gives up when its time is over.
     pub(super) fn answered(self) -> MethodRouter<Admin> {
-        self.handler.layer(from_fn_with_state(self.time, room::in_time))
+        self.handler
+            .layer(from_fn_with_state(self.time, room::in_time))
     }
 }

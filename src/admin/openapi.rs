@@ -1,7 +1,7 @@
 //! The calls, described: OpenAPI 3.1, of the very list that the router is made of and of the types that are read and written.
 
-use schemars::generate::SchemaSettings;
 use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::admin::call::{Answer, Call, Content, Shape};
@@ -14,7 +14,8 @@ const MALFORMED: &str = "The path, the query or the body cannot be read.";
 const TOO_LARGE: &str = "The body is too large.";
 const MEDIA_TYPE: &str = "The body is not JSON, or does not say so.";
 const WRONG: &str = "A field is wrong; the detail says which, and what is expected.";
-const BUSY: &str = "As many calls are answered as are at once, it took too long, or the sidecar is being stopped.";
+const BUSY: &str =
+    "As many calls are answered as are at once, it took too long, or the sidecar is being stopped.";
 
 const ABOUT: &str = "What operators of a Tagalong sidecar may ask and do. Moments are RFC 3339 in UTC, lengths of time in answers are seconds, sizes \
 are bytes. What does not apply is absent, not null, unless it says so. A field that a body must not have is refused.";

@@ -48,12 +48,18 @@ impl Default for Room {
 
 impl Room {
     fn call(&self) -> Result<Place, Problem> {
-        taken(&self.calls, "As many calls are answered as are at once; try again.")
+        taken(
+            &self.calls,
+            "As many calls are answered as are at once; try again.",
+        )
     }
 
     /// A place for a stream, which has one for its call already.
     pub(super) fn stream(&self) -> Result<Place, Problem> {
-        taken(&self.streams, "As many event streams are open as may be; close one.")
+        taken(
+            &self.streams,
+            "As many event streams are open as may be; close one.",
+        )
     }
 }
 

@@ -72,7 +72,9 @@ impl Rule {
             ("swr", terms.stale_while_revalidate),
             ("sie", terms.stale_if_error),
         ];
-        let further = further.iter().filter_map(|(name, time)| Some((name, (*time)?)));
+        let further = further
+            .iter()
+            .filter_map(|(name, time)| Some((name, (*time)?)));
         let further = further.map(|(name, time)| format!("{name} {}", Written(time)));
         let all: Vec<String> = [first].into_iter().chain(further).collect();
         all.join(", ")

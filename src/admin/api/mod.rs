@@ -103,7 +103,10 @@ pub(super) fn router(admin: Admin, config: &Config, stop: watch::Receiver<bool>)
         .with_state(admin)
         .layer(Extension(Document(document.into())))
         .layer(Extension(Stop(stop)))
-        .layer(from_fn_with_state(Arc::new(Room::default()), room::with_room))
+        .layer(from_fn_with_state(
+            Arc::new(Room::default()),
+            room::with_room,
+        ))
         // Before it is known which call it is: who may not call learns nothing.
         .layer(from_fn_with_state(access, access::admit))
         .layer(map_response(guarded))

@@ -51,10 +51,7 @@ async fn purged(
     let purged = match admin.what(&wish).map_err(Problem::Wrong)? {
         What::Tags(tags) => {
             let soft = wish.soft;
-            let increment = |tag: Tag| Increment {
-                soft,
-                ..tag.into()
-            };
+            let increment = |tag: Tag| Increment { soft, ..tag.into() };
             let increments: Vec<Increment> = tags.into_iter().map(increment).collect();
             admin.increment(&increments, &by).await?;
             None
@@ -164,7 +161,9 @@ pub(super) fn one_of(fields: &[(&str, bool)]) -> Result<(), String> {
         true => "none".to_owned(),
         false => listed(given),
     };
-    Err(format!("Exactly one of {known} is expected, found {found}."))
+    Err(format!(
+        "Exactly one of {known} is expected, found {found}."
+    ))
 }
 
 /// The head of a bare GET of an absolute URL.
@@ -175,7 +174,9 @@ pub(super) fn one_of(fields: &[(&str, bool)]) -> Result<(), String> {
 pub(super) fn get_of(url: &str) -> Result<Head, String> {
     let uri: Uri = url.parse().map_err(|error| format!("`url`: {error}."))?;
     if uri.scheme().is_none() {
-        return Err("`url`: an absolute one is expected, such as `https://shop.example/a`.".to_owned());
+        return Err(
+            "`url`: an absolute one is expected, such as `https://shop.example/a`.".to_owned(),
+        );
     }
     arriving(Method::GET, &uri, []).map_err(|error| format!("`url`: {error}."))
 }
@@ -186,7 +187,9 @@ fn of_pattern(pattern: &str, soft: bool) -> Result<Glob, String> {
     }
     if pattern.is_empty() || pattern.len() > LONGEST {
         let found = pattern.len();
-        return Err(format!("`match`: 1 to {LONGEST} bytes are expected, and {found} were found."));
+        return Err(format!(
+            "`match`: 1 to {LONGEST} bytes are expected, and {found} were found."
+        ));
     }
     Ok(Glob::new(pattern))
 }
@@ -199,6 +202,9 @@ fn unknown<'n>(kind: &str, known: impl Iterator<Item = &'n str>) -> String {
     known.truncate(MOST);
     match known.is_empty() {
         true => format!("`{kind}`: there is none of this name, and no other."),
-        false => format!("`{kind}`: there is none of this name; there are {}{more}.", known.join(", ")),
+        false => format!(
+            "`{kind}`: there is none of this name; there are {}{more}.",
+            known.join(", ")
+        ),
     }
 }

@@ -53,7 +53,9 @@ fn described(rule: &Rule, counts: Counts) -> view::Rule {
             Mode::Bypass => view::Mode::Bypass,
         },
         place: rule.at.as_ref().map(ToString::to_string),
-        matches: format!("{methods} {}", brief.matches()).trim_start().to_owned(),
+        matches: format!("{methods} {}", brief.matches())
+            .trim_start()
+            .to_owned(),
         key: brief.key.join(" "),
         tags: [brief.tags, brief.tags_from_body].concat(),
         life: rule.life(),

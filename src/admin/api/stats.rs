@@ -16,9 +16,9 @@ use crate::admin::view::MemoryStore;
 use crate::admin::view::RuleCounts;
 use crate::admin::view::Stats;
 use crate::metrics;
+use crate::metrics::Metrics;
 use crate::metrics::Tier;
 use crate::model::outcome::Kind;
-use crate::model::words::Word;
 use crate::rules::RuleSet;
 
 /// `GET /v1/stats`.
@@ -49,7 +49,7 @@ impl Admin {
                 entries: metrics.store_entries.get(Tier::Memory),
                 bytes: metrics.store_bytes.get(Tier::Memory),
                 max_bytes: parts.max_bytes as u64,
-                evictions: metrics.evictions.get(Tier::Memory),
+                evictions: evicted(metrics),
             },
             redis: None,
             tags: metrics.tags.get(),
@@ -115,9 +115,19 @@ impl From<metrics::RuleCounts> for Counts {
     }
 }
 
+fn evicted(metrics: &Metrics) -> u64 {
+    let memory = metrics
+        .evictions
+        .each()
+        .filter(|(tier, _)| *tier == Tier::Memory);
+    memory.map(|(_, count)| count).sum()
+}
+
 fn named(counts: BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
     let counted = counts.into_iter().filter(|(_, count)| *count > 0);
-    counted.map(|(word, count)| (word.to_owned(), count)).collect()
+    counted
+        .map(|(word, count)| (word.to_owned(), count))
+        .collect()
 }
 
 fn seconds(time: Duration) -> f64 {
@@ -162,6 +172,7 @@ fn add(sum: &mut BTreeMap<String, u64>, counts: &BTreeMap<String, u64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::words::Word;
 
     #[test]
     fn each_outcome_is_counted_in_one_column() {

@@ -26,7 +26,9 @@ const OWN: [&str; 6] = ["~rule:", "~uri:", "~base:", "~key:", "~group:", "~dim:"
 pub(super) fn named(text: &str) -> Result<Tag, String> {
     if text.len() > LONGEST {
         let found = text.len();
-        return Err(format!("a tag has at most {LONGEST} bytes, and this one has {found}"));
+        return Err(format!(
+            "a tag has at most {LONGEST} bytes, and this one has {found}"
+        ));
     }
     let is_own = *text == *Tag::all().as_str() || OWN.iter().any(|kind| text.starts_with(kind));
     let tag = match is_own && !text.contains(char::is_control) {
@@ -66,7 +68,11 @@ impl Admin {
         increments: &[Increment],
         by: &Arc<str>,
     ) -> Result<Stamp, Problem> {
-        let stamp = self.parts().cache.increment_by_operator(increments, by).await;
+        let stamp = self
+            .parts()
+            .cache
+            .increment_by_operator(increments, by)
+            .await;
         stamp.ok_or(Problem::Deferred(
             "The shared store has not taken it in time: it counts here, and waits for the store.",
         ))

@@ -35,6 +35,30 @@ macro_rules! assets {
 /// What is below `/assets/`; the first one is `/`.
 const ASSETS: &[Asset] = assets! {
     "index.html": HTML,
+    "access.js": SCRIPT,
+    "actions.js": SCRIPT,
+    "api.js": SCRIPT,
+    "app.js": SCRIPT,
+    "audit.js": SCRIPT,
+    "charts.js": SCRIPT,
+    "dom.js": SCRIPT,
+    "drawer.js": SCRIPT,
+    "entries.js": SCRIPT,
+    "explain.js": SCRIPT,
+    "favicon.svg": IMAGE,
+    "feed.js": SCRIPT,
+    "format.js": SCRIPT,
+    "overview.js": SCRIPT,
+    "rules.js": SCRIPT,
+    "series.js": SCRIPT,
+    "sse.js": SCRIPT,
+    "states.js": SCRIPT,
+    "style.css": STYLE,
+    "tags.js": SCRIPT,
+    "theme.js": SCRIPT,
+    "uPlot.LICENSE.txt": TEXT,
+    "uPlot.iife.min.js": SCRIPT,
+    "uPlot.min.css": STYLE,
 };
 
 pub(super) fn router() -> Router<Admin> {

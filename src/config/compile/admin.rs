@@ -78,7 +78,10 @@ impl Compiler<'_> {
             };
             // Nobody could say who has called.
             if let Some(other) = tokens.iter().find(|other| other.secret == secret) {
-                let message = format!("expected a token of its own, found that of `{}`", other.name);
+                let message = format!(
+                    "expected a token of its own, found that of `{}`",
+                    other.name
+                );
                 self.wrong(place, message);
             }
             tokens.push(Token::new(name, secret));
