@@ -17,6 +17,7 @@ mod flights;
 mod follower;
 mod freshen;
 mod increment;
+mod inspect;
 mod keep;
 mod leased;
 mod parts;
@@ -42,6 +43,14 @@ pub use fill::Fill;
 pub use follower::Followed;
 pub use follower::Follower;
 pub use freshen::Freshen;
+pub use inspect::Filter;
+pub use inspect::ListError;
+pub use inspect::Listed;
+pub use inspect::MOST_LISTED;
+pub use inspect::Page;
+pub use inspect::State;
+pub use inspect::Tier;
+pub use inspect::Usage;
 pub use keep::Keep;
 pub use refresh::Refresh;
 pub use shadow::Shadowed;
@@ -66,8 +75,8 @@ use crate::cache::stored::Slot;
 use crate::cache::variants::Found;
 use crate::clock::Anchor;
 use crate::clock::Clock;
+use crate::metrics;
 use crate::metrics::Metrics;
-use crate::metrics::Tier;
 use crate::model::compress::Compress;
 use crate::model::entry::EntryMeta;
 use crate::model::key::ComposedKey;
@@ -461,9 +470,13 @@ impl Cache {
             metrics,
             ..
         } = &*self.0;
-        metrics.store_entries.set(Tier::Memory, store.len() as u64);
+        metrics
+            .store_entries
+            .set(metrics::Tier::Memory, store.len() as u64);
         self.measure_sharing();
-        metrics.store_bytes.set(Tier::Memory, store.bytes());
+        metrics
+            .store_bytes
+            .set(metrics::Tier::Memory, store.bytes());
         metrics.tags.set(tags.len() as u64);
     }
 

@@ -82,6 +82,17 @@ impl<V: Weigh + Clone> Memory<V> {
         self.cache.get(key)
     }
 
+    /// The value under a key, for who only looks: it counts as no use.
+    pub fn peek(&self, key: &Variant) -> Option<V> {
+        self.cache.peek(key)
+    }
+
+    /// All values with their keys, in no order: what is there from the first to the last step comes, maybe twice if it is put
+    /// anew meanwhile; nobody is kept waiting for longer than a step.
+    pub fn iter(&self) -> impl Iterator<Item = (Variant, V)> {
+        self.cache.iter()
+    }
+
     /// Puts a value under a key, in place of what was there; others may have to leave, or, if it is too large for the
     /// store, the value itself.
     pub fn put(&self, key: Variant, value: V) {
@@ -149,6 +160,28 @@ mod tests {
             10_000,
             "each is there or has left"
         );
+    }
+
+    #[test]
+    fn who_goes_through_all_values_meets_each_that_stays() {
+        let store = Memory::new(1 << 20, 1 << 10);
+        for n in 0..1_000 {
+            store.put(key(n), Sized(n, 10));
+        }
+        let mut met = Vec::new();
+        for (step, (_, value)) in store.iter().enumerate() {
+            met.push(value.0);
+            store.put(key(1_000 + step % 100), Sized(1_000, 10)); // others come
+            store.put(key(step % 1_000), Sized(step % 1_000, 20)); // and are replaced
+            if step % 2 == 0 {
+                store.remove(&key(1_000 + step % 50)); // and go
+            }
+        }
+        met.retain(|n| *n < 1_000);
+        met.sort_unstable();
+        assert_eq!(met, (0..1_000).collect::<Vec<_>>());
+        assert_eq!(store.peek(&key(7)), Some(Sized(7, 20)));
+        assert_eq!(store.peek(&key(9_999)), None);
     }
 
     #[test]
