@@ -2,12 +2,12 @@
 //! is sent anywhere; or it asks a running sidecar, which knows what is stored as well.
 
 use std::io::Write;
-use std::str::FromStr;
 
-use anyhow::Context;
 use clap::Args;
-use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
+use http::{HeaderValue, Method, Uri, header};
 
+use crate::admin::request::Field;
+use crate::admin::request::arriving;
 use crate::admin::view;
 use crate::cli::Failure;
 use crate::cli::files::Files;
@@ -48,21 +48,6 @@ pub(super) struct Explain {
     files: Files,
 }
 
-/// A field as `curl -H` takes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Field(HeaderName, HeaderValue);
-
-impl FromStr for Field {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> anyhow::Result<Field> {
-        let (name, value) = text.split_once(':').context("expected 'Name: value'")?;
-        let name = name.parse().context("that is no field name")?;
-        let value = value.trim().parse().context("that is no field value")?;
-        Ok(Field(name, value))
-    }
-}
-
 impl Explain {
     pub(super) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
         let mut head = self.head()?;
@@ -93,39 +78,18 @@ impl Explain {
 
     /// The request as it would arrive.
     fn head(&self) -> anyhow::Result<Head> {
-        let scheme = match self.url.scheme_str() {
-            None | Some("http") => "http",
-            Some("https") => "https",
-            Some(other) => {
-                anyhow::bail!("expected a URL that begins with http:// or https://, not {other}:")
-            }
-        };
-        let target = self
-            .url
-            .path_and_query()
-            .map_or("/", |target| target.as_str());
-        let (mut parts, ()) = Request::new(()).into_parts();
         let usual = self.data.as_ref().map_or(Method::GET, |_| Method::POST);
-        parts.method = self.method.clone().unwrap_or(usual);
-        parts.uri = target.parse()?;
-        for Field(name, value) in &self.fields {
-            parts.headers.append(name, value.clone());
-        }
+        let method = self.method.clone().unwrap_or(usual);
+        let fields = self.fields.iter();
+        let fields = fields.map(|Field(name, value)| (name.clone(), value.clone()));
+        let mut head = arriving(method, &self.url, fields)?;
         if let Some(data) = &self.data {
-            parts
-                .headers
-                .insert(header::CONTENT_LENGTH, data.len().into());
+            let headers = &mut head.parts.headers;
+            headers.insert(header::CONTENT_LENGTH, data.len().into());
             let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-            parts.headers.entry(header::CONTENT_TYPE).or_insert(form);
+            headers.entry(header::CONTENT_TYPE).or_insert(form);
         }
-        if !parts.headers.contains_key(header::HOST) {
-            let host = self
-                .url
-                .authority()
-                .map_or("localhost", |authority| authority.as_str());
-            parts.headers.insert(header::HOST, host.parse()?);
-        }
-        Ok(Head::new(parts, scheme)?)
+        Ok(head)
     }
 }
 
@@ -176,19 +140,6 @@ mod tests {
                 expected,
                 "{name}"
             );
-        }
-    }
-
-    #[test]
-    fn fields_are_read_as_curl_reads_them() {
-        let head = explain(&["/a", "-H", "X-A: 1", "-H", "x-a:2", "-H", "X-Empty:"])
-            .head()
-            .unwrap();
-        let all: Vec<_> = head.headers().get_all("x-a").iter().collect();
-        assert_eq!(all, ["1", "2"]);
-        assert_eq!(head.headers()["x-empty"], "");
-        for wrong in ["X-A", ": 1", "X A: 1", "X-A: a\nb"] {
-            assert!(wrong.parse::<Field>().is_err(), "{wrong}");
         }
     }
 

@@ -31,6 +31,13 @@ pub struct Instead {
     pub rules: Option<PathBuf>,
 }
 
+/// What others call this process: the name of its host, and its number.
+pub fn this_process() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    let host = host.as_deref().map_or("unknown", str::trim_ascii);
+    format!("{host}:{}", std::process::id())
+}
+
 /// As [`load`], with `instead` in place of what the file says. Without a file everything has its default, and there are
 /// no rules but those of `instead`.
 ///

@@ -14,6 +14,7 @@ pub mod preferences;
 pub mod printable;
 pub mod purge;
 pub mod request;
+pub mod reread;
 pub mod secret;
 pub mod stamp;
 pub mod tag;
