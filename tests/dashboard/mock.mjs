@@ -354,7 +354,7 @@ export class Mock {
     const entry = this.entries.find(it => it.tags.some(({ tag }) => tag === `~uri:${url}`)) ?? this.entries[0]
     const by = this.state.hostile ? HOSTILE[0] : 'POST /users/42'
     const cause = { at: time(Date.now() - 3000), ago_seconds: 3, by, source: 'response' }
-    const gone = query.get('method') === 'GET' && url.includes('users')
+    const gone = url.endsWith('/users/42')
     const names = entry.tags.map(it => it.tag)
     return {
       plan: { rule: 'user-profile', plan: 'lookup', fields: [{ name: 'namespace', value: 'shop' }, { name: 'host', value: 'shop.example' }, { name: 'capture.id', value: '42' }, { name: 'token.sub', value: null }], logical_key: entry.logical_key, base_key: entry.key, tags: names, increments: [] },
