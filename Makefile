@@ -9,7 +9,7 @@ FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 SCRIPTS = scripts/setup.sh .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 
-.PHONY: help run test conformance bench bench-peers bench-fills bench-shared fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-fuzz
+.PHONY: help run test conformance bench bench-peers bench-fills bench-shared bench-operators fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,10 @@ bench-fills: setup ## stampedes, increments under load, large bodies, a purge of
 
 bench-shared: setup-test ## increments per second, delivery to 50 sidecars, lookups that ask, memory; with a Redis of its own
 	$(CARGO) bench --locked --bench shared
+
+bench-operators: setup ## hits while operators scrape, watch and list 100,000 entries
+	$(CARGO) build --locked --release
+	python3 benches/operators/run.py --tagalong target/release/tagalong
 
 # No nightly: instrumented for coverage, without a sanitizer. New inputs stay in target/fuzz, those that break something
 # in tests/fuzz/artifacts; the seeds stay as they are.

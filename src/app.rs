@@ -40,6 +40,7 @@ use crate::rules::LiveRules;
 use crate::shared::Store;
 use crate::tags::Sharing;
 use crate::telemetry;
+use crate::upstream::Load;
 use crate::upstream::Upstream;
 
 /// A running sidecar.
@@ -193,7 +194,7 @@ impl App {
         let asked = cache.clone();
         checks.ask(move || asked.health());
         let admin = operators.map(|listener| {
-            let admin = Admin::new(Arc::new(checks), cache.clone(), metrics);
+            let admin = Admin::new(Arc::new(checks), cache.clone(), metrics.clone());
             Operated::begin(listener, admin)
         });
         let storable = fetch::Limits {
@@ -202,7 +203,11 @@ impl App {
             picked: (config.store.max_bytes / 8).max(limits.max_object),
         };
         let retry_after = config.upstream.queue_timeout;
-        let upstream = Upstream::new(config.upstream, clock.clone());
+        let load = Load {
+            running: metrics.upstream_exchanges.clone(),
+            waiting: metrics.upstream_queue.clone(),
+        };
+        let upstream = Upstream::measured(config.upstream, clock.clone(), load);
         let fetch = Fetch::new(
             upstream,
             cache.clone(),

@@ -10,7 +10,7 @@ mod access;
 mod api;
 mod listen;
 mod problem;
-mod view;
+pub mod view;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -48,9 +48,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
         let problem = view::Problem {
-            title: status.canonical_reason().unwrap_or_default(),
+            title: status.canonical_reason().unwrap_or_default().to_owned(),
             status: status.as_u16(),
-            detail: self.detail(),
+            detail: self.detail().to_owned(),
+            mistakes: Vec::new(),
         };
         let mut response = view::json(status, &problem);
         let headers = response.headers_mut();

@@ -31,7 +31,7 @@ use crate::store::codec::Pointer;
 use crate::store::codec::Record;
 
 /// How long what another sidecar has stored is kept here before it is looked for again.
-const BORROWED: Duration = Duration::from_secs(60);
+pub(super) const BORROWED: Duration = Duration::from_secs(60);
 
 /// How long it is known at least what selects a variant: others may live longer than the last one.
 const NOTED: Duration = Duration::from_secs(86_400);
@@ -154,14 +154,8 @@ impl Fill {
 
     /// Whether a record is of this history, and of something newer than what is here.
     fn is_wanted(&self, variant: Variant, pointer: &Pointer, link: &Link) -> bool {
-        let tags = pointer
-            .tags
-            .iter()
-            .map(|(tag, stamp)| (tag.as_str(), *stamp));
         let here = self.errand.spare.as_ref().map(|spare| &spare.stored);
-        pointer.generation == link.generation()
-            && pointer.key == variant.composed(tags)
-            && pointer.expires > self.cache.now()
+        pointer.is_of(variant, link.generation(), self.cache.now())
             && here.is_none_or(|here| pointer.stored > here.asked)
     }
 

@@ -9,6 +9,7 @@
 
 mod again;
 mod aside;
+mod causes;
 mod elsewhere;
 mod errand;
 mod fill;
@@ -16,6 +17,7 @@ mod flights;
 mod follower;
 mod freshen;
 mod increment;
+mod inspect;
 mod keep;
 mod leased;
 mod parts;
@@ -36,16 +38,30 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, broadcast};
 
 pub use aside::Aside;
+pub use causes::Heavy;
 pub use fill::Fill;
 pub use follower::Followed;
 pub use follower::Follower;
 pub use freshen::Freshen;
+pub use inspect::Filter;
+pub use inspect::ListError;
+pub use inspect::Listed;
+pub use inspect::MOST_LISTED;
+pub use inspect::Page;
+pub use inspect::State;
+pub use inspect::Tier;
+pub use inspect::Usage;
 pub use keep::Keep;
 pub use refresh::Refresh;
 pub use shadow::Shadowed;
 pub use spare::Spare;
 pub use stored::Stored;
 pub use trust::Trust;
+
+// What is told of tags is theirs.
+pub use crate::tags::Cause;
+pub use crate::tags::Incremented;
+pub use crate::tags::TagNow;
 
 use crate::cache::again::Repeats;
 use crate::cache::errand::Aim;
@@ -57,9 +73,10 @@ use crate::cache::refresh::Refreshes;
 use crate::cache::spool::Budget;
 use crate::cache::stored::Slot;
 use crate::cache::variants::Found;
+use crate::clock::Anchor;
 use crate::clock::Clock;
+use crate::metrics;
 use crate::metrics::Metrics;
-use crate::metrics::Tier;
 use crate::model::compress::Compress;
 use crate::model::entry::EntryMeta;
 use crate::model::key::ComposedKey;
@@ -80,7 +97,6 @@ use crate::rules::refill::Revalidate;
 use crate::rules::refill::WhenInvalidated;
 use crate::store::Memory;
 use crate::store::Shared;
-use crate::tags::Cause;
 use crate::tags::Sharing;
 use crate::tags::Tags;
 
@@ -203,7 +219,7 @@ impl Cache {
         let max_held =
             (config.max_bytes / HELD_SHARE).max(config.max_object + config.max_object / HELD_SHARE);
         Cache(Arc::new(Inner {
-            store: Memory::new(config.max_bytes, config.max_object),
+            store: Memory::new(config.max_bytes, config.max_object, &metrics),
             second,
             tags,
             ended: broadcast::Sender::new(ENDED),
@@ -266,7 +282,12 @@ impl Cache {
                     Err(why @ Forward::Bypass(_)) if !wishes.only_if_cached => {
                         return Lookup::Pass(Passing::new(why));
                     }
-                    Err(why) => (variant, why, Some(stored)),
+                    Err(why) => {
+                        if why == Forward::Invalidated {
+                            self.note_invalidated(&stored);
+                        }
+                        (variant, why, Some(stored))
+                    }
                 }
             }
         };
@@ -436,6 +457,11 @@ impl Cache {
         self.0.clock.now()
     }
 
+    /// This moment, for measuring by the cache's clock how long something takes.
+    pub fn anchor(&self) -> Anchor {
+        self.0.clock.anchor()
+    }
+
     /// Says in the metrics how much is held now. For who reads them; nothing on the path of a request keeps these.
     pub fn measure(&self) {
         let Inner {
@@ -444,9 +470,13 @@ impl Cache {
             metrics,
             ..
         } = &*self.0;
-        metrics.store_entries.set(Tier::Memory, store.len() as u64);
+        metrics
+            .store_entries
+            .set(metrics::Tier::Memory, store.len() as u64);
         self.measure_sharing();
-        metrics.store_bytes.set(Tier::Memory, store.bytes());
+        metrics
+            .store_bytes
+            .set(metrics::Tier::Memory, store.bytes());
         metrics.tags.set(tags.len() as u64);
     }
 
@@ -474,7 +504,7 @@ impl Explanation {
     pub fn why_invalidated(&self, now: Timestamp) -> Option<String> {
         let (tag, cause) = self.broken.as_ref()?;
         Some(match cause {
-            Some(Cause { at, by }) => format!(
+            Some(Cause { at, by, .. }) => format!(
                 "{tag} incremented {}s ago by {by}",
                 now.since(*at).as_secs()
             ),

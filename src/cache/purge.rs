@@ -51,7 +51,7 @@ impl Cache {
         };
         let link = self.0.tags.link()?;
         let dropped = second
-            .drop_where(&link, |_, pointer| glob.matches(&pointer.logical))
+            .drop_where(&link, |pointer| glob.matches(&pointer.logical))
             .await;
         match dropped {
             Ok(shared) => {

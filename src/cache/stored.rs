@@ -69,7 +69,7 @@ pub struct Stored {
     pub(super) borrowed_until: Option<Timestamp>,
     /// Since when its tags are known to have changed.
     pub(super) noticed: OnceLock<Timestamp>,
-    /// How often it was used since it was stored; counted where there is a recipe.
+    /// How often it was used since it was stored.
     pub(super) uses: Uses,
     /// How it is fetched again for no request; `None`: it is not.
     pub(super) recipe: Option<Arc<Recipe>>,
@@ -156,9 +156,7 @@ impl Stored {
 
     /// A request was answered with it.
     pub(super) fn note_use(&self) {
-        if self.recipe.is_some() {
-            self.uses.note();
-        }
+        self.uses.note();
     }
 
     /// Its tags with the versions it was stored under.

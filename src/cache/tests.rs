@@ -1,3 +1,5 @@
+mod inspect;
+
 use futures_util::FutureExt;
 use std::time::Duration;
 

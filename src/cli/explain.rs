@@ -7,16 +7,12 @@ use std::str::FromStr;
 use anyhow::Context;
 use clap::Args;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
-use serde::Serialize;
 
+use crate::admin::view;
 use crate::cli::Failure;
 use crate::cli::files::Files;
 use crate::clock::Clock;
-use crate::model::outcome::Forward;
 use crate::model::request::Head;
-use crate::rules::MissingTagValue;
-use crate::rules::Plan;
-use crate::rules::RuleIncrement;
 
 /// Print what a request means: its rule, its key, its tags, and whether it is looked up at all.
 #[derive(Debug, Args)]
@@ -37,140 +33,6 @@ pub(super) struct Explain {
     json: bool,
     #[command(flatten)]
     files: Files,
-}
-
-/// A plan for machines. What does not apply is absent.
-#[derive(Debug, Serialize)]
-struct PlanView {
-    /// Absent where no rule matches.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<String>,
-    #[serde(flatten)]
-    what: WhatView,
-    tags: TagsView,
-    increments: Vec<IncrementView>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(tag = "plan", rename_all = "lowercase")]
-enum WhatView {
-    Lookup {
-        fields: Vec<FieldView>,
-        logical_key: String,
-        base_key: String,
-    },
-    Pass {
-        /// The word of `Cache-Status`: `method`, or why it is a bypass.
-        why: &'static str,
-        /// Why its token is not trusted.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        token: Option<String>,
-    },
-}
-
-/// A field of the key; its value is `null` where the request has none.
-#[derive(Debug, Serialize)]
-struct FieldView {
-    name: String,
-    value: Option<String>,
-}
-
-/// The tags a stored response would get from its rule and from the cache itself, or why there is none.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum TagsView {
-    Tags(Vec<String>),
-    Missing { missing: String },
-}
-
-#[derive(Debug, Serialize)]
-struct IncrementView {
-    on_status: String,
-    tags: TagsView,
-}
-
-impl PlanView {
-    fn of(plan: &Plan, head: &Head) -> PlanView {
-        let matched = plan.matched(head);
-        let what = match plan {
-            Plan::Lookup(query) => {
-                let field = |(name, value): (&str, Option<&[u8]>)| FieldView {
-                    name: name.to_owned(),
-                    value: value.map(|value| String::from_utf8_lossy(value).into_owned()),
-                };
-                WhatView::Lookup {
-                    fields: query.key.iter().map(field).collect(),
-                    logical_key: query.logical_key(head),
-                    base_key: query.base.to_string(),
-                }
-            }
-            Plan::Pass(pass) => WhatView::Pass {
-                token: pass.claims.as_ref().err().map(ToString::to_string),
-                why: match pass.why {
-                    Forward::Bypass(reason) => reason.word(),
-                    Forward::Method
-                    | Forward::UriMiss
-                    | Forward::Partial
-                    | Forward::VaryMiss
-                    | Forward::Expired
-                    | Forward::Invalidated
-                    | Forward::Request => "method",
-                },
-            },
-        };
-        let implicit = matched.implicit_tags();
-        PlanView {
-            rule: matched.rule.id.as_deref().map(str::to_owned),
-            what,
-            tags: TagsView::of(matched.tags, |tags| {
-                tags.iter()
-                    .chain(&implicit)
-                    .map(ToString::to_string)
-                    .collect()
-            }),
-            increments: matched
-                .increments
-                .iter()
-                .flat_map(IncrementView::of)
-                .collect(),
-        }
-    }
-}
-
-impl IncrementView {
-    /// What has a value together, and each that has none by itself.
-    fn of(declared: &RuleIncrement) -> Vec<IncrementView> {
-        let of = |tags| IncrementView {
-            on_status: declared.on_status().to_string(),
-            tags,
-        };
-        let known: Vec<String> = declared.tags().flatten().collect();
-        let known = Some(known).filter(|tags| !tags.is_empty());
-        let missing = declared.tags().filter_map(Result::err);
-        let missing = missing.map(|missing| TagsView::Missing {
-            missing: missing.to_string(),
-        });
-        known
-            .map(TagsView::Tags)
-            .into_iter()
-            .chain(missing)
-            .map(of)
-            .collect()
-    }
-}
-
-impl TagsView {
-    fn of<T>(
-        rendered: Result<T, MissingTagValue>,
-        names: impl FnOnce(T) -> Vec<String>,
-    ) -> TagsView {
-        match rendered {
-            Ok(tags) => TagsView::Tags(names(tags)),
-            Err(missing) => TagsView::Missing {
-                missing: missing.to_string(),
-            },
-        }
-    }
 }
 
 /// A field as `curl -H` takes it.
@@ -200,7 +62,7 @@ impl Explain {
         }
         let plan = rules.plan(&head, Clock::System.now());
         if self.json {
-            serde_json::to_writer_pretty(&mut *out, &PlanView::of(&plan, &head))?;
+            serde_json::to_writer_pretty(&mut *out, &view::Plan::of(&plan, &head))?;
             writeln!(out)?;
         } else {
             write!(out, "{}", plan.explain(&head))?;

@@ -91,12 +91,14 @@ impl Fetch {
         mut aside: Option<&mut Aside>,
     ) -> Result<Exchange, Failure> {
         let inner = &self.0;
-        let sent = inner.clock.now();
-        let response = inner
-            .upstream
-            .send(turn, request)
-            .await
-            .map_err(|error| self.failure(&error, head))?;
+        let (sent, began) = (inner.clock.now(), inner.clock.anchor());
+        let answer = inner.upstream.send(turn, request).await;
+        let answer = answer.map_err(|error| self.failure(&error, head));
+        let said = answer.as_ref().map(Response::status);
+        matched
+            .rule
+            .count_asked(said.map_err(|failure| *failure), began.elapsed());
+        let response = answer?;
         let times = Times {
             sent,
             received: inner.clock.now(),

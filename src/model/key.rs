@@ -122,8 +122,9 @@ fn hash(domain: &[u8], bytes: &[u8]) -> u128 {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BaseKey(u128);
 
-/// A base key together with the values of the request fields that the response's own `Vary` selects (RFC 9111 §4.1).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// A base key together with the values of the request fields that the response's own `Vary` selects (RFC 9111 §4.1). In the
+/// order of its digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Variant(u128);
 
 /// The full identity of a stored response: variant, and each tag with its version.
@@ -173,6 +174,9 @@ impl Variant {
     }
 }
 
+/// How many digits a key is shown with.
+const HEX: usize = 32;
+
 macro_rules! stored_as_bytes {
     ($($key:ident)*) => {$(
         impl $key {
@@ -184,6 +188,14 @@ macro_rules! stored_as_bytes {
             /// The key as read back from where its bytes were written.
             pub const fn from_bytes(bytes: [u8; 16]) -> $key {
                 $key(u128::from_be_bytes(bytes))
+            }
+
+            /// The key that is shown as this text.
+            pub fn from_hex(text: &str) -> Option<$key> {
+                let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+                let is_one = text.len() == HEX && text.bytes().all(is_digit);
+                let number = is_one.then(|| u128::from_str_radix(text, 16).ok());
+                number.flatten().map($key)
             }
         }
     )*};
@@ -258,6 +270,12 @@ mod tests {
         assert_eq!(ComposedKey::from_bytes(key.to_bytes()), key);
         let hex: String = key.to_bytes().map(|byte| format!("{byte:02x}")).concat();
         assert_eq!(hex, key.to_string());
+        assert_eq!(ComposedKey::from_hex(&hex), Some(key));
+        let (short, long) = (&hex[1..], format!("0{hex}"));
+        let signed = format!("+{short}");
+        for text in ["", short, &long, &signed, &"F".repeat(32), &"g".repeat(32)] {
+            assert_eq!(ComposedKey::from_hex(text), None, "{text}");
+        }
     }
 
     proptest! {

@@ -337,6 +337,22 @@ impl Refusal {
     }
 }
 
+impl Kind {
+    /// Whether it was the app that had to answer.
+    pub fn is_the_apps(self) -> bool {
+        match self {
+            Kind::Collapsed
+            | Kind::Miss
+            | Kind::Expired
+            | Kind::Invalidated
+            | Kind::Request
+            | Kind::Method
+            | Kind::Bypass => true,
+            Kind::Hit | Kind::Stale | Kind::OnlyIfCached | Kind::Overloaded | Kind::Waited => false,
+        }
+    }
+}
+
 words!(Kind {
     Hit => "hit",
     Stale => "stale",

@@ -81,10 +81,21 @@ impl Tag {
         Tag(format!("~rule:{id}").into())
     }
 
+    /// The rule whose entries carry this tag, if it is one of [`Tag::rule`].
+    pub fn rule_id(&self) -> Option<&str> {
+        self.0.strip_prefix("~rule:")
+    }
+
     /// The tag of every entry that was fetched from one absolute URI, whatever its variant. Of a long one the hash stands
     /// for what follows its beginning, so that clients do not choose how large the table of tags becomes.
     pub fn uri(uri: &str) -> Tag {
         Tag::shortened("~uri:", uri)
+    }
+
+    /// The URI whose entries carry this tag, if it is one of [`Tag::uri`] that says all of it.
+    pub fn whole_uri(&self) -> Option<&str> {
+        let uri = self.0.strip_prefix("~uri:")?;
+        (uri.len() <= LONG).then_some(uri)
     }
 
     /// The tag of every entry under one base key.
@@ -304,6 +315,14 @@ mod tests {
         assert_ne!(uri("1"), uri("2"));
         assert!(uri("1").as_str().len() < 400);
         assert_eq!(Tag::uri("http://a/b").as_str(), "~uri:http://a/b");
+        assert_eq!(Tag::uri("http://a/b").whole_uri(), Some("http://a/b"));
+        assert_eq!(uri("1").whole_uri(), None);
+        let just = format!("http://a/{}", "x".repeat(LONG - 9));
+        assert_eq!(Tag::uri(&just).whole_uri(), Some(&*just));
+        assert_eq!(Tag::uri(&format!("{just}x")).whole_uri(), None);
+        assert_eq!(Tag::rule("a").rule_id(), Some("a"));
+        assert_eq!(Tag::rule("a").whole_uri(), None);
+        assert_eq!(Tag::uri("http://a/b").rule_id(), None);
     }
 
     #[test]

@@ -153,6 +153,7 @@ impl Proxy {
 
     /// One request, top to bottom.
     async fn handle(&self, asked: Asked) -> Response<Body> {
+        let began = self.0.cache.anchor();
         let seen = access::Seen::of(&asked.head, self.0.config.access_log);
         let rules = self.0.rules.load();
         let asked = self.with_body(&rules, asked).await;
@@ -170,7 +171,7 @@ impl Proxy {
             Plan::Pass(pass) => self.passed(asked, pass).await,
         };
         let outcome = outcome.sent_as(response.status());
-        rule.count(outcome);
+        rule.count(outcome, began.elapsed());
         seen.log(outcome, response.status());
         if let Some(hooked) = hooked {
             hooked.tell(&self.0.events, outcome, self.0.cache.now());

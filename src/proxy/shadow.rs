@@ -105,6 +105,7 @@ impl Proxy {
 
     /// Counts a difference, and says now and then that there are some.
     fn tell(&self, rule: &Rule, head: &Head, difference: &Difference) {
+        rule.count_difference();
         let id = rule.id.clone().unwrap_or_default();
         let counted = self.0.differences.count(&id, self.0.cache.now());
         if let Some(Count { all, unsaid }) = counted {

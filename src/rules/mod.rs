@@ -38,12 +38,14 @@ mod terms;
 mod token;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::Method;
 use http::response::Parts;
+use http::{Method, StatusCode};
 
 use crate::model::hook::Hooks;
 use crate::model::mistake::{Location, Mistake};
+use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
 use crate::model::outcome::Outcome;
 use crate::model::request::Head;
@@ -166,10 +168,31 @@ impl Rule {
         }
     }
 
-    /// Counts a request that was answered.
-    pub fn count(&self, outcome: Outcome) {
+    /// Counts a request that was answered; until the head of the answer it took so long.
+    pub fn count(&self, outcome: Outcome, took: Duration) {
         if let Some(tally) = &self.tally {
-            tally.request(outcome);
+            tally.request(outcome, took);
+        }
+    }
+
+    /// Counts a response that was stored, or that made fresh what is stored.
+    pub fn count_stored(&self) {
+        if let Some(tally) = &self.tally {
+            tally.stored();
+        }
+    }
+
+    /// Counts an exchange with the app: its status or why there is none, and how long that took.
+    pub fn count_asked(&self, answer: Result<StatusCode, Failure>, took: Duration) {
+        if let Some(tally) = &self.tally {
+            tally.asked(answer, took);
+        }
+    }
+
+    /// Counts an answer of the app that differs from what would have been served.
+    pub fn count_difference(&self) {
+        if let Some(tally) = &self.tally {
+            tally.differs();
         }
     }
 

@@ -2,13 +2,14 @@
 //! connections of their own, so that no tag waits behind a large body.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
-use redis::{Cmd, FromRedisValue, ProtocolVersion, Value};
+use redis::{Cmd, FromRedisValue, ProtocolVersion, Script, Value};
 
 use crate::metrics::SharedError;
 use crate::model::key::ComposedKey;
@@ -93,6 +94,12 @@ impl Bodies {
         self.run(redis::cmd("GET").arg(keys.response(key))).await
     }
 
+    /// Whether there are the bytes of a response.
+    pub(super) async fn has_response(&self, keys: &Keys, key: ComposedKey) -> Result<bool, Error> {
+        let kind: String = self.run(redis::cmd("TYPE").arg(keys.response(key))).await?;
+        Ok(kind != "none")
+    }
+
     /// Puts the bytes of a response.
     pub(super) async fn put_response(
         &self,
@@ -124,6 +131,24 @@ impl Bodies {
         }
     }
 
+    /// Records something under a variant for so long, if what is recorded there is still the same as before; whether it was.
+    pub(super) async fn replace_record(
+        &self,
+        keys: &Keys,
+        variant: Variant,
+        (old, new): (&[u8], &[u8]),
+        life: Duration,
+    ) -> Result<bool, Error> {
+        let script = Script::new(include_str!("scripts/replace.lua"));
+        let mut call = script.key(keys.variant(variant));
+        call.arg(old).arg(new).arg(millis(life));
+        let replaced: bool = match self.0.clone() {
+            Connection::One(mut one) => call.invoke_async(&mut one).await?,
+            Connection::Cluster(mut cluster) => call.invoke_async(&mut cluster).await?,
+        };
+        Ok(replaced)
+    }
+
     async fn put(
         &self,
         key: String,
@@ -131,9 +156,8 @@ impl Bodies {
         life: Duration,
         get: bool,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let life = u64::try_from(life.as_millis()).unwrap_or(u64::MAX).max(1);
         let mut command = redis::cmd("SET");
-        command.arg(key).arg(bytes).arg("PX").arg(life); // L10
+        command.arg(key).arg(bytes).arg("PX").arg(millis(life)); // L10
         if get {
             command.arg("GET");
             return self.run(&command).await;
@@ -147,19 +171,26 @@ impl Bodies {
         self.run(redis::cmd("UNLINK").arg(keys.response(key))).await
     }
 
-    /// Drops what is recorded under a name of [`Bodies::some_records`].
-    pub(super) async fn drop_record(&self, name: &str) -> Result<(), Error> {
-        self.run(redis::cmd("UNLINK").arg(name)).await
+    /// Drops what is recorded under a variant.
+    pub(super) async fn drop_record(&self, keys: &Keys, variant: Variant) -> Result<(), Error> {
+        self.run(redis::cmd("UNLINK").arg(keys.variant(variant)))
+            .await
     }
 
-    /// Some of all records, with their names, and where to go on; `None`: that was all.
-    pub(super) async fn some_records(&self, keys: &Keys, from: Scan) -> Result<Batch, Error> {
+    /// Some of all records, with their names, and where to go on; `None`: that was all. It looks at about so many keys, and at
+    /// no more than it may at once.
+    pub(super) async fn some_records(
+        &self,
+        keys: &Keys,
+        from: Scan,
+        about: usize,
+    ) -> Result<Batch, Error> {
         let mut scan = redis::cmd("SCAN");
         scan.arg(from.cursor)
             .arg("MATCH")
             .arg(keys.every_variant())
             .arg("COUNT")
-            .arg(AT_ONCE);
+            .arg(about.clamp(1, AT_ONCE));
         let (answer, nodes) = match self.0.clone() {
             Connection::One(mut one) => (one.req_packed_command(&scan).await?, 1),
             Connection::Cluster(mut cluster) => {
@@ -185,6 +216,11 @@ impl Bodies {
         }
         Ok((found, from.next(cursor, nodes)))
     }
+}
+
+/// A life as the store takes it.
+fn millis(life: Duration) -> u64 {
+    u64::try_from(life.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 /// The primaries of a Cluster, each once, in an order that stays.
@@ -214,7 +250,25 @@ pub struct Scan {
     cursor: u64,
 }
 
+impl fmt::Display for Scan {
+    /// `<node>-<cursor>`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.node, self.cursor)
+    }
+}
+
 impl Scan {
+    /// Reads what was shown; every number of a node or cursor may be asked for.
+    pub fn parse(text: &str) -> Option<Scan> {
+        let (node, cursor) = text.split_once('-')?;
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let scan = Scan {
+            node: node.parse().ok()?,
+            cursor: cursor.parse().ok()?,
+        };
+        (is_number(node) && is_number(cursor)).then_some(scan)
+    }
+
     fn next(self, cursor: u64, nodes: usize) -> Option<Scan> {
         let node = if cursor == 0 {
             self.node + 1
@@ -238,5 +292,19 @@ mod tests {
         assert_eq!(other, Scan { node: 1, cursor: 0 });
         assert_eq!(other.next(0, 2), None);
         assert_eq!(begin.next(0, 1), None);
+    }
+
+    #[test]
+    fn a_place_in_a_scan_is_read_as_it_is_shown_and_nothing_else_is() {
+        let scan = Scan {
+            node: 2,
+            cursor: u64::MAX,
+        };
+        assert_eq!(Scan::parse(&scan.to_string()), Some(scan));
+        for text in [
+            "", "-", "1", "1-", "-1", "+1-1", "1-+1", "1-2-3", "x-1", " 1-1",
+        ] {
+            assert_eq!(Scan::parse(text), None, "{text}");
+        }
     }
 }

@@ -82,14 +82,47 @@ impl Link {
         }
     }
 
-    /// Some of all records, with their names, and where to go on; `None`: that was all.
+    /// Records something under a variant for so long, if what is recorded there is still `old`; whether it was.
+    ///
+    /// # Errors
+    ///
+    /// It may be there all the same.
+    pub async fn replace_record(
+        &self,
+        variant: Variant,
+        (old, new): (&[u8], &[u8]),
+        life: Duration,
+    ) -> Result<bool, Error> {
+        match self.bodies() {
+            Some(bodies) => {
+                let keys = self.keys();
+                bodies.replace_record(keys, variant, (old, new), life).await
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// Whether there are the bytes of a response.
     ///
     /// # Errors
     ///
     /// The store cannot be asked.
-    pub async fn some_records(&self, from: Scan) -> Result<Batch, Error> {
+    pub async fn has_response(&self, key: ComposedKey) -> Result<bool, Error> {
         match self.bodies() {
-            Some(bodies) => bodies.some_records(self.keys(), from).await,
+            Some(bodies) => bodies.has_response(self.keys(), key).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Some of all records, with their names, and where to go on; `None`: that was all. It looks at about so many keys, and at
+    /// no more than it may at once.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be asked.
+    pub async fn some_records(&self, from: Scan, about: usize) -> Result<Batch, Error> {
+        match self.bodies() {
+            Some(bodies) => bodies.some_records(self.keys(), from, about).await,
             None => Ok((Vec::new(), None)),
         }
     }
@@ -100,17 +133,8 @@ impl Link {
     ///
     /// It expires by itself.
     pub async fn drop_variant(&self, variant: Variant) -> Result<(), Error> {
-        self.drop_record(&self.keys().variant(variant)).await
-    }
-
-    /// Drops a record by its name.
-    ///
-    /// # Errors
-    ///
-    /// It expires by itself.
-    pub async fn drop_record(&self, name: &str) -> Result<(), Error> {
         match self.bodies() {
-            Some(bodies) => bodies.drop_record(name).await,
+            Some(bodies) => bodies.drop_record(self.keys(), variant).await,
             None => Ok(()),
         }
     }

@@ -7,5 +7,6 @@ mod uses;
 
 pub use memory::Memory;
 pub use memory::Weigh;
+pub use shared::Found;
 pub use shared::Shared;
 pub use uses::Uses;

@@ -28,6 +28,17 @@ pub struct Shared {
     metrics: Metrics,
 }
 
+/// A record of a response.
+#[derive(Debug)]
+pub struct Found {
+    /// Under which it stands.
+    pub variant: Variant,
+    /// What it says.
+    pub pointer: Pointer,
+    /// As it is in the store.
+    bytes: Vec<u8>,
+}
+
 /// More than any head takes in the store.
 const MOST_HEAD: usize = 1 << 20;
 
@@ -157,7 +168,27 @@ impl Shared {
         link.drop_response(key).await
     }
 
-    /// Drops every record for which `chosen` holds of its name and what it points to, with the response; how many those were.
+    /// Drops what was recorded last under its variant, if that points to this response, and the response; whether it did.
+    ///
+    /// # Errors
+    ///
+    /// They expire by themselves.
+    pub async fn drop_one(
+        &self,
+        link: &Link,
+        variant: Variant,
+        key: ComposedKey,
+    ) -> Result<bool, Error> {
+        let record = self.record(link, variant).await?;
+        let points = matches!(record, Some(Record::Entry(pointer)) if pointer.key == key);
+        match points {
+            true => self.drop(link, variant, key).await?,
+            false => link.drop_response(key).await?,
+        }
+        Ok(points)
+    }
+
+    /// Drops every record for which `chosen` holds of what it points to, with the response; how many those were.
     ///
     /// # Errors
     ///
@@ -165,24 +196,108 @@ impl Shared {
     pub async fn drop_where(
         &self,
         link: &Link,
-        mut chosen: impl FnMut(&str, &Pointer) -> bool,
+        mut chosen: impl FnMut(&Pointer) -> bool,
     ) -> Result<usize, Error> {
         let (mut next, mut dropped) = (Some(Scan::default()), 0);
         while let Some(from) = next {
-            let (records, rest) = link.some_records(from).await?;
-            for (name, record) in records {
-                if let Some(Record::Entry(pointer)) = self.known(Record::decode(&record))
-                    && chosen(&name, &pointer)
-                {
+            let (records, rest) = self.some(link, from, usize::MAX).await?;
+            for Found {
+                variant, pointer, ..
+            } in records
+            {
+                if chosen(&pointer) {
                     // In this order: nothing points to what has left.
-                    link.drop_record(&name).await?;
-                    link.drop_response(pointer.key).await?;
+                    self.drop(link, variant, pointer.key).await?;
                     dropped += 1;
                 }
             }
             next = rest;
         }
         Ok(dropped)
+    }
+
+    /// Some of all records of responses, about so many at most, and where to go on; `None`: that was all.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be asked.
+    pub async fn some(
+        &self,
+        link: &Link,
+        from: Scan,
+        about: usize,
+    ) -> Result<(Vec<Found>, Option<Scan>), Error> {
+        let (records, rest) = link.some_records(from, about).await?;
+        let found = records.into_iter().filter_map(|(name, bytes)| {
+            let variant = name.rsplit(':').next().and_then(Variant::from_hex)?;
+            match self.known(Record::decode(&bytes))? {
+                Record::Entry(pointer) => Some(Found {
+                    variant,
+                    pointer,
+                    bytes,
+                }),
+                Record::Varies { .. } => None,
+            }
+        });
+        Ok((found.collect(), rest))
+    }
+
+    /// The record that points to a response, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be asked.
+    pub async fn find(&self, link: &Link, key: ComposedKey) -> Result<Option<Found>, Error> {
+        if !link.has_response(key).await? {
+            return Ok(None); // without looking at all of them
+        }
+        let mut next = Some(Scan::default());
+        while let Some(from) = next {
+            let (records, rest) = self.some(link, from, usize::MAX).await?;
+            let found = records.into_iter().find(|it| it.pointer.key == key);
+            if found.is_some() {
+                return Ok(found);
+            }
+            next = rest;
+        }
+        Ok(None)
+    }
+
+    /// Puts a response with another life in the place of one that was found, if that is still recorded; whether it was.
+    ///
+    /// # Errors
+    ///
+    /// It may be there all the same.
+    pub async fn give_life(
+        &self,
+        link: &Link,
+        found: Found,
+        entry: Entry,
+        life: Duration,
+    ) -> Result<bool, Error> {
+        let Found {
+            variant,
+            mut pointer,
+            bytes: old,
+        } = found;
+        (pointer.until, pointer.expires) = (entry.meta.expires(), entry.meta.expires());
+        let (key, compress) = (pointer.key, self.compress);
+        let bytes = tokio::task::spawn_blocking(move || codec::encode_entry(&entry, compress));
+        let Ok(bytes) = bytes.await else {
+            return Ok(false); // the runtime ends
+        };
+        pointer.size = bytes.len() as u64;
+        // In this order: a record never points to what has left before it.
+        link.put_response(key, &bytes, life).await?;
+        let new = Record::Entry(pointer).encode();
+        if link.replace_record(variant, (&old, &new), life).await? {
+            return Ok(true);
+        }
+        let now_there = self.record(link, variant).await?;
+        if !matches!(now_there, Some(Record::Entry(pointer)) if pointer.key == key) {
+            link.drop_response(key).await?; // nothing leads to it any more
+        }
+        Ok(false)
     }
 
     fn known<T>(&self, read: Result<T, Foreign>) -> Option<T> {

@@ -6,13 +6,15 @@ use http::{StatusCode, header};
 
 use crate::admin::Admin;
 use crate::admin::view;
-use crate::admin::view::Status;
+use crate::admin::view::Alive;
+use crate::admin::view::Health;
+use crate::admin::view::Word;
 use crate::metrics::Metrics;
 use crate::model::health::Phase;
 
 /// `GET /healthz`: this process answers. What else is wrong is no reason to end it.
 pub(super) async fn healthz() -> Response {
-    view::json(StatusCode::OK, &Status::alive())
+    view::json(StatusCode::OK, &Alive { status: Word::Ok })
 }
 
 /// `GET /readyz`: 200 while requests are answered, whatever is wrong (L13); 503 while it starts or drains.
@@ -22,7 +24,7 @@ pub(super) async fn readyz(State(admin): State<Admin>) -> Response {
         Phase::Serving => StatusCode::OK,
         Phase::Starting | Phase::Draining => StatusCode::SERVICE_UNAVAILABLE,
     };
-    view::json(status, &Status::of(health))
+    view::json(status, &Health::from(health))
 }
 
 /// `GET /metrics`: all of them, in the text format of Prometheus.

@@ -7,6 +7,7 @@ use super::open;
 use super::seal;
 use crate::model::entry::Selector;
 use crate::model::key::ComposedKey;
+use crate::model::key::Variant;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
 use crate::model::time::Timestamp;
@@ -55,6 +56,16 @@ pub struct Pointer {
     pub until: Timestamp,
     /// When it stops being fresh.
     pub expires: Timestamp,
+}
+
+impl Pointer {
+    /// Whether this, under that variant, is of the generation of this name, and of a response that is fresh if its tags are as they
+    /// were.
+    pub fn is_of(&self, variant: Variant, generation: &str, now: Timestamp) -> bool {
+        let tags = self.tags.iter();
+        let tags = tags.map(|(tag, stamp)| (tag.as_str(), *stamp));
+        self.generation == generation && self.key == variant.composed(tags) && self.expires > now
+    }
 }
 
 impl Record {

@@ -1,12 +1,14 @@
 //! Many sidecars, one truth: what holds between those that share a store, whatever becomes of it (design.md §6).
 
 mod bodies;
+mod causes;
 mod epoch;
 mod expiry;
 mod findings;
 mod lease;
 mod lost;
 mod moved;
+mod operator;
 mod outbox;
 mod purge;
 mod ready;

@@ -1,0 +1,161 @@
+//! What the store that all sidecars share has, for people. What is shown is what the store itself says is right: no tag becomes
+//! known here by it.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use crate::cache::Cache;
+use crate::cache::elsewhere::BORROWED;
+use crate::cache::inspect::Filter;
+use crate::cache::inspect::ListError;
+use crate::cache::inspect::Listed;
+use crate::cache::inspect::Page;
+use crate::cache::inspect::cursor::Cursor;
+use crate::cache::inspect::cursor::Place;
+use crate::cache::stored::Slot;
+use crate::model::entry::Entry;
+use crate::model::key::ComposedKey;
+use crate::model::stamp::Stamp;
+use crate::model::tag::Tag;
+use crate::shared;
+use crate::shared::Link;
+use crate::shared::Scan;
+use crate::store;
+
+/// A response of the shared store.
+pub(in crate::cache) struct Elsewhere {
+    pub(in crate::cache) found: store::Found,
+    pub(in crate::cache) entry: Entry,
+}
+
+/// So often the store is asked for one page: where hardly anything is wanted of it, others go on to the next.
+const MOST_LOOKS: usize = 64;
+
+/// How many tags are asked for at once.
+const TAGS: usize = 1_000;
+
+impl Cache {
+    pub(super) async fn list_elsewhere(
+        &self,
+        filter: &Filter,
+        from: Cursor,
+        scan: Scan,
+        limit: usize,
+    ) -> Result<Page, ListError> {
+        let (mut entries, mut next) = (Vec::new(), Some(scan));
+        let Some(second) = &self.0.second else {
+            return Ok(Page {
+                entries,
+                cursor: None,
+            });
+        };
+        let link = self.0.tags.link().filter(Link::has_bodies);
+        let link = link.ok_or(ListError::Away)?;
+        let mut seen = BTreeSet::new();
+        for _ in 0..MOST_LOOKS {
+            let Some(here) = next.filter(|_| entries.len() < limit) else {
+                break;
+            };
+            let about = limit - entries.len();
+            let looked = async {
+                let (some, rest) = second.some(&link, here, about).await?;
+                let some = self.wanted_of(some, filter, from, &link);
+                Ok((self.current_of(some, &link).await?, rest))
+            };
+            let (mut some, rest) = looked.await.map_err(|error| {
+                self.0.tags.failed_with_response(&link, &error);
+                ListError::Away
+            })?;
+            some.retain(|it| seen.insert(it.pointer.key.to_bytes()));
+            if !entries.is_empty() && entries.len() + some.len() > limit {
+                break; // the next page begins with these
+            }
+            entries.extend(some.into_iter().map(|it| Listed::elsewhere(it.pointer)));
+            next = rest;
+        }
+        let place = next.map(Place::Redis);
+        Ok(Page {
+            entries,
+            cursor: place.map(|place| Cursor { place, ..from }.to_string()),
+        })
+    }
+
+    /// Those that are listed if their tags are as they were.
+    fn wanted_of(
+        &self,
+        found: Vec<store::Found>,
+        filter: &Filter,
+        list: Cursor,
+        link: &Link,
+    ) -> Vec<store::Found> {
+        let now = self.now();
+        let wanted = found.into_iter().filter(|it| {
+            let pointer = &it.pointer;
+            let tags = pointer.tags.iter().map(|(tag, _)| tag);
+            pointer.is_of(it.variant, link.generation(), now)
+                && filter.wants(pointer.rule.as_deref(), &pointer.logical, tags)
+                && (filter.tier.is_some() || !self.has_listed(it, list))
+        });
+        wanted.collect()
+    }
+
+    /// Whether memory has listed it, which has had it since before the list began.
+    fn has_listed(&self, found: &store::Found, list: Cursor) -> bool {
+        let there = self.0.store.peek(&found.variant);
+        let stored = there.as_ref().and_then(Slot::entry);
+        stored.is_some_and(|stored| {
+            let borrowed = stored.borrowed_until.map(|until| until - BORROWED);
+            stored.composed_key() == found.pointer.key
+                && stored.is_listed(self.now())
+                && borrowed.is_none_or(|since| since <= list.began)
+        })
+    }
+
+    /// Those whose tags are as they were, by the word of the store.
+    async fn current_of(
+        &self,
+        found: Vec<store::Found>,
+        link: &Link,
+    ) -> Result<Vec<store::Found>, shared::Error> {
+        let tags = found.iter().flat_map(|it| &it.pointer.tags);
+        let tags: BTreeSet<&Tag> = tags.map(|(tag, _)| tag).collect();
+        let tags: Vec<&Tag> = tags.into_iter().collect();
+        let mut current: BTreeMap<Tag, Stamp> = BTreeMap::new();
+        for some in tags.chunks(TAGS) {
+            let states = link.read(some).await?.tags;
+            let known = some.iter().zip(states);
+            current.extend(known.filter_map(|(tag, it)| Some(((*tag).clone(), it?.current))));
+        }
+        let is_current = |(tag, stamp): &(Tag, Stamp)| current.get(tag) == Some(stamp);
+        let all = found.into_iter();
+        Ok(all
+            .filter(|it| it.pointer.tags.iter().all(is_current))
+            .collect())
+    }
+
+    /// The response of this identity in the shared store, if clients may be answered with it.
+    pub(in crate::cache) async fn stored_elsewhere(&self, key: ComposedKey) -> Option<Elsewhere> {
+        let second = self.0.second.as_ref()?;
+        let link = self.0.tags.link()?;
+        let look = async {
+            let Some(found) = second.find(&link, key).await? else {
+                return Ok(None);
+            };
+            if !found
+                .pointer
+                .is_of(found.variant, link.generation(), self.now())
+            {
+                return Ok(None);
+            }
+            let Some(found) = self.current_of(vec![found], &link).await?.pop() else {
+                return Ok(None);
+            };
+            let entry = second.entry(&link, &found.pointer).await?;
+            Ok(entry.map(|entry| Elsewhere { found, entry }))
+        };
+        let found = look.await.inspect_err(|error| {
+            self.0.tags.failed_with_response(&link, error);
+        });
+        found.ok().flatten()
+    }
+}
