@@ -227,7 +227,7 @@ export class Mock {
     const miss = lost - stale - collapsed - invalidated - expired
     const outcomes = { hit: hits, stale, collapsed, miss, expired, invalidated, bypass }
     const misses = miss + expired + invalidated
-    const reasons = [['no-freshness', 0.06], ['set-cookie', 0.03], ['raced', 0.01]].map(([reason, share]) => [reason, Math.floor(misses * share + this.random() * 0.5)])
+    const reasons = [['no-freshness', 0.06], ['set-cookie', 0.03], ['raced', 0.01]].map(([reason, share]) => [reason, Math.floor(misses * share + (reason === 'no-freshness' ? this.random() : 0))])
     const refused = reasons.reduce((sum, [, m]) => sum + m, 0)
     for (const of of [rule.counts, this.totals]) {
       of.requests += n; of.hits += hits; of.stale += stale; of.misses += misses; of.collapsed += collapsed; of.bypass += bypass
