@@ -10,7 +10,7 @@ import * as format from '../../src/admin/dashboard/format.js'
 import { Events } from '../../src/admin/dashboard/sse.js'
 
 const FOLDER = fileURLToPath(new URL('../../src/admin/dashboard/', import.meta.url))
-const files = fs.readdirSync(FOLDER)
+const files = fs.readdirSync(FOLDER).filter(file => file !== 'mod.rs')
 const read = file => fs.readFileSync(FOLDER + file, 'utf8')
 const ours = files.filter(file => file.endsWith('.js') && !file.startsWith('uPlot'))
 const plain = text => text.replaceAll('\u202f', ' ')

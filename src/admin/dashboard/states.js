@@ -48,7 +48,7 @@ export function entryFacts (entry, now) {
     ['Size', bytes(entry.size_bytes)],
     ['Kept in', entry.tier],
     ['Varies by', entry.vary?.length > 0 && shown(entry.vary.join(', '))],
-    ['Invalidated', entry.invalidated && h('span', {}, name(entry.invalidated.tag, 'inline'), ' ', cause(entry.invalidated, now))]
+    ['Invalidated', entry.invalidated && h('span', {}, name(entry.invalidated.tag, 'inline'), ' ', entry.invalidated.at && cause(entry.invalidated, now))]
   ])
 }
 
