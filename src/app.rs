@@ -40,6 +40,7 @@ use crate::rules::LiveRules;
 use crate::shared::Store;
 use crate::tags::Sharing;
 use crate::telemetry;
+use crate::telemetry::trace::Traces;
 use crate::upstream::Load;
 use crate::upstream::Upstream;
 
@@ -62,6 +63,7 @@ pub struct App {
     cache: Cache,
     fetch: Fetch,
     hooks: Hooks,
+    traces: Traces,
     drain: Duration,
 }
 
@@ -203,6 +205,10 @@ impl App {
             picked: (config.store.max_bytes / 8).max(limits.max_object),
         };
         let retry_after = config.upstream.queue_timeout;
+        let traces = config
+            .telemetry
+            .map(|it| Traces::start(it, &clock, &metrics));
+        let traces = traces.unwrap_or_default();
         let load = Load {
             running: metrics.upstream_exchanges.clone(),
             waiting: metrics.upstream_queue.clone(),
@@ -218,6 +224,7 @@ impl App {
         let faced = proxy::Config {
             cache_status: config.cache_status,
             access_log: config.log.access,
+            traces: traces.clone(),
             debug: config.debug,
             retry_after,
             max_head: limits.max_head,
@@ -271,6 +278,7 @@ impl App {
             cache,
             fetch,
             hooks,
+            traces,
             drain,
         })
     }
@@ -326,6 +334,8 @@ impl App {
         self.cache.report_undelivered();
         self.touching.abort();
         self.hooks.finish(end).await;
+        let left = end.saturating_duration_since(Instant::now());
+        self.traces.finish(left).await;
         if let Some(admin) = self.admin {
             admin.end().await; // the last: until now it has told that we drain
         }
