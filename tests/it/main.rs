@@ -41,6 +41,10 @@ mod keys;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod normalised;
 #[cfg(test)]
 mod patience;
@@ -92,6 +96,8 @@ mod support;
 mod tls;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod upstream;
 #[cfg(test)]
