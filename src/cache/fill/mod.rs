@@ -71,6 +71,10 @@ pub struct Fill {
     asked: Timestamp,
     /// Whether it goes on though nobody waits for it.
     insists: bool,
+    /// An operator wants the app's answer.
+    is_for_an_operator: bool,
+    /// Told when what it has brought is in the store, or something newer is.
+    admitted: Option<oneshot::Sender<()>>,
     joined: Arc<Notify>,
     pub(super) stage: watch::Sender<Stage>,
     pub(super) first: Option<oneshot::Sender<(Response<Body>, Answered)>>,
@@ -162,6 +166,8 @@ impl Fill {
             refused: None,
             asked,
             insists: false,
+            is_for_an_operator: false,
+            admitted: None,
             joined: Arc::default(),
             stage,
             first: Some(first),
@@ -172,6 +178,19 @@ impl Fill {
     /// It goes on though nobody waits for it: what it brings is for those who come later.
     pub(super) fn insist(&mut self) {
         self.insists = true;
+    }
+
+    /// An operator waits for the app's answer, to be told when what it has brought is in the store.
+    pub(super) fn tell_when_admitted(&mut self) -> oneshot::Receiver<()> {
+        let (told, admitted) = oneshot::channel();
+        self.admitted = Some(told);
+        self.is_for_an_operator = true;
+        admitted
+    }
+
+    /// Whether an operator wants the app's answer.
+    pub(super) fn is_for_an_operator(&self) -> bool {
+        self.is_for_an_operator
     }
 
     /// Whether it goes on though nobody waits for it.

@@ -161,7 +161,12 @@ impl Fill {
                 Some(_) | None => shared.spool.whole(&last),
             };
             match self.admit(&shared.head, keep, body).await {
-                Ok(stored) => admitted = stored,
+                Ok(stored) => {
+                    admitted = stored;
+                    if let Some(operator) = self.admitted.take() {
+                        operator.send(()).ok(); // an error means that nobody waits
+                    }
+                }
                 Err(reason) => {
                     self.matched.rule.count_not_stored(reason);
                     tracing::debug!(

@@ -1,6 +1,7 @@
 //! Many sidecars, one truth: what holds between those that share a store, whatever becomes of it (design.md §6).
 
 mod bodies;
+mod entries;
 mod epoch;
 mod expiry;
 mod findings;

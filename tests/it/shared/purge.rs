@@ -28,13 +28,13 @@ const RULES: &str = r#"
 "#;
 
 /// Somebody who shares the store of the sidecars, and acts on it as an operator's call will.
-struct Operator {
-    cache: Cache,
+pub(super) struct Operator {
+    pub(super) cache: Cache,
     _touch: tokio::task::JoinHandle<()>,
 }
 
 impl Operator {
-    async fn of(redis: &Redis) -> Operator {
+    pub(super) async fn of(redis: &Redis) -> Operator {
         let config = shared::Config {
             endpoint: redis.url().parse().expect("a URL"),
             timeout: std::time::Duration::from_secs(2),
