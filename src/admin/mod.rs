@@ -14,6 +14,7 @@ mod asked;
 mod call;
 mod dashboard;
 mod deed;
+mod feed;
 mod listen;
 mod openapi;
 mod patience;
@@ -32,6 +33,7 @@ use tokio_util::task::TaskTracker;
 pub use listen::BindError;
 pub use listen::Listener;
 
+use crate::admin::feed::Feed;
 use crate::cache::Cache;
 use crate::metrics::Metrics;
 use crate::model::health::Checkup;
@@ -111,6 +113,7 @@ pub struct Parts {
 struct Inner {
     parts: Parts,
     since: Timestamp,
+    feed: Feed,
     /// What changes something, and ends though its caller has left.
     deeds: TaskTracker,
 }
@@ -128,6 +131,7 @@ impl Admin {
     pub fn new(parts: Parts) -> Admin {
         Admin(Arc::new(Inner {
             since: parts.cache.now(),
+            feed: Feed::default(),
             deeds: TaskTracker::new(),
             parts,
         }))
