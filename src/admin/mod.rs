@@ -12,6 +12,7 @@ mod access;
 mod api;
 mod asked;
 mod call;
+pub mod client;
 mod dashboard;
 mod deed;
 mod feed;

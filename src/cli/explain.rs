@@ -1,5 +1,5 @@
-//! `tagalong explain`: what a request would mean. It asks the rules for the very plan the sidecar would follow; nothing
-//! is sent anywhere.
+//! `tagalong explain`: what a request would mean. It asks the rules for the very plan the sidecar would follow, and nothing
+//! is sent anywhere; or it asks a running sidecar, which knows what is stored as well.
 
 use std::io::Write;
 
@@ -11,11 +11,19 @@ use crate::admin::request::arriving;
 use crate::admin::view;
 use crate::cli::Failure;
 use crate::cli::files::Files;
+use crate::cli::remote::Reach;
+use crate::cli::remote::live;
 use crate::clock::Clock;
 use crate::model::request::Head;
 
 /// Print what a request means: its rule, its key, its tags, and whether it is looked up at all.
+///
+/// With --live a running sidecar is asked: then what is stored for the request is printed too, and why it would or would not be
+/// used. Nothing is changed by that, and the app is not asked.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tagalong explain --config tagalong.yaml -H 'Accept-Language: de' /products/42
+  tagalong explain --live https://shop.example/products/42")]
 pub(super) struct Explain {
     /// The method. Default: GET, or POST with --data.
     #[arg(short = 'X', long)]
@@ -31,6 +39,11 @@ pub(super) struct Explain {
     /// As JSON, for machines.
     #[arg(long)]
     json: bool,
+    /// Ask a running sidecar, in place of files.
+    #[arg(long, conflicts_with_all = ["config", "rules", "data"])]
+    live: bool,
+    #[command(flatten)]
+    reach: Reach,
     #[command(flatten)]
     files: Files,
 }
@@ -38,6 +51,14 @@ pub(super) struct Explain {
 impl Explain {
     pub(super) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
         let mut head = self.head()?;
+        if self.live {
+            let method = head.method().clone();
+            let url = head.absolute_uri().to_string();
+            let mut fields = head.headers().clone();
+            fields.remove(header::HOST); // it is in the URL
+            let asked = (&method, url.as_str(), &fields);
+            return live::explain(out, self.reach, self.json, asked);
+        }
         let rules = self.files.read()?.rules;
         if let Some(most) = rules.reads(&mut head) {
             let body = self.data.clone().unwrap_or_default();

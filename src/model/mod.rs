@@ -11,6 +11,7 @@ pub mod key;
 pub mod mistake;
 pub mod outcome;
 pub mod preferences;
+pub mod printable;
 pub mod purge;
 pub mod request;
 pub mod reread;
