@@ -3,6 +3,7 @@
 //! Every exchange runs in a task of its own and goes through `Fetch::exchange`, so no path can forget an increment,
 //! and none is lost when a client leaves.
 
+mod anew;
 mod exchange;
 mod failures;
 mod picking;
@@ -17,6 +18,9 @@ use http::response::Parts;
 use http::{Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
+
+pub use anew::Refreshed;
+pub use anew::What;
 
 use crate::body::Body;
 use crate::cache::Aside;

@@ -57,6 +57,8 @@ mod reads;
 #[cfg(test)]
 mod redis_servers;
 #[cfg(test)]
+mod refetching;
+#[cfg(test)]
 mod refreshing;
 #[cfg(test)]
 mod reload;

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod causes;
+mod entries;
 mod epoch;
 mod expiry;
 mod findings;
