@@ -41,6 +41,10 @@ mod keys;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod normalised;
 #[cfg(test)]
 mod patience;
@@ -94,6 +98,8 @@ mod support;
 mod tls;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod upstream;
 #[cfg(test)]
