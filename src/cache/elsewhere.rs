@@ -31,7 +31,7 @@ use crate::store::codec::Pointer;
 use crate::store::codec::Record;
 
 /// How long what another sidecar has stored is kept here before it is looked for again.
-const BORROWED: Duration = Duration::from_secs(60);
+pub(super) const BORROWED: Duration = Duration::from_secs(60);
 
 /// How long it is known at least what selects a variant: others may live longer than the last one.
 const NOTED: Duration = Duration::from_secs(86_400);

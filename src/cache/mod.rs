@@ -19,6 +19,7 @@ mod freshen;
 mod increment;
 mod keep;
 mod leased;
+pub mod objects;
 mod parts;
 mod purge;
 mod recipe;
@@ -52,7 +53,9 @@ pub use trust::Trust;
 // What is told of tags is theirs.
 pub use crate::tags::Cause;
 pub use crate::tags::Incremented;
+pub use crate::tags::NotAToken;
 pub use crate::tags::TagNow;
+pub use crate::tags::Token;
 
 use crate::cache::again::Repeats;
 use crate::cache::errand::Aim;
