@@ -22,6 +22,7 @@ mod inspect;
 mod keep;
 mod leased;
 mod life;
+pub mod objects;
 mod parts;
 mod purge;
 mod recipe;
@@ -65,7 +66,9 @@ pub use trust::Trust;
 // What is told of tags is theirs.
 pub use crate::tags::Cause;
 pub use crate::tags::Incremented;
+pub use crate::tags::NotAToken;
 pub use crate::tags::TagNow;
+pub use crate::tags::Token;
 
 use crate::cache::again::Repeats;
 use crate::cache::errand::Aim;
