@@ -234,6 +234,7 @@ impl App {
             let admin = Admin::new(admin::Parts {
                 checkup: Arc::new(checks),
                 cache: cache.clone(),
+                fetch: fetch.clone(),
                 metrics,
                 rules: rules.clone(),
                 files: files.map(|files| Arc::new(files) as Arc<dyn Files>),

@@ -15,6 +15,7 @@ mod call;
 pub mod client;
 mod dashboard;
 mod deed;
+mod feed;
 mod listen;
 mod openapi;
 mod patience;
@@ -33,7 +34,9 @@ use tokio_util::task::TaskTracker;
 pub use listen::BindError;
 pub use listen::Listener;
 
+use crate::admin::feed::Feed;
 use crate::cache::Cache;
+use crate::fetch::Fetch;
 use crate::metrics::Metrics;
 use crate::model::health::Checkup;
 use crate::model::purge::PurgeGroup;
@@ -87,12 +90,13 @@ impl Config {
 pub struct Admin(Arc<Inner>);
 
 /// What the calls are about.
-#[derive(Debug)]
 pub struct Parts {
     /// Who knows how the sidecar is.
     pub checkup: Arc<dyn Checkup>,
     /// What is stored.
     pub cache: Cache,
+    /// Who asks the app.
+    pub fetch: Fetch,
     /// What is counted.
     pub metrics: Metrics,
     /// The rules in force.
@@ -112,15 +116,14 @@ pub struct Parts {
 struct Inner {
     parts: Parts,
     since: Timestamp,
+    feed: Feed,
     /// What changes something, and ends though its caller has left.
     deeds: TaskTracker,
 }
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admin")
-            .field("parts", &self.parts)
-            .finish_non_exhaustive()
+        f.write_str("Admin")
     }
 }
 
@@ -129,6 +132,7 @@ impl Admin {
     pub fn new(parts: Parts) -> Admin {
         Admin(Arc::new(Inner {
             since: parts.cache.now(),
+            feed: Feed::default(),
             deeds: TaskTracker::new(),
             parts,
         }))

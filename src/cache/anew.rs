@@ -51,7 +51,7 @@ pub struct AllAnew {
 impl Cache {
     /// What a request with this head is answered with, whether or not it is stored.
     pub fn anew(&self, rules: &RuleSet, head: Head) -> AllAnew {
-        let anew = self.planned(rules, head).map(|(anew, _)| anew);
+        let anew = self.planned(rules, head);
         AllAnew {
             skipped: usize::from(anew.is_none()),
             anew: anew.into_iter().collect(),
@@ -102,34 +102,32 @@ impl Cache {
                 head: Arc::clone(&recipe.head),
             });
         }
-        // A bare GET, if that is answered with this very response.
+        // A bare GET, if this is where its answer lies.
         let uri = stored.tags().find_map(|(tag, _)| tag.whole_uri())?;
-        let (anew, there) = self.planned(rules, bare(uri)?)?;
-        let is_it = there.is_some_and(|there| Arc::ptr_eq(&there, stored));
-        is_it.then_some(anew)
+        let anew = self.planned(rules, bare(uri)?);
+        anew.filter(|anew| anew.variant == stored.variant) // which holds the key
     }
 
-    /// What a request with this head is answered with, and what is stored there; `None` if it is not looked up.
-    fn planned(&self, rules: &RuleSet, head: Head) -> Option<(Anew, Option<Arc<Stored>>)> {
+    /// What a request with this head is answered with; `None` if it is not looked up.
+    fn planned(&self, rules: &RuleSet, head: Head) -> Option<Anew> {
         let Plan::Lookup(query) = rules.plan(&head, self.now()) else {
             return None;
         };
         let matched = for_nobody(query.matched(&head));
         matched.tags.as_ref().ok()?; // what came would not be stored
-        let (variant, stored) = match self.find(query.base, &head) {
-            Found::Stored(variant, stored) => (variant, Some(stored)),
+        let variant = match self.find(query.base, &head) {
             Found::Nothing(variant)
             | Found::OtherVariants(variant)
-            | Found::InLanguage(variant, _) => (variant, None),
+            | Found::Stored(variant, _)
+            | Found::InLanguage(variant, _) => variant,
         };
-        let anew = Anew {
+        Some(Anew {
             cache: self.clone(),
             base: query.base,
             variant,
             matched,
             head: Arc::new(head),
-        };
-        Some((anew, stored))
+        })
     }
 }
 

@@ -22,6 +22,7 @@ mod inspect;
 mod keep;
 mod leased;
 mod life;
+pub mod objects;
 mod parts;
 mod purge;
 mod recipe;
@@ -65,7 +66,9 @@ pub use trust::Trust;
 // What is told of tags is theirs.
 pub use crate::tags::Cause;
 pub use crate::tags::Incremented;
+pub use crate::tags::NotAToken;
 pub use crate::tags::TagNow;
+pub use crate::tags::Token;
 
 use crate::cache::again::Repeats;
 use crate::cache::errand::Aim;
@@ -455,6 +458,34 @@ impl Cache {
             entry: Listed::here(&stored, self.now()),
             broken,
         })
+    }
+
+    /// How a request would be answered now, for explanations: with what is stored here, and if that is stale, why it may be; or why
+    /// the app would be asked. Changes nothing (L14).
+    ///
+    /// # Errors
+    ///
+    /// Why the app would be asked.
+    pub fn foresee(
+        &self,
+        query: &Query,
+        head: &Head,
+        trust: Trust,
+    ) -> Result<Option<Stale>, Forward> {
+        if trust == Trust::None {
+            return Err(Forward::Bypass(Bypass::Fenced));
+        }
+        let now = self.0.clock.now();
+        let wishes = Wishes::granted(head.headers(), query.rule.client_control);
+        match self.find(query.base, head) {
+            Found::Nothing(_) => Err(Forward::UriMiss),
+            Found::OtherVariants(_) => Err(Forward::VaryMiss),
+            Found::InLanguage(_, stored) => match self.usable(query, &stored, head, &wishes, now) {
+                Ok(None) => Ok(None),
+                Ok(Some(_)) | Err(_) => Err(Forward::VaryMiss),
+            },
+            Found::Stored(_, stored) => self.usable(query, &stored, head, &wishes, now),
+        }
     }
 
     /// Why the last response to such a request could not be stored, as long as that is remembered.

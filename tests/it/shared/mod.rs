@@ -9,6 +9,7 @@ mod findings;
 mod lease;
 mod lost;
 mod moved;
+mod objects;
 mod operator;
 mod outbox;
 mod purge;
