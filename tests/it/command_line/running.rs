@@ -24,7 +24,7 @@ const RULES: &str = "
   - id: products
     match: { path: /products }
     ttl: 60s
-    vary_on: { query: { mode: allow, params: [colour] } }
+    vary_on: { query: { mode: allow, params: [{ name: colour }] } }
     dimensions: { mode: exact, attrs: { colour: '{query.colour}' } }
 ";
 
