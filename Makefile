@@ -8,8 +8,9 @@ HISTORY_SEED ?=
 FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 SCRIPTS = scripts/setup.sh .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
+PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run test conformance bench bench-peers bench-fills bench-shared bench-operators fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-fuzz
+.PHONY: help run test dashboard conformance bench bench-peers bench-fills bench-shared bench-operators fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -17,7 +18,7 @@ help: ## this list
 run: setup ## build, start a small shop with Tagalong in front, print three curl lines to try
 	$(CARGO) run --locked -- demo
 
-test: fmt clippy unit doc shell ## everything that must hold: format, lints, all tests, docs, scripts
+test: fmt clippy unit doc shell dashboard ## everything that must hold: format, lints, all tests, docs, scripts, the dashboard
 
 conformance: setup-conformance $(NODE_MODULES) ## the public HTTP cache test suite, against what we know we pass
 	@echo "== conformance"
@@ -84,6 +85,16 @@ doc: setup-test ## documentation, warnings denied
 	@echo "== docs"
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 
+# One page at a time: each has a sidecar and a Chromium to itself.
+dashboard: setup-dashboard $(PLAYWRIGHT) ## the dashboard in a real Chromium; what it looks like is in target/dashboard
+	@echo "== dashboard"
+	$(CARGO) build --locked
+	TAGALONG=target/debug/tagalong node --test --test-concurrency=1 tests/dashboard/*.test.mjs
+
+$(PLAYWRIGHT): tests/dashboard/package-lock.json tests/dashboard/package.json | setup-dashboard
+	npm ci --prefix tests/dashboard --no-audit --no-fund
+	@touch $@
+
 shell: setup-test ## shellcheck
 	@echo "== scripts"
 	shellcheck $(SCRIPTS)
@@ -96,6 +107,9 @@ setup-test:
 
 setup-conformance:
 	@scripts/setup.sh conformance
+
+setup-dashboard:
+	@scripts/setup.sh dashboard
 
 setup-fuzz:
 	@scripts/setup.sh fuzz

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building Tagalong needs and this machine lacks; with `test`, what the tests need as well; with
-# `conformance`, what the HTTP test suite does; with `fuzz`, what the fuzzer does.
+# `conformance`, what the HTTP test suite does; with `fuzz`, what the fuzzer does; with `dashboard`, what its tests need.
 # Quick and silent where nothing is missing. Installs through apt as root or with passwordless sudo; anywhere else it
 # says in one line what to install.
 set -euo pipefail
@@ -23,6 +23,11 @@ fi
 if [[ ${1-} == conformance ]]; then
     need nodejs command -v node # runs the suite's origin and client
     need npm command -v npm     # fetches the suite
+fi
+if [[ ${1-} == dashboard ]]; then
+    need chromium command -v chromium # the page is tested in a real browser
+    need nodejs command -v node       # drives it
+    need npm command -v npm           # fetches playwright-core
 fi
 if [[ ${1-} == fuzz ]]; then
     need g++ command -v c++ # libFuzzer
@@ -59,6 +64,12 @@ install_missing() {
 }
 
 ((${#missing[@]} == 0)) || install_missing
+
+# Modules without a package.json, as a browser takes them, are read from this version on.
+if [[ ${1-} == dashboard ]] && ! node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)'; then
+    echo "tagalong: Node.js 20.19 is needed, found $(node --version); https://nodejs.org brings it" >&2
+    exit 1
+fi
 
 if [[ ${1-} == fuzz ]] && ! cargo fuzz --version >/dev/null 2>&1; then
     echo "tagalong: installing cargo-fuzz" >&2

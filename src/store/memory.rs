@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn who_goes_through_all_values_meets_each_that_stays() {
-        let store = Memory::new(1 << 20, 1 << 10);
+        let store = Memory::new(1 << 20, 1 << 10, &Metrics::default());
         for n in 0..1_000 {
             store.put(key(n), Sized(n, 10));
         }

@@ -37,6 +37,7 @@ export function connected (page, state = 'live') {
 
 /** A picture of the whole page, to be looked at. */
 export async function shoot (page, name, fullPage = true) {
+  if (fullPage) await page.evaluate(() => scrollTo(0, 0))
   await page.evaluate(() => new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve))))
   await page.screenshot({ path: `${SHOTS}${name}.png`, fullPage })
 }

@@ -227,15 +227,13 @@ export class Mock {
     const miss = lost - stale - collapsed - invalidated - expired
     const outcomes = { hit: hits, stale, collapsed, miss, expired, invalidated, bypass }
     const misses = miss + expired + invalidated
-    const refused = Math.floor(misses * 0.1)
+    const reasons = [['no-freshness', 0.06], ['set-cookie', 0.03], ['raced', 0.01]].map(([reason, share]) => [reason, Math.floor(misses * share + (reason === 'no-freshness' ? this.random() : 0))])
+    const refused = reasons.reduce((sum, [, m]) => sum + m, 0)
     for (const of of [rule.counts, this.totals]) {
       of.requests += n; of.hits += hits; of.stale += stale; of.misses += misses; of.collapsed += collapsed; of.bypass += bypass
       of.stored += misses - refused; of.loads += misses + bypass; of.load_seconds += (misses + bypass) * (0.02 + rule.ratio * 0.06)
       for (const [word, m] of Object.entries(outcomes)) if (m > 0) of.outcomes[word] = (of.outcomes[word] ?? 0) + m
-      for (const [reason, share] of [['no-freshness', 0.6], ['set-cookie', 0.3], ['raced', 0.1]]) {
-        const m = Math.floor(refused * share)
-        if (m > 0) of.not_stored[reason] = (of.not_stored[reason] ?? 0) + m
-      }
+      for (const [reason, m] of reasons) if (m > 0) of.not_stored[reason] = (of.not_stored[reason] ?? 0) + m
     }
     this.#observe('hit', hits + stale, 0.00018, 0.5)
     this.#observe('miss', misses + collapsed + bypass, 0.042, 0.7)
@@ -354,7 +352,7 @@ export class Mock {
     const entry = this.entries.find(it => it.tags.some(({ tag }) => tag === `~uri:${url}`)) ?? this.entries[0]
     const by = this.state.hostile ? HOSTILE[0] : 'POST /users/42'
     const cause = { at: time(Date.now() - 3000), ago_seconds: 3, by, source: 'response' }
-    const gone = query.get('method') === 'GET' && url.includes('users')
+    const gone = url.endsWith('/users/42')
     const names = entry.tags.map(it => it.tag)
     return {
       plan: { rule: 'user-profile', plan: 'lookup', fields: [{ name: 'namespace', value: 'shop' }, { name: 'host', value: 'shop.example' }, { name: 'capture.id', value: '42' }, { name: 'token.sub', value: null }], logical_key: entry.logical_key, base_key: entry.key, tags: names, increments: [] },

@@ -33,6 +33,8 @@ const actions = new Actions(api, {
     rules.ask()
     tags.ask()
     void entries.again()
+    void drawer.again()
+    void explain.again()
   }
 })
 const drawer = new Drawer(api, actions)
@@ -41,7 +43,7 @@ const audit = new Audit(api)
 const feed = new Feed(tag => void drawer.tag(tag))
 const tagLists = new Tags(actions, tag => void drawer.tag(tag))
 const ruleTable = new Rules(actions, rule => entries.rule(rule))
-new Explain(api, actions)
+const explain = new Explain(api, actions)
 
 /** Asks again and again while somebody looks, one call at a time; `ask` is for when there is a reason. */
 function every (milliseconds, path, use) {

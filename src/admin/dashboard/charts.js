@@ -149,6 +149,7 @@ class Chart {
 
   #options () {
     const { series, stacked, scale, splits, format } = this.#what
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize)
     const lines = series.map((it, i) => ({
       label: it.name,
       scale: 'y',
@@ -158,12 +159,12 @@ class Chart {
       stroke: () => this.#colours.series[i],
       fill: stacked ? () => this.#colours.series[i] : undefined
     }))
-    const axis = { stroke: () => this.#colours.muted, font: '11px system-ui, sans-serif', ticks: { show: false } }
+    const axis = { stroke: () => this.#colours.muted, font: `${Math.round(0.78 * rem)}px system-ui, sans-serif`, ticks: { show: false } }
     const grid = { stroke: () => this.#colours.grid, width: 1 }
     return {
       ...this.#size(),
       pxAlign: 1,
-      padding: [8, 4, 0, 0],
+      padding: [8, 16, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { show: !stacked }, sync: { key: 'time' } },
       scales: {
@@ -172,8 +173,8 @@ class Chart {
       },
       series: [{}, ...(stacked ? lines.reverse() : lines)],
       axes: [
-        { ...axis, grid: { show: false }, size: 26, space: 56, incrs: [10, 20, 30, 60, 120, 300], values: (_, splits) => splits.map(clockTime) },
-        { ...axis, grid, size: 52, space: 34, splits, values: (_, splits) => splits.map(format) }
+        { ...axis, grid: { show: false }, size: 1.9 * rem, space: 4 * rem, incrs: [10, 20, 30, 60, 120, 300], values: (_, splits) => splits.map(clockTime) },
+        { ...axis, grid, size: 3.8 * rem, space: 2.4 * rem, splits, values: (_, splits) => splits.map(it => it === null ? '' : format(it)) }
       ],
       hooks: { setCursor: [plot => this.#tell(plot.cursor.idx)] }
     }

@@ -12,6 +12,7 @@ export class Drawer {
   #api
   #actions
   #asked = 0
+  #last = null
 
   constructor (api, actions) {
     this.#api = api
@@ -68,8 +69,16 @@ export class Drawer {
       content)
     if (!drawer.open) drawer.showModal()
     $('drawer-h').focus()
-    const found = await load().catch(error => [problem(error)])
-    if (turn === this.#asked) content.replaceChildren(...found.filter(Boolean))
+    this.#last = async () => {
+      const found = await load().catch(error => [error.status === 404 ? h('p', { class: 'muted' }, 'It is no longer stored.') : problem(error)])
+      if (turn === this.#asked) content.replaceChildren(...found.filter(Boolean))
+    }
+    await this.#last()
+  }
+
+  /** Once more, if it is open: something has changed. */
+  async again () {
+    if ($('drawer').open) await this.#last()
   }
 
   /** What a bare request for the entry's URL would get: of this entry or, where headers count, of another. */

@@ -1,11 +1,11 @@
 // What is stored, by rule, tag, pattern or place, a page at a time.
 
-import { ago, bytes, count, plural, span } from './format.js'
+import { ago, bytes, count, NONE, plural, span } from './format.js'
 import { $, announce, chip, empty, h, keyed, name, problem, say, table } from './dom.js'
 import { state } from './states.js'
 
 const PAGE = 100
-const TAGS = 3
+const TAGS = 2
 const COLUMNS = [
   { title: 'Logical key' }, { title: 'Rule' }, { title: 'Tags' }, { title: 'State' }, { title: 'Stored' },
   { title: 'Fresh for', classes: 'n' }, { title: 'Hits', classes: 'n' }, { title: 'Size', classes: 'n' }, { title: 'Kept in' }
@@ -71,7 +71,7 @@ export class Entries {
 
   #draw () {
     const now = Date.now()
-    keyed(this.#body, this.#listed, it => `${it.tier} ${it.key}`, it => ({ node: this.#row(it, now) }))
+    keyed(this.#body, this.#listed.map(it => ({ ...it, now })), it => `${it.tier} ${it.key}`, it => new Row(it, this.#show))
     const more = this.#cursor !== null && this.#cursor !== undefined
     $('entries-more').hidden = !more
     if (this.#listed.length === 0 && !more) this.#body.append(empty(COLUMNS.length, 'Nothing like that is stored.'))
@@ -79,16 +79,25 @@ export class Entries {
     say($('entries-status'), more ? said : `${said}: that is all.`)
     announce(said)
   }
+}
 
-  #row (it, now) {
-    const left = (Date.parse(it.fresh_until) - now) / 1000
-    return h('tr', { 'data-key': it.key },
-      h('th', { scope: 'row' }, h('button', { class: 'open plain', onclick: () => this.#show(it) }, name(it.logical_key))),
+class Row {
+  #head
+
+  constructor (it, show) {
+    this.#head = h('th', { scope: 'row' }, h('button', { class: 'open plain', onclick: () => show(it) }, name(it.logical_key)))
+    this.node = h('tr', { 'data-key': it.key }, this.#head)
+  }
+
+  update (it) {
+    const left = (Date.parse(it.fresh_until) - it.now) / 1000
+    while (this.node.lastChild !== this.#head) this.node.lastChild.remove()
+    this.node.append(
       h('td', {}, it.rule === '' ? h('span', { class: 'muted' }, 'none') : name(it.rule)),
       h('td', {}, tags(it.tags)),
       h('td', {}, state(it.state)),
-      h('td', { class: 'nowrap', title: it.created }, ago(it.created, now)),
-      h('td', { class: 'n' }, left > 0 ? span(left) : '–'),
+      h('td', { class: 'nowrap', title: it.created }, ago(it.created, it.now)),
+      h('td', { class: 'n' }, left > 0 ? span(left, 1) : NONE),
       h('td', { class: 'n' }, count(it.hits)),
       h('td', { class: 'n' }, bytes(it.size_bytes)),
       h('td', {}, it.tier))
@@ -99,5 +108,5 @@ export class Entries {
 function tags (all) {
   const named = all.filter(({ tag }) => !tag.startsWith('~'))
   const hidden = named.length - TAGS
-  return h('span', { class: 'chips' }, named.slice(0, TAGS).map(({ tag }) => chip(tag, 'tag')), hidden > 0 && chip(`+${hidden}`))
+  return h('span', { class: 'chips one' }, named.slice(0, TAGS).map(({ tag }) => chip(tag, 'tag')), hidden > 0 && chip(`+${hidden}`))
 }

@@ -17,6 +17,11 @@ export class Explain {
     })
   }
 
+  /** Once more, if something was asked: it may have changed. */
+  async again () {
+    if ($('explain-result').hasChildNodes()) await this.#ask()
+  }
+
   async #ask () {
     const { method, url, headers } = $('explain-form').elements
     const asked = { method: method.value, url: url.value.trim(), header: headers.value.split('\n').map(it => it.trim()).filter(Boolean) }

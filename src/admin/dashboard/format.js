@@ -62,8 +62,8 @@ export function latency (seconds) {
   return digits(seconds, 's')
 }
 
-/** A long time, of a life: 3 s, 4 m 10 s, 2 h 5 m, 7 d. */
-export function span (seconds) {
+/** A long time, of a life: 3 s, 4 m 10 s, 2 h 5 m, 7 d; or only its largest unit. */
+export function span (seconds, units = 2) {
   if (!isNumber(seconds)) return NONE
   const sign = seconds < 0 ? '−' : ''
   let rest = Math.abs(seconds)
@@ -73,7 +73,7 @@ export function span (seconds) {
   const found = parts.findIndex(([, size]) => rest >= size)
   if (found < 0) return '0\u202fs'
   const shown = []
-  for (const [unit, size] of parts.slice(found, found + 2)) {
+  for (const [unit, size] of parts.slice(found, found + units)) {
     const n = Math.floor(rest / size)
     rest -= n * size
     if (n > 0) shown.push(`${n}\u202f${unit}`)
@@ -87,10 +87,10 @@ export function instant (text) {
 }
 
 /** How long before `now` (in milliseconds) something was: "3 s ago". */
-export function ago (text, now) {
+export function ago (text, now, units = 1) {
   const seconds = (now - instant(text)) / 1000
   if (!isNumber(seconds)) return NONE
-  return seconds < 1 ? 'just now' : `${span(seconds)} ago`
+  return seconds < 1 ? 'just now' : `${span(seconds, units)} ago`
 }
 
 /** The time of day, with the date if it is another day than `now`. */

@@ -65,7 +65,9 @@ export class Overview {
     }
     tile('entries', short(memory.entries), `${short(memory.evictions)} evicted`)
     tile('bytes', bytes(memory.bytes), `${percent(memory.bytes / memory.max_bytes)} of ${bytes(memory.max_bytes)}`)
-    tile('outbox', stats.fenced ? 'Fenced' : count(stats.outbox), outbox(stats), stats.fenced || stats.outbox > 0 ? 'bad' : '')
+    const [word, kind] = together(stats)
+    const lag = stats.redis ? `, lag ${latency(stats.log_lag_seconds)}` : ''
+    tile('shared', word, stats.redis || stats.outbox > 0 ? `outbox ${count(stats.outbox)}${lag}` : 'this sidecar is alone', kind)
   }
 
   #store (stats) {
@@ -76,7 +78,7 @@ export class Overview {
       ['Entries', `${count(memory.entries)}, ${count(memory.evictions)} evicted`],
       ['Shared store', redis ? shared(redis) : 'none: this sidecar is alone'],
       ['Keys there', redis?.keys !== undefined && `${count(redis.keys)}, ${bytes(redis.used_memory_bytes)} used`],
-      ['Fenced', stats.fenced ? chip('yes: nothing stored is served', 'bad') : 'no'],
+      ['Fenced', stats.fenced ? h('span', {}, chip('yes', 'bad'), ' nothing stored is served') : 'no'],
       ['Outbox', stats.outbox > 0 ? chip(`${plural(stats.outbox, 'increment')} wait`, 'bad') : 'empty'],
       ['Log lag', redis && latency(stats.log_lag_seconds)],
       ['Tags', count(stats.tags)],
@@ -109,9 +111,12 @@ function tile (id, big, sub, kind = '') {
   place.parentElement.classList.toggle('bad', kind === 'bad')
 }
 
-function outbox (stats) {
-  if (stats.fenced) return `nothing stored is served`
-  return stats.outbox > 0 ? 'increments wait' : 'nothing waits'
+/** How it is with what sidecars share, the worst first. */
+function together ({ fenced, outbox, redis }) {
+  if (fenced) return ['Fenced', 'bad']
+  if (outbox > 0) return [`${short(outbox)} wait`, 'bad']
+  if (!redis) return ['None', '']
+  return redis.connected ? ['In step', ''] : ['Away', 'bad']
 }
 
 function shared (redis) {

@@ -146,7 +146,7 @@ export class Rules {
     }
     place.replaceChildren(facts([
       ['Last read', h('span', { title: date(reload.at) }, ago(reload.at, now))],
-      ['Result', reload.failed ? chip('wrong: the rules from before stay in force', 'bad') : chip('in force', 'good')]
+      ['Result', reload.failed ? h('span', {}, chip('wrong', 'bad'), ' the rules from before stay in force') : chip('in force', 'good')]
     ]), reload.failed ? mistakes(reload.mistakes) : '')
   }
 

@@ -23,7 +23,7 @@ export function tagTable (tags, now, versions = new Map(), increment = null) {
     const stored = versions.get(tag)
     const other = stored !== undefined && version !== null && version !== undefined && stored !== version
     return h('tr', { class: tag.startsWith('~') ? 'implicit' : '' },
-      h('th', { scope: 'row' }, name(tag), increment && !tag.startsWith('~') && h('button', { class: 'quiet small', onclick: () => increment(tag), 'aria-label': `Increment ${cut(tag, 60)}` }, '+1')),
+      h('th', { scope: 'row' }, name(tag), increment && !tag.startsWith('~') && h('button', { class: 'quiet small', onclick: () => increment(tag), 'aria-label': `Increment ${cut(tag, 60)}…` }, 'Increment…')),
       h('td', { class: 'n mono' }, version ?? NONE, other && h('div', { class: 'bad' }, `stored ${stored}`), app !== undefined && h('div', { class: 'muted' }, `app's ${app}`)),
       h('td', {}, incremented ? cause(incremented, now) : h('span', { class: 'muted' }, version === null ? 'unknown here' : 'not remembered')))
   }))
@@ -48,7 +48,7 @@ export function entryFacts (entry, now) {
     ['Size', bytes(entry.size_bytes)],
     ['Kept in', entry.tier],
     ['Varies by', entry.vary?.length > 0 && shown(entry.vary.join(', '))],
-    ['Invalidated', entry.invalidated && h('span', {}, name(entry.invalidated.tag, 'inline'), ' ', cause(entry.invalidated, now))]
+    ['Invalidated', entry.invalidated && h('span', {}, name(entry.invalidated.tag, 'inline'), ' ', entry.invalidated.at && cause(entry.invalidated, now))]
   ])
 }
 

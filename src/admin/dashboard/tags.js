@@ -31,7 +31,7 @@ function fill (body, tags, columns, nothing, make, now) {
 class Row {
   #count = h('td', { class: 'n' })
   #last
-  #place = h('th', { scope: 'row' })
+  #place = h('th', { scope: 'row', class: 'most' })
   #tags
 
   constructor (tags, last) {
