@@ -86,7 +86,8 @@ pub(super) fn words(entry: &View) -> String {
     fact("key", entry.key.clone());
     fact("logical key", entry.logical_key.clone());
     fact("rule", super::rules::name(&entry.rule));
-    fact("status", entry.status.to_string());
+    let status = entry.status.map(|status| status.to_string());
+    fact("status", status.unwrap_or_default());
     fact("state", state(entry.state).to_owned());
     for (name, time) in [
         ("created", &entry.created),

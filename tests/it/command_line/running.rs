@@ -28,6 +28,9 @@ const RULES: &str = "
     dimensions: { mode: exact, attrs: { colour: '{query.colour}' } }
 ";
 
+/// The first page, as clients name it.
+const URL: &str = "http://shop.example/page/1";
+
 /// A sidecar and the URL of its admin interface.
 struct Stage {
     app: Origin,
@@ -142,8 +145,7 @@ async fn what_is_printed_for_machines_is_what_the_interface_says() {
 async fn an_explanation_names_the_write_that_invalidated() {
     let stage = Stage::set().await;
     stage.stored("/page/1").await;
-    let url = format!("http://{}/page/1", stage.sidecar.address());
-    let explain = async || stage.ask(&["explain", "--live", &url]).await;
+    let explain = async || stage.ask(&["explain", "--live", URL]).await;
     let said = explain().await;
     assert!(said.starts_with("answer: hit: "), "{said}");
     stage.sidecar.inc("Page").await;
@@ -158,9 +160,8 @@ async fn an_explanation_names_the_write_that_invalidated() {
 #[tokio::test]
 async fn a_purge_forgets_what_is_named_and_no_more() {
     let stage = Stage::set().await;
-    let url = format!("http://{}/page/1", stage.sidecar.address());
     for target in [
-        &["--url", &url][..],
+        &["--url", URL][..],
         &["--rule", "page"],
         &["--group", "pages"],
         &["--tag", "Nobody", "Page"],
@@ -253,8 +254,7 @@ async fn an_entry_is_given_another_life_and_forgotten() {
 async fn what_is_stored_is_fetched_again() {
     let stage = Stage::set().await;
     stage.stored("/page/1").await;
-    let url = format!("http://{}/page/1", stage.sidecar.address());
-    let said = stage.ask(&["refresh", "--url", &url]).await;
+    let said = stage.ask(&["refresh", "--url", URL]).await;
     assert_eq!(said, "1 refreshed, 0 failed, 0 skipped\n");
     assert_eq!(stage.app.calls("/page/1"), 2);
     let said = stage.json(&["refresh", "--tag", "Page"]).await;
