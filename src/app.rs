@@ -41,6 +41,7 @@ use crate::rules::LiveRules;
 use crate::shared::Store;
 use crate::tags::Sharing;
 use crate::telemetry;
+use crate::telemetry::trace::Traces;
 use crate::upstream::Load;
 use crate::upstream::Upstream;
 
@@ -63,6 +64,7 @@ pub struct App {
     cache: Cache,
     fetch: Fetch,
     hooks: Hooks,
+    traces: Traces,
     drain: Duration,
 }
 
@@ -200,6 +202,10 @@ impl App {
             picked: (config.store.max_bytes / 8).max(limits.max_object),
         };
         let retry_after = config.upstream.queue_timeout;
+        let traces = config
+            .telemetry
+            .map(|it| Traces::start(it, &clock, &metrics));
+        let traces = traces.unwrap_or_default();
         let load = Load {
             running: metrics.upstream_exchanges.clone(),
             waiting: metrics.upstream_queue.clone(),
@@ -215,6 +221,7 @@ impl App {
         let faced = proxy::Config {
             cache_status: config.cache_status,
             access_log: config.log.access,
+            traces: traces.clone(),
             debug: config.debug,
             retry_after,
             max_head: limits.max_head,
@@ -227,6 +234,7 @@ impl App {
             let admin = Admin::new(admin::Parts {
                 checkup: Arc::new(checks),
                 cache: cache.clone(),
+                fetch: fetch.clone(),
                 metrics,
                 rules: rules.clone(),
                 files: files.map(|files| Arc::new(files) as Arc<dyn Files>),
@@ -283,6 +291,7 @@ impl App {
             cache,
             fetch,
             hooks,
+            traces,
             drain,
         })
     }
@@ -338,6 +347,8 @@ impl App {
         self.cache.report_undelivered();
         self.touching.abort();
         self.hooks.finish(end).await;
+        let left = end.saturating_duration_since(Instant::now());
+        self.traces.finish(left).await;
         if let Some(admin) = self.admin {
             admin.end().await; // the last: until now it has told that we drain
         }

@@ -3,6 +3,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use http::HeaderMap;
+
 use crate::cache::Cache;
 use crate::cache::Fill;
 use crate::cache::Stored;
@@ -11,6 +13,7 @@ use crate::cache::recipe::Recipe;
 use crate::cache::stored::REMEMBERED;
 use crate::cache::stored::Slot;
 use crate::metrics::SharedLookup;
+use crate::model::key::BaseKey;
 use crate::model::key::Variant;
 use crate::model::outcome::Forward;
 use crate::model::request::Head;
@@ -49,6 +52,27 @@ impl Cache {
     }
 }
 
+impl store::Shared {
+    /// Where the response to a request lies, and what is recorded there.
+    pub(super) async fn pointer(
+        &self,
+        link: &Link,
+        base: BaseKey,
+        request: &HeaderMap,
+    ) -> Result<Option<(Variant, Pointer)>, shared::Error> {
+        let only = base.only_variant();
+        let variant = match self.record(link, only).await? {
+            None => return Ok(None),
+            Some(Record::Entry(pointer)) => return Ok(Some((only, pointer))),
+            Some(Record::Varies { fields, .. }) => base.variant(&vary::selecting(&fields, request)),
+        };
+        match self.record(link, variant).await? {
+            Some(Record::Entry(pointer)) => Ok(Some((variant, pointer))),
+            Some(Record::Varies { .. }) | None => Ok(None),
+        }
+    }
+}
+
 impl Fill {
     /// What another sidecar has stored meanwhile, if that answers what this is for.
     pub async fn elsewhere(&self) -> Option<Arc<Stored>> {
@@ -83,7 +107,7 @@ impl Fill {
     /// Whether what others have stored could answer: not where its client wants the app's word, and not where the app's answer
     /// is compared with what is stored.
     pub(super) fn may_be_elsewhere(&self) -> bool {
-        let wants_the_apps = self.errand.why == Forward::Request;
+        let wants_the_apps = self.errand.why == Forward::Request || self.is_for_an_operator();
         !wants_the_apps && !matches!(self.matched.rule.mode, Mode::Shadow(_))
     }
 
@@ -99,19 +123,9 @@ impl Fill {
         second: &store::Shared,
         link: &Link,
     ) -> Result<Option<Stored>, shared::Error> {
-        let only = self.base.only_variant();
-        let (variant, pointer) = match second.record(link, only).await? {
-            None => return Ok(None),
-            Some(Record::Entry(pointer)) => (only, pointer),
-            Some(Record::Varies { fields, .. }) => {
-                let variant = self
-                    .base
-                    .variant(&vary::selecting(&fields, self.head.headers()));
-                match second.record(link, variant).await? {
-                    Some(Record::Entry(pointer)) => (variant, pointer),
-                    Some(Record::Varies { .. }) | None => return Ok(None),
-                }
-            }
+        let pointed = second.pointer(link, self.base, self.head.headers());
+        let Some((variant, pointer)) = pointed.await? else {
+            return Ok(None);
         };
         if !self.is_wanted(variant, &pointer, link) {
             return Ok(None);
@@ -144,6 +158,7 @@ impl Fill {
             variant,
             logical: pointer.logical.into(),
             seals,
+            longest: self.matched.rule.terms.max_ttl,
             after_increment: REMEMBERED.max(self.matched.rule.refill.on_invalidate.max_stale),
             borrowed_until: Some(now + BORROWED),
             noticed: OnceLock::new(),

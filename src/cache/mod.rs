@@ -8,6 +8,7 @@
 //! [`Cache::refreshes_due`] gives out the right to fetch again what was invalidated or is about to expire.
 
 mod again;
+mod anew;
 mod aside;
 mod causes;
 mod elsewhere;
@@ -20,6 +21,8 @@ mod increment;
 mod inspect;
 mod keep;
 mod leased;
+mod life;
+pub mod objects;
 mod parts;
 mod purge;
 mod recipe;
@@ -37,6 +40,8 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, broadcast};
 
+pub use anew::AllAnew;
+pub use anew::Anew;
 pub use aside::Aside;
 pub use causes::Heavy;
 pub use fill::Fill;
@@ -61,7 +66,9 @@ pub use trust::Trust;
 // What is told of tags is theirs.
 pub use crate::tags::Cause;
 pub use crate::tags::Incremented;
+pub use crate::tags::NotAToken;
 pub use crate::tags::TagNow;
+pub use crate::tags::Token;
 
 use crate::cache::again::Repeats;
 use crate::cache::errand::Aim;
@@ -79,10 +86,10 @@ use crate::metrics;
 use crate::metrics::Metrics;
 use crate::model::compress::Compress;
 use crate::model::entry::EntryMeta;
-use crate::model::key::ComposedKey;
 use crate::model::key::Variant;
 use crate::model::outcome::Bypass;
 use crate::model::outcome::Forward;
+use crate::model::outcome::NoStore;
 use crate::model::outcome::Stale;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
@@ -325,7 +332,7 @@ impl Cache {
             spare,
             shadowed: None,
         };
-        let hit_for_miss = self.is_unstorable(query, errand.variant, head, now);
+        let hit_for_miss = self.unstorable(query, errand.variant, head, now).is_some();
         if query.rule.refill.coalesce.is_some() && !hit_for_miss {
             let miss = Miss::of(wishes, since, errand.stored.as_deref());
             return self.begin_or_join(query, head, errand, miss);
@@ -410,17 +417,23 @@ impl Cache {
         Lookup::Stale(stored, now, stale, fill.map(Box::new))
     }
 
-    /// Whether the last response could not be stored, for reasons that hold for this request too: nobody waits for it then.
-    fn is_unstorable(&self, query: &Query, variant: Variant, head: &Head, now: Timestamp) -> bool {
-        let Some(Slot::Unstorable { reason, until }) = self.0.store.get(&variant.unstorable())
-        else {
-            return false;
+    /// Why the last response could not be stored, for reasons that hold for this request too: nobody waits for it then.
+    fn unstorable(
+        &self,
+        query: &Query,
+        variant: Variant,
+        head: &Head,
+        now: Timestamp,
+    ) -> Option<NoStore> {
+        let Slot::Unstorable { reason, until } = self.0.store.get(&variant.unstorable())? else {
+            return None;
         };
         let field = reason.request_field();
         // Not a note from before the clock was set back.
         let latest = now + query.rule.refill.hit_for_miss;
-        (until > now && until <= latest)
-            && field.is_none_or(|name| head.headers().contains_key(name))
+        let holds = (until > now && until <= latest)
+            && field.is_none_or(|name| head.headers().contains_key(name));
+        holds.then_some(reason)
     }
 
     /// Whether a client with these wishes may have a response of this life that was fetched for another (RFC 9111 §4).
@@ -441,15 +454,49 @@ impl Cache {
             .seals
             .broken()
             .map(|broken| (broken.tag.clone(), self.0.tags.cause(broken.tag)));
-        let tags = stored
-            .tags()
-            .map(|(tag, stamp)| (tag.clone(), stamp))
-            .collect();
         Some(Explanation {
-            key: stored.composed_key(),
-            tags,
+            entry: Listed::here(&stored, self.now()),
             broken,
         })
+    }
+
+    /// How a request would be answered now, for explanations: with what is stored here, and if that is stale, why it may be; or why
+    /// the app would be asked. Changes nothing (L14).
+    ///
+    /// # Errors
+    ///
+    /// Why the app would be asked.
+    pub fn foresee(
+        &self,
+        query: &Query,
+        head: &Head,
+        trust: Trust,
+    ) -> Result<Option<Stale>, Forward> {
+        if trust == Trust::None {
+            return Err(Forward::Bypass(Bypass::Fenced));
+        }
+        let now = self.0.clock.now();
+        let wishes = Wishes::granted(head.headers(), query.rule.client_control);
+        match self.find(query.base, head) {
+            Found::Nothing(_) => Err(Forward::UriMiss),
+            Found::OtherVariants(_) => Err(Forward::VaryMiss),
+            Found::InLanguage(_, stored) => match self.usable(query, &stored, head, &wishes, now) {
+                Ok(None) => Ok(None),
+                Ok(Some(_)) | Err(_) => Err(Forward::VaryMiss),
+            },
+            Found::Stored(_, stored) => self.usable(query, &stored, head, &wishes, now),
+        }
+    }
+
+    /// Why the last response to such a request could not be stored, as long as that is remembered.
+    pub fn explain_not_stored(&self, query: &Query, head: &Head) -> Option<NoStore> {
+        let variant = match self.find(query.base, head) {
+            Found::Nothing(variant)
+            | Found::OtherVariants(variant)
+            | Found::Stored(variant, _)
+            | Found::InLanguage(variant, _) => variant,
+        };
+        self.unstorable(query, variant, head, self.now())
     }
 
     /// The time by the cache's clock.
@@ -491,10 +538,8 @@ impl Cache {
 /// What is stored under a request's key.
 #[derive(Clone, Debug)]
 pub struct Explanation {
-    /// Its full identity.
-    pub key: ComposedKey,
-    /// Its tags with the versions it was stored under.
-    pub tags: Vec<(Tag, Stamp)>,
+    /// What it is, and what it is good for.
+    pub entry: Listed,
     /// The tag that has changed since, and by what, if that is remembered.
     pub broken: Option<(Tag, Option<Cause>)>,
 }

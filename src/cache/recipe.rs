@@ -121,7 +121,7 @@ impl Recipe {
 }
 
 /// Nobody changes anything by it, and increments may name who did.
-fn for_nobody(matched: Matched) -> Matched {
+pub(super) fn for_nobody(matched: Matched) -> Matched {
     Matched {
         increments: Vec::new(),
         changes: Vec::new(),

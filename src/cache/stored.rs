@@ -65,6 +65,8 @@ pub struct Stored {
     pub(super) seals: Seals,
     /// How long after an increment of its tags it is kept: it may be served, or told why not.
     pub(super) after_increment: Duration,
+    /// No other life may be longer.
+    pub(super) longest: Duration,
     /// Another sidecar has stored it: until when it is taken for granted here; `None`: it was stored here.
     pub(super) borrowed_until: Option<Timestamp>,
     /// Since when its tags are known to have changed.

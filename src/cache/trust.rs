@@ -23,7 +23,7 @@ pub enum Trust {
 }
 
 /// Tags are known to all for a little longer than what carries them is kept.
-const MARGIN: Duration = Duration::from_secs(60);
+pub(super) const MARGIN: Duration = Duration::from_secs(60);
 
 impl Cache {
     /// To be asked before each lookup. Waits for nothing but a rule's wish to see every increment that was acknowledged before.

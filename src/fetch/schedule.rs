@@ -13,7 +13,7 @@ use crate::model::time::Timestamp;
 use crate::rules::LiveRules;
 
 /// How many responses are fetched at once for no request: a round must not stampede the app.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// After so long it looks again what is due: the clock may have been set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);

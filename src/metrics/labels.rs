@@ -193,6 +193,24 @@ words!(Answered {
     RequestCut => "request-cut",
 });
 
+/// Whether something that was to be sent has got there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It has.
+    Done,
+    /// It has not, and is lost.
+    Failed,
+}
+
+words!(Sent {
+    Done => "done",
+    Failed => "failed",
+});
+
+impl Label for Sent {
+    const NAME: &'static str = "result";
+}
+
 /// How an operator's call was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallStatus {
@@ -280,6 +298,7 @@ mod tests {
         in_order::<Source>();
         in_order::<Answered>();
         in_order::<CallStatus>();
+        in_order::<Sent>();
         in_order::<SharedLookup>();
         in_order::<Foreign>();
         in_order::<LeaseEnd>();

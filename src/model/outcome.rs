@@ -537,6 +537,19 @@ impl Failure {
         self.is_disconnection() || matches!(self, Failure::Malformed | Failure::Overloaded)
     }
 
+    /// One word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Failure::Unreachable => "unreachable",
+            Failure::Malformed => "malformed",
+            Failure::TimedOut => "timed-out",
+            Failure::RequestCut => "request-cut",
+            Failure::Abandoned => "abandoned",
+            Failure::Overloaded => "overloaded",
+            Failure::Unvalidated => "unvalidated",
+        }
+    }
+
     /// One sentence for the client, which tells nothing of the network behind us.
     pub fn sentence(self) -> &'static str {
         match self {

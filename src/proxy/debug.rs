@@ -87,11 +87,11 @@ impl Debugged {
         };
         let tags: Vec<_> = stored
             .iter()
-            .flat_map(|stored| &stored.tags)
+            .flat_map(|stored| &stored.entry.tags)
             .map(|(tag, stamp)| (tag, *stamp))
             .collect();
         let debug = cache_status::Debug {
-            key: stored.map(|stored| stored.key),
+            key: stored.map(|stored| stored.entry.key),
             rule: self.rule.as_deref(),
             tags: &tags,
             detail: detail.as_deref(),

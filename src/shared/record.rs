@@ -8,7 +8,7 @@
 //! | `b` | who asked, such as `POST /users/42`; at most 200 bytes |
 //! | `h`, `s` | a tag that was incremented: hard, soft |
 //! | `a`, then `v` | the version that the app gives a tag; the tag |
-//! | `m` | a glob: everything whose logical key matches is forgotten |
+//! | `m` | a glob: everything whose logical key matches is forgotten; or, after a NUL, which no logical key has, a composed key, a space and its logical key: that one response is |
 //! | `d` | the fetch of this variant has ended |
 //! | `g` | the first record of a generation: its name |
 //!
@@ -39,7 +39,7 @@ pub struct Record {
 pub enum What {
     /// Tags have changed.
     Changed(Vec<(Tag, Change)>),
-    /// Everything is forgotten whose logical key matches.
+    /// Everything is forgotten whose logical key matches, or one response, as it is written.
     Purged(Box<str>),
     /// The fetch for all of what lies under this variant, in hexadecimal digits, has ended.
     Ended(Box<str>),

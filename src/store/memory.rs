@@ -35,8 +35,12 @@ impl<V> Lifecycle<Variant, V> for Leaving<V> {
     /// They are dropped when the store is no longer locked.
     type RequestState = <DefaultLifecycle<Variant, V> as Lifecycle<Variant, V>>::RequestState;
 
-    fn on_evict(&self, state: &mut Self::RequestState, key: Variant, value: V) {
+    /// Not so of those that are replaced, which `on_evict` is told of too.
+    fn before_evict(&self, _: &mut Self::RequestState, _: &Variant, _: &mut V) {
         self.metrics.evictions.add(Tier::Memory);
+    }
+
+    fn on_evict(&self, state: &mut Self::RequestState, key: Variant, value: V) {
         DefaultLifecycle::default().on_evict(state, key, value);
     }
 }

@@ -307,6 +307,7 @@ impl Writer {
     fn begin(&mut self, history: &str, last: Stamp) {
         self.generation += 1;
         self.history_name = history.into();
+        self.begun = last;
         self.applied = last;
     }
 

@@ -26,6 +26,7 @@ mod seals;
 mod sequence;
 mod table;
 mod together;
+mod token;
 mod trouble;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,8 +45,10 @@ pub use seals::Seals;
 pub use sequence::Snapshot;
 pub use together::Registered;
 pub use together::Sharing;
+pub use token::NotAToken;
+pub use token::Token;
 
-use crate::clock::Clock;
+use crate::clock::{Anchor, Clock};
 use crate::metrics::Source;
 use crate::model::outcome::Commit;
 use crate::model::outcome::NoStore;
@@ -70,6 +73,7 @@ use crate::tags::sequence::Sequence;
 use crate::tags::table::Forgettable;
 use crate::tags::table::Table;
 use crate::tags::together::Together;
+use crate::tags::token::GivenOut;
 
 /// How long a version that the app counts itself is remembered after nobody holds the tag: the default of `max_ttl`.
 const LONGEST_LIFE: Duration = Duration::from_secs(7 * 86_400);
@@ -81,11 +85,14 @@ pub struct Tags {
     /// Held while a change is made, so that changes have one order and stamps never repeat (L2).
     writer: Mutex<Writer>,
     running: Running,
+    given_out: Mutex<GivenOut>,
     /// The tags whose changes cost lookups most often. With a lock of its own: lookups do not wait for changes.
     costly: Mutex<Heaviest>,
     /// The number of the history that goes on, for who holds seals.
     era: Arc<AtomicU64>,
     clock: Clock,
+    /// The beginning.
+    anchor: Anchor,
     /// `None`: alone.
     together: Option<Together>,
 }
@@ -98,8 +105,10 @@ struct Writer {
     applied: Stamp,
     /// Which history of the store this is, as counted here: with another, no version means what it meant (L3).
     generation: u64,
-    /// How the store calls it.
+    /// How the store calls it. Alone it is this process that is one, and nobody else's.
     history_name: Box<str>,
+    /// The last stamp that had been given when it was first followed here.
+    begun: Stamp,
     outbox: Outbox,
     claims: Claims,
     landed: Landed,
@@ -143,10 +152,17 @@ impl Tags {
     }
 
     fn of(clock: Clock, together: Option<Together>) -> Tags {
+        let alone = format!("{:032x}", clock.random());
+        let writer = Writer {
+            history_name: alone.into(),
+            ..Writer::default()
+        };
         Tags {
             table: Table::new(together.is_some()),
-            writer: Mutex::default(),
+            writer: Mutex::new(writer),
             running: Running::default(),
+            given_out: Mutex::default(),
+            anchor: clock.anchor(),
             costly: Mutex::default(),
             era: Arc::default(),
             clock,
@@ -188,6 +204,7 @@ impl Tags {
         &self,
         increments: &[Increment],
         by: &Arc<str>,
+        source: Source,
         before: &Snapshot,
     ) -> (Own, Commit) {
         let changes = self.changes(increments);
@@ -197,11 +214,11 @@ impl Tags {
             // Under the lock: nobody's change may come between this look and our own.
             let unchanged = |(cell, _): &(Arc<Cell>, Change)| cell.changed() <= before.stamp();
             let first = changes.iter().all(unchanged);
-            let stamp = self.apply(&mut writer, &changes, by, Source::Response);
+            let stamp = self.apply(&mut writer, &changes, by, source);
             let stamp = first.then_some(stamp);
             return (Own { stamp, cells }, Commit::Done);
         };
-        let submitted = self.submit(together, changes, by, Source::Response).await;
+        let submitted = self.submit(together, changes, by, source).await;
         let stamp = submitted.first_since(before.stamp());
         (Own { stamp, cells }, submitted.commit())
     }
@@ -366,6 +383,10 @@ impl Tags {
             Ok(Seal { cell, stamp })
         };
         let seals = tagged.iter().map(seal).collect::<Result<_, _>>();
+        // Once the cells are held, no change of them is forgotten any more.
+        if self.table.forgotten() > before.stamp() {
+            return Err(NoStore::Raced);
+        }
         // Last: what began in another history cannot be compared with this one's versions (L3).
         if self.write().generation != before.generation() {
             return Err(NoStore::Raced);
@@ -475,6 +496,7 @@ impl Tags {
 
     fn cell(&self, tag: &Tag) -> Arc<Cell> {
         self.table.cell(tag, || {
+            self.given_out().forget(self.anchor.elapsed());
             let plain = self.running.oldest(|| self.applied());
             let life_ago = Stamp::NEVER.next(self.clock.now() - LONGEST_LIFE);
             Forgettable {

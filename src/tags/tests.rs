@@ -36,7 +36,7 @@ fn l01_a_response_that_changes_its_own_tag_may_carry_it_unless_another_came_firs
 
     let before = tags.snapshot();
     let own = tags
-        .increment_own(&[own_tag.clone().into()], &by, &before)
+        .increment_own(&[own_tag.clone().into()], &by, Source::Response, &before)
         .now_or_never()
         .unwrap()
         .0;
@@ -65,7 +65,7 @@ fn l01_a_response_that_changes_its_own_tag_may_carry_it_unless_another_came_firs
         .unwrap()
         .unwrap();
     let own = tags
-        .increment_own(&[own_tag.clone().into()], &by, &before)
+        .increment_own(&[own_tag.clone().into()], &by, Source::Response, &before)
         .now_or_never()
         .unwrap()
         .0;
@@ -74,7 +74,7 @@ fn l01_a_response_that_changes_its_own_tag_may_carry_it_unless_another_came_firs
 
     let before = tags.snapshot();
     let own = tags
-        .increment_own(&[own_tag.clone().into()], &by, &before)
+        .increment_own(&[own_tag.clone().into()], &by, Source::Response, &before)
         .now_or_never()
         .unwrap()
         .0;

@@ -67,6 +67,7 @@ fn every_rule_file_and_configuration_shown_is_right() {
             check.arg("check").env_remove("TAGALONG_DEBUG_SECRET");
             check.env("CDN_TOKEN", "Bearer shown"); // the pages name these
             check.env("TAGALONG_ADMIN_TOKEN", "shown");
+            check.env("OTLP_TOKEN", "Bearer shown");
             let file = folder.path().join("tagalong.yaml");
             let is_rules = first_key(block) == "rules" && block.contains("- id:");
             if is_rules {

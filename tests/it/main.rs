@@ -41,6 +41,10 @@ mod keys;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod normalised;
 #[cfg(test)]
 mod patience;
@@ -56,6 +60,8 @@ mod ranges;
 mod reads;
 #[cfg(test)]
 mod redis_servers;
+#[cfg(test)]
+mod refetching;
 #[cfg(test)]
 mod refreshing;
 #[cfg(test)]
@@ -92,6 +98,8 @@ mod support;
 mod tls;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod upstream;
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 mod change;
 mod entries;
+mod entry;
 mod epoch;
 mod events;
 mod explain;
 mod increments;
 mod purge;
+mod refresh;
 mod reload;
 mod rules;
 mod stats;
@@ -20,7 +22,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, patch, post};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 use tokio::sync::watch;
@@ -81,6 +83,13 @@ fn calls() -> Vec<Call> {
         Call::new("get", "/v1/entries/{key}", get(entries::entry), "One stored response")
             .answers::<view::Entry>("The response.")
             .refuses(404, NOTHING),
+        Call::new("patch", "/v1/entries/{key}", patch(entry::set_life), "Give one stored response another life, here and in the shared store")
+            .takes::<view::LifeRequest>()
+            .answers::<view::Entry>("With its new life, which is no longer than its rule and a week allow.")
+            .refuses(404, NOTHING),
+        Call::new("delete", "/v1/entries/{key}", delete(entry::forget), "Forget one stored response, everywhere")
+            .answers::<view::Purged>("How many there were, one or none.")
+            .refuses(503, NO_STORE),
         Call::new("get", "/v1/tags", get(tags::tags), "The tags that matter most since the start")
             .answers::<view::Tags>("The most first; counts of many tags are estimates."),
         Call::new("get", "/v1/tags/{tag}", get(tags::tag), "A tag as it is now; looking creates nothing")
@@ -97,6 +106,10 @@ fn calls() -> Vec<Call> {
             .within(room::LONG)
             .answers::<view::Purged>("Forgotten: nobody is answered with them from now on.")
             .refuses(503, NO_STORE),
+        Call::new("post", "/v1/refresh", post(refresh::refresh), "Fetch again now, fresh or not; what has begun goes on though the caller leaves")
+            .takes::<view::RefreshRequest>()
+            .within(room::LONG)
+            .answers::<view::Refreshed>("What could not be fetched again is as it was."),
         Call::new("post", "/v1/change", post(change::change), "Say that something has changed that responses of a rule are filtered by")
             .takes::<view::ChangeRequest>()
             .answers::<view::Changed>("What shows the old values or the new ones is forgotten.")

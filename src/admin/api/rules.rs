@@ -3,11 +3,13 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
+use tokio::task::spawn_blocking;
 
 use crate::admin::Admin;
 use crate::admin::view;
 use crate::admin::view::Counts;
 use crate::admin::view::LastReload;
+use crate::cache::Usage;
 use crate::model::reread::Reread;
 use crate::rules::Mode;
 use crate::rules::Rule;
@@ -19,11 +21,18 @@ pub(super) async fn rules(State(admin): State<Admin>) -> Response {
     let in_force = parts.rules.load();
     let reload = parts.files.as_ref().map(|files| last(&files.last()));
     let counted = admin.counts(&in_force);
+    let cache = parts.cache.clone();
+    // It looks at all that is stored, and keeps no request waiting meanwhile.
+    let used = spawn_blocking(move || cache.usage_by_rule()).await;
+    let used = used.unwrap_or_default(); // an error says that the process ends
+    let of = |rule: &Rule| used.get(name(rule)).copied().unwrap_or_default();
     let each = all(&in_force).zip(counted);
     let rules = view::Rules {
         epoch: in_force.epoch(),
         reload,
-        rules: each.map(|(rule, it)| described(rule, it.counts)).collect(),
+        rules: each
+            .map(|(rule, it)| described(rule, it.counts, of(rule)))
+            .collect(),
     };
     view::json(StatusCode::OK, &rules)
 }
@@ -42,11 +51,15 @@ fn last(read: &Reread) -> LastReload {
     }
 }
 
-fn described(rule: &Rule, counts: Counts) -> view::Rule {
+fn name(rule: &Rule) -> &str {
+    rule.id.as_deref().unwrap_or_default()
+}
+
+fn described(rule: &Rule, counts: Counts, used: Usage) -> view::Rule {
     let brief = rule.brief();
     let methods = brief.methods.join("|");
     view::Rule {
-        rule: rule.id.as_deref().unwrap_or_default().to_owned(),
+        rule: name(rule).to_owned(),
         mode: match rule.mode {
             Mode::Live => view::Mode::Live,
             Mode::Shadow(_) => view::Mode::Shadow,
@@ -60,7 +73,7 @@ fn described(rule: &Rule, counts: Counts) -> view::Rule {
         tags: [brief.tags, brief.tags_from_body].concat(),
         life: rule.life(),
         counts,
-        entries: 0,
-        entries_bytes: 0,
+        entries: used.entries as u64,
+        entries_bytes: used.bytes,
     }
 }

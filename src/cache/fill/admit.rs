@@ -68,6 +68,7 @@ impl Fill {
                 logical: Arc::clone(&self.matched.logical),
                 borrowed_until: None,
                 seals: self.seal(&tags, registered)?,
+                longest: self.matched.rule.terms.max_ttl,
                 after_increment: REMEMBERED.max(self.matched.rule.refill.on_invalidate.max_stale),
                 noticed: OnceLock::new(),
                 uses: Uses::default(),

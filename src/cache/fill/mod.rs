@@ -73,6 +73,10 @@ pub struct Fill {
     asked: Timestamp,
     /// Whether it goes on though nobody waits for it.
     insists: bool,
+    /// An operator wants the app's answer.
+    is_for_an_operator: bool,
+    /// Told when what it has brought is in the store, or something newer is.
+    admitted: Option<oneshot::Sender<()>>,
     joined: Arc<Notify>,
     /// `None`: it has ended.
     under_way: Option<UnderWay>,
@@ -166,6 +170,8 @@ impl Fill {
             refused: None,
             asked,
             insists: false,
+            is_for_an_operator: false,
+            admitted: None,
             joined: Arc::default(),
             under_way: Some(UnderWay::begin(cache)),
             stage,
@@ -177,6 +183,19 @@ impl Fill {
     /// It goes on though nobody waits for it: what it brings is for those who come later.
     pub(super) fn insist(&mut self) {
         self.insists = true;
+    }
+
+    /// An operator waits for the app's answer, to be told when what it has brought is in the store.
+    pub(super) fn tell_when_admitted(&mut self) -> oneshot::Receiver<()> {
+        let (told, admitted) = oneshot::channel();
+        self.admitted = Some(told);
+        self.is_for_an_operator = true;
+        admitted
+    }
+
+    /// Whether an operator wants the app's answer.
+    pub(super) fn is_for_an_operator(&self) -> bool {
+        self.is_for_an_operator
     }
 
     /// Whether it goes on though nobody waits for it.

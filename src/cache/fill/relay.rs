@@ -167,6 +167,9 @@ impl Fill {
                         self.matched.rule.count_stored();
                     }
                     admitted = stored;
+                    if let Some(operator) = self.admitted.take() {
+                        operator.send(()).ok(); // an error means that nobody waits
+                    }
                 }
                 Err(reason) => {
                     self.matched.rule.count_not_stored(reason);

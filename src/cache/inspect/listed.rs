@@ -119,7 +119,7 @@ pub struct Listed {
 
 impl Listed {
     /// One of this process.
-    pub(super) fn here(stored: &Arc<Stored>, now: Timestamp) -> Listed {
+    pub(in crate::cache) fn here(stored: &Arc<Stored>, now: Timestamp) -> Listed {
         let meta = &stored.entry.meta;
         let has_validator = !freshening::conditions(&stored.entry).is_empty();
         let kept = kept_until(meta, has_validator);
@@ -146,7 +146,7 @@ impl Listed {
     }
 
     /// One of the shared store, by its record. It is kept there for as long as it is fresh.
-    pub(super) fn elsewhere(pointer: Pointer) -> Listed {
+    pub(in crate::cache) fn elsewhere(pointer: Pointer) -> Listed {
         Listed {
             key: pointer.key,
             logical: pointer.logical.into(),
@@ -165,7 +165,7 @@ impl Listed {
     }
 
     /// With what only its bytes tell.
-    pub(super) fn with(self, entry: &Entry) -> Listed {
+    pub(in crate::cache) fn with(self, entry: &Entry) -> Listed {
         Listed {
             status: Some(entry.status),
             vary: selectors(&entry.meta.vary),

@@ -17,6 +17,7 @@ use thiserror::Error;
 pub use listed::Listed;
 pub use listed::State;
 pub use listed::Tier;
+pub(super) use second::Elsewhere;
 
 use crate::cache::Cache;
 use crate::cache::Stored;

@@ -15,12 +15,17 @@ use crate::cache::inspect::cursor::Place;
 use crate::cache::stored::Slot;
 use crate::model::entry::Entry;
 use crate::model::key::ComposedKey;
+use crate::model::key::Variant;
+use crate::model::request::Head;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
+use crate::rules::KeptIn;
+use crate::rules::Query;
 use crate::shared;
 use crate::shared::Link;
 use crate::shared::Scan;
 use crate::store;
+use crate::store::codec::Pointer;
 
 /// A response of the shared store.
 pub(in crate::cache) struct Elsewhere {
@@ -117,7 +122,21 @@ impl Cache {
         found: Vec<store::Found>,
         link: &Link,
     ) -> Result<Vec<store::Found>, shared::Error> {
-        let tags = found.iter().flat_map(|it| &it.pointer.tags);
+        let pointers = found.iter().map(|it| &it.pointer);
+        let current = self.versions(pointers, link).await?;
+        let all = found.into_iter();
+        Ok(all
+            .filter(|it| has_versions(&it.pointer, &current))
+            .collect())
+    }
+
+    /// The versions of all their tags, by the word of the store.
+    async fn versions(
+        &self,
+        pointers: impl Iterator<Item = &Pointer>,
+        link: &Link,
+    ) -> Result<BTreeMap<Tag, Stamp>, shared::Error> {
+        let tags = pointers.flat_map(|pointer| &pointer.tags);
         let tags: BTreeSet<&Tag> = tags.map(|(tag, _)| tag).collect();
         let tags: Vec<&Tag> = tags.into_iter().collect();
         let mut current: BTreeMap<Tag, Stamp> = BTreeMap::new();
@@ -126,11 +145,49 @@ impl Cache {
             let known = some.iter().zip(states);
             current.extend(known.filter_map(|(tag, it)| Some(((*tag).clone(), it?.current))));
         }
-        let is_current = |(tag, stamp): &(Tag, Stamp)| current.get(tag) == Some(stamp);
-        let all = found.into_iter();
-        Ok(all
-            .filter(|it| it.pointer.tags.iter().all(is_current))
-            .collect())
+        Ok(current)
+    }
+
+    /// What the shared store has for a request that memory does not answer: what a fill would look for before it asks the app.
+    pub async fn explain_elsewhere(&self, query: &Query, head: &Head) -> Option<Listed> {
+        let second = self.0.second.as_ref()?;
+        let link = self.0.tags.link()?;
+        if query.rule.kept_in == KeptIn::Memory {
+            return None;
+        }
+        let look = async {
+            let pointed = second.pointer(&link, query.base, head.headers());
+            let Some((variant, pointer)) = pointed.await? else {
+                return Ok(None);
+            };
+            self.shown(second, &link, variant, pointer).await
+        };
+        let found = look.await.inspect_err(|error| {
+            self.0.tags.failed_with_response(&link, error);
+        });
+        found.ok().flatten()
+    }
+
+    async fn shown(
+        &self,
+        second: &store::Shared,
+        link: &Link,
+        variant: Variant,
+        pointer: Pointer,
+    ) -> Result<Option<Listed>, shared::Error> {
+        if !pointer.is_of(variant, link.generation(), self.now())
+            || !self.are_current(&pointer, link).await?
+        {
+            return Ok(None);
+        }
+        let entry = second.entry(link, &pointer).await?;
+        Ok(entry.map(|entry| Listed::elsewhere(pointer).with(&entry)))
+    }
+
+    /// Whether the tags of one are as they were.
+    async fn are_current(&self, pointer: &Pointer, link: &Link) -> Result<bool, shared::Error> {
+        let current = self.versions([pointer].into_iter(), link).await?;
+        Ok(has_versions(pointer, &current))
     }
 
     /// The response of this identity in the shared store, if clients may be answered with it.
@@ -158,4 +215,10 @@ impl Cache {
         });
         found.ok().flatten()
     }
+}
+
+/// Whether these are the versions that a response was stored under.
+fn has_versions(pointer: &Pointer, current: &BTreeMap<Tag, Stamp>) -> bool {
+    let mut tags = pointer.tags.iter();
+    tags.all(|(tag, stamp)| current.get(tag) == Some(stamp))
 }

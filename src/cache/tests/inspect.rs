@@ -296,3 +296,51 @@ async fn l14_a_list_makes_nothing_and_uses_nothing() {
     assert_eq!(before, after);
     assert_eq!(cache.entry(&listed.key).await.unwrap().hits, 0);
 }
+
+#[tokio::test]
+async fn an_explanation_says_what_is_stored_and_what_it_is_still_good_for() {
+    let (cache, clock) = large();
+    let began = cache.now();
+    let path = "/a";
+    let state = || {
+        let head = head(path);
+        let explained = cache.explain(&query(&head), &head);
+        explained.map(|it| (it.entry.state, it.broken.is_some()))
+    };
+    assert_eq!(state(), None);
+    let (fill, _follower) = miss(&cache, path);
+    let mut keep = keep(&cache, 60);
+    keep.store.meta.stale.if_error = Duration::from_secs(60);
+    keep.tags.push(Tag::parse("A").unwrap().into());
+    let response = Response::new(Body::from("x"));
+    fill.store(response, StatusCode::OK, keep).await;
+    assert!(is_hit(&cache, path));
+    let explained = cache.explain(&query(&head(path)), &head(path)).unwrap();
+    assert_eq!((explained.entry.hits, explained.entry.created), (1, began));
+    for (after, expected) in [
+        (0, State::Fresh),
+        (59, State::Fresh),
+        (1, State::Stale),
+        (60, State::Stale),
+        (1, State::Expired),
+    ] {
+        clock.advance(Duration::from_secs(after));
+        assert_eq!(state(), Some((expected, false)), "{:?}", cache.now());
+    }
+    forget(&cache, "A");
+    assert_eq!(state(), Some((State::Invalidated, true)));
+}
+
+#[tokio::test]
+async fn an_explanation_says_why_the_last_response_was_not_stored_as_long_as_that_counts() {
+    let (cache, clock) = large();
+    let head = head("/a");
+    let why = || cache.explain_not_stored(&query(&head), &head);
+    assert_eq!(why(), None);
+    let (fill, _follower) = miss(&cache, "/a");
+    let response = Response::new(Body::from("x"));
+    fill.hand_over(response, StatusCode::OK, NoStore::SetCookie);
+    assert_eq!(why(), Some(NoStore::SetCookie));
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(why(), None, "the next one is waited for");
+}

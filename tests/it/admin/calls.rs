@@ -426,3 +426,180 @@ async fn the_epoch_in_force_is_told() {
     let (_app, _sidecar, _client, admin) = shop().await;
     assert_eq!(told(&admin, "/v1/epoch").await, json!({ "epoch": 0 }));
 }
+
+#[tokio::test]
+async fn o3_a_request_is_explained_with_its_plan_and_what_is_stored_and_why_it_is_not_used() {
+    let (app, sidecar, client, admin) = shop().await;
+    const CALL: &str = "/v1/explain?url=http://shop.example/books/1";
+    let explained = told(&admin, CALL).await;
+    assert_eq!(explained["plan"]["rule"], "book", "{explained:#}");
+    assert_eq!(explained["plan"]["plan"], "lookup");
+    assert_eq!(explained["answer"]["outcome"], "miss");
+    assert_eq!(explained["answer"]["why"], "Nothing is stored for it here.");
+    assert_eq!(explained.get("stored"), None);
+    assert_eq!(app.calls("/books/1"), 0);
+
+    client.get("/books/1").await.is_miss();
+    let explained = told(&admin, CALL).await;
+    assert_eq!(explained["answer"]["outcome"], "hit", "{explained:#}");
+    let stored = &explained["stored"];
+    assert_eq!(
+        (&stored["state"], &stored["hits"]),
+        (&json!("fresh"), &json!(0))
+    );
+    assert_eq!(stored.get("invalidated"), None);
+    let entry = told(&admin, "/v1/entries").await["entries"][0].clone();
+    assert_eq!(*stored, entry);
+
+    sidecar.inc("Book:1").await;
+    sidecar.wait(3);
+    let explained = told(&admin, CALL).await;
+    assert_eq!(explained["answer"]["outcome"], "invalidated");
+    let why = explained["answer"]["why"].as_str().expect("a sentence");
+    assert_eq!(why, "Book:1 incremented 3s ago by POST /inc.");
+    let invalidated = &explained["stored"]["invalidated"];
+    assert_eq!(explained["stored"]["state"], "invalidated");
+    assert_eq!(
+        (&invalidated["tag"], &invalidated["by"]),
+        (&json!("Book:1"), &json!("POST /inc"))
+    );
+    assert_eq!(
+        (&invalidated["source"], &invalidated["ago_seconds"]),
+        (&json!("response"), &json!(3.0))
+    );
+    let states = explained["tags"].as_array().expect("tags");
+    let book = states
+        .iter()
+        .find(|it| it["tag"] == "Book:1")
+        .expect("it is one of them");
+    assert_eq!(book["incremented"]["by"], "POST /inc");
+
+    client.get("/books/1").await.is_invalidated();
+    sidecar.wait(61);
+    assert_eq!(told(&admin, CALL).await["answer"]["outcome"], "expired");
+}
+
+#[tokio::test]
+async fn what_is_foreseen_is_what_happens() {
+    let (app, _sidecar, client, admin) = shop().await;
+    app.answer(
+        "/cookie",
+        reply("mine")
+            .header("Set-Cookie", "a=b")
+            .control("max-age=60"),
+    );
+    for (method, path, fields) in [
+        ("GET", "/books/1", vec![]),
+        ("GET", "/books/1", vec![]),
+        ("GET", "/books/1", vec![("cache-control", "no-cache")]),
+        ("GET", "/books/1", vec![("authorization", "Basic eA==")]),
+        ("POST", "/books/2", vec![]),
+        ("GET", "/cookie", vec![]),
+        ("HEAD", "/books/1", vec![]),
+    ] {
+        let fielded: String = fields
+            .iter()
+            .map(|(name, value)| format!("&header={name}:{value}"))
+            .collect();
+        let call = format!("/v1/explain?method={method}&url=http://shop.example{path}{fielded}");
+        let foreseen = told(&admin, &call).await["answer"]["outcome"].clone();
+        let before = told(&admin, "/v1/stats").await["totals"]["outcomes"].clone();
+        let asked = fields
+            .iter()
+            .fold(ask(method, path), |asked, (name, value)| {
+                asked.with(name, value)
+            });
+        client.ask(asked.body("")).await;
+        let after = told(&admin, "/v1/stats").await["totals"]["outcomes"].clone();
+        let outcomes = after.as_object().expect("outcomes").iter();
+        let happened: Vec<&String> = outcomes
+            .filter(|(word, count)| {
+                **count != before.get(word.as_str()).cloned().unwrap_or(json!(0))
+            })
+            .map(|(word, _)| word)
+            .collect();
+        assert_eq!(happened, [foreseen.as_str().expect("a word")], "{call}");
+    }
+}
+
+#[tokio::test]
+async fn one_entry_gets_another_life_or_is_forgotten_and_others_stay() {
+    let (_app, sidecar, client, admin) = shop().await;
+    client.get("/books/1").await.is_miss();
+    client.get("/books/2").await.is_miss();
+    let page = told(&admin, "/v1/entries?tag=Book:1").await;
+    let key = page["entries"][0]["key"]
+        .as_str()
+        .expect("a key")
+        .to_owned();
+    let path = format!("/v1/entries/{key}");
+    let longer = with_json("PATCH", &path, &json!({ "ttl": "5m" }));
+    let answer = admin.ask(longer).await;
+    answer.has_status(200);
+    assert_eq!(json(&answer)["fresh_until"], "2033-05-18T03:38:20.000Z");
+    sidecar.wait(100);
+    client.get("/books/1").await.is_hit();
+    client.get("/books/2").await.is_expired();
+    for (ttl, expected) in [
+        (json!("0"), "`ttl`: a time longer than 0 is expected."),
+        (json!("never"), "`ttl`: expected a duration"),
+        (json!(60), "`ttl`: invalid type"),
+    ] {
+        let answer = admin
+            .ask(with_json("PATCH", &path, &json!({ "ttl": ttl })))
+            .await;
+        answer.is_problem(422);
+        assert!(answer.text().contains(expected), "{answer}");
+    }
+    let answer = admin.ask(ask("DELETE", &path)).await;
+    answer.has_status(200);
+    assert_eq!(json(&answer), json!({ "purged": 1 }));
+    client.get("/books/2").await.is_hit();
+    client.get("/books/1").await.is_miss();
+    let none = "/v1/entries/00000000000000000000000000000000";
+    assert_eq!(
+        json(&admin.ask(ask("DELETE", none)).await),
+        json!({ "purged": 0 })
+    );
+    admin
+        .ask(with_json("PATCH", none, &json!({ "ttl": "1m" })))
+        .await
+        .is_problem(404);
+    admin.get(none).await.is_problem(404);
+}
+
+#[tokio::test]
+async fn what_is_asked_for_is_fetched_again_though_it_is_fresh() {
+    let (app, _sidecar, client, admin) = shop().await;
+    client.get("/books/1").await.is_miss();
+    client.get("/books/2").await.is_miss();
+    app.answer("/books/1", reply("new"));
+    let refreshed = done(
+        &admin,
+        "/v1/refresh",
+        json!({ "url": "http://shop.example/books/1" }),
+    )
+    .await;
+    assert_eq!(
+        refreshed,
+        json!({ "refreshed": 1, "failed": 0, "skipped": 0, "cursor": null })
+    );
+    client.get("/books/1").await.is_hit().has_body("new");
+    app.answer("/books/2", reply("newer"));
+    let refreshed = done(&admin, "/v1/refresh", json!({ "tags": ["Books"] })).await;
+    assert_eq!(refreshed["refreshed"], 2, "{refreshed}");
+    client.get("/books/2").await.is_hit().has_body("newer");
+    app.answer("/books/1", reply("down").status(500));
+    let failed = done(&admin, "/v1/refresh", json!({ "tags": ["Book:1"] })).await;
+    assert_eq!(failed["failed"], 1, "{failed}");
+    client.get("/books/1").await.is_hit().has_body("new");
+    for (body, expected) in [
+        (json!({}), "Exactly one of `url`, `tags` is expected"),
+        (json!({ "tags": ["Books"], "limit": 0 }), "`limit`"),
+        (json!({ "tags": ["Books"], "cursor": "x" }), "`cursor`"),
+        (json!({ "url": "/books/1" }), "`url`: an absolute one"),
+    ] {
+        let detail = refused(&admin, 422, "/v1/refresh", body).await;
+        assert!(detail.contains(expected), "{detail}");
+    }
+}

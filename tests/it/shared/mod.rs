@@ -2,12 +2,14 @@
 
 mod bodies;
 mod causes;
+mod entries;
 mod epoch;
 mod expiry;
 mod findings;
 mod lease;
 mod lost;
 mod moved;
+mod objects;
 mod operator;
 mod outbox;
 mod purge;

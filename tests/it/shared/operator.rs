@@ -19,6 +19,7 @@ use crate::support::soon;
 /// Somebody who shares the store of the sidecars, and acts on it as an operator's call will.
 pub(super) struct Operator {
     pub(super) cache: Cache,
+    pub(super) rules: LiveRules,
     _touch: tokio::task::JoinHandle<()>,
 }
 
@@ -51,10 +52,12 @@ impl Operator {
         let touching = cache.clone();
         let defaults = Config::default_for("http://127.0.0.1:9".parse().expect("a URL"));
         let rules = LiveRules::new(defaults.rules);
-        let touch = tokio::spawn(async move { touching.keep_in_touch(&rules).await });
+        let live = rules.clone();
+        let touch = tokio::spawn(async move { touching.keep_in_touch(&live).await });
         soon("the store", cache.in_touch()).await;
         Operator {
             cache,
+            rules,
             _touch: touch,
         }
     }

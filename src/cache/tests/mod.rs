@@ -1,4 +1,5 @@
 mod inspect;
+mod operated;
 
 use futures_util::FutureExt;
 use std::time::Duration;

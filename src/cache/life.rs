@@ -1,0 +1,164 @@
+//! Another life for a stored response, by an operator's word: longer or shorter than the one it came with, in memory and in the
+//! store that all sidecars share. Never without an end (L10), and never for what was invalidated (L5).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cache::Cache;
+use crate::cache::Listed;
+use crate::cache::Stored;
+use crate::cache::inspect::Elsewhere;
+use crate::cache::stored::Slot;
+use crate::cache::stored::kept_until;
+use crate::cache::trust::MARGIN;
+use crate::model::entry::EntryMeta;
+use crate::model::key::ComposedKey;
+use crate::model::key::Variant;
+use crate::model::tag::Tag;
+use crate::model::tag::Tagged;
+use crate::model::time::Timestamp;
+
+/// The longest life there is: the default of `max_ttl`.
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+
+/// A life of no length would say that the app is asked each time.
+const SHORTEST: Duration = Duration::from_micros(1);
+
+impl Cache {
+    /// Lets a response expire so long after now, but no later than its rule and a week allow; `None` if clients cannot be answered
+    /// with it.
+    pub async fn set_life(&self, key: &ComposedKey, life: Duration) -> Option<Listed> {
+        let life = life.clamp(SHORTEST, LONGEST);
+        let here = self.set_life_here(*key, life).await;
+        // No longer than here, where the rule is known.
+        let life = here.as_ref().map_or(life, |(_, life)| *life);
+        let there = self.set_life_elsewhere(*key, life).await;
+        here.map(|(listed, _)| listed).or(there)
+    }
+
+    async fn set_life_here(&self, key: ComposedKey, life: Duration) -> Option<(Listed, Duration)> {
+        loop {
+            let stored = self.stored_here(key).await?;
+            let life = life.min(stored.longest);
+            let notes = self.notes_of(stored.variant).await;
+            if let Some(changed) = self.put_with_life(&stored, life, &notes) {
+                self.keep_tags_known(changed.tags().map(|(tag, _)| tag), &changed.entry.meta)
+                    .await;
+                return Some((Listed::here(&changed, self.now()), life));
+            }
+            // Another has taken its place: look at that one.
+        }
+    }
+
+    /// Puts it in its own place with this life; `None` if that is taken.
+    fn put_with_life(
+        &self,
+        stored: &Arc<Stored>,
+        life: Duration,
+        notes: &[Variant],
+    ) -> Option<Arc<Stored>> {
+        let (store, now) = (&self.0.store, self.now());
+        let mut changed = Stored::clone(stored);
+        changed.entry.meta = with_life(&stored.entry.meta, life, now);
+        let until = kept_until(&changed.entry.meta, true);
+        let changed = Arc::new(changed);
+        let _one_at_a_time = self.0.fills.lock();
+        let there = store.peek(&stored.variant);
+        let there = there.as_ref().and_then(Slot::entry);
+        if !there.is_some_and(|there| Arc::ptr_eq(there, stored)) {
+            return None;
+        }
+        for note in notes {
+            if let Some(longer) = store.peek(note).and_then(|slot| slot.lasting(until)) {
+                store.put(*note, longer);
+            }
+        }
+        self.put_shared(stored.variant, &changed);
+        Some(changed)
+    }
+
+    /// What leads to a variant.
+    async fn notes_of(&self, variant: Variant) -> Vec<Variant> {
+        let find = move |cache: &Cache| {
+            let all = cache.0.store.iter();
+            let notes = all.filter(|(_, slot)| slot.leads_to(variant));
+            notes.map(|(note, _)| note).collect()
+        };
+        self.aside_from_requests(find).await.unwrap_or_default()
+    }
+
+    async fn set_life_elsewhere(&self, key: ComposedKey, life: Duration) -> Option<Listed> {
+        let (second, link) = (self.0.second.as_ref()?, self.0.tags.link()?);
+        let Elsewhere { found, mut entry } = self.stored_elsewhere(key).await?;
+        let now = self.now();
+        entry.meta = with_life(&entry.meta, life, now);
+        let mut listed = Listed::elsewhere(found.pointer.clone()).with(&entry);
+        (listed.fresh_until, listed.expires) = (entry.meta.expires(), entry.meta.expires());
+        let tags = found.pointer.tags.iter().map(|(tag, _)| tag);
+        if !self.keep_tags_known(tags, &entry.meta).await {
+            return None;
+        }
+        match second.give_life(&link, found, entry, life).await {
+            Ok(replaced) => replaced.then_some(listed),
+            Err(error) => {
+                self.0.tags.failed_with_response(&link, &error);
+                None
+            }
+        }
+    }
+
+    /// Lets the tags of a response be known to all for as long as it is kept now; whether the store could be told.
+    async fn keep_tags_known<'t>(
+        &self,
+        tags: impl Iterator<Item = &'t Tag>,
+        meta: &EntryMeta,
+    ) -> bool {
+        let tagged: Vec<Tagged> = tags.map(|tag| tag.clone().into()).collect();
+        let life = kept_until(meta, true).since(self.now()) + MARGIN;
+        // Where that fails they are forgotten early, and what carries them is a miss to whoever asks the store (L3).
+        self.0.tags.register(&tagged, life).await.is_ok()
+    }
+}
+
+impl Slot {
+    /// Whether it is a note that leads to this variant.
+    fn leads_to(&self, wanted: Variant) -> bool {
+        match self {
+            Slot::Varies { variants, .. } => variants.contains(&wanted),
+            Slot::Same { variant, .. } => *variant == wanted,
+            Slot::Entry(_) | Slot::Unstorable { .. } => false,
+        }
+    }
+
+    /// The same note, for until then at least; `None` if it is no note.
+    fn lasting(self, needed: Timestamp) -> Option<Slot> {
+        match self {
+            Slot::Varies {
+                fields,
+                variants,
+                until,
+            } => Some(Slot::Varies {
+                fields,
+                variants,
+                until: until.max(needed),
+            }),
+            Slot::Same { variant, until } => Some(Slot::Same {
+                variant,
+                until: until.max(needed),
+            }),
+            Slot::Entry(_) | Slot::Unstorable { .. } => None,
+        }
+    }
+}
+
+/// What is known of a response whose life ends so long after now. Its age stays what it is; of a soft life that is over nothing is
+/// left.
+fn with_life(meta: &EntryMeta, life: Duration, now: Timestamp) -> EntryMeta {
+    let born = meta.born.min(now); // the clock may have been set back
+    EntryMeta {
+        born,
+        lifetime: now.since(born) + life,
+        soft_until: meta.soft_until.filter(|until| *until > now),
+        ..meta.clone()
+    }
+}

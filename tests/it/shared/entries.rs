@@ -1,0 +1,258 @@
+//! Single responses in the store that all share: shown, forgotten, given another life.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tagalong::cache::Filter;
+use tagalong::cache::ListError;
+use tagalong::cache::Listed;
+use tagalong::cache::Lookup;
+use tagalong::cache::State;
+use tagalong::cache::Tier;
+use tagalong::cache::Trust;
+use tagalong::model::request::Head;
+use tagalong::rules::Context;
+use tagalong::rules::Plan;
+use tagalong::rules::RuleSet;
+
+use super::calm;
+use super::operator::Operator;
+use super::sidecar;
+use crate::support::Origin;
+use crate::support::Redis;
+use crate::support::Setup;
+use crate::support::Sidecar;
+use crate::support::reply;
+use crate::support::sidecars;
+use crate::support::soon;
+
+const RULES: &str = r#"
+  - { id: p, match: { path: '/p/(?P<n>\d+)' }, key: "P:{n}", tags: ["P:{n}"], ttl: 60s }
+"#;
+
+/// All pages of a list.
+async fn all(operator: &Operator, filter: &Filter, limit: usize) -> Vec<Listed> {
+    let (mut entries, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let page = operator.cache.list(filter, cursor.as_deref(), limit).await;
+        let page = page.expect("a page");
+        entries.extend(page.entries);
+        cursor = page.cursor;
+        if cursor.is_none() {
+            return entries;
+        }
+    }
+}
+
+async fn names(operator: &Operator) -> Vec<(String, Tier)> {
+    let all = all(operator, &Filter::default(), 2).await;
+    let mut names: Vec<_> = all
+        .iter()
+        .map(|it| (it.logical.to_string(), it.tier))
+        .collect();
+    names.sort_by(|one, other| one.0.cmp(&other.0));
+    names
+}
+
+fn in_redis(names: &[&str]) -> Vec<(String, Tier)> {
+    names
+        .iter()
+        .map(|name| ((*name).to_owned(), Tier::Redis))
+        .collect()
+}
+
+/// Waits until the store has so many responses.
+async fn until_kept(operator: &Operator, count: usize) {
+    let filter = Filter::default();
+    let there = async { while all(operator, &filter, 1_000).await.len() != count {} };
+    soon("responses in the store", there).await;
+}
+
+async fn stored(app: &Origin, sidecar: &Sidecar, paths: &[&str]) {
+    for path in paths {
+        app.answer(path, reply("old"));
+        sidecar.client().get(path).await.is_miss();
+    }
+}
+
+#[tokio::test]
+async fn l11_what_all_share_is_listed_and_nothing_that_is_foreign_or_over() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), RULES).await;
+    stored(&app, &a, &["/p/1", "/p/2", "/p/3"]).await;
+    let other = Setup::new(&app).real_time().redis(&redis.url());
+    let other = other.config("namespace: 'tagalong:v'").rules(RULES);
+    let other = calm(other).start().await;
+    stored(&app, &other, &["/p/4"]).await;
+    let digits = "0".repeat(32);
+    for name in [format!("tagalong:1:tagalong:v:{digits}"), digits] {
+        redis
+            .command(&["SET", &name, "\u{f7}tag is no record"])
+            .await;
+    }
+    let operator = Operator::of(&redis).await;
+    until_kept(&operator, 3).await;
+    assert_eq!(names(&operator).await, in_redis(&["P:1", "P:2", "P:3"]));
+
+    app.answer("/change", reply("").header("Cache-Tag-Increment", "P:2"));
+    a.client().get("/change").await;
+    let before = redis.keys().await;
+    assert_eq!(names(&operator).await, in_redis(&["P:1", "P:3"]));
+    assert_eq!(redis.keys().await, before, "it makes nothing (L14)");
+
+    let listed = all(&operator, &Filter::default(), 10).await;
+    let one = listed.iter().find(|it| &*it.logical == "P:1").unwrap();
+    assert_eq!(one.rule.as_deref(), Some("p"));
+    assert_eq!((one.state, one.hits, one.status), (State::Fresh, 0, None));
+    let tags: Vec<&str> = one.tags.iter().map(|(tag, _)| tag.as_str()).collect();
+    assert!(
+        tags.contains(&"P:1") && tags.contains(&"~rule:p"),
+        "{tags:?}"
+    );
+    let shown = operator.cache.entry(&one.key).await.expect("it is stored");
+    assert_eq!(shown.status.map(|it| it.as_u16()), Some(200));
+    assert_eq!((shown.key, shown.tier), (one.key, Tier::Redis));
+}
+
+#[tokio::test]
+async fn what_the_store_has_all_the_time_is_listed_once_whatever_comes_and_goes() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), RULES).await;
+    let paths: Vec<String> = (0..300).map(|n| format!("/p/{n}")).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    stored(&app, &a, &paths).await;
+    let operator = Operator::of(&redis).await;
+    until_kept(&operator, 300).await;
+    let (mut times, mut cursor) = (BTreeMap::<String, usize>::new(), None::<String>);
+    for page in 0.. {
+        let (filter, from) = (Filter::default(), cursor.as_deref());
+        let listed = operator.cache.list(&filter, from, 7).await;
+        let listed = listed.expect("a page");
+        for entry in listed.entries {
+            *times.entry(entry.logical.to_string()).or_default() += 1;
+        }
+        let (comes, goes) = (format!("/p/{}", 1_000 + page), format!("k:{}", page / 2));
+        stored(&app, &a, &[&comes]).await;
+        redis.command(&["SET", &format!("k:{page}"), "x"]).await;
+        redis.command(&["DEL", &goes]).await;
+        cursor = listed.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    for n in 0..300 {
+        assert_eq!(times.get(&format!("P:{n}")), Some(&1), "{n}");
+    }
+}
+
+#[tokio::test]
+async fn what_memory_has_listed_the_store_does_not_list_again() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), RULES).await;
+    stored(&app, &a, &["/p/1", "/p/2"]).await;
+    let operator = Operator::of(&redis).await;
+    until_kept(&operator, 2).await;
+
+    let rules = [("rules.yaml".to_owned(), format!("rules:{RULES}"))];
+    let rules = RuleSet::compile(&rules, &Context::new("tagalong")).expect("rules");
+    let request = http::Request::get("/p/1").header("host", "shop.example");
+    let request = request.body(()).expect("a request").into_parts().0;
+    let head = Head::new(request, "http").expect("a host");
+    let cache = &operator.cache;
+    let Plan::Lookup(query) = rules.plan(&head, cache.now()) else {
+        panic!("it is looked up");
+    };
+    let there = cache.explain_elsewhere(&query, &head).await;
+    assert_eq!(there.expect("it is stored").logical.as_ref(), "P:1");
+    let found = cache.lookup(&query, &head, None, Trust::Full);
+    let Lookup::Miss(fill, _follower) = found else {
+        panic!("{found:?}");
+    };
+    let found = fill.elsewhere().await.expect("the other one has stored it");
+    fill.found(found);
+
+    let memory = ("P:1".to_owned(), Tier::Memory);
+    let redis_alone = ("P:2".to_owned(), Tier::Redis);
+    assert_eq!(names(&operator).await, [memory, redis_alone]);
+    for (tier, expected) in [(Tier::Memory, 1), (Tier::Redis, 2)] {
+        let filter = Filter {
+            tier: Some(tier),
+            ..Filter::default()
+        };
+        assert_eq!(all(&operator, &filter, 10).await.len(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_a_store_that_is_away_says_so() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), RULES).await;
+    stored(&app, &a, &["/p/1"]).await;
+    let operator = Operator::of(&redis).await;
+    redis.kill();
+    let filter = Filter {
+        tier: Some(Tier::Redis),
+        ..Filter::default()
+    };
+    let page = operator.cache.list(&filter, None, 10).await;
+    assert_eq!(page.err(), Some(ListError::Away));
+    let page = operator.cache.list(&Filter::default(), None, 10).await;
+    assert!(page.is_ok(), "memory goes on");
+}
+
+#[tokio::test]
+async fn s09_one_response_is_forgotten_by_all_and_its_siblings_by_nobody() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let [a, b] = sidecars(&app, |setup| calm(setup.redis(&redis.url()).rules(RULES))).await;
+    stored(&app, &a, &["/p/1", "/p/2"]).await;
+    for path in ["/p/1", "/p/2"] {
+        let client = b.client();
+        let shared = async { while !client.get(path).await.has_body("old").hits() {} };
+        soon("the other one to have it", shared).await;
+    }
+    let operator = Operator::of(&redis).await;
+    let listed = all(&operator, &Filter::default(), 10).await;
+    let one = listed.iter().find(|it| &*it.logical == "P:1").unwrap();
+    app.answer("/p/1", reply("new"));
+    let by: Arc<str> = "DELETE /v1/entries".into();
+    for expected in [1, 0] {
+        let purged = operator.cache.purge_entry(&one.key, &by).await;
+        assert_eq!(purged, Some(expected));
+    }
+    for sidecar in [&a, &b] {
+        let client = sidecar.client();
+        let told = async { while client.get("/p/1").await.text() != "new" {} };
+        soon("it to be told", told).await;
+        client.get("/p/2").await.is_hit().has_body("old");
+    }
+    assert_eq!(app.calls("/p/2"), 1);
+}
+
+#[tokio::test]
+async fn s10_another_life_is_so_for_whoever_finds_it_in_the_store() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), RULES).await;
+    stored(&app, &a, &["/p/1", "/p/2"]).await;
+    let operator = Operator::of(&redis).await;
+    until_kept(&operator, 2).await;
+    let listed = all(&operator, &Filter::default(), 10).await;
+    let one = listed.iter().find(|it| &*it.logical == "P:1").unwrap();
+    let hour = Duration::from_secs(3_600);
+    let longer = operator.cache.set_life(&one.key, hour).await;
+    let longer = longer.expect("it is stored");
+    assert!(longer.fresh_until.since(one.fresh_until) > Duration::from_secs(3_000));
+    let b = sidecar(&app, &redis.url(), RULES).await;
+    for (path, least) in [("/p/1", 3_000), ("/p/2", 0)] {
+        let answer = b.client().get(path).await;
+        let ttl = answer.is_hit().ttl();
+        assert!(ttl > least && ttl <= least + 600, "{path}: {ttl}");
+    }
+    let brief = Duration::from_millis(1);
+    let briefer = operator.cache.set_life(&one.key, brief).await;
+    assert!(briefer.is_some());
+    until_kept(&operator, 1).await; // it expires then
+    let c = sidecar(&app, &redis.url(), RULES).await;
+    c.client().get("/p/1").await.is_miss();
+    assert_eq!(app.calls("/p/2"), 1);
+}
