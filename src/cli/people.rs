@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::admin::view::Time;
 use crate::clock::Clock;
+use crate::model::printable::printable;
 use crate::model::time::Timestamp;
 
 /// `12,000`.
@@ -79,10 +80,10 @@ pub(super) fn share(part: u64, whole: u64) -> String {
     }
 }
 
-/// `2026-11-29 03:04:05Z`; what is no moment stays as it is.
+/// `2026-11-29 03:04:05Z`; what is no moment is shown as it is.
 pub(super) fn moment(time: &Time) -> String {
     match Timestamp::from_rfc3339(&time.0) {
-        None => time.0.clone(),
+        None => printable(&time.0).into_owned(),
         Some(at) => {
             let exact = at.rfc3339().to_string();
             let (to_the_second, _) = exact.split_once('.').unwrap_or((&exact, ""));

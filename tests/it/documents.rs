@@ -48,6 +48,7 @@ fn every_rule_file_and_configuration_shown_is_right() {
         "README.md",
         "docs/rules.md",
         "docs/headers.md",
+        "docs/command-line.md",
         "docs/operations.md",
         "docs/sharing.md",
     ] {

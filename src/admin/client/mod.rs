@@ -18,7 +18,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::crypto;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
@@ -292,7 +292,7 @@ fn tls() -> TlsConfig {
         .map(|certificate| Certificate::from_der(certificate).to_owned())
         .collect();
     TlsConfig::builder()
-        .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+        .unversioned_rustls_crypto_provider(Arc::new(crypto::ring::default_provider()))
         .root_certs(RootCerts::Specific(Arc::new(roots)))
         .build()
 }

@@ -46,7 +46,7 @@ struct Target {
     /// Every response of the rule with this id.
     #[arg(long, value_name = "ID")]
     rule: Option<String>,
-    /// Every response of the rules of this group, or what a purge group of the configuration stands for.
+    /// What the configuration calls by this name (`purge_groups`).
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
     /// Every response with one of these tags.
