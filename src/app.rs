@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use thiserror::Error;
-use tokio::sync::Notify;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -22,6 +21,7 @@ use crate::config;
 use crate::config::Config;
 use crate::config::Log;
 use crate::config::Reload;
+use crate::config::Rereader;
 use crate::dialects::Dialects;
 use crate::fetch;
 use crate::fetch::Fetch;
@@ -31,6 +31,7 @@ use crate::model::health::Checkup;
 use crate::model::health::Health;
 use crate::model::health::Phase;
 use crate::model::health::Reason;
+use crate::model::reread::Files;
 use crate::proxy;
 use crate::proxy::BindError;
 use crate::proxy::Listen;
@@ -83,7 +84,7 @@ struct Checks {
 
 /// Keeps the rules in force to what the files say.
 struct Reloading {
-    asked: Arc<Notify>,
+    files: Rereader,
     task: JoinHandle<()>,
 }
 
@@ -193,10 +194,6 @@ impl App {
         });
         let asked = cache.clone();
         checks.ask(move || asked.health());
-        let admin = operators.map(|listener| {
-            let admin = Admin::new(Arc::new(checks), cache.clone(), metrics.clone());
-            Operated::begin(listener, admin)
-        });
         let storable = fetch::Limits {
             max_object: limits.max_object,
             tags: limits.tags,
@@ -225,6 +222,21 @@ impl App {
             body_timeout: limits.client_body_timeout,
             idle_timeout: limits.client_idle_timeout,
         };
+        let admin = operators.map(|listener| {
+            let files = reloading.as_ref().map(|it| it.files.clone());
+            let admin = Admin::new(admin::Parts {
+                checkup: Arc::new(checks),
+                cache: cache.clone(),
+                metrics,
+                rules: rules.clone(),
+                files: files.map(|files| Arc::new(files) as Arc<dyn Files>),
+                purge_groups: config.purge_groups,
+                namespace: config.namespace,
+                sidecar: config::this_process(),
+                max_bytes: config.store.max_bytes,
+            });
+            Operated::begin(listener, admin)
+        });
         let in_force = rules.clone();
         let proxy = Proxy::new(
             rules,
@@ -278,7 +290,7 @@ impl App {
     /// Reads the files again, soon, whether or not they have changed. What comes of it is told in the log.
     pub fn reload(&self) {
         match &self.reloading {
-            Some(reloading) => reloading.asked.notify_one(),
+            Some(reloading) => reloading.files.ask(),
             None => tracing::info!("there are no files to be read again"),
         }
     }
@@ -381,9 +393,8 @@ impl fmt::Debug for Checks {
 
 impl Reloading {
     fn begin(reload: Reload, cache: Cache) -> Reloading {
-        let asked = Arc::new(Notify::new());
         let mut epoch = reload.epoch();
-        let watch = reload.watch(Arc::clone(&asked));
+        let (files, watch) = reload.begin();
         let task = tokio::spawn(async move {
             let told = async {
                 while epoch.changed().await.is_ok() {
@@ -392,7 +403,7 @@ impl Reloading {
             };
             tokio::join!(watch, told);
         });
-        Reloading { asked, task }
+        Reloading { files, task }
     }
 }
 

@@ -1,21 +1,29 @@
-//! `tagalong explain`: what a request would mean. It asks the rules for the very plan the sidecar would follow; nothing
-//! is sent anywhere.
+//! `tagalong explain`: what a request would mean. It asks the rules for the very plan the sidecar would follow, and nothing
+//! is sent anywhere; or it asks a running sidecar, which knows what is stored as well.
 
 use std::io::Write;
-use std::str::FromStr;
 
-use anyhow::Context;
 use clap::Args;
-use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
+use http::{HeaderValue, Method, Uri, header};
 
+use crate::admin::request::Field;
+use crate::admin::request::arriving;
 use crate::admin::view;
 use crate::cli::Failure;
 use crate::cli::files::Files;
+use crate::cli::remote::Reach;
+use crate::cli::remote::live;
 use crate::clock::Clock;
 use crate::model::request::Head;
 
 /// Print what a request means: its rule, its key, its tags, and whether it is looked up at all.
+///
+/// With --live a running sidecar is asked: then what is stored for the request is printed too, and why it would or would not be
+/// used. Nothing is changed by that, and the app is not asked.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tagalong explain --config tagalong.yaml -H 'Accept-Language: de' /products/42
+  tagalong explain --live https://shop.example/products/42")]
 pub(super) struct Explain {
     /// The method. Default: GET, or POST with --data.
     #[arg(short = 'X', long)]
@@ -31,28 +39,26 @@ pub(super) struct Explain {
     /// As JSON, for machines.
     #[arg(long)]
     json: bool,
+    /// Ask a running sidecar, in place of files.
+    #[arg(long, conflicts_with_all = ["config", "rules", "data"])]
+    live: bool,
+    #[command(flatten)]
+    reach: Reach,
     #[command(flatten)]
     files: Files,
-}
-
-/// A field as `curl -H` takes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Field(HeaderName, HeaderValue);
-
-impl FromStr for Field {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> anyhow::Result<Field> {
-        let (name, value) = text.split_once(':').context("expected 'Name: value'")?;
-        let name = name.parse().context("that is no field name")?;
-        let value = value.trim().parse().context("that is no field value")?;
-        Ok(Field(name, value))
-    }
 }
 
 impl Explain {
     pub(super) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
         let mut head = self.head()?;
+        if self.live {
+            let method = head.method().clone();
+            let url = head.absolute_uri().to_string();
+            let mut fields = head.headers().clone();
+            fields.remove(header::HOST); // it is in the URL
+            let asked = (&method, url.as_str(), &fields);
+            return live::explain(out, self.reach, self.json, asked);
+        }
         let rules = self.files.read()?.rules;
         if let Some(most) = rules.reads(&mut head) {
             let body = self.data.clone().unwrap_or_default();
@@ -72,39 +78,18 @@ impl Explain {
 
     /// The request as it would arrive.
     fn head(&self) -> anyhow::Result<Head> {
-        let scheme = match self.url.scheme_str() {
-            None | Some("http") => "http",
-            Some("https") => "https",
-            Some(other) => {
-                anyhow::bail!("expected a URL that begins with http:// or https://, not {other}:")
-            }
-        };
-        let target = self
-            .url
-            .path_and_query()
-            .map_or("/", |target| target.as_str());
-        let (mut parts, ()) = Request::new(()).into_parts();
         let usual = self.data.as_ref().map_or(Method::GET, |_| Method::POST);
-        parts.method = self.method.clone().unwrap_or(usual);
-        parts.uri = target.parse()?;
-        for Field(name, value) in &self.fields {
-            parts.headers.append(name, value.clone());
-        }
+        let method = self.method.clone().unwrap_or(usual);
+        let fields = self.fields.iter();
+        let fields = fields.map(|Field(name, value)| (name.clone(), value.clone()));
+        let mut head = arriving(method, &self.url, fields)?;
         if let Some(data) = &self.data {
-            parts
-                .headers
-                .insert(header::CONTENT_LENGTH, data.len().into());
+            let headers = &mut head.parts.headers;
+            headers.insert(header::CONTENT_LENGTH, data.len().into());
             let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-            parts.headers.entry(header::CONTENT_TYPE).or_insert(form);
+            headers.entry(header::CONTENT_TYPE).or_insert(form);
         }
-        if !parts.headers.contains_key(header::HOST) {
-            let host = self
-                .url
-                .authority()
-                .map_or("localhost", |authority| authority.as_str());
-            parts.headers.insert(header::HOST, host.parse()?);
-        }
-        Ok(Head::new(parts, scheme)?)
+        Ok(head)
     }
 }
 
@@ -155,19 +140,6 @@ mod tests {
                 expected,
                 "{name}"
             );
-        }
-    }
-
-    #[test]
-    fn fields_are_read_as_curl_reads_them() {
-        let head = explain(&["/a", "-H", "X-A: 1", "-H", "x-a:2", "-H", "X-Empty:"])
-            .head()
-            .unwrap();
-        let all: Vec<_> = head.headers().get_all("x-a").iter().collect();
-        assert_eq!(all, ["1", "2"]);
-        assert_eq!(head.headers()["x-empty"], "");
-        for wrong in ["X-A", ": 1", "X A: 1", "X-A: a\nb"] {
-            assert!(wrong.parse::<Field>().is_err(), "{wrong}");
         }
     }
 

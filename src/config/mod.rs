@@ -30,8 +30,10 @@ use crate::shared;
 use crate::upstream;
 
 pub use crate::config::compile::{Outside, compile};
-pub use crate::config::files::{Instead, Origin, load, read};
-pub use crate::config::reload::{Reload, warn};
+pub use crate::config::files::{
+    ADMIN_TOKEN, Instead, Origin, admin_token, load, read, this_process,
+};
+pub use crate::config::reload::{Reload, Rereader, warn};
 pub use crate::proxy::Listen;
 pub use crate::telemetry::log::Format as LogFormat;
 pub use crate::upstream::Target;

@@ -133,7 +133,24 @@ pub(super) struct Admin {
     /// An address and a port. One that other machines can reach needs a token. Default: `127.0.0.1:9080`.
     #[serde(default)]
     pub(super) listen: Option<Spanned<String>>,
-    /// The environment variable that holds the token: who presents it (`Authorization: Bearer …`) is trusted.
+    /// The environment variable that holds the token: who presents it (`Authorization: Bearer …`) is trusted, and called `admin`.
+    #[serde(default)]
+    pub(super) token_env: Option<Spanned<String>>,
+    /// The file that holds it; relative to this file.
+    #[serde(default)]
+    pub(super) token_file: Option<Spanned<String>>,
+    /// More tokens, each with a name by which the audit calls who presents it.
+    #[serde(default)]
+    pub(super) tokens: Vec<AdminToken>,
+}
+
+/// A token of the admin interface, and who has it. One of `token_env` and `token_file` says where it is.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdminToken {
+    /// 1 to 100 letters, digits, `_`, `-` or `.`; neither `admin` nor `local`.
+    pub(super) name: Spanned<String>,
+    /// The environment variable that holds it.
     #[serde(default)]
     pub(super) token_env: Option<Spanned<String>>,
     /// The file that holds it; relative to this file.

@@ -332,6 +332,16 @@ impl RuleSet {
         &self.rules
     }
 
+    /// The rule of requests that none of these matches.
+    pub fn unmatched(&self) -> &Rule {
+        &self.unmatched
+    }
+
+    /// What a change means, reported by somebody who is no response of a rule.
+    pub fn scopes(&self) -> &Scopes {
+        &self.unmatched.scopes
+    }
+
     /// Whether the rule is one of these, or the one of requests that none of these matches.
     pub fn has(&self, rule: &Rule) -> bool {
         Arc::ptr_eq(&self.unmatched.scopes, &rule.scopes) // each set has its own

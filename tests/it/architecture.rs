@@ -63,11 +63,15 @@ const TABLE: &[Row] = &[
     row("proxy",
         &["model", "clock", "metrics", "body", "dialects", "rules", "policy", "cache", "fetch", "hooks", "telemetry"],
         &["hyper*", "http_body", "tokio_rustls", "ring", "tokio::net"]), // the ring of rustls
-    row("admin", &["model", "clock", "metrics", "rules", "cache", "fetch", "audit"], &["hyper*", "axum", "tokio::net"]),
+    // Its `client` speaks TLS, with the cryptography that is here already.
+    row("admin", &["model", "clock", "metrics", "rules", "cache", "fetch", "audit"],
+        &["hyper*", "axum", "tokio::net", "ureq", "rustls_native_certs", "tokio_rustls"]),
     Row { part: "config", imports: Imports::Above, names: &["std::fs", "std::env"] },
     Row { part: "app", imports: Imports::Above, names: &[] },
     row("demo", &["model", "config", "app"], &["axum", "tokio::net"]),
-    row("cli", &["model", "clock", "rules", "config", "admin", "app", "demo"], &["clap", "anyhow"]),
+    // Files: the pages of `man --out`, and what `objects put` stores.
+    row("cli", &["model", "clock", "rules", "config", "admin", "app", "demo"],
+        &["clap", "clap_complete", "clap_mangen", "anyhow", "indicatif", "std::fs"]),
     row("main", &["cli"], &[]),
     row("lib", &[], &[]),
 ];

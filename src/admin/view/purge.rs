@@ -21,7 +21,7 @@ pub struct PurgeRequest {
     /// Every response of the rule with this id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// Every response of the rules of this `group`.
+    /// What the files call by this name (`purge_groups`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// Every response with one of these tags.

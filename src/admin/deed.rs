@@ -1,0 +1,68 @@
+//! What changes something: it runs in a task of its own, so that it is done as a whole and written down though its caller has
+//! left.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::admin::Admin;
+use crate::admin::access::Caller;
+use crate::admin::problem::Problem;
+use crate::admin::view;
+use crate::admin::view::Deed;
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Done {
+    status: StatusCode,
+    /// The answer, as it is written down too.
+    effect: Value,
+}
+
+impl Done {
+    /// It is done, and this is the answer.
+    pub(super) fn with(answer: &impl Serialize) -> Done {
+        let effect = serde_json::to_value(answer);
+        Done {
+            status: StatusCode::OK,
+            effect: effect.expect("texts, numbers and lists of them become JSON"),
+        }
+    }
+}
+
+impl IntoResponse for Done {
+    fn into_response(self) -> Response {
+        view::json(self.status, &self.effect)
+    }
+}
+
+impl Admin {
+    /// Does what is asked for. Once begun it goes on, whoever has left.
+    pub(super) async fn act(
+        &self,
+        caller: Caller,
+        what: Deed,
+        target: Value,
+        doing: impl Future<Output = Result<Done, Problem>> + Send + 'static,
+    ) -> Result<Done, Problem> {
+        let admin = self.clone();
+        let task = self.0.deeds.spawn(async move {
+            let done = doing.await;
+            admin.write_down(&caller, what, target, &done);
+            done
+        });
+        task.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a call of the admin interface ended badly");
+            Err(Problem::Broken)
+        })
+    }
+
+    fn write_down(&self, caller: &Caller, what: Deed, target: Value, done: &Result<Done, Problem>) {
+        let (status, effect) = match done {
+            Ok(done) => (done.status, done.effect.clone()),
+            Err(problem) => (problem.status(), json!({ "problem": problem.detail() })),
+        };
+        tracing::info!(who = %caller.name, ?what, %target, %effect, status = status.as_u16(), "an operator's call");
+    }
+}
