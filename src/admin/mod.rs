@@ -15,6 +15,7 @@ mod call;
 pub mod client;
 mod dashboard;
 mod deed;
+mod feed;
 mod listen;
 mod openapi;
 mod patience;
@@ -33,6 +34,7 @@ use tokio_util::task::TaskTracker;
 pub use listen::BindError;
 pub use listen::Listener;
 
+use crate::admin::feed::Feed;
 use crate::cache::Cache;
 use crate::metrics::Metrics;
 use crate::model::health::Checkup;
@@ -112,6 +114,7 @@ pub struct Parts {
 struct Inner {
     parts: Parts,
     since: Timestamp,
+    feed: Feed,
     /// What changes something, and ends though its caller has left.
     deeds: TaskTracker,
 }
@@ -129,6 +132,7 @@ impl Admin {
     pub fn new(parts: Parts) -> Admin {
         Admin(Arc::new(Inner {
             since: parts.cache.now(),
+            feed: Feed::default(),
             deeds: TaskTracker::new(),
             parts,
         }))

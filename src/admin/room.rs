@@ -77,11 +77,14 @@ pub(super) async fn with_room(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if !matches!(request.uri().path(), "/healthz" | "/readyz") {
-        let place = room.call()?;
-        request.extensions_mut().insert(place);
+    if matches!(request.uri().path(), "/healthz" | "/readyz") {
+        return Ok(next.run(request).await);
     }
-    Ok(next.run(request).await)
+    let place = room.call()?;
+    request.extensions_mut().insert(place.clone()); // a stream keeps it for longer
+    let answer = next.run(request).await;
+    drop(place);
+    Ok(answer)
 }
 
 /// Gives up a call that takes longer than this.

@@ -1,8 +1,11 @@
 //! What can be called, and what each call answers.
 
 mod change;
+mod entries;
 mod epoch;
+mod events;
 mod explain;
+mod increments;
 mod purge;
 mod reload;
 mod rules;
@@ -14,7 +17,8 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::Router;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::extract::State;
+use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -45,6 +49,7 @@ struct Stop(watch::Receiver<bool>);
 /// All calls.
 fn calls() -> Vec<Call> {
     const NO_STORE: &str = "The shared store could not be told; the tags wait for it.";
+    const NOTHING: &str = "Nothing that could answer a request is stored under this key.";
     let metrics = Content::of(Metrics::CONTENT_TYPE);
     let json = Content::of("application/json");
     vec![
@@ -69,6 +74,24 @@ fn calls() -> Vec<Call> {
             .asks::<explain::Asks>()
             .answers::<view::Explained>("The plan, the answer, and why.")
             .refuses(422, "The URL or a field cannot be part of a request."),
+        Call::new("get", "/v1/entries", get(entries::entries), "What is stored and can answer, page by page")
+            .asks::<entries::Asks>()
+            .within(room::LONG)
+            .answers::<view::Entries>("A page."),
+        Call::new("get", "/v1/entries/{key}", get(entries::entry), "One stored response")
+            .answers::<view::Entry>("The response.")
+            .refuses(404, NOTHING),
+        Call::new("get", "/v1/tags", get(tags::tags), "The tags that matter most since the start")
+            .answers::<view::Tags>("The most first; counts of many tags are estimates."),
+        Call::new("get", "/v1/tags/{tag}", get(tags::tag), "A tag as it is now; looking creates nothing")
+            .answers::<view::TagState>("Its version is `null` where nobody has named it."),
+        Call::new("get", "/v1/increments", get(increments::increments), "What was incremented last")
+            .asks::<increments::Asks>()
+            .answers::<view::Increments>("Newest first."),
+        Call::new("post", "/v1/tags/increment", post(tags::increment).get(tags::tag_of_that_name), "Give tags new versions: what is stored with them is not used any more, at constant cost")
+            .takes::<view::IncrementRequest>()
+            .answers::<view::Incremented>("Committed: every sidecar knows, at once or within its `max_lag`.")
+            .refuses(503, NO_STORE),
         Call::new("post", "/v1/purge", post(purge::purge), "Forget responses; exactly one of the fields says which")
             .takes::<view::PurgeRequest>()
             .within(room::LONG)
@@ -84,18 +107,22 @@ fn calls() -> Vec<Call> {
             .answers::<view::Reloaded>("What they say is in force.")
             .refuses(409, "The sidecar was started without files.")
             .refuses(422, "The files are wrong, and the rules from before stay in force: `mistakes` says what and where."),
+        Call::new("get", "/v1/events", get(events::events), "What happens, as it happens: server-sent events `stats` (as of `/v1/stats`, at once and then every second), `increment` (as of `/v1/increments`), `audit` (as of `/v1/audit`) and `lagged` (how many were missed)")
+            .answers_with(200, "Until the sidecar stops.", Some(Content::of("text/event-stream"))),
     ]
 }
 
 /// All calls, for those who may make them.
 pub(super) fn router(admin: Admin, config: &Config, stop: watch::Receiver<bool>) -> Router {
     let access = Arc::new(Access::new(config));
+    let counted = admin.parts().metrics.clone();
     let calls = calls();
     let document = openapi::document(&calls).to_string();
     let mut router = Router::new();
     for call in calls {
         router = router.route(call.path, call.answered());
     }
+    let room = Arc::new(Room::default());
     router
         .merge(dashboard::router())
         .fallback(async || Problem::NoSuchCall)
@@ -103,13 +130,11 @@ pub(super) fn router(admin: Admin, config: &Config, stop: watch::Receiver<bool>)
         .with_state(admin)
         .layer(Extension(Document(document.into())))
         .layer(Extension(Stop(stop)))
-        .layer(from_fn_with_state(
-            Arc::new(Room::default()),
-            room::with_room,
-        ))
+        .layer(Extension(Arc::clone(&room)))
+        .layer(from_fn_with_state(room, room::with_room))
         // Before it is known which call it is: who may not call learns nothing.
         .layer(from_fn_with_state(access, access::admit))
-        .layer(map_response(guarded))
+        .layer(map_response_with_state(counted, guarded))
 }
 
 /// `GET /openapi.json`.
@@ -126,7 +151,7 @@ base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What holds for every answer: it is of this moment unless it says otherwise, it is what it says it is, and no page of another
 /// origin reads it, frames it or is told of it.
-async fn guarded(mut response: Response) -> Response {
+async fn guarded(State(metrics): State<Metrics>, mut response: Response) -> Response {
     const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
     let headers = response.headers_mut();
     for (name, value) in [
@@ -139,5 +164,6 @@ async fn guarded(mut response: Response) -> Response {
     }
     let no_store = HeaderValue::from_static("no-store");
     headers.entry(header::CACHE_CONTROL).or_insert(no_store);
+    metrics.admin_calls.add(response.status().into());
     response
 }

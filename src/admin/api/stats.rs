@@ -28,7 +28,7 @@ pub(super) async fn stats(State(admin): State<Admin>) -> Response {
 
 impl Admin {
     /// The sidecar in numbers.
-    pub(super) async fn stats(&self) -> Stats {
+    pub(in crate::admin) async fn stats(&self) -> Stats {
         let parts = self.parts();
         parts.cache.measure();
         let metrics = &parts.metrics;

@@ -7,7 +7,7 @@ use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 
 use crate::admin::Admin;
 use crate::admin::problem::Problem;
@@ -94,11 +94,13 @@ impl Asset {
             true => StatusCode::NOT_MODIFIED.into_response(),
             false => self.bytes.into_response(),
         };
-        let fields: [(HeaderName, HeaderValue); 2] = [
-            (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-            (header::CONTENT_TYPE, HeaderValue::from_static(self.kind)),
-        ];
-        response.headers_mut().extend(fields);
+        for (name, value) in [
+            (header::CACHE_CONTROL, "no-cache"),
+            (header::CONTENT_TYPE, self.kind),
+        ] {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
+        }
         if let Ok(tag) = HeaderValue::from_str(&tag) {
             response.headers_mut().insert(header::ETAG, tag);
         }

@@ -25,17 +25,18 @@ pub struct Entry {
     pub logical_key: String,
     /// The rule that stored it; empty: none.
     pub rule: String,
-    /// The fields of its key. `null`: the request had none.
+    /// The fields of its key, those without a value left out; of a key that a rule names itself (`key`) none.
     pub fields: BTreeMap<String, Option<String>>,
     /// Its tags with the versions it was stored under, those of the cache itself (`~…`) too.
     pub tags: Vec<Versioned>,
-    /// The status of the response.
-    pub status: u16,
-    /// When it was stored.
+    /// The status of the response; absent in a list of the shared store, where nobody has looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// When the app was asked for it.
     pub created: Time,
     /// Until when it is fresh.
     pub fresh_until: Time,
-    /// When it leaves for good.
+    /// When it leaves for good; sooner if a tag of it is incremented, or room is needed.
     pub expires: Time,
     /// How often it has answered here.
     pub hits: u64,
@@ -43,7 +44,8 @@ pub struct Entry {
     pub size_bytes: u64,
     /// Where it is.
     pub tier: Tier,
-    /// The request fields that the response varies by.
+    /// What selects it among the responses of its key: request fields, and cookies as `cookie=<name>`. In a list of the shared store
+    /// nobody has looked.
     pub vary: Vec<String>,
     /// Whether it can answer.
     pub state: State,
