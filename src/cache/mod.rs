@@ -11,6 +11,7 @@ mod again;
 mod aside;
 mod causes;
 mod elsewhere;
+mod epoch;
 mod errand;
 mod fill;
 mod flights;
@@ -39,6 +40,7 @@ use tokio::sync::{Notify, broadcast};
 
 pub use aside::Aside;
 pub use causes::Heavy;
+pub use epoch::Epoch;
 pub use fill::Fill;
 pub use follower::Followed;
 pub use follower::Follower;
