@@ -103,12 +103,18 @@ purge_groups: { crew: { tags: [people] } }
   async stop () {
     const ended = new Promise(resolve => this.child.on('exit', resolve))
     this.child.kill('SIGTERM')
-    await ended
+    const late = setTimeout(() => this.child.kill('SIGKILL'), 15_000)
+    const code = await ended
+    clearTimeout(late)
+    if (code !== 0) throw new Error(`${BINARY} ended with ${code}`)
   }
 
   async remove () {
-    await this.stop()
-    fs.rmSync(this.folder, { recursive: true })
+    try {
+      await this.stop()
+    } finally {
+      fs.rmSync(this.folder, { recursive: true })
+    }
   }
 
   /** A call of the admin interface. */
