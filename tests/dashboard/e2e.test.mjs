@@ -20,7 +20,12 @@ afterEach(async () => {
 async function look (options, act, expected = []) {
   sidecar = await new Sidecar(app, options).start()
   const { page, seen, context } = await open(browser, sidecar.dashboard)
-  await act(page)
+  try {
+    await act(page)
+  } catch (error) {
+    await context.close() // it would keep its stream open
+    throw error
+  }
   assert.deepEqual(seen.complaints.filter(it => !expected.some(pattern => pattern.test(it))), [], 'the console')
   assert.deepEqual(await page.evaluate(() => window.violations), [], 'the content security policy')
   assert.deepEqual(seen.requests.filter(it => !it.startsWith(`${sidecar.dashboard}/`)), [], 'nothing from elsewhere')
@@ -29,6 +34,9 @@ async function look (options, act, expected = []) {
 
 const textOf = (page, selector) => page.locator(selector).first().textContent()
 const isHit = ({ status }) => /; ?hit/.test(status)
+
+/** Of tags that are as frequent those that the cache made itself come last. */
+const byNamed = tags => tags.toSorted((a, b) => b.count - a.count || a.tag.startsWith('~') - b.tag.startsWith('~'))
 
 /** Until the page shows as many requests as there were. */
 function shows (page, requests) {
@@ -54,12 +62,11 @@ test('the numbers are the interface\'s, after a known sequence', () => look({}, 
   assert.equal(await textOf(page, '[data-tile=hit99-sub]'), `${format.latency(quantile(stats.latency.hit, 0.99))} since start`)
   assert.equal(await textOf(page, '[data-tile=entries]'), String(stats.memory.entries))
   assert.equal(await textOf(page, '[data-tile=bytes]'), format.bytes(stats.memory.bytes))
-  assert.equal(stats.memory.entries, 4)
   assert.equal(await textOf(page, '#namespace'), 'shop')
   assert.equal(await textOf(page, '#version'), stats.version)
 
   const { rules } = await sidecar.api('/v1/rules')
-  assert.deepEqual(rules.map(it => it.rule).filter(Boolean), ['user', 'page'])
+  assert.deepEqual(rules.map(it => it.rule).filter(Boolean), ['user', 'user-write', 'page'])
   await page.waitForSelector('#rules-table tr[data-rule=user]')
   for (const { rule, counts } of rules) {
     const row = page.locator(`#rules-table tr[data-rule="${rule}"]`)
@@ -72,9 +79,9 @@ test('the numbers are the interface\'s, after a known sequence', () => look({}, 
   await page.waitForSelector('#tags-missed tr[data-tag="User:42"]')
   const tags = await sidecar.api('/v1/tags')
   assert.deepEqual(await page.locator('#tags-incremented tbody tr').evaluateAll(rows => rows.map(it => [it.dataset.tag, it.querySelector('.n').textContent])),
-    tags.incremented.map(it => [it.tag, format.count(it.count)]))
+    byNamed(tags.incremented).map(it => [it.tag, format.count(it.count)]))
   assert.deepEqual(await page.locator('#tags-missed tbody tr').evaluateAll(rows => rows.map(it => [it.dataset.tag, it.querySelector('.n').textContent])),
-    tags.missed.map(it => [it.tag, format.count(it.count)]))
+    byNamed(tags.missed).map(it => [it.tag, format.count(it.count)]))
 
   const { increments } = await sidecar.api('/v1/increments')
   assert.equal(await page.locator('#feed-table tbody tr').count(), increments.length)
@@ -213,7 +220,7 @@ test('a bad reload is shown with its mistakes, and a good one ends that', () => 
   await shoot(page, 'real-bad-reload')
   sidecar.rules(RULES)
   await reload()
-  assert.match(await textOf(page, '#action .result'), /^2 rules in force/)
+  assert.match(await textOf(page, '#action .result'), /^3 rules in force/)
   await page.keyboard.press('Escape')
   await page.waitForSelector('#notices:empty', { state: 'attached' })
 }, [/status of 422/]))

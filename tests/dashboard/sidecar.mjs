@@ -15,11 +15,17 @@ export const RULES = `rules:
     match: { path: '/users/(?P<id>[^/]+)' }
     ttl: 5m
     tags: ["User:{id}", people]
+  - id: user-write
+    match: { methods: [POST], path: '/users/(?P<id>[^/]+)' }
     increments: [{ tags: ["User:{id}"] }]
   - id: page
     match: { path: '/pages/*' }
     ttl: 5m
 `
+
+const children = new Set()
+process.on('exit', () => children.forEach(child => child.kill('SIGKILL')))
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1))
 
 /** An app: what it answers is counted, and it says what its answers depend on. */
 export class App {
@@ -73,6 +79,8 @@ purge_groups: { crew: { tags: [people] } }
     this.child = spawn(BINARY, ['serve', '--config', path.join(this.folder, 'tagalong.yaml')], {
       env: { ...process.env, ...(this.token ? { DASHBOARD_TOKEN: this.token } : {}) }, stdio: ['ignore', 'pipe', 'pipe']
     })
+    children.add(this.child)
+    this.child.on('exit', () => children.delete(this.child))
     const said = []
     this.child.stderr.on('data', piece => said.push(piece))
     const [url, admin] = await new Promise((resolve, reject) => {
@@ -95,12 +103,18 @@ purge_groups: { crew: { tags: [people] } }
   async stop () {
     const ended = new Promise(resolve => this.child.on('exit', resolve))
     this.child.kill('SIGTERM')
-    await ended
+    const late = setTimeout(() => this.child.kill('SIGKILL'), 15_000)
+    const code = await ended
+    clearTimeout(late)
+    if (code !== 0) throw new Error(`${BINARY} ended with ${code}`)
   }
 
   async remove () {
-    await this.stop()
-    fs.rmSync(this.folder, { recursive: true })
+    try {
+      await this.stop()
+    } finally {
+      fs.rmSync(this.folder, { recursive: true })
+    }
   }
 
   /** A call of the admin interface. */

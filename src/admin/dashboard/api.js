@@ -7,6 +7,8 @@ const TOKEN = 'tagalong.token'
 const SILENCE = 10_000
 const FIRST_PAUSE = 1000
 const LONGEST_PAUSE = 15_000
+/** Without a stream the numbers are asked for at least so often. */
+const POLL = 3000
 
 /** Why a call was not done (RFC 9457). */
 export class Problem extends Error {
@@ -110,9 +112,9 @@ export async function follow (api, { onEvent, onState }) {
     }).catch(error => error)
     since ??= new Date()
     const again = pause(failures++)
-    if (why instanceof Problem && why.status === 503) await poll(api, onEvent, onState, since)
-    else onState({ state: 'lost', since, again, why: why?.message ?? 'The stream has ended.' })
-    await new Promise(resolve => setTimeout(resolve, again))
+    const answered = await poll(api, onEvent)
+    onState({ state: answered ? 'polling' : 'lost', since, again, why: why?.message ?? 'The stream has ended.' })
+    await new Promise(resolve => setTimeout(resolve, answered ? Math.min(again, POLL) : again))
   }
 }
 
@@ -121,13 +123,13 @@ export function pause (failures, chance = Math.random()) {
   return Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** Math.min(failures, 8)) * (0.75 + chance / 2)
 }
 
-/** No stream is to be had, but the numbers are. */
-async function poll (api, onEvent, onState, since) {
+/** Where no stream is to be had the numbers may be: others have all streams, or something in between holds them up. */
+async function poll (api, onEvent) {
   try {
     onEvent('stats', await api.get('/v1/stats'))
-    onState({ state: 'polling' })
-  } catch (error) {
-    onState({ state: 'lost', since, again: 0, why: error.message })
+    return true
+  } catch {
+    return false // what is wrong has been told by the stream
   }
 }
 

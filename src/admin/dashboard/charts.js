@@ -68,7 +68,9 @@ export class Charts {
   draw () {
     const points = thin(this.#history.points(this.#seconds), this.#seconds / POINTS)
     const end = points.at(-1)?.at ?? Date.now() / 1000
-    for (const chart of this.#charts) chart.draw(points, end - this.#seconds, end)
+    // A page that was just opened has little to show: that much, but a minute at least.
+    const start = Math.max(end - this.#seconds, Math.min(points[0]?.at ?? 0, end - 60))
+    for (const chart of this.#charts) chart.draw(points, start, end)
   }
 
   /** The colours of the theme have changed. */

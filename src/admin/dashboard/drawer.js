@@ -1,6 +1,6 @@
 // The "why" panel: all that is known of one entry or of one tag.
 
-import { cut } from './format.js'
+import { cut, isImplicit } from './format.js'
 import { $, h, name, problem } from './dom.js'
 import { entryFacts, state, tagTable, urlOf } from './states.js'
 
@@ -52,7 +52,7 @@ export class Drawer {
         h('h3', {}, `Entries with this tag: ${entries.length}${cursor ? ' or more' : ''}`),
         h('ul', { class: 'plain links' }, entries.map(it => h('li', {},
           h('button', { class: 'open plain', onclick: () => this.entry(it) }, name(it.logical_key)), state(it.state)))),
-        !tag.startsWith('~') && h('p', { class: 'buttons' },
+        !isImplicit(tag) && h('p', { class: 'buttons' },
           h('button', { onclick: () => this.#actions.refresh({ tags: [tag] }) }, 'Refresh entries…'),
           h('button', { class: 'danger', onclick: () => this.#actions.increment({ tags: [tag] }) }, 'Increment…'))
       ]

@@ -1,6 +1,6 @@
 // What is stored, by rule, tag, pattern or place, a page at a time.
 
-import { ago, bytes, count, NONE, plural, span } from './format.js'
+import { ago, bytes, count, isImplicit, NONE, plural, span } from './format.js'
 import { $, announce, chip, empty, h, keyed, name, problem, say, table } from './dom.js'
 import { state } from './states.js'
 
@@ -106,7 +106,7 @@ class Row {
 
 /** The first tags that the app or a rule gave; those that every entry has say little here. */
 function tags (all) {
-  const named = all.filter(({ tag }) => !tag.startsWith('~'))
+  const named = all.filter(({ tag }) => !isImplicit(tag))
   const hidden = named.length - TAGS
   return h('span', { class: 'chips one' }, named.slice(0, TAGS).map(({ tag }) => chip(tag, 'tag')), hidden > 0 && chip(`+${hidden}`))
 }

@@ -1,6 +1,6 @@
 // Increments as they happen, with who caused them.
 
-import { count, plural, shown, time } from './format.js'
+import { count, isImplicit, plural, shown, time } from './format.js'
 import { $, chip, empty, h, name, say, table } from './dom.js'
 
 /** So many are kept; the sidecar keeps more (`/v1/increments`). */
@@ -95,10 +95,11 @@ export class Feed {
 
   #row ({ at, tags, more = 0, by, source, soft }, classes = '') {
     const hidden = more + Math.max(0, tags.length - TAGS)
+    const sorted = tags.toSorted((a, b) => isImplicit(a) - isImplicit(b))
     return h('tr', { class: classes },
       h('td', { class: 'mono nowrap', title: at }, time(at, Date.now())),
       h('td', {}, h('span', { class: 'chips' },
-        tags.slice(0, TAGS).map(tag => h('button', { class: 'chip tag', title: shown(tag), onclick: () => this.#show(tag) }, shown(tag))),
+        sorted.slice(0, TAGS).map(tag => h('button', { class: `chip tag ${isImplicit(tag) ? 'muted' : ''}`, title: shown(tag), onclick: () => this.#show(tag) }, shown(tag))),
         hidden > 0 && chip(`+${count(hidden)}`),
         soft && chip('soft'))),
       h('td', {}, name(by ?? '')),

@@ -123,6 +123,11 @@ export function cut (name, most = 160) {
   return `${letters.slice(0, half).join('')}…${letters.slice(-half).join('')}`
 }
 
+/** Whether the cache made a tag itself: for a URL, a rule, everything. No app and no rule can. */
+export function isImplicit (tag) {
+  return tag.startsWith('~')
+}
+
 /** `one` for 1, else `many`, with the number: "1 tag", "2 tags". */
 export function plural (n, one, many = `${one}s`) {
   return `${count(n)} ${n === 1 ? one : many}`

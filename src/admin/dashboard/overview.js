@@ -96,7 +96,7 @@ export function connection ({ state, since, again, why }) {
   if (state === 'live') pill(element, 'good', 'Live')
   else if (state === 'polling') pill(element, 'warn', 'Every few seconds')
   else pill(element, 'bad', `Disconnected since ${time(since, Date.now())}`)
-  element.title = state === 'lost' ? `${why} Next try in ${span(again / 1000)}.` : state === 'polling' ? 'All event streams are taken by other pages.' : ''
+  element.title = state === 'live' ? '' : `${why} Next try in ${span(again / 1000)}.`
 }
 
 function pill (element, kind, text) {

@@ -1,6 +1,6 @@
 // What is known of a tag, an entry, a plan: the parts of the "why" panel.
 
-import { ago, bytes, count, cut, date, NONE, shown, span } from './format.js'
+import { ago, bytes, count, cut, date, isImplicit, NONE, shown, span } from './format.js'
 import { chip, empty, facts, h, name, table } from './dom.js'
 
 const STATES = { fresh: 'good', stale: 'warn', expired: 'muted', invalidated: 'bad' }
@@ -22,8 +22,8 @@ export function tagTable (tags, now, versions = new Map(), increment = null) {
   body.append(...tags.map(({ tag, version, app_version: app, incremented }) => {
     const stored = versions.get(tag)
     const other = stored !== undefined && version !== null && version !== undefined && stored !== version
-    return h('tr', { class: tag.startsWith('~') ? 'implicit' : '' },
-      h('th', { scope: 'row' }, name(tag), increment && !tag.startsWith('~') && h('button', { class: 'quiet small', onclick: () => increment(tag), 'aria-label': `Increment ${cut(tag, 60)}…` }, 'Increment…')),
+    return h('tr', { class: isImplicit(tag) ? 'implicit' : '' },
+      h('th', { scope: 'row' }, name(tag), increment && !isImplicit(tag) && h('button', { class: 'quiet small', onclick: () => increment(tag), 'aria-label': `Increment ${cut(tag, 60)}…` }, 'Increment…')),
       h('td', { class: 'n mono' }, version ?? NONE, other && h('div', { class: 'bad' }, `stored ${stored}`), app !== undefined && h('div', { class: 'muted' }, `app's ${app}`)),
       h('td', {}, incremented ? cause(incremented, now) : h('span', { class: 'muted' }, version === null ? 'unknown here' : 'not remembered')))
   }))

@@ -1,6 +1,6 @@
 // The tags that are incremented most, and those whose increments made requests wait for the app.
 
-import { ago, count, cut } from './format.js'
+import { ago, count, cut, isImplicit } from './format.js'
 import { $, empty, h, keyed, name, say, table } from './dom.js'
 
 export class Tags {
@@ -23,8 +23,10 @@ export class Tags {
   }
 }
 
+/** Of those that are as frequent the ones that somebody named come first. */
 function fill (body, tags, columns, nothing, make, now) {
-  keyed(body, tags.map(it => ({ ...it, now })), it => it.tag, make)
+  const sorted = tags.toSorted((a, b) => b.count - a.count || isImplicit(a.tag) - isImplicit(b.tag))
+  keyed(body, sorted.map(it => ({ ...it, now })), it => it.tag, make)
   if (tags.length === 0) body.append(empty(columns, nothing))
 }
 
@@ -44,6 +46,7 @@ class Row {
     if (!this.#place.firstChild) {
       this.#place.append(h('button', { class: 'open plain', onclick: () => this.#tags.show(tag) }, name(tag)))
       this.node.dataset.tag = tag
+      this.node.classList.toggle('implicit', isImplicit(tag))
     }
     say(this.#count, count(n))
     if (this.#last) say(this.#last, last ? `${ago(last.at, now)}${last.by ? `, ${cut(last.by, 60)}` : ''}` : '')
