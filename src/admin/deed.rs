@@ -16,7 +16,7 @@ use crate::admin::view::Deed;
 #[derive(Debug)]
 pub(super) struct Done {
     status: StatusCode,
-    /// The answer, as it is written down too.
+    /// The answer, as it is written down too; `null`: the status says it all.
     effect: Value,
 }
 
@@ -29,11 +29,22 @@ impl Done {
             effect: effect.expect("texts, numbers and lists of them become JSON"),
         }
     }
+
+    /// It is done, and this says it all.
+    pub(super) fn silently(status: StatusCode) -> Done {
+        Done {
+            status,
+            effect: Value::Null,
+        }
+    }
 }
 
 impl IntoResponse for Done {
     fn into_response(self) -> Response {
-        view::json(self.status, &self.effect)
+        match self.effect {
+            Value::Null => self.status.into_response(),
+            effect => view::json(self.status, &effect),
+        }
     }
 }
 

@@ -36,12 +36,14 @@ pub use listen::Listener;
 
 use crate::admin::feed::Feed;
 use crate::cache::Cache;
+use crate::dialects::Dialects;
 use crate::fetch::Fetch;
 use crate::metrics::Metrics;
 use crate::model::health::Checkup;
 use crate::model::purge::PurgeGroup;
 use crate::model::reread::Files;
 use crate::model::secret::Secret;
+use crate::model::tag::TagLimits;
 use crate::model::time::Timestamp;
 use crate::rules::LiveRules;
 
@@ -105,6 +107,12 @@ pub struct Parts {
     pub files: Option<Arc<dyn Files>>,
     /// What may be purged by name.
     pub purge_groups: BTreeMap<String, PurgeGroup>,
+    /// How tags are spelled.
+    pub dialects: Arc<Dialects>,
+    /// The most tags of a value.
+    pub tag_limits: TagLimits,
+    /// The largest value, in bytes.
+    pub max_object: usize,
     /// The namespace of the sidecar.
     pub namespace: String,
     /// Which one of its namespace it is.

@@ -282,6 +282,7 @@ impl Objects<'_> {
         };
         let now = self.cache.now();
         let stored = Stored {
+            longest: LONGEST,
             entry,
             asked: pointer.stored,
             variant,
@@ -374,6 +375,7 @@ impl Objects<'_> {
         let registered = tags.register(&tagged, life + REMEMBERED + MARGIN).await?;
         let seals = tags.seal_own(&tagged, before, own, &registered)?;
         Ok(Arc::new(Stored {
+            longest: LONGEST,
             entry: entry(object, life, now),
             asked: now,
             variant: key.base.only_variant(),

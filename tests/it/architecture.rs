@@ -65,7 +65,8 @@ const TABLE: &[Row] = &[
         &["model", "clock", "metrics", "body", "dialects", "rules", "policy", "cache", "fetch", "hooks", "telemetry"],
         &["hyper*", "http_body", "tokio_rustls", "ring", "tokio::net"]), // the ring of rustls
     // Its `client` speaks TLS, with the cryptography that is here already.
-    row("admin", &["model", "clock", "metrics", "rules", "cache", "fetch", "audit"],
+    // Dialects and policy: values that the app puts here itself have tags and lives as responses have them.
+    row("admin", &["model", "clock", "metrics", "dialects", "rules", "policy", "cache", "fetch", "audit"],
         &["hyper*", "axum", "tokio::net", "ureq", "rustls_native_certs", "tokio_rustls"]),
     Row { part: "config", imports: Imports::Above, names: &["std::fs", "std::env"] },
     Row { part: "app", imports: Imports::Above, names: &[] },

@@ -7,6 +7,7 @@ mod epoch;
 mod events;
 mod explain;
 mod increments;
+mod objects;
 mod purge;
 mod refresh;
 mod reload;
@@ -22,7 +23,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::Response;
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{delete, get, patch, post, put};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 use tokio::sync::watch;
@@ -101,6 +102,19 @@ fn calls() -> Vec<Call> {
             .takes::<view::IncrementRequest>()
             .answers::<view::Incremented>("Committed: every sidecar knows, at once or within its `max_lag`.")
             .refuses(503, NO_STORE),
+        Call::new("get", "/v1/objects/{key}", get(objects::object), "A value that the app keeps here itself")
+            .answers_with(200, "The value, with its own `Content-Type`, its `Age`, and its identity as `Tagalong-Key`.", Some(Content::of("*/*")))
+            .refuses(404, "Nothing is stored under this key; `Tagalong-Token` is what a `PUT` presents that puts what is computed from now on."),
+        Call::new("put", "/v1/objects/{key}", put(objects::put), "Keep a value of the app's own")
+            .reads(objects::FIELDS)
+            .takes_bytes(Content::of("application/octet-stream"))
+            .answers_with(201, "There was none.", None)
+            .answers_with(204, "There was one.", None)
+            .refuses(409, "One of its tags was incremented since the token was given, or nobody knows.")
+            .refuses(503, "The shared store cannot be asked."),
+        Call::new("delete", "/v1/objects/{key}", delete(objects::delete), "Delete a value of the app's own, everywhere")
+            .answers::<view::Purged>("How many there were, one or none.")
+            .refuses(503, NO_STORE),
         Call::new("post", "/v1/purge", post(purge::purge), "Forget responses; exactly one of the fields says which")
             .takes::<view::PurgeRequest>()
             .within(room::LONG)
@@ -169,12 +183,15 @@ async fn guarded(State(metrics): State<Metrics>, mut response: Response) -> Resp
     let headers = response.headers_mut();
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
         (header::REFERRER_POLICY, "no-referrer"),
         (CORP, "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    let policy = HeaderValue::from_static(CONTENT_POLICY);
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(policy);
     let no_store = HeaderValue::from_static("no-store");
     headers.entry(header::CACHE_CONTROL).or_insert(no_store);
     metrics.admin_calls.add(response.status().into());

@@ -603,3 +603,105 @@ async fn what_is_asked_for_is_fetched_again_though_it_is_fresh() {
         assert!(detail.contains(expected), "{detail}");
     }
 }
+
+fn value(key: &str, tags: &str, body: &str) -> Ask {
+    let put = ask("PUT", &format!("/v1/objects/{key}")).body(body);
+    put.with("cache-tag", tags)
+        .with("tagalong-cache-control", "max-age=60")
+}
+
+#[tokio::test]
+async fn j16_a_value_is_kept_until_its_tags_change_and_none_is_kept_that_was_overtaken() {
+    let (_app, sidecar, _client, admin) = shop().await;
+    let put = value("a", "A", "one").with("content-type", "text/html");
+    admin.ask(put).await.has_status(201).has_body("");
+    let found = admin.get("/v1/objects/a").await;
+    found
+        .has_status(200)
+        .has_body("one")
+        .has_field("content-type", "text/html")
+        .has_field("age", "0")
+        .has_field("content-security-policy", "default-src 'none'; sandbox");
+    assert_eq!(found.field("tagalong-key").map(|key| key.len()), Some(32));
+    admin.ask(value("a", "A", "two")).await.has_status(204);
+    admin.get("/v1/objects/a").await.has_body("two");
+
+    done(&admin, "/v1/tags/increment", json!({ "tags": ["A"] })).await;
+    let missing = admin.get("/v1/objects/a").await;
+    missing.is_problem(404);
+    let token = missing.field("tagalong-token").expect("a token");
+    admin
+        .ask(value("a", "A", "three").with("tagalong-token", &token))
+        .await
+        .has_status(201);
+    admin.get("/v1/objects/a").await.has_body("three");
+
+    let token = admin
+        .get("/v1/objects/b")
+        .await
+        .field("tagalong-token")
+        .expect("a token");
+    sidecar.inc("B").await;
+    let late = value("b", "A, B", "old").with("tagalong-token", &token);
+    admin.ask(late).await.is_problem(409); // L1
+    admin.get("/v1/objects/b").await.is_problem(404);
+
+    let deleted = admin.ask(ask("DELETE", "/v1/objects/a")).await;
+    assert_eq!(json(&deleted), json!({ "purged": 1 }));
+    admin.get("/v1/objects/a").await.is_problem(404);
+    let deleted = admin.ask(ask("DELETE", "/v1/objects/a")).await;
+    assert_eq!(json(&deleted), json!({ "purged": 0 }));
+}
+
+#[tokio::test]
+async fn a_value_that_says_something_wrong_is_not_kept() {
+    let (_app, _sidecar, _client, admin) = shop().await;
+    let bare = || ask("PUT", "/v1/objects/a").body("x");
+    for (asked, status, expected) in [
+        (
+            bare(),
+            422,
+            "`Tagalong-Cache-Control`: a life such as `max-age=60` is expected.",
+        ),
+        (
+            bare().with("cache-control", "max-age=60"),
+            422,
+            "Tagalong-Cache-Control",
+        ),
+        (
+            bare().with("tagalong-cache-control", "max-age=0"),
+            422,
+            "Tagalong-Cache-Control",
+        ),
+        (
+            bare().with("tagalong-cache-control", "max-age=x"),
+            422,
+            "Tagalong-Cache-Control",
+        ),
+        (
+            bare().with("tagalong-cache-control", "no-store, max-age=60"),
+            422,
+            "Tagalong-Cache-Control",
+        ),
+        (
+            value("a", "A, ~all", "x"),
+            422,
+            "A tag cannot be read: cache-tag",
+        ),
+        (
+            value("a", "A", "x").with("tagalong-token", "x"),
+            422,
+            "`Tagalong-Token`",
+        ),
+        (
+            value("a", "A", &"x".repeat((8 << 20) + 1)),
+            413,
+            "A body of at most 8388608 bytes",
+        ),
+    ] {
+        let answer = admin.ask(asked).await;
+        answer.is_problem(status);
+        assert!(answer.text().contains(expected), "{expected}: {answer}");
+        admin.get("/v1/objects/a").await.is_problem(404);
+    }
+}
