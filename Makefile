@@ -89,7 +89,7 @@ doc: setup-test ## documentation, warnings denied
 dashboard: setup-dashboard $(PLAYWRIGHT) ## the dashboard in a real Chromium; what it looks like is in target/dashboard
 	@echo "== dashboard"
 	$(CARGO) build --locked
-	TAGALONG=target/debug/tagalong node --test --test-concurrency=1 tests/dashboard/*.test.mjs
+	PATH="$(CURDIR)/tests/dashboard/node_modules/.bin:$$PATH" TAGALONG=target/debug/tagalong node --test --test-concurrency=1 tests/dashboard/*.test.mjs
 
 $(PLAYWRIGHT): tests/dashboard/package-lock.json tests/dashboard/package.json | setup-dashboard
 	npm ci --prefix tests/dashboard --no-audit --no-fund
