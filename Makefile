@@ -30,7 +30,7 @@ $(NODE_MODULES): tests/conformance/package-lock.json tests/conformance/package.j
 	@touch $@
 
 bench: setup ## the benches of this package (criterion)
-	$(CARGO) bench --locked --bench tags --bench plan
+	$(CARGO) bench --locked --bench tags --bench plan --bench metrics
 
 bench-peers: setup ## server CPU per hit beside nginx and a bare hyper server
 	$(CARGO) build --locked --release

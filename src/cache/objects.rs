@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use crate::cache::Cache;
 use crate::cache::Stored;
 use crate::cache::elsewhere::BORROWED;
+use crate::cache::life::LONGEST;
 use crate::cache::stored::REMEMBERED;
 use crate::cache::stored::Slot;
 use crate::cache::trust::MARGIN;
@@ -103,9 +104,6 @@ pub enum NotPut {
     /// Nobody knows the versions of its tags: the shared store cannot be asked.
     Fenced,
 }
-
-/// None lives longer.
-const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 
 impl From<NoStore> for NotPut {
     fn from(why: NoStore) -> NotPut {

@@ -35,6 +35,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 
 pub use cell::Cell;
+pub use epoch::Told;
 pub use follow::News;
 pub use history::Cause;
 pub use now::TagNow;

@@ -231,10 +231,8 @@ impl Span {
         let Some(open) = &mut self.0 else { return };
         let code = KeyValue::new("http.response.status_code", i64::from(status.as_u16()));
         open.recorded.set_attribute(code);
-        let is_error = match open.kind {
-            SpanKind::Client => status.is_client_error() || status.is_server_error(),
-            _ => status.is_server_error(),
-        };
+        let is_the_askers = status.is_client_error() && open.kind == SpanKind::Client;
+        let is_error = is_the_askers || status.is_server_error();
         if is_error {
             let kind = KeyValue::new("error.type", status.as_u16().to_string());
             open.recorded.set_attribute(kind);

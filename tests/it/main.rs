@@ -17,6 +17,8 @@ mod command_line;
 #[cfg(test)]
 mod concurrency;
 #[cfg(test)]
+mod dashboards;
+#[cfg(test)]
 mod datasette;
 #[cfg(test)]
 mod demo;

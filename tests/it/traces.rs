@@ -48,7 +48,7 @@ async fn stage(fields: &str) -> (Origin, Origin, Sidecar) {
 /// The spans that the collector has got, in the order in which they began and then ended.
 fn collected(collector: &Origin) -> Vec<Span> {
     let calls = collector.seen("/v1/traces");
-    let mut all: Vec<Span> = calls.iter().flat_map(|call| spans(call)).collect();
+    let mut all: Vec<Span> = calls.iter().flat_map(spans).collect();
     all.sort_by_key(|span| (span.start_time_unix_nano, span.end_time_unix_nano));
     all
 }
@@ -75,10 +75,14 @@ fn hex(id: &[u8]) -> String {
 }
 
 fn attributes(span: &Span) -> BTreeMap<&str, String> {
-    let text = |value: &Value| match value {
-        Value::StringValue(text) => text.clone(),
-        Value::IntValue(n) => n.to_string(),
-        other => format!("{other:?}"),
+    let text = |value: &Value| {
+        if let Value::StringValue(text) = value {
+            text.clone()
+        } else if let Value::IntValue(n) = value {
+            n.to_string()
+        } else {
+            format!("{value:?}")
+        }
     };
     let each = span.attributes.iter();
     each.filter_map(|it| Some((&*it.key, text(it.value.as_ref()?.value.as_ref()?))))

@@ -25,7 +25,7 @@ use crate::cli::table::Table;
 #[command(after_help = "Examples:
   tagalong entries --rule product --limit 20
   tagalong entries --tag User:42
-  tagalong entries --match 'GET https://shop.example/*'
+  tagalong entries --match 'host=shop.example*'
   tagalong entries --json | jq -r 'select(.hits == 0) | .logical_key'")]
 pub(in crate::cli) struct Entries {
     #[command(flatten)]

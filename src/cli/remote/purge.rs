@@ -22,7 +22,7 @@ use crate::model::printable::printable;
   tagalong purge --url https://shop.example/products/42
   tagalong purge --tag User:42 Product:7
   tagalong purge --rule product --soft
-  tagalong purge --match 'GET https://shop.example/products/*'
+  tagalong purge --match '*path=/products/*'
   tagalong purge --all --yes")]
 pub(in crate::cli) struct Purge {
     #[command(flatten)]

@@ -37,7 +37,7 @@ fn words(stats: &View) -> String {
         rules.row(cells(super::rules::name(&rule.rule), &rule.counts));
     }
     rules.row(cells("all".to_owned(), &stats.totals));
-    format!("{}\n{rules}\n{}", facts(stats), not_stored(&stats.totals))
+    format!("{}\n{rules}{}", facts(stats), not_stored(&stats.totals))
 }
 
 fn facts(stats: &View) -> Table {
@@ -85,6 +85,7 @@ fn facts(stats: &View) -> Table {
     let increments: Vec<String> = stats
         .increments
         .iter()
+        .filter(|(_, times)| **times > 0)
         .map(|(source, times)| format!("{} by {source}", people::count(*times)))
         .collect();
     fact("tags", people::count(stats.tags));
@@ -143,17 +144,17 @@ fn cells(name: String, counts: &Counts) -> Vec<String> {
 }
 
 /// Why what might have been stored was not, the most frequent reason first.
-fn not_stored(totals: &Counts) -> Table {
+fn not_stored(totals: &Counts) -> String {
     let mut reasons: Vec<_> = totals.not_stored.iter().collect();
     reasons.sort_by_key(|(reason, times)| (u64::MAX - **times, *reason));
-    let mut table = Table::default();
-    if !reasons.is_empty() {
-        table = Table::headed(&["not stored because of", "times"]);
+    if reasons.is_empty() {
+        return String::new();
     }
+    let mut table = Table::headed(&["not stored because of", "times"]);
     for (reason, times) in reasons {
         table.row(vec![reason.clone(), people::count(*times)]);
     }
-    table
+    format!("\n{table}")
 }
 
 /// Between which bounds most measurements are.

@@ -1,5 +1,6 @@
 //! Many sidecars, one truth: what holds between those that share a store, whatever becomes of it (design.md §6).
 
+mod audit;
 mod bodies;
 mod causes;
 mod entries;
