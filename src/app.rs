@@ -14,6 +14,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::admin;
 use crate::admin::Admin;
+use crate::audit::Audit;
+use crate::audit::LinkSource;
 use crate::cache;
 use crate::cache::Cache;
 use crate::clock::Clock;
@@ -215,7 +217,7 @@ impl App {
             upstream,
             cache.clone(),
             Arc::clone(&dialects),
-            clock,
+            clock.clone(),
             storable,
         );
         let faced = proxy::Config {
@@ -231,6 +233,10 @@ impl App {
         };
         let admin = operators.map(|listener| {
             let files = reloading.as_ref().map(|it| it.files.clone());
+            let sidecar = config::this_process();
+            let linked = cache.clone();
+            let link = config.store.redis.as_ref();
+            let link = link.map(|_| Arc::new(move || linked.link()) as LinkSource);
             let admin = Admin::new(admin::Parts {
                 checkup: Arc::new(checks),
                 cache: cache.clone(),
@@ -243,7 +249,8 @@ impl App {
                 tag_limits: limits.tags,
                 max_object: limits.max_object,
                 namespace: config.namespace,
-                sidecar: config::this_process(),
+                audit: Audit::new(clock, &sidecar, link),
+                sidecar,
                 max_bytes: config.store.max_bytes,
             });
             Operated::begin(listener, admin)

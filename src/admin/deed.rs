@@ -10,7 +10,8 @@ use crate::admin::Admin;
 use crate::admin::access::Caller;
 use crate::admin::problem::Problem;
 use crate::admin::view;
-use crate::admin::view::Deed;
+use crate::audit::Act;
+use crate::audit::What;
 
 /// What came of it.
 #[derive(Debug)]
@@ -53,14 +54,14 @@ impl Admin {
     pub(super) async fn act(
         &self,
         caller: Caller,
-        what: Deed,
+        what: What,
         target: Value,
         doing: impl Future<Output = Result<Done, Problem>> + Send + 'static,
     ) -> Result<Done, Problem> {
         let admin = self.clone();
         let task = self.0.deeds.spawn(async move {
             let done = doing.await;
-            admin.write_down(&caller, what, target, &done);
+            admin.write_down(&caller, what, target, &done).await;
             done
         });
         task.await.unwrap_or_else(|error| {
@@ -69,11 +70,24 @@ impl Admin {
         })
     }
 
-    fn write_down(&self, caller: &Caller, what: Deed, target: Value, done: &Result<Done, Problem>) {
+    async fn write_down(
+        &self,
+        caller: &Caller,
+        what: What,
+        target: Value,
+        done: &Result<Done, Problem>,
+    ) {
         let (status, effect) = match done {
             Ok(done) => (done.status, done.effect.clone()),
             Err(problem) => (problem.status(), json!({ "problem": problem.detail() })),
         };
-        tracing::info!(who = %caller.name, ?what, %target, %effect, status = status.as_u16(), "an operator's call");
+        let act = Act {
+            who: (&*caller.name).into(),
+            what,
+            target,
+            effect,
+            status: status.as_u16(),
+        };
+        self.parts().audit.record(act).await;
     }
 }

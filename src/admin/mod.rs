@@ -35,6 +35,7 @@ pub use listen::BindError;
 pub use listen::Listener;
 
 use crate::admin::feed::Feed;
+use crate::audit::Audit;
 use crate::cache::Cache;
 use crate::dialects::Dialects;
 use crate::fetch::Fetch;
@@ -107,6 +108,8 @@ pub struct Parts {
     pub files: Option<Arc<dyn Files>>,
     /// What may be purged by name.
     pub purge_groups: BTreeMap<String, PurgeGroup>,
+    /// Who has changed what.
+    pub audit: Audit,
     /// How tags are spelled.
     pub dialects: Arc<Dialects>,
     /// The most tags of a value.

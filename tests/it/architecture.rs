@@ -67,7 +67,7 @@ const TABLE: &[Row] = &[
     // Its `client` speaks TLS, with the cryptography that is here already.
     // Dialects and policy: values that the app puts here itself have tags and lives as responses have them.
     row("admin", &["model", "clock", "metrics", "dialects", "rules", "policy", "cache", "fetch", "audit"],
-        &["hyper*", "axum", "tokio::net", "ureq", "rustls_native_certs", "tokio_rustls"]),
+        &["hyper*", "axum", "tokio::net", "ureq", "rustls_native_certs", "tokio_rustls", "ring"]),
     Row { part: "config", imports: Imports::Above, names: &["std::fs", "std::env"] },
     Row { part: "app", imports: Imports::Above, names: &[] },
     row("demo", &["model", "config", "app"], &["axum", "tokio::net"]),

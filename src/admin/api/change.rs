@@ -13,7 +13,7 @@ use crate::admin::deed::Done;
 use crate::admin::problem::Problem;
 use crate::admin::view::ChangeRequest;
 use crate::admin::view::Changed;
-use crate::admin::view::Deed;
+use crate::audit::What;
 use crate::model::change::Attribute;
 use crate::model::change::Change;
 use crate::model::tag::Increment;
@@ -26,7 +26,7 @@ pub(super) async fn change(
     asked: Asked<ChangeRequest>,
 ) -> Result<Done, Problem> {
     let doing = changed(admin.clone(), Arc::clone(&caller.by), asked.wish);
-    admin.act(caller, Deed::Change, asked.target, doing).await
+    admin.act(caller, What::Change, asked.target, doing).await
 }
 
 async fn changed(

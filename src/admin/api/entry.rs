@@ -14,10 +14,10 @@ use crate::admin::asked::Asked;
 use crate::admin::asked::Named;
 use crate::admin::deed::Done;
 use crate::admin::problem::Problem;
-use crate::admin::view::Deed;
 use crate::admin::view::Entry;
 use crate::admin::view::LifeRequest;
 use crate::admin::view::Purged;
+use crate::audit::What;
 use crate::model::units;
 
 /// `PATCH /v1/entries/{key}`.
@@ -37,7 +37,7 @@ pub(super) async fn set_life(
             Ok(Done::with(&Entry::from(&found.ok_or_else(nothing)?)))
         }
     };
-    admin.act(caller, Deed::EntryTtl, target, doing).await
+    admin.act(caller, What::EntryTtl, target, doing).await
 }
 
 fn life(wish: &LifeRequest) -> Result<Duration, String> {
@@ -68,5 +68,5 @@ pub(super) async fn forget(
         }
     };
     let target = json!({ "key": key });
-    admin.act(caller, Deed::EntryDelete, target, doing).await
+    admin.act(caller, What::EntryDelete, target, doing).await
 }

@@ -20,8 +20,10 @@ use crate::admin::api::Stop;
 use crate::admin::problem::Problem;
 use crate::admin::room::Place;
 use crate::admin::room::Room;
+use crate::admin::view;
 use crate::admin::view::IncrementEvent;
 use crate::admin::view::Lagged;
+use crate::audit::Record;
 use crate::cache::Incremented;
 use crate::metrics::Held;
 
@@ -34,6 +36,7 @@ struct Listening {
     first: Option<Arc<str>>,
     numbers: watch::Receiver<Arc<str>>,
     increments: broadcast::Receiver<Arc<Incremented>>,
+    audit: broadcast::Receiver<Arc<Record>>,
     stop: watch::Receiver<bool>,
     _counted: Held,
     _places: [Place; 2],
@@ -51,6 +54,7 @@ pub(super) async fn events(
     let listening = Listening {
         numbers: admin.numbers(),
         increments: parts.cache.watch_increments(),
+        audit: parts.audit.watch(),
         first: Some(admin.numbers_now().await),
         stop,
         _counted: parts.metrics.event_streams.hold(),
@@ -74,6 +78,7 @@ impl Listening {
             biased;
             _ = self.stop.wait_for(|stop| *stop) => None,
             told = self.increments.recv() => of("increment", told, |it| IncrementEvent::from(it)),
+            told = self.audit.recv() => of("audit", told, |it| view::Audit::from(it)),
             told = self.numbers.changed() => {
                 told.ok()?;
                 let numbers = Arc::clone(&self.numbers.borrow_and_update());

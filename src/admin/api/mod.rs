@@ -1,5 +1,6 @@
 //! What can be called, and what each call answers.
 
+mod audit;
 mod change;
 mod entries;
 mod entry;
@@ -130,6 +131,14 @@ fn calls() -> Vec<Call> {
             .refuses(503, NO_STORE),
         Call::new("get", "/v1/epoch", get(epoch::epoch), "The epoch in force")
             .answers::<view::Epoch>("What was stored under a lower one is not found."),
+        Call::new("put", "/v1/epoch", put(epoch::put), "Raise the epoch: everything is forgotten at once, by all sidecars")
+            .takes::<view::Epoch>()
+            .answers::<view::Epoch>("It is in force.")
+            .refuses(409, "It is higher, and never falls.")
+            .refuses(503, "The shared store could not be told: nothing has changed."),
+        Call::new("get", "/v1/audit", get(audit::audit), "Who has changed what, of all sidecars of the namespace; refused calls too")
+            .asks::<audit::Asks>()
+            .answers::<view::AuditPage>("Newest first."),
         Call::new("post", "/v1/reload", post(reload::reload), "Read the files now")
             .answers::<view::Reloaded>("What they say is in force.")
             .refuses(409, "The sidecar was started without files.")

@@ -16,8 +16,8 @@ use crate::admin::asked::whole;
 use crate::admin::call::Field;
 use crate::admin::deed::Done;
 use crate::admin::problem::Problem;
-use crate::admin::view::Deed;
 use crate::admin::view::Purged;
+use crate::audit::What;
 use crate::cache::NotAToken;
 use crate::cache::Token;
 use crate::cache::objects::Found;
@@ -124,7 +124,7 @@ pub(super) async fn put(
             }
         }
     };
-    admin.act(caller, Deed::ObjectPut, target, doing).await
+    admin.act(caller, What::ObjectPut, target, doing).await
 }
 
 /// `DELETE /v1/objects/{key}`.
@@ -147,7 +147,7 @@ pub(super) async fn delete(
             Ok(Done::with(&Purged { purged }))
         }
     };
-    admin.act(caller, Deed::ObjectDelete, target, doing).await
+    admin.act(caller, What::ObjectDelete, target, doing).await
 }
 
 fn token(headers: &HeaderMap) -> Result<Option<Token>, Problem> {
@@ -172,7 +172,8 @@ impl Admin {
         let host = host.as_ref().and_then(|host| host.to_str().ok());
         let origin = format!("http://{}", host.unwrap_or_default());
         let said = parts.dialects.take(&origin, true, &mut headers);
-        if said.unreadable {
+        // In a response one would be passed over, and nothing stored; who calls can be told.
+        if said.unreadable || !said.ignored.is_empty() {
             let first = said.ignored.first();
             let why = first.map(|it| format!("{}: {} ({})", it.field, it.text, it.why));
             let why = why.unwrap_or_default();

@@ -13,9 +13,9 @@ use crate::admin::asked::Asked;
 use crate::admin::deed::Done;
 use crate::admin::problem::Problem;
 use crate::admin::request::arriving;
-use crate::admin::view::Deed;
 use crate::admin::view::PurgeRequest;
 use crate::admin::view::Purged;
+use crate::audit;
 use crate::model::glob::Glob;
 use crate::model::purge::PurgeGroup;
 use crate::model::request::Head;
@@ -39,7 +39,9 @@ pub(super) async fn purge(
     asked: Asked<PurgeRequest>,
 ) -> Result<Done, Problem> {
     let doing = purged(admin.clone(), Arc::clone(&caller.by), asked.wish);
-    admin.act(caller, Deed::Purge, asked.target, doing).await
+    admin
+        .act(caller, audit::What::Purge, asked.target, doing)
+        .await
 }
 
 async fn purged(

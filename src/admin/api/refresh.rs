@@ -11,9 +11,9 @@ use crate::admin::asked::Asked;
 use crate::admin::asked::limit;
 use crate::admin::deed::Done;
 use crate::admin::problem::Problem;
-use crate::admin::view::Deed;
 use crate::admin::view::RefreshRequest;
 use crate::admin::view::Refreshed;
+use crate::audit;
 use crate::fetch::What;
 
 /// How many are fetched if nothing is said.
@@ -29,7 +29,9 @@ pub(super) async fn refresh(
     asked: Asked<RefreshRequest>,
 ) -> Result<Done, Problem> {
     let doing = refreshed(admin.clone(), asked.wish);
-    admin.act(caller, Deed::Refresh, asked.target, doing).await
+    admin
+        .act(caller, audit::What::Refresh, asked.target, doing)
+        .await
 }
 
 async fn refreshed(admin: Admin, wish: Result<RefreshRequest, Problem>) -> Result<Done, Problem> {

@@ -7,13 +7,13 @@ use crate::admin::Admin;
 use crate::admin::access::Caller;
 use crate::admin::deed::Done;
 use crate::admin::problem::Problem;
-use crate::admin::view::Deed;
 use crate::admin::view::Reloaded;
+use crate::audit::What;
 
 /// `POST /v1/reload`.
 pub(super) async fn reload(State(admin): State<Admin>, caller: Caller) -> Result<Done, Problem> {
     let doing = reloaded(admin.clone());
-    admin.act(caller, Deed::Reload, json!({}), doing).await
+    admin.act(caller, What::Reload, json!({}), doing).await
 }
 
 async fn reloaded(admin: Admin) -> Result<Done, Problem> {

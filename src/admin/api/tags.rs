@@ -14,12 +14,12 @@ use crate::admin::asked::Named;
 use crate::admin::deed::Done;
 use crate::admin::problem::Problem;
 use crate::admin::view;
-use crate::admin::view::Deed;
 use crate::admin::view::IncrementRequest;
 use crate::admin::view::Incremented;
 use crate::admin::view::IncrementedTag;
 use crate::admin::view::MissedTag;
 use crate::admin::view::TagState;
+use crate::audit::What;
 use crate::cache::Cause;
 use crate::cache::TagNow;
 use crate::metrics::Source;
@@ -88,7 +88,7 @@ pub(super) async fn increment(
 ) -> Result<Done, Problem> {
     let doing = incremented(admin.clone(), Arc::clone(&caller.by), asked.wish);
     admin
-        .act(caller, Deed::Increment, asked.target, doing)
+        .act(caller, What::Increment, asked.target, doing)
         .await
 }
 

@@ -26,38 +26,13 @@ pub struct Audit {
     pub who: String,
     /// The sidecar that was called: the name of its host and the number of its process.
     pub sidecar: String,
-    /// What was called.
-    pub what: Deed,
+    /// What was called, in a word: `increment`, `purge`, `refresh`, `change`, `epoch`, `reload`, `entry-ttl`, `entry-delete`,
+    /// `object-put` or `object-delete`.
+    pub what: String,
     /// What was asked for, cut to 1 KiB.
     pub target: Value,
     /// What came of it: the answer, or `{"problem": …}`.
     pub effect: Value,
     /// The status of the answer.
     pub status: u16,
-}
-
-/// What a call is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Deed {
-    /// `POST /v1/tags/increment`.
-    Increment,
-    /// `POST /v1/purge`.
-    Purge,
-    /// `POST /v1/refresh`.
-    Refresh,
-    /// `POST /v1/change`.
-    Change,
-    /// `PUT /v1/epoch`.
-    Epoch,
-    /// `POST /v1/reload`.
-    Reload,
-    /// `PATCH /v1/entries/{key}`.
-    EntryTtl,
-    /// `DELETE /v1/entries/{key}`.
-    EntryDelete,
-    /// `PUT /v1/objects/{key}`; its body is not kept.
-    ObjectPut,
-    /// `DELETE /v1/objects/{key}`.
-    ObjectDelete,
 }

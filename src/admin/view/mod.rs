@@ -31,7 +31,6 @@ use serde::{Deserialize, Serialize};
 
 pub use audit::Audit;
 pub use audit::AuditPage;
-pub use audit::Deed;
 pub use change::ChangeRequest;
 pub use change::Changed;
 pub use counts::Counts;

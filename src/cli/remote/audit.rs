@@ -67,11 +67,10 @@ impl Audit {
 }
 
 fn cells(record: &View) -> Vec<String> {
-    let what = serde_json::to_value(record.what).unwrap_or_default();
     vec![
         people::moment(&record.at),
         format!("{} at {}", record.who, record.sidecar),
-        what.as_str().unwrap_or_default().to_owned(),
+        record.what.clone(),
         record.status.to_string(),
         brief(&record.target),
         brief(&record.effect),

@@ -14,7 +14,7 @@ const BOOKS: &str = "
   - id: list
     match: { path: /books }
     ttl: 60s
-    vary_on: { query: { mode: allow, params: [shelf, lang] } }
+    vary_on: { query: { mode: allow, params: [{ name: shelf }, { name: lang }] } }
     dimensions:
       attrs: { shelf: '{query.shelf}', lang: '{query.lang}' }
   - { id: fixed, match: { path: /fixed }, ttl: 60s, tags: [{ name: Version, constant: '7' }] }
@@ -147,7 +147,7 @@ async fn o13_files_are_read_at_once_and_what_is_wrong_is_the_answer() {
     client.get("/books/1").await.is_miss();
     sidecar.write(
         "rules/rules.yaml",
-        "rules:\n  - id: book\n    colour: red\n  - { id: 5x! }\n",
+        "rules:\n  - id: book\n    colour: red\n  - { id: ok, ttl: never }\n",
     );
     let answer = admin.ask(post("/v1/reload")).await;
     answer.is_problem(422);
@@ -169,7 +169,7 @@ async fn o13_files_are_read_at_once_and_what_is_wrong_is_the_answer() {
     );
     let answer = admin.ask(post("/v1/reload")).await;
     answer.has_status(200);
-    assert_eq!(json(&answer), json!({ "rules": 1, "epoch": 0 }));
+    assert_eq!(json(&answer), json!({ "rules": 1, "epoch": 1 }));
     // In force when it is answered.
     client.get("/books/1").await.is_miss();
     drop(app);
@@ -424,7 +424,75 @@ async fn o4_what_is_stored_is_listed_page_by_page_with_all_that_is_known() {
 #[tokio::test]
 async fn the_epoch_in_force_is_told() {
     let (_app, _sidecar, _client, admin) = shop().await;
-    assert_eq!(told(&admin, "/v1/epoch").await, json!({ "epoch": 0 }));
+    assert_eq!(told(&admin, "/v1/epoch").await, json!({ "epoch": 1 }));
+}
+
+#[tokio::test]
+async fn k16_the_epoch_rises_by_a_call_and_never_falls() {
+    let (_app, _sidecar, client, admin) = shop().await;
+    client.get("/books/1").await.is_miss();
+    let put = async |epoch: u64| {
+        let body = json!({ "epoch": epoch });
+        admin.ask(with_json("PUT", "/v1/epoch", &body)).await
+    };
+    assert_eq!(json(put(7).await.has_status(200)), json!({ "epoch": 7 }));
+    client.get("/books/1").await.is_miss();
+    put(7).await.has_status(200);
+    client.get("/books/1").await.is_hit();
+    put(6).await.is_problem(409);
+    put(u64::MAX).await.is_problem(422);
+    assert_eq!(told(&admin, "/v1/epoch").await, json!({ "epoch": 7 }));
+}
+
+#[tokio::test]
+async fn o9_what_operators_do_is_written_down_once_and_stays() {
+    let (_app, _sidecar, _client, admin) = shop().await;
+    purge(&admin, json!({ "rule": "book" })).await;
+    refused(&admin, 422, "/v1/purge", json!({ "rule": "nope" })).await;
+    admin.ask(value("a", "A", "a secret")).await.has_status(201);
+    told(&admin, "/v1/stats").await;
+    let page = told(&admin, "/v1/audit").await;
+    let records = page["audit"].as_array().expect("records");
+    assert_eq!(records.len(), 3, "{page:#}");
+    let [put, wrong, right] = &records[..] else {
+        panic!("three records, not {page:#}");
+    };
+    assert_eq!(right["what"], "purge");
+    assert_eq!(right["who"], "local");
+    assert_eq!(right["at"], "2033-05-18T03:33:20.000Z");
+    assert_eq!(right["target"], json!({ "rule": "book" }));
+    assert_eq!(
+        (&right["effect"], &right["status"]),
+        (&json!({ "purged": null }), &json!(200))
+    );
+    assert_eq!(wrong["status"], 422);
+    assert!(
+        wrong["effect"]["problem"]
+            .as_str()
+            .expect("a text")
+            .contains("`rule`"),
+        "{wrong}"
+    );
+    assert_eq!(
+        (&put["what"], &put["status"]),
+        (&json!("object-put"), &json!(201))
+    );
+    assert_eq!(put["target"], json!({ "key": "a", "bytes": 8 }));
+    assert!(!page.to_string().contains("a secret"), "{page}");
+
+    // By pages, and nothing changes it.
+    let first = told(&admin, "/v1/audit?limit=2").await;
+    let cursor = first["cursor"].as_str().expect("a cursor");
+    let second = told(&admin, &format!("/v1/audit?limit=2&cursor={cursor}")).await;
+    assert_eq!(second["audit"], json!([right]));
+    for method in ["POST", "PUT", "DELETE", "PATCH"] {
+        admin
+            .ask(ask(method, "/v1/audit").body(""))
+            .await
+            .is_problem(405);
+    }
+    assert_eq!(told(&admin, "/v1/audit").await, page);
+    admin.get("/v1/audit?cursor=x").await.is_problem(400);
 }
 
 #[tokio::test]
@@ -492,7 +560,7 @@ async fn what_is_foreseen_is_what_happens() {
         ("GET", "/books/1", vec![]),
         ("GET", "/books/1", vec![]),
         ("GET", "/books/1", vec![("cache-control", "no-cache")]),
-        ("GET", "/books/1", vec![("authorization", "Basic eA==")]),
+        ("GET", "/books/1", vec![("authorization", "Basic%20eA==")]),
         ("POST", "/books/2", vec![]),
         ("GET", "/cookie", vec![]),
         ("HEAD", "/books/1", vec![]),

@@ -28,6 +28,8 @@ const CALLS: &[&str] = &[
     "POST /v1/purge",
     "POST /v1/change",
     "GET /v1/epoch",
+    "PUT /v1/epoch",
+    "GET /v1/audit",
     "POST /v1/reload",
     "GET /v1/events",
 ];

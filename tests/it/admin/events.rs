@@ -84,6 +84,11 @@ async fn an_increment_is_told_to_everybody_who_listens() {
         assert_eq!(second["tags"], json!(["~rule:page"]));
         assert_eq!(second["by"], "POST /v1/purge (local)");
         assert_eq!(second["soft"], true);
+        let record = listening.next("audit").await.expect("a record");
+        assert_eq!(
+            (&record["what"], &record["status"]),
+            (&json!("purge"), &json!(200))
+        );
     }
 }
 
