@@ -94,7 +94,7 @@ openapi: setup-test ## is /openapi.json right, and does the admin interface do w
 dashboard: setup-dashboard $(PLAYWRIGHT) ## the dashboard in a real Chromium; what it looks like is in target/dashboard
 	@echo "== dashboard"
 	$(CARGO) build --locked
-	TAGALONG=target/debug/tagalong node --test --test-concurrency=1 tests/dashboard/*.test.mjs
+	PATH="$(CURDIR)/tests/dashboard/node_modules/.bin:$$PATH" TAGALONG=target/debug/tagalong node --test --test-concurrency=1 tests/dashboard/*.test.mjs
 
 $(PLAYWRIGHT): tests/dashboard/package-lock.json tests/dashboard/package.json | setup-dashboard
 	npm ci --prefix tests/dashboard --no-audit --no-fund
