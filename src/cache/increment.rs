@@ -46,12 +46,19 @@ impl Cache {
 
     /// Notes the versions of tags that the app itself counts.
     pub async fn observe(&self, tagged: &[Tagged], by: &Arc<str>) -> Commit {
-        let (raised, commit) = self.0.tags.observe(tagged, by).await;
+        self.observe_from(tagged, by, Source::Response).await
+    }
+
+    /// The same, whichever way they are told.
+    pub(super) async fn observe_from(
+        &self,
+        tagged: &[Tagged],
+        by: &Arc<str>,
+        source: Source,
+    ) -> Commit {
+        let (raised, commit) = self.0.tags.observe(tagged, by, source).await;
         if !raised.is_empty() {
-            self.0
-                .metrics
-                .increments
-                .add_many(Source::Response, raised.len());
+            self.0.metrics.increments.add_many(source, raised.len());
             self.tell(&mut raised.into_iter());
             self.look_for_invalidated();
         }

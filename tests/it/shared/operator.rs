@@ -25,13 +25,22 @@ pub(super) struct Operator {
 
 impl Operator {
     pub(super) async fn of(redis: &Redis) -> Operator {
+        Operator::sharing(redis, true).await
+    }
+
+    /// Shares what tags are at, and no responses.
+    pub(super) async fn without_bodies(redis: &Redis) -> Operator {
+        Operator::sharing(redis, false).await
+    }
+
+    async fn sharing(redis: &Redis, bodies: bool) -> Operator {
         let config = shared::Config {
             endpoint: redis.url().parse().expect("a URL"),
             timeout: std::time::Duration::from_secs(2),
         };
         let metrics = Metrics::default();
         let sharing = Sharing {
-            store: shared::Store::new(config, "tagalong", true, Clock::System),
+            store: shared::Store::new(config, "tagalong", bodies, Clock::System),
             max_lag: std::time::Duration::from_secs(5),
             outbox: 10,
             epoch: 1,
@@ -41,7 +50,7 @@ impl Operator {
             watcher: None,
             metrics,
             sharing: Some(sharing),
-            compress: Some(Compress::Zstd),
+            compress: bodies.then_some(Compress::Zstd),
         };
         let sizes = cache::Config {
             max_bytes: 1 << 20,
