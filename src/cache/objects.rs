@@ -213,7 +213,7 @@ impl Objects<'_> {
         let key = self.rules.object(name);
         let was_there = self.is_there(&key).await;
         let increments = [Increment::from(key.own.clone())];
-        let stamp = self.cache.increment_by_operator(&increments, by).await;
+        let stamps = self.cache.increment_by_operator(&increments, by).await;
         let variant = key.base.only_variant();
         self.cache.0.store.remove(&variant);
         if let Some((second, link)) = self.second_tier() {
@@ -226,7 +226,7 @@ impl Objects<'_> {
             // What stays there is of no use to anybody, and expires.
             self.done(&link, dropped.await);
         }
-        stamp.map(|_| was_there.unwrap_or_default().into())
+        stamps.map(|_| was_there.unwrap_or_default().into())
     }
 
     async fn find(&self, key: &ObjectKey) -> Option<Arc<Stored>> {

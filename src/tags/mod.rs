@@ -200,6 +200,30 @@ impl Tags {
         }
     }
 
+    /// The same for as many tags as somebody likes: with others so few at a time that they crowd nothing out that waits. The
+    /// version of each. `None`: the store could not take them all in time, and the rest waits (L6).
+    pub async fn increment_many(
+        &self,
+        increments: &[Increment],
+        by: &Arc<str>,
+        source: Source,
+    ) -> Option<Vec<Stamp>> {
+        let together = self.together.as_ref();
+        let at_once = together.map_or(increments.len(), Together::at_once).max(1);
+        let mut rest = increments;
+        let mut stamps = Vec::with_capacity(increments.len());
+        while !rest.is_empty() {
+            let (some, later) = rest.split_at(at_once.min(rest.len()));
+            rest = later;
+            let Some(stamp) = self.increment(some, by, source).await else {
+                self.increment(rest, by, source).await; // in vain too: what is left waits with them
+                return None;
+            };
+            stamps.extend(some.iter().map(|_| stamp));
+        }
+        Some(stamps)
+    }
+
     /// The same for what is to be stored itself, though it changes some of its own tags: with them as it leaves them, if nobody
     /// else has changed one since `before`; without that, whoever has.
     pub async fn increment_own(

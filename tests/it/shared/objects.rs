@@ -54,8 +54,8 @@ async fn delete(sidecar: &Operator) -> Option<usize> {
 async fn increment(sidecar: &Operator) {
     let increments = [Increment::from(user())];
     let cache = &sidecar.cache;
-    let stamp = cache.increment_by_operator(&increments, &by()).await;
-    assert!(stamp.is_some(), "it is committed");
+    let stamps = cache.increment_by_operator(&increments, &by()).await;
+    assert!(stamps.is_some(), "it is committed");
 }
 
 /// It says this before long.
