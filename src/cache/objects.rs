@@ -284,8 +284,8 @@ impl Objects<'_> {
         let Some(seals) = tags.seals_of(&pointer.tags, link) else {
             return Ok(None);
         };
-        // From here on the log tells of their changes; what they were before, the store says.
-        let asks = key.consistency == Consistency::Strict || seals.are_unknown();
+        // From here on the log tells of their changes; what they were before, and what it has not told of yet, the store says.
+        let asks = key.consistency == Consistency::Strict || !seals.intact();
         if asks && !tags.catch_up(Some(&seals), None).await || !seals.intact() {
             return Ok(None);
         }
