@@ -42,9 +42,9 @@ impl Done {
 
 impl IntoResponse for Done {
     fn into_response(self) -> Response {
-        match self.effect {
-            Value::Null => self.status.into_response(),
-            effect => view::json(self.status, &effect),
+        match self.effect.is_null() {
+            true => self.status.into_response(),
+            false => view::json(self.status, &self.effect),
         }
     }
 }
