@@ -6,10 +6,11 @@ SIM_SEEDS ?= 100000
 HISTORY_SECONDS ?= 600
 HISTORY_SEED ?=
 FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
-SCRIPTS = scripts/setup.sh .ci/run
+SCRIPTS = scripts/setup.sh tests/openapi/run.sh .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
+PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run test conformance bench bench-peers bench-fills bench-shared fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-fuzz
+.PHONY: help run test dashboard openapi conformance bench bench-peers bench-fills bench-shared bench-operators fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -17,7 +18,7 @@ help: ## this list
 run: setup ## build, start a small shop with Tagalong in front, print three curl lines to try
 	$(CARGO) run --locked -- demo
 
-test: fmt clippy unit doc shell ## everything that must hold: format, lints, all tests, docs, scripts
+test: fmt clippy unit doc shell openapi dashboard ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard
 
 conformance: setup-conformance $(NODE_MODULES) ## the public HTTP cache test suite, against what we know we pass
 	@echo "== conformance"
@@ -29,7 +30,7 @@ $(NODE_MODULES): tests/conformance/package-lock.json tests/conformance/package.j
 	@touch $@
 
 bench: setup ## the benches of this package (criterion)
-	$(CARGO) bench --locked --bench tags --bench plan
+	$(CARGO) bench --locked --bench tags --bench plan --bench metrics
 
 bench-peers: setup ## server CPU per hit beside nginx and a bare hyper server
 	$(CARGO) build --locked --release
@@ -41,6 +42,10 @@ bench-fills: setup ## stampedes, increments under load, large bodies, a purge of
 
 bench-shared: setup-test ## increments per second, delivery to 50 sidecars, lookups that ask, memory; with a Redis of its own
 	$(CARGO) bench --locked --bench shared
+
+bench-operators: setup ## hits while operators scrape, watch and list 100,000 entries
+	$(CARGO) build --locked --release
+	python3 benches/operators/run.py --tagalong target/release/tagalong
 
 # No nightly: instrumented for coverage, without a sanitizer. New inputs stay in target/fuzz, those that break something
 # in tests/fuzz/artifacts; the seeds stay as they are.
@@ -80,6 +85,21 @@ doc: setup-test ## documentation, warnings denied
 	@echo "== docs"
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 
+openapi: setup-test ## is /openapi.json right, and does the admin interface do what it says?
+	@echo "== openapi"
+	$(CARGO) build --locked
+	tests/openapi/run.sh target/debug/tagalong
+
+# One page at a time: each has a sidecar and a Chromium to itself.
+dashboard: setup-dashboard $(PLAYWRIGHT) ## the dashboard in a real Chromium; what it looks like is in target/dashboard
+	@echo "== dashboard"
+	$(CARGO) build --locked
+	PATH="$(CURDIR)/tests/dashboard/node_modules/.bin:$$PATH" TAGALONG=target/debug/tagalong node --test --test-concurrency=1 tests/dashboard/*.test.mjs
+
+$(PLAYWRIGHT): tests/dashboard/package-lock.json tests/dashboard/package.json | setup-dashboard
+	npm ci --prefix tests/dashboard --no-audit --no-fund
+	@touch $@
+
 shell: setup-test ## shellcheck
 	@echo "== scripts"
 	shellcheck $(SCRIPTS)
@@ -92,6 +112,9 @@ setup-test:
 
 setup-conformance:
 	@scripts/setup.sh conformance
+
+setup-dashboard:
+	@scripts/setup.sh dashboard
 
 setup-fuzz:
 	@scripts/setup.sh fuzz

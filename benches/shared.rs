@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use redis::Connection;
 use tagalong::clock::Clock;
-use tagalong::metrics::Metrics;
+use tagalong::metrics::{Metrics, Source};
 use tagalong::model::tag::{Increment, Tag, Tagged};
 use tagalong::shared;
 use tagalong::shared::Store;
@@ -177,7 +177,7 @@ async fn increments(tags: &Arc<Tags>, writers: usize, each: usize) -> String {
                     .map(|at| tag(&format!("User:{n}.{at}")).into())
                     .collect();
                 let asked = Instant::now();
-                let stamp = tags.increment(&changes, &by).await;
+                let stamp = tags.increment(&changes, &by, Source::Response).await;
                 deferred += usize::from(stamp.is_none());
                 times.push(asked.elapsed());
             }
@@ -230,7 +230,7 @@ async fn delivery(server: &Server, rate: u32) -> String {
         let (writer, by) = (Arc::clone(&writer.tags), by());
         let mut call = Box::pin(async move {
             let change = [Increment::from(tag(&format!("Sent:{}", n % 100)))];
-            writer.increment(&change, &by).await
+            writer.increment(&change, &by, Source::Response).await
         });
         if futures_util::poll!(&mut call).is_pending() {
             calls.spawn(call);
@@ -300,7 +300,7 @@ async fn memory(server: &Server, tags: &Tags) -> String {
         let whole = || server.number(&["MEMORY", "USAGE", &log, "SAMPLES", "0"]);
         let (before, log_before) = (server.used(), whole());
         for _ in 0..TAGS {
-            let landed = tags.increment(&changes, &by()).await;
+            let landed = tags.increment(&changes, &by(), Source::Response).await;
             assert!(landed.is_some(), "it was deferred");
         }
         let (of_records, of_log) = (per(before, server.used()), per(log_before, whole()));

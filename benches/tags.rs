@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use tagalong::clock::Clock;
+use tagalong::metrics::Source;
 use tagalong::model::tag::{Increment, Tag, Tagged};
 use tagalong::tags::{Registered, Seals, Tags};
 
@@ -34,7 +35,10 @@ fn increment(c: &mut Criterion) {
     for entries in [1, 100, 10_000, 100_000] {
         let (tags, seals) = filled(entries);
         group.bench_function(BenchmarkId::from_parameter(entries), |b| {
-            b.iter(|| tags.increment(black_box(&hot), &by).now_or_never());
+            b.iter(|| {
+                tags.increment(black_box(&hot), &by, Source::Response)
+                    .now_or_never()
+            });
         });
         assert!(
             seals.iter().all(|seals| !seals.intact()),

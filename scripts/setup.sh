@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building Tagalong needs and this machine lacks; with `test`, what the tests need as well; with
-# `conformance`, what the HTTP test suite does; with `fuzz`, what the fuzzer does.
+# `conformance`, what the HTTP test suite does; with `fuzz`, what the fuzzer does; with `dashboard`, what its tests need.
 # Quick and silent where nothing is missing. Installs through apt as root or with passwordless sudo; anywhere else it
 # says in one line what to install.
 set -euo pipefail
@@ -16,13 +16,17 @@ need libc6-dev test -e /usr/include/stdio.h
 if [[ ${1-} == test ]]; then
     need curl command -v curl # the three lines of the demo are run as printed
     need redis-server command -v redis-server
-    need python3 command -v python3 # the walk in front of Datasette
+    need python3 command -v python3 # the walk in front of Datasette; Schemathesis
     need python3-venv python3 -c 'import ensurepip, venv'
     need shellcheck command -v shellcheck
 fi
 if [[ ${1-} == conformance ]]; then
     need nodejs command -v node # runs the suite's origin and client
     need npm command -v npm     # fetches the suite
+fi
+if [[ ${1-} == dashboard ]]; then
+    need chromium command -v chromium # the page is tested in a real browser
+    need npm command -v npm           # fetches what drives it, and a Node.js for that
 fi
 if [[ ${1-} == fuzz ]]; then
     need g++ command -v c++ # libFuzzer

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use thiserror::Error;
-use tokio::sync::Notify;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::admin;
 use crate::admin::Admin;
+use crate::audit::Audit;
+use crate::audit::LinkSource;
 use crate::cache;
 use crate::cache::Cache;
 use crate::clock::Clock;
@@ -22,6 +23,7 @@ use crate::config;
 use crate::config::Config;
 use crate::config::Log;
 use crate::config::Reload;
+use crate::config::Rereader;
 use crate::dialects::Dialects;
 use crate::fetch;
 use crate::fetch::Fetch;
@@ -31,6 +33,7 @@ use crate::model::health::Checkup;
 use crate::model::health::Health;
 use crate::model::health::Phase;
 use crate::model::health::Reason;
+use crate::model::reread::Files;
 use crate::proxy;
 use crate::proxy::BindError;
 use crate::proxy::Listen;
@@ -40,6 +43,8 @@ use crate::rules::LiveRules;
 use crate::shared::Store;
 use crate::tags::Sharing;
 use crate::telemetry;
+use crate::telemetry::trace::Traces;
+use crate::upstream::Load;
 use crate::upstream::Upstream;
 
 /// A running sidecar.
@@ -61,6 +66,7 @@ pub struct App {
     cache: Cache,
     fetch: Fetch,
     hooks: Hooks,
+    traces: Traces,
     drain: Duration,
 }
 
@@ -82,7 +88,7 @@ struct Checks {
 
 /// Keeps the rules in force to what the files say.
 struct Reloading {
-    asked: Arc<Notify>,
+    files: Rereader,
     task: JoinHandle<()>,
 }
 
@@ -192,27 +198,32 @@ impl App {
         });
         let asked = cache.clone();
         checks.ask(move || asked.health());
-        let admin = operators.map(|listener| {
-            let admin = Admin::new(Arc::new(checks), cache.clone(), metrics);
-            Operated::begin(listener, admin)
-        });
         let storable = fetch::Limits {
             max_object: limits.max_object,
             tags: limits.tags,
             picked: (config.store.max_bytes / 8).max(limits.max_object),
         };
         let retry_after = config.upstream.queue_timeout;
-        let upstream = Upstream::new(config.upstream, clock.clone());
+        let traces = config
+            .telemetry
+            .map(|it| Traces::start(it, &clock, &metrics));
+        let traces = traces.unwrap_or_default();
+        let load = Load {
+            running: metrics.upstream_exchanges.clone(),
+            waiting: metrics.upstream_queue.clone(),
+        };
+        let upstream = Upstream::measured(config.upstream, clock.clone(), load);
         let fetch = Fetch::new(
             upstream,
             cache.clone(),
             Arc::clone(&dialects),
-            clock,
+            clock.clone(),
             storable,
         );
         let faced = proxy::Config {
             cache_status: config.cache_status,
             access_log: config.log.access,
+            traces: traces.clone(),
             debug: config.debug,
             retry_after,
             max_head: limits.max_head,
@@ -220,6 +231,30 @@ impl App {
             body_timeout: limits.client_body_timeout,
             idle_timeout: limits.client_idle_timeout,
         };
+        let admin = operators.map(|listener| {
+            let files = reloading.as_ref().map(|it| it.files.clone());
+            let sidecar = config::this_process();
+            let linked = cache.clone();
+            let link = config.store.redis.as_ref();
+            let link = link.map(|_| Arc::new(move || linked.link()) as LinkSource);
+            let admin = Admin::new(admin::Parts {
+                checkup: Arc::new(checks),
+                cache: cache.clone(),
+                fetch: fetch.clone(),
+                metrics,
+                rules: rules.clone(),
+                files: files.map(|files| Arc::new(files) as Arc<dyn Files>),
+                purge_groups: config.purge_groups,
+                dialects: Arc::clone(&dialects),
+                tag_limits: limits.tags,
+                max_object: limits.max_object,
+                namespace: config.namespace,
+                audit: Audit::new(clock, &sidecar, link),
+                sidecar,
+                max_bytes: config.store.max_bytes,
+            });
+            Operated::begin(listener, admin)
+        });
         let in_force = rules.clone();
         let proxy = Proxy::new(
             rules,
@@ -266,6 +301,7 @@ impl App {
             cache,
             fetch,
             hooks,
+            traces,
             drain,
         })
     }
@@ -273,7 +309,7 @@ impl App {
     /// Reads the files again, soon, whether or not they have changed. What comes of it is told in the log.
     pub fn reload(&self) {
         match &self.reloading {
-            Some(reloading) => reloading.asked.notify_one(),
+            Some(reloading) => reloading.files.ask(),
             None => tracing::info!("there are no files to be read again"),
         }
     }
@@ -321,6 +357,8 @@ impl App {
         self.cache.report_undelivered();
         self.touching.abort();
         self.hooks.finish(end).await;
+        let left = end.saturating_duration_since(Instant::now());
+        self.traces.finish(left).await;
         if let Some(admin) = self.admin {
             admin.end().await; // the last: until now it has told that we drain
         }
@@ -376,9 +414,8 @@ impl fmt::Debug for Checks {
 
 impl Reloading {
     fn begin(reload: Reload, cache: Cache) -> Reloading {
-        let asked = Arc::new(Notify::new());
         let mut epoch = reload.epoch();
-        let watch = reload.watch(Arc::clone(&asked));
+        let (files, watch) = reload.begin();
         let task = tokio::spawn(async move {
             let told = async {
                 while epoch.changed().await.is_ok() {
@@ -387,7 +424,7 @@ impl Reloading {
             };
             tokio::join!(watch, told);
         });
-        Reloading { asked, task }
+        Reloading { files, task }
     }
 }
 

@@ -49,6 +49,7 @@
 //! | [`shared`] | Redis or Valkey, which all sidecars of an app share |
 //! | [`tags`] | tag versions: snapshot, seal, increment; what others change; what waits for the store |
 //! | [`store`] | entries in memory, bounded by bytes; entries as bytes that other sidecars read |
+//! | [`audit`] | what operators have done, in memory and in a stream that all sidecars share |
 //! | [`upstream`] | the exchange with the app, through Pingora |
 //! | [`hooks`] | calls to others, who are told of increments, hits and misses |
 //! | [`cache`] | the engine, without sockets: lookup, fills and their followers |
@@ -68,6 +69,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod audit;
 pub mod body;
 pub mod cache;
 pub mod cli;

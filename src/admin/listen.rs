@@ -1,5 +1,5 @@
 //! The listener: HTTP/1.1, a call per connection, and a limit on everything a caller could take: callers are few, and what is
-//! wrong with one is no trouble of ours.
+//! wrong with one is no trouble of ours. How long a call may take, and how many are answered at once, says `room`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,17 +20,18 @@ use tokio::time::{sleep, timeout};
 use crate::admin::Admin;
 use crate::admin::Config;
 use crate::admin::api;
+use crate::admin::patience::Patient;
+use crate::admin::room::MAX_CALLS;
 
 /// The longest head of a call, in bytes.
 const MAX_HEAD: usize = 16 << 10;
 /// The most fields of a head.
 const MAX_FIELDS: usize = 64;
-/// Connections at once; more wait until one is done.
-const MAX_CONNECTIONS: usize = 64;
+/// Connections at once; more wait until one is done. Twice as many as calls that are answered: the others are told that there is
+/// no room.
+const MAX_CONNECTIONS: usize = 2 * MAX_CALLS;
 /// For a whole head.
 const HEAD_TIME: Duration = Duration::from_secs(5);
-/// For a whole call, the answer included.
-const CALL_TIME: Duration = Duration::from_secs(30);
 /// For what is being answered when we stop.
 const LAST_TIME: Duration = Duration::from_millis(500);
 /// Pause after a failed accept, so that running out of descriptors does not also burn the processor.
@@ -79,7 +80,7 @@ impl Listener {
 
     /// Answers calls until `stop` is true, or nobody is left to say so.
     pub async fn serve(self, admin: Admin, mut stop: watch::Receiver<bool>) {
-        let router = api::router(admin, &self.config);
+        let router = api::router(admin, &self.config, stop.clone());
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut connections = JoinSet::new();
         loop {
@@ -121,7 +122,7 @@ async fn serve_one(stream: TcpStream, router: Router, mut stop: watch::Receiver<
             .keep_alive(false)
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_FIELDS)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Patient::new(stream)), service)
     );
     let answered = async {
         tokio::select! {
@@ -131,9 +132,7 @@ async fn serve_one(stream: TcpStream, router: Router, mut stop: watch::Receiver<
         call.as_mut().graceful_shutdown();
         timeout(LAST_TIME, call).await.unwrap_or(Ok(()))
     };
-    match timeout(CALL_TIME, answered).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a call of the admin interface ended early"),
-        Err(_) => tracing::debug!("a call of the admin interface took too long"),
+    if let Err(error) = answered.await {
+        tracing::debug!(%error, "a call of the admin interface ended early");
     }
 }

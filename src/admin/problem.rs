@@ -1,46 +1,106 @@
 //! Why a call was not done, as `application/problem+json` (RFC 9457).
 
+use std::borrow::Cow;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
 use crate::admin::view;
 
 /// Why a call was not done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// The right token was not presented.
+    /// No right token was presented.
     Token,
     /// Without a token a call names this machine as its host.
     Host,
+    /// A page of another origin has made it.
+    Origin,
     /// There is no such call.
     NoSuchCall,
     /// There is, with another method.
     Method,
+    /// It cannot be read: its path, its query or the JSON of its body.
+    Malformed(String),
+    /// There is nothing that it could be about.
+    Nothing(String),
+    /// It was overtaken, or there is no way to do it here.
+    Conflict(String),
+    /// Its body is larger than this many bytes.
+    TooLarge(usize),
+    /// Its body is not what is expected.
+    MediaType,
+    /// It can be read, and is wrong: which field, and what is expected.
+    Wrong(String),
+    /// The files are wrong.
+    Files(Vec<String>),
+    /// As many calls are answered as are at once.
+    Busy(&'static str),
+    /// It took too long.
+    Late,
+    /// The shared store could not be told.
+    Deferred(&'static str),
+    /// It is being stopped.
+    Stopping,
+    /// A mistake of ours; the log says more.
+    Broken,
 }
 
+/// After how many seconds a call may find room.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
 impl Problem {
-    fn status(self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         match self {
             Problem::Token => StatusCode::UNAUTHORIZED,
-            Problem::Host => StatusCode::FORBIDDEN,
-            Problem::NoSuchCall => StatusCode::NOT_FOUND,
+            Problem::Host | Problem::Origin => StatusCode::FORBIDDEN,
+            Problem::NoSuchCall | Problem::Nothing(_) => StatusCode::NOT_FOUND,
             Problem::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Problem::Malformed(_) => StatusCode::BAD_REQUEST,
+            Problem::Conflict(_) => StatusCode::CONFLICT,
+            Problem::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Problem::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Problem::Wrong(_) | Problem::Files(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Problem::Busy(_) | Problem::Late | Problem::Deferred(_) | Problem::Stopping => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Problem::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
-    fn detail(self) -> &'static str {
-        match self {
+    /// What is wrong, and what is expected, in sentences.
+    pub(super) fn detail(&self) -> Cow<'_, str> {
+        let detail = match self {
             Problem::Token => {
-                "The admin token is expected, as `Authorization: Bearer <token>`, and was not presented."
+                "An admin token is expected, as `Authorization: Bearer <token>`, and no right one was presented."
             }
             Problem::Host => {
                 "Without a token the host is expected to be `localhost` or a loopback address, and it is another."
+            }
+            Problem::Origin => {
+                "A call is expected from this origin or from no page at all, and a page of another origin has made it."
             }
             Problem::NoSuchCall => "There is no such call.",
             Problem::Method => {
                 "This call has other methods; they are in the field `Allow` of this answer."
             }
-        }
+            Problem::Malformed(detail)
+            | Problem::Nothing(detail)
+            | Problem::Conflict(detail)
+            | Problem::Wrong(detail) => detail,
+            Problem::TooLarge(most) => {
+                return format!("A body of at most {most} bytes is expected.").into();
+            }
+            Problem::MediaType => {
+                "A body is expected to be JSON, and to say so: `Content-Type: application/json`."
+            }
+            Problem::Files(_) => "The files are wrong: the rules from before stay in force.",
+            Problem::Busy(detail) | Problem::Deferred(detail) => detail,
+            Problem::Late => "It took too long, and was given up.",
+            Problem::Stopping => "The sidecar is being stopped.",
+            Problem::Broken => "It failed by a mistake of Tagalong; its log says more.",
+        };
+        detail.into()
     }
 }
 
@@ -48,9 +108,13 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
         let problem = view::Problem {
-            title: status.canonical_reason().unwrap_or_default(),
+            title: status.canonical_reason().unwrap_or_default().to_owned(),
             status: status.as_u16(),
-            detail: self.detail(),
+            detail: self.detail().into_owned(),
+            mistakes: match &self {
+                Problem::Files(mistakes) => mistakes.clone(),
+                _ => Vec::new(),
+            },
         };
         let mut response = view::json(status, &problem);
         let headers = response.headers_mut();
@@ -59,6 +123,9 @@ impl IntoResponse for Problem {
         if self == Problem::Token {
             let challenge = HeaderValue::from_static("Bearer realm=\"tagalong\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }
         response
     }

@@ -40,9 +40,9 @@ impl Aside {
             return Commit::Done;
         }
         let tags = &self.cache.0.tags;
-        let (own, commit) = tags.increment_own(increments, by, &self.start.before).await;
+        let (source, before) = (Source::Response, &self.start.before);
+        let (own, commit) = tags.increment_own(increments, by, source, before).await;
         self.start.own = Some(own);
-        let source = Source::Response;
         self.cache.incremented(increments, source, by).await;
         commit
     }

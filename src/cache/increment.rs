@@ -10,6 +10,7 @@ use crate::cache::again::Repeat;
 use crate::cache::again::Repeats;
 use crate::metrics::Source;
 use crate::model::outcome::Commit;
+use crate::model::stamp::Stamp;
 use crate::model::tag::Increment;
 use crate::model::tag::Tag;
 use crate::model::tag::Tagged;
@@ -21,12 +22,26 @@ impl Cache {
         if increments.is_empty() {
             return Commit::Done;
         }
-        let stamp = self.0.tags.increment(increments, by).await;
-        self.incremented(increments, Source::Response, by).await;
+        let source = Source::Response;
+        let stamp = self.0.tags.increment(increments, by, source).await;
+        self.incremented(increments, source, by).await;
         match stamp {
             Some(_) => Commit::Done,
             None => Commit::Deferred,
         }
+    }
+
+    /// The same for an operator, such as `POST /v1/purge (deploy)`: the version that the tags have by then. `None`: the shared
+    /// store could not take it in time, and it waits (L6).
+    pub async fn increment_by_operator(
+        &self,
+        increments: &[Increment],
+        by: &Arc<str>,
+    ) -> Option<Stamp> {
+        let source = Source::Admin;
+        let stamp = self.0.tags.increment(increments, by, source).await;
+        self.incremented(increments, source, by).await;
+        stamp
     }
 
     /// Notes the versions of tags that the app itself counts.
@@ -103,8 +118,9 @@ impl Cache {
     async fn repeat(&self, repeats: Vec<Repeat>) {
         // All at once: whatever becomes of this, each is on its way as soon as it has been taken out.
         let each = repeats.iter().map(async |it| {
-            self.0.tags.increment(&it.increments, &it.by).await;
-            self.follow_up(&it.increments, Source::Repeat); // none of them is repeated again
+            let source = Source::Repeat;
+            self.0.tags.increment(&it.increments, &it.by, source).await;
+            self.follow_up(&it.increments, source); // none of them is repeated again
         });
         join_all(each).await;
     }

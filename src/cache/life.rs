@@ -19,7 +19,7 @@ use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
 
 /// The longest life there is: the default of `max_ttl`.
-const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+pub(super) const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 
 /// A life of no length would say that the app is asked each time.
 const SHORTEST: Duration = Duration::from_micros(1);

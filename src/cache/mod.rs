@@ -10,7 +10,9 @@
 mod again;
 mod anew;
 mod aside;
+mod causes;
 mod elsewhere;
+mod epoch;
 mod errand;
 mod fill;
 mod flights;
@@ -21,6 +23,7 @@ mod inspect;
 mod keep;
 mod leased;
 mod life;
+pub mod objects;
 mod parts;
 mod purge;
 mod recipe;
@@ -41,6 +44,8 @@ use tokio::sync::{Notify, broadcast};
 pub use anew::AllAnew;
 pub use anew::Anew;
 pub use aside::Aside;
+pub use causes::Heavy;
+pub use epoch::Epoch;
 pub use fill::Fill;
 pub use follower::Followed;
 pub use follower::Follower;
@@ -60,6 +65,13 @@ pub use spare::Spare;
 pub use stored::Stored;
 pub use trust::Trust;
 
+// What is told of tags is theirs.
+pub use crate::tags::Cause;
+pub use crate::tags::Incremented;
+pub use crate::tags::NotAToken;
+pub use crate::tags::TagNow;
+pub use crate::tags::Token;
+
 use crate::cache::again::Repeats;
 use crate::cache::errand::Aim;
 use crate::cache::errand::Errand;
@@ -70,6 +82,7 @@ use crate::cache::refresh::Refreshes;
 use crate::cache::spool::Budget;
 use crate::cache::stored::Slot;
 use crate::cache::variants::Found;
+use crate::clock::Anchor;
 use crate::clock::Clock;
 use crate::metrics;
 use crate::metrics::Metrics;
@@ -93,7 +106,6 @@ use crate::rules::refill::Revalidate;
 use crate::rules::refill::WhenInvalidated;
 use crate::store::Memory;
 use crate::store::Shared;
-use crate::tags::Cause;
 use crate::tags::Sharing;
 use crate::tags::Tags;
 
@@ -216,7 +228,7 @@ impl Cache {
         let max_held =
             (config.max_bytes / HELD_SHARE).max(config.max_object + config.max_object / HELD_SHARE);
         Cache(Arc::new(Inner {
-            store: Memory::new(config.max_bytes, config.max_object),
+            store: Memory::new(config.max_bytes, config.max_object, &metrics),
             second,
             tags,
             ended: broadcast::Sender::new(ENDED),
@@ -279,7 +291,12 @@ impl Cache {
                     Err(why @ Forward::Bypass(_)) if !wishes.only_if_cached => {
                         return Lookup::Pass(Passing::new(why));
                     }
-                    Err(why) => (variant, why, Some(stored)),
+                    Err(why) => {
+                        if why == Forward::Invalidated {
+                            self.note_invalidated(&stored);
+                        }
+                        (variant, why, Some(stored))
+                    }
                 }
             }
         };
@@ -445,6 +462,34 @@ impl Cache {
         })
     }
 
+    /// How a request would be answered now, for explanations: with what is stored here, and if that is stale, why it may be; or why
+    /// the app would be asked. Changes nothing (L14).
+    ///
+    /// # Errors
+    ///
+    /// Why the app would be asked.
+    pub fn foresee(
+        &self,
+        query: &Query,
+        head: &Head,
+        trust: Trust,
+    ) -> Result<Option<Stale>, Forward> {
+        if trust == Trust::None {
+            return Err(Forward::Bypass(Bypass::Fenced));
+        }
+        let now = self.0.clock.now();
+        let wishes = Wishes::granted(head.headers(), query.rule.client_control);
+        match self.find(query.base, head) {
+            Found::Nothing(_) => Err(Forward::UriMiss),
+            Found::OtherVariants(_) => Err(Forward::VaryMiss),
+            Found::InLanguage(_, stored) => match self.usable(query, &stored, head, &wishes, now) {
+                Ok(None) => Ok(None),
+                Ok(Some(_)) | Err(_) => Err(Forward::VaryMiss),
+            },
+            Found::Stored(_, stored) => self.usable(query, &stored, head, &wishes, now),
+        }
+    }
+
     /// Why the last response to such a request could not be stored, as long as that is remembered.
     pub fn explain_not_stored(&self, query: &Query, head: &Head) -> Option<NoStore> {
         let variant = match self.find(query.base, head) {
@@ -459,6 +504,11 @@ impl Cache {
     /// The time by the cache's clock.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// This moment, for measuring by the cache's clock how long something takes.
+    pub fn anchor(&self) -> Anchor {
+        self.0.clock.anchor()
     }
 
     /// Says in the metrics how much is held now. For who reads them; nothing on the path of a request keeps these.
@@ -501,7 +551,7 @@ impl Explanation {
     pub fn why_invalidated(&self, now: Timestamp) -> Option<String> {
         let (tag, cause) = self.broken.as_ref()?;
         Some(match cause {
-            Some(Cause { at, by }) => format!(
+            Some(Cause { at, by, .. }) => format!(
                 "{tag} incremented {}s ago by {by}",
                 now.since(*at).as_secs()
             ),

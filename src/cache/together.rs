@@ -7,6 +7,7 @@ use crate::model::health::Code;
 use crate::model::health::Reason;
 use crate::model::tag::Tag;
 use crate::rules::LiveRules;
+use crate::shared::Link;
 use crate::tags::News;
 
 /// The most tags that are named where increments were lost or wait.
@@ -25,6 +26,11 @@ impl Cache {
             News::Purged(stamp, pattern) => self.purged_elsewhere(stamp, &pattern),
         };
         self.0.tags.follow(tell).await;
+    }
+
+    /// The connection to the store that all share, while there is one.
+    pub fn link(&self) -> Option<Link> {
+        self.0.tags.link()
     }
 
     /// The epoch of the rules in force here is this; the others are to go on under it too.

@@ -1,25 +1,29 @@
-//! `tagalong explain`: what a request would mean. It asks the rules for the very plan the sidecar would follow; nothing
-//! is sent anywhere.
+//! `tagalong explain`: what a request would mean. It asks the rules for the very plan the sidecar would follow, and nothing
+//! is sent anywhere; or it asks a running sidecar, which knows what is stored as well.
 
 use std::io::Write;
-use std::str::FromStr;
 
-use anyhow::Context;
 use clap::Args;
-use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
-use serde::Serialize;
+use http::{HeaderValue, Method, Uri, header};
 
+use crate::admin::request::Field;
+use crate::admin::request::arriving;
+use crate::admin::view;
 use crate::cli::Failure;
 use crate::cli::files::Files;
+use crate::cli::remote::Reach;
+use crate::cli::remote::live;
 use crate::clock::Clock;
-use crate::model::outcome::Forward;
 use crate::model::request::Head;
-use crate::rules::MissingTagValue;
-use crate::rules::Plan;
-use crate::rules::RuleIncrement;
 
 /// Print what a request means: its rule, its key, its tags, and whether it is looked up at all.
+///
+/// With --live a running sidecar is asked: then what is stored for the request is printed too, and why it would or would not be
+/// used. Nothing is changed by that, and the app is not asked.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tagalong explain --config tagalong.yaml -H 'Accept-Language: de' /products/42
+  tagalong explain --live https://shop.example/products/42")]
 pub(super) struct Explain {
     /// The method. Default: GET, or POST with --data.
     #[arg(short = 'X', long)]
@@ -35,162 +39,26 @@ pub(super) struct Explain {
     /// As JSON, for machines.
     #[arg(long)]
     json: bool,
+    /// Ask a running sidecar, in place of files.
+    #[arg(long, conflicts_with_all = ["config", "rules", "data"])]
+    live: bool,
+    #[command(flatten)]
+    reach: Reach,
     #[command(flatten)]
     files: Files,
-}
-
-/// A plan for machines. What does not apply is absent.
-#[derive(Debug, Serialize)]
-struct PlanView {
-    /// Absent where no rule matches.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<String>,
-    #[serde(flatten)]
-    what: WhatView,
-    tags: TagsView,
-    increments: Vec<IncrementView>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(tag = "plan", rename_all = "lowercase")]
-enum WhatView {
-    Lookup {
-        fields: Vec<FieldView>,
-        logical_key: String,
-        base_key: String,
-    },
-    Pass {
-        /// The word of `Cache-Status`: `method`, or why it is a bypass.
-        why: &'static str,
-        /// Why its token is not trusted.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        token: Option<String>,
-    },
-}
-
-/// A field of the key; its value is `null` where the request has none.
-#[derive(Debug, Serialize)]
-struct FieldView {
-    name: String,
-    value: Option<String>,
-}
-
-/// The tags a stored response would get from its rule and from the cache itself, or why there is none.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum TagsView {
-    Tags(Vec<String>),
-    Missing { missing: String },
-}
-
-#[derive(Debug, Serialize)]
-struct IncrementView {
-    on_status: String,
-    tags: TagsView,
-}
-
-impl PlanView {
-    fn of(plan: &Plan, head: &Head) -> PlanView {
-        let matched = plan.matched(head);
-        let what = match plan {
-            Plan::Lookup(query) => {
-                let field = |(name, value): (&str, Option<&[u8]>)| FieldView {
-                    name: name.to_owned(),
-                    value: value.map(|value| String::from_utf8_lossy(value).into_owned()),
-                };
-                WhatView::Lookup {
-                    fields: query.key.iter().map(field).collect(),
-                    logical_key: query.logical_key(head),
-                    base_key: query.base.to_string(),
-                }
-            }
-            Plan::Pass(pass) => WhatView::Pass {
-                token: pass.claims.as_ref().err().map(ToString::to_string),
-                why: match pass.why {
-                    Forward::Bypass(reason) => reason.word(),
-                    Forward::Method
-                    | Forward::UriMiss
-                    | Forward::Partial
-                    | Forward::VaryMiss
-                    | Forward::Expired
-                    | Forward::Invalidated
-                    | Forward::Request => "method",
-                },
-            },
-        };
-        let implicit = matched.implicit_tags();
-        PlanView {
-            rule: matched.rule.id.as_deref().map(str::to_owned),
-            what,
-            tags: TagsView::of(matched.tags, |tags| {
-                tags.iter()
-                    .chain(&implicit)
-                    .map(ToString::to_string)
-                    .collect()
-            }),
-            increments: matched
-                .increments
-                .iter()
-                .flat_map(IncrementView::of)
-                .collect(),
-        }
-    }
-}
-
-impl IncrementView {
-    /// What has a value together, and each that has none by itself.
-    fn of(declared: &RuleIncrement) -> Vec<IncrementView> {
-        let of = |tags| IncrementView {
-            on_status: declared.on_status().to_string(),
-            tags,
-        };
-        let known: Vec<String> = declared.tags().flatten().collect();
-        let known = Some(known).filter(|tags| !tags.is_empty());
-        let missing = declared.tags().filter_map(Result::err);
-        let missing = missing.map(|missing| TagsView::Missing {
-            missing: missing.to_string(),
-        });
-        known
-            .map(TagsView::Tags)
-            .into_iter()
-            .chain(missing)
-            .map(of)
-            .collect()
-    }
-}
-
-impl TagsView {
-    fn of<T>(
-        rendered: Result<T, MissingTagValue>,
-        names: impl FnOnce(T) -> Vec<String>,
-    ) -> TagsView {
-        match rendered {
-            Ok(tags) => TagsView::Tags(names(tags)),
-            Err(missing) => TagsView::Missing {
-                missing: missing.to_string(),
-            },
-        }
-    }
-}
-
-/// A field as `curl -H` takes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Field(HeaderName, HeaderValue);
-
-impl FromStr for Field {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> anyhow::Result<Field> {
-        let (name, value) = text.split_once(':').context("expected 'Name: value'")?;
-        let name = name.parse().context("that is no field name")?;
-        let value = value.trim().parse().context("that is no field value")?;
-        Ok(Field(name, value))
-    }
 }
 
 impl Explain {
     pub(super) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
         let mut head = self.head()?;
+        if self.live {
+            let method = head.method().clone();
+            let url = head.absolute_uri().to_string();
+            let mut fields = head.headers().clone();
+            fields.remove(header::HOST); // it is in the URL
+            let asked = (&method, url.as_str(), &fields);
+            return live::explain(out, self.reach, self.json, asked);
+        }
         let rules = self.files.read()?.rules;
         if let Some(most) = rules.reads(&mut head) {
             let body = self.data.clone().unwrap_or_default();
@@ -200,7 +68,7 @@ impl Explain {
         }
         let plan = rules.plan(&head, Clock::System.now());
         if self.json {
-            serde_json::to_writer_pretty(&mut *out, &PlanView::of(&plan, &head))?;
+            serde_json::to_writer_pretty(&mut *out, &view::Plan::of(&plan, &head))?;
             writeln!(out)?;
         } else {
             write!(out, "{}", plan.explain(&head))?;
@@ -210,39 +78,18 @@ impl Explain {
 
     /// The request as it would arrive.
     fn head(&self) -> anyhow::Result<Head> {
-        let scheme = match self.url.scheme_str() {
-            None | Some("http") => "http",
-            Some("https") => "https",
-            Some(other) => {
-                anyhow::bail!("expected a URL that begins with http:// or https://, not {other}:")
-            }
-        };
-        let target = self
-            .url
-            .path_and_query()
-            .map_or("/", |target| target.as_str());
-        let (mut parts, ()) = Request::new(()).into_parts();
         let usual = self.data.as_ref().map_or(Method::GET, |_| Method::POST);
-        parts.method = self.method.clone().unwrap_or(usual);
-        parts.uri = target.parse()?;
-        for Field(name, value) in &self.fields {
-            parts.headers.append(name, value.clone());
-        }
+        let method = self.method.clone().unwrap_or(usual);
+        let fields = self.fields.iter();
+        let fields = fields.map(|Field(name, value)| (name.clone(), value.clone()));
+        let mut head = arriving(method, &self.url, fields)?;
         if let Some(data) = &self.data {
-            parts
-                .headers
-                .insert(header::CONTENT_LENGTH, data.len().into());
+            let headers = &mut head.parts.headers;
+            headers.insert(header::CONTENT_LENGTH, data.len().into());
             let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-            parts.headers.entry(header::CONTENT_TYPE).or_insert(form);
+            headers.entry(header::CONTENT_TYPE).or_insert(form);
         }
-        if !parts.headers.contains_key(header::HOST) {
-            let host = self
-                .url
-                .authority()
-                .map_or("localhost", |authority| authority.as_str());
-            parts.headers.insert(header::HOST, host.parse()?);
-        }
-        Ok(Head::new(parts, scheme)?)
+        Ok(head)
     }
 }
 
@@ -293,19 +140,6 @@ mod tests {
                 expected,
                 "{name}"
             );
-        }
-    }
-
-    #[test]
-    fn fields_are_read_as_curl_reads_them() {
-        let head = explain(&["/a", "-H", "X-A: 1", "-H", "x-a:2", "-H", "X-Empty:"])
-            .head()
-            .unwrap();
-        let all: Vec<_> = head.headers().get_all("x-a").iter().collect();
-        assert_eq!(all, ["1", "2"]);
-        assert_eq!(head.headers()["x-empty"], "");
-        for wrong in ["X-A", ": 1", "X A: 1", "X-A: a\nb"] {
-            assert!(wrong.parse::<Field>().is_err(), "{wrong}");
         }
     }
 

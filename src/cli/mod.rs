@@ -4,9 +4,14 @@
 //! Exit codes: 0 done, 1 could not, 2 usage or bad files.
 
 mod check;
+mod completions;
 mod demo;
 mod explain;
 mod files;
+mod man;
+mod people;
+mod progress;
+mod remote;
 mod schema;
 mod serve;
 mod stop;
@@ -35,6 +40,23 @@ enum Command {
     Check(check::Check),
     Explain(explain::Explain),
     Schema(schema::Schema),
+    Health(remote::health::Health),
+    Stats(remote::stats::Stats),
+    Rules(remote::rules::Rules),
+    Entries(remote::entries::Entries),
+    Entry(remote::entry::Entry),
+    Tags(remote::tags::Tags),
+    Increments(remote::increments::Increments),
+    Purge(remote::purge::Purge),
+    Refresh(remote::refresh::Refresh),
+    Change(remote::change::Change),
+    Epoch(remote::epoch::Epoch),
+    Audit(remote::audit::Audit),
+    Reload(remote::reload::Reload),
+    Objects(remote::objects::Objects),
+    Openapi(remote::openapi::Openapi),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// Why a command did not do what was asked.
@@ -66,6 +88,23 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check.run(&mut out, &mut io::stderr()),
         Command::Explain(explain) => explain.run(&mut out),
         Command::Schema(schema) => schema.run(&mut out),
+        Command::Health(health) => health.run(&mut out),
+        Command::Stats(stats) => stats.run(&mut out),
+        Command::Rules(rules) => rules.run(&mut out),
+        Command::Entries(entries) => entries.run(&mut out),
+        Command::Entry(entry) => entry.run(&mut out),
+        Command::Tags(tags) => tags.run(&mut out),
+        Command::Increments(increments) => increments.run(&mut out),
+        Command::Purge(purge) => purge.run(&mut out),
+        Command::Refresh(refresh) => refresh.run(&mut out),
+        Command::Change(change) => change.run(&mut out),
+        Command::Epoch(epoch) => epoch.run(&mut out),
+        Command::Audit(audit) => audit.run(&mut out),
+        Command::Reload(reload) => reload.run(&mut out),
+        Command::Objects(objects) => objects.run(&mut out),
+        Command::Openapi(openapi) => openapi.run(&mut out),
+        Command::Completions(completions) => completions.run(&mut out),
+        Command::Man(man) => man.run(&mut out),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

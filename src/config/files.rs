@@ -1,6 +1,7 @@
 //! Files, folders and environment: the only place that reads them.
 
 use std::cell::RefCell;
+use std::env::VarError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use crate::config::compile::{Outside, compile};
 use crate::config::marks::Marks;
 use crate::config::{Config, Listen, Target};
 use crate::model::mistake::Mistake;
+use crate::model::secret::Secret;
 
 /// Reads the configuration at `path`, and the rule files and secrets it names; relative paths are relative to it.
 ///
@@ -27,6 +29,13 @@ pub struct Instead {
     pub listen: Vec<Listen>,
     /// The folder of rule files.
     pub rules: Option<PathBuf>,
+}
+
+/// What others call this process: the name of its host, and its number.
+pub fn this_process() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    let host = host.as_deref().map_or("unknown", str::trim_ascii);
+    format!("{host}:{}", std::process::id())
 }
 
 /// As [`load`], with `instead` in place of what the file says. Without a file everything has its default, and there are
@@ -185,20 +194,42 @@ impl Files {
     }
 }
 
+/// The environment variable that holds the token for other sidecars' admin interfaces.
+pub const ADMIN_TOKEN: &str = "TAGALONG_ADMIN_TOKEN";
+
+/// The token that the command line presents to a sidecar's admin interface, if there is one. It is an argument nowhere: those
+/// are seen by everybody on the machine. White space at its end does not count.
+///
+/// # Errors
+///
+/// What is wrong with the variable.
+pub fn admin_token() -> Result<Option<Secret>, String> {
+    let text = match read_variable(ADMIN_TOKEN) {
+        Ok(text) => text,
+        Err(VarError::NotPresent) => return Ok(None),
+        Err(error) => return Err(wrong_variable(ADMIN_TOKEN, &error)),
+    };
+    Ok(Secret::new(text.trim_ascii_end().as_bytes()))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one reader of the environment"
+)]
+fn read_variable(name: &str) -> Result<String, VarError> {
+    std::env::var(name)
+}
+
+fn wrong_variable(name: &str, error: &VarError) -> String {
+    match error {
+        VarError::NotPresent => format!("the environment variable `{name}` is not set"),
+        VarError::NotUnicode(_) => format!("the environment variable `{name}` is not UTF-8"),
+    }
+}
+
 impl Outside for Files {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one reader of the environment"
-    )]
     fn variable(&self, name: &str) -> Result<String, String> {
-        std::env::var(name).map_err(|error| match error {
-            std::env::VarError::NotPresent => {
-                format!("the environment variable `{name}` is not set")
-            }
-            std::env::VarError::NotUnicode(_) => {
-                format!("the environment variable `{name}` is not UTF-8")
-            }
-        })
+        read_variable(name).map_err(|error| wrong_variable(name, &error))
     }
 
     fn file(&self, path: &str) -> Result<String, String> {

@@ -30,10 +30,13 @@ use crate::shared;
 use crate::upstream;
 
 pub use crate::config::compile::{Outside, compile};
-pub use crate::config::files::{Instead, Origin, load, read};
-pub use crate::config::reload::{Reload, warn};
+pub use crate::config::files::{
+    ADMIN_TOKEN, Instead, Origin, admin_token, load, read, this_process,
+};
+pub use crate::config::reload::{Reload, Rereader, warn};
 pub use crate::proxy::Listen;
 pub use crate::telemetry::log::Format as LogFormat;
+pub use crate::telemetry::trace::Config as Telemetry;
 pub use crate::upstream::Target;
 
 /// Everything a sidecar is told.
@@ -67,6 +70,8 @@ pub struct Config {
     pub drain: Duration,
     /// What is logged.
     pub log: Log,
+    /// Where traces go; `None`: there are none.
+    pub telemetry: Option<Telemetry>,
     /// Names for what is forgotten together.
     pub purge_groups: BTreeMap<String, PurgeGroup>,
     /// What it was read from; `None`: from no file.
@@ -198,6 +203,7 @@ impl Config {
             increment_webhooks: Vec::new(),
             drain: Duration::from_secs(10),
             log: Log::default(),
+            telemetry: None,
             purge_groups: BTreeMap::new(),
             origin: None,
             warnings: Vec::new(),
@@ -226,6 +232,7 @@ impl Config {
             increment_webhooks,
             drain,
             log,
+            telemetry,
             purge_groups,
             origin: _,
             warnings: _,
@@ -254,6 +261,7 @@ impl Config {
             ),
             ("drain", *drain == other.drain),
             ("log", *log == other.log),
+            ("telemetry", *telemetry == other.telemetry),
             ("purge_groups", *purge_groups == other.purge_groups),
         ];
         let differ = fields.iter().filter(|(_, same)| !same);

@@ -2,10 +2,11 @@
 //! force as a whole; what is wrong changes nothing and is told. Only rules, and what they are built with, can change so: what
 //! else has changed waits for a restart, which is told too.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
 use crate::clock::Clock;
@@ -15,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::model::health::Code;
 use crate::model::health::Reason;
 use crate::model::mistake::{Location, Mistake};
+use crate::model::reread::{Files, Reread};
 use crate::model::time::Timestamp;
 use crate::rules::{KeptIn, LiveRules};
 
@@ -31,11 +33,51 @@ pub struct Reload {
     metrics: Metrics,
     /// What is wrong with the files, while something is.
     refused: watch::Sender<Option<Reason>>,
+    /// How it went the last time.
+    last: watch::Sender<Reread>,
     /// The epoch in the files that were right last.
     epoch: watch::Sender<u64>,
     /// Since when these rules are in force.
     since: Timestamp,
     clock: Clock,
+}
+
+/// Has the files read again. Clones ask the same.
+#[derive(Clone, Debug)]
+pub struct Rereader {
+    asked: mpsc::Sender<Wish>,
+    last: watch::Receiver<Reread>,
+}
+
+/// Somebody asks for the files to be read, and may wait for what comes of it.
+type Wish = oneshot::Sender<Reread>;
+
+/// How many may ask before the first one is answered; more wait until they may ask.
+const WISHES: usize = 16;
+
+impl Rereader {
+    /// Asks, and does not wait.
+    pub fn ask(&self) {
+        let (wish, _) = oneshot::channel();
+        if self.asked.try_send(wish).is_err() {
+            tracing::debug!("the files are about to be read again, or never more");
+        }
+    }
+}
+
+impl Files for Rereader {
+    fn last(&self) -> Reread {
+        self.last.borrow().clone()
+    }
+
+    fn reread(&self) -> Pin<Box<dyn Future<Output = Option<Reread>> + Send>> {
+        let asked = self.asked.clone();
+        Box::pin(async move {
+            let (wish, read) = oneshot::channel();
+            asked.send(wish).await.ok()?;
+            read.await.ok()
+        })
+    }
 }
 
 /// How often it is looked whether something has changed. What has changed is read once it has stayed the same from one look
@@ -50,7 +92,12 @@ impl Reload {
         metrics: Metrics,
         clock: Clock,
     ) -> Option<Reload> {
+        let last = Reread {
+            at: clock.now(),
+            mistakes: [].into(),
+        };
         Some(Reload {
+            last: watch::Sender::new(last),
             started: started.clone(),
             origin: started.origin.clone()?,
             changing: None,
@@ -73,24 +120,33 @@ impl Reload {
         self.epoch.subscribe()
     }
 
-    /// Looks now and then, and reads at once when `asked`. Never ends by itself.
-    pub async fn watch(self, asked: Arc<Notify>) {
+    /// Who asks for the files to be read, and what reads them, now and then too, for as long as it is polled.
+    pub fn begin(self) -> (Rereader, impl Future<Output = ()>) {
+        let (asked, wishes) = mpsc::channel(WISHES);
+        let last = self.last.subscribe();
+        (Rereader { asked, last }, self.watch(wishes))
+    }
+
+    /// Looks now and then, and reads at once when somebody asks. Never ends by itself.
+    async fn watch(self, mut wishes: mpsc::Receiver<Wish>) {
         let clock = self.clock.clone();
         let reload = Arc::new(Mutex::new(self));
         loop {
-            let by_wish = tokio::select! {
+            let wish = tokio::select! {
                 biased;
-                () = asked.notified() => true,
-                () = clock.sleep_until(clock.now() + EVERY) => false,
+                Some(wish) = wishes.recv() => Some(wish),
+                () = clock.sleep_until(clock.now() + EVERY) => None,
             };
             let reload = Arc::clone(&reload);
             // Files may be far away.
             let looked = spawn_blocking(move || {
                 let mut reload = reload.lock().unwrap_or_else(PoisonError::into_inner);
-                if by_wish {
-                    reload.read()
-                } else {
-                    reload.look()
+                match wish {
+                    None => reload.look(),
+                    Some(wish) => {
+                        reload.read();
+                        wish.send(reload.last.borrow().clone()).ok(); // who asked may have left
+                    }
                 }
             });
             if let Err(error) = looked.await {
@@ -200,11 +256,19 @@ impl Reload {
         }
         self.metrics.rules_reload_failed.set(false);
         self.refused.send_replace(None);
+        self.note(&[]);
         self.since = self.clock.now();
         tracing::info!(
             rules = count,
             "the files have been read again: these rules are in force"
         );
+    }
+
+    fn note(&self, mistakes: &[Mistake]) {
+        self.last.send_replace(Reread {
+            at: self.clock.now(),
+            mistakes: mistakes.into(),
+        });
     }
 
     fn refuse(&self, mistakes: &[Mistake]) {
@@ -217,6 +281,7 @@ impl Reload {
             "the files are wrong: the rules of {since} stay in force"
         );
         self.metrics.rules_reload_failed.set(true);
+        self.note(mistakes);
         // The mistakes themselves are in the log: they may quote what is not for everybody who may ask for this.
         let message =
             format!("The files are wrong (mistakes: {count}): the rules of {since} stay in force.");

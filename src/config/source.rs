@@ -15,7 +15,7 @@ use crate::rules::source::Defaults;
 use crate::rules::source::TagList;
 use crate::telemetry::log::Format as LogFormat;
 use crate::yaml::Spanned;
-use crate::yaml::units::{Size, Span};
+use crate::yaml::units::{Share, Size, Span};
 use crate::yaml::{TextOrMap, text_or_map};
 
 /// The configuration of a sidecar. Every field has a default.
@@ -65,6 +65,9 @@ pub(super) struct Config {
     /// What is logged.
     #[serde(default)]
     pub(super) log: Log,
+    /// Who collects traces.
+    #[serde(default)]
+    pub(super) telemetry: Telemetry,
     /// Lists of tags by name, for rules to `use`.
     #[serde(default)]
     pub(super) templates: Named<TagList>,
@@ -133,7 +136,24 @@ pub(super) struct Admin {
     /// An address and a port. One that other machines can reach needs a token. Default: `127.0.0.1:9080`.
     #[serde(default)]
     pub(super) listen: Option<Spanned<String>>,
-    /// The environment variable that holds the token: who presents it (`Authorization: Bearer …`) is trusted.
+    /// The environment variable that holds the token: who presents it (`Authorization: Bearer …`) is trusted, and called `admin`.
+    #[serde(default)]
+    pub(super) token_env: Option<Spanned<String>>,
+    /// The file that holds it; relative to this file.
+    #[serde(default)]
+    pub(super) token_file: Option<Spanned<String>>,
+    /// More tokens, each with a name by which the audit calls who presents it.
+    #[serde(default)]
+    pub(super) tokens: Vec<AdminToken>,
+}
+
+/// A token of the admin interface, and who has it. One of `token_env` and `token_file` says where it is.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdminToken {
+    /// 1 to 100 letters, digits, `_`, `-` or `.`; neither `admin` nor `local`.
+    pub(super) name: Spanned<String>,
+    /// The environment variable that holds it.
     #[serde(default)]
     pub(super) token_env: Option<Spanned<String>>,
     /// The file that holds it; relative to this file.
@@ -483,9 +503,31 @@ pub(super) struct Log {
     pub(super) access: Option<bool>,
 }
 
+/// Who collects traces.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Telemetry {
+    /// Where an OpenTelemetry collector takes OTLP over HTTP: `http://host:4318`, `https://…` or `h2c://…`; `/v1/traces` is
+    /// added. Default: nowhere, and there are no traces.
+    #[serde(default)]
+    pub(super) otlp_endpoint: Option<Spanned<String>>,
+    /// The share of the traces begun here that are recorded, from 0 to 1; of others whoever began them decides. Default: 1.
+    #[serde(default)]
+    pub(super) sample: Option<Share>,
+    /// What the spans say they come from. Default: `tagalong`.
+    #[serde(default)]
+    pub(super) service_name: Option<Spanned<String>>,
+    /// Headers of each call to the collector: by name, the environment variable that holds the value.
+    #[serde(default)]
+    pub(super) header_env: Named<String>,
+    /// Headers of each call to the collector: by name, the file that holds the value.
+    #[serde(default)]
+    pub(super) header_file: Named<String>,
+}
+
 /// Whether rules.md has a field at this dotted path that is not supported yet.
 pub(super) fn is_later(path: &str) -> bool {
     LATER.contains(&path)
 }
 
-const LATER: &[&str] = &["telemetry"];
+const LATER: &[&str] = &[];

@@ -190,7 +190,7 @@ fn everything_can_be_said_otherwise() {
     let text = "
 namespace: shop
 listen: ['0.0.0.0:80', '[::1]:0', 'unix:/run/t.sock']
-admin: { listen: '0.0.0.0:81', token_env: S }
+admin: { listen: '0.0.0.0:81', token_env: S, tokens: [{ name: deploy, token_file: d }] }
 upstream: { url: 'unix:/run/app.sock', connect_timeout: 250ms, read_timeout: 5m, retries: 0, max_concurrent: 1, queue: 0, queue_timeout: 90s }
 rules: r
 headers:
@@ -219,7 +219,7 @@ defaults: { ttl: 60s }
             ("S", "sesame\n"),
             ("R", "rediss+cluster://ann:sesame@a,b:1\n"),
         ],
-        files: vec![("f", " sesame\n"), ("ca", ca)].leak(),
+        files: vec![("f", " sesame\n"), ("ca", ca), ("d", "simsim\n")].leak(),
         rules: Some(&[(
             "r/a.yaml",
             "rules: [{ id: a }, { id: b, consistency: bounded }]",
@@ -230,7 +230,12 @@ defaults: { ttl: 60s }
     assert_eq!(listen, ["0.0.0.0:80", "[::1]:0", "unix:/run/t.sock"]);
     let admin = config.admin.as_ref().unwrap();
     assert_eq!(admin.listen.to_string(), "0.0.0.0:81");
-    assert!(!admin.is_local() && admin.token.as_ref().unwrap().is(b"sesame"));
+    assert!(!admin.is_local());
+    let [first, deploy] = &admin.tokens[..] else {
+        panic!("two tokens, not {:?}", admin.tokens);
+    };
+    assert!(&*first.name == "admin" && first.secret.is(b"sesame"));
+    assert!(&*deploy.name == "deploy" && deploy.secret.is(b"simsim"));
     assert_eq!(config.namespace, "shop");
     assert_eq!(config.upstream.targets.to_string(), "unix:/run/app.sock");
     assert_eq!(config.upstream.connect_timeout, Duration::from_millis(250));

@@ -27,6 +27,8 @@ use crate::policy::Verdict;
 use crate::policy::freshening;
 use crate::rules::Matched;
 use crate::rules::Picked;
+use crate::telemetry::trace::Place;
+use crate::telemetry::trace::Step;
 use crate::upstream::Turn;
 use crate::upstream::UpstreamError;
 use crate::upstream::UpstreamErrorKind;
@@ -85,18 +87,29 @@ impl Fetch {
     pub(super) async fn exchange(
         &self,
         turn: Turn,
-        request: Request<Body>,
+        mut request: Request<Body>,
         head: &Arc<Head>,
         matched: &Matched,
         mut aside: Option<&mut Aside>,
+        trace: &Place,
     ) -> Result<Exchange, Failure> {
         let inner = &self.0;
-        let sent = inner.clock.now();
-        let response = inner
-            .upstream
-            .send(turn, request)
-            .await
-            .map_err(|error| self.failure(&error, head))?;
+        let mut span = trace.span(Step::Exchange);
+        span.asks(head);
+        span.pass_on(request.headers_mut());
+        let (sent, began) = (inner.clock.now(), inner.clock.anchor());
+        let answer = inner.upstream.send(turn, request).await;
+        let answer = answer.map_err(|error| self.failure(&error, head));
+        let said = answer.as_ref().map(Response::status);
+        matched
+            .rule
+            .count_asked(said.map_err(|failure| *failure), began.elapsed());
+        match said {
+            Ok(status) => span.answered(status),
+            Err(failure) => span.failed(failure.word()),
+        }
+        drop(span);
+        let response = answer?;
         let times = Times {
             sent,
             received: inner.clock.now(),

@@ -45,6 +45,8 @@ use crate::policy;
 use crate::policy::freshening;
 use crate::policy::freshening::HeadSays;
 use crate::rules::Matched;
+use crate::telemetry::trace::Place;
+use crate::telemetry::trace::Step;
 use crate::upstream::Turn;
 use crate::upstream::Upstream;
 
@@ -62,6 +64,25 @@ struct Inner {
     picking: Picking,
     /// Every exchange under way.
     tasks: TaskTracker,
+}
+
+/// For whom the app is asked. The default is nobody in particular.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// The address of the client, if it has one.
+    pub peer: Option<IpAddr>,
+    /// Where the spans of its request begin.
+    pub trace: Place,
+}
+
+impl From<Option<IpAddr>> for Caller {
+    /// In no trace.
+    fn from(peer: Option<IpAddr>) -> Caller {
+        Caller {
+            peer,
+            trace: Place::default(),
+        }
+    }
 }
 
 /// What may be stored of a response.
@@ -114,15 +135,16 @@ impl Fetch {
         self.0.tasks.wait().await;
     }
 
-    /// Runs a fill: it outlives any client. `peer` is the address of the one that it is begun for, if that has one.
-    pub fn fill(&self, fill: Fill, peer: Option<IpAddr>) {
-        let fetch = self.clone();
+    /// Runs a fill: it outlives any client, the one too that it is begun for.
+    pub fn fill(&self, fill: Fill, caller: impl Into<Caller>) {
+        let (fetch, caller) = (self.clone(), caller.into());
         self.0
             .tasks
-            .spawn(async move { fetch.run(fill, peer).await });
+            .spawn(async move { fetch.run(fill, caller).await });
     }
 
-    async fn run(&self, mut fill: Fill, peer: Option<IpAddr>) {
+    async fn run(&self, mut fill: Fill, caller: impl Into<Caller>) {
+        let Caller { peer, trace } = caller.into();
         let found = match fill.elsewhere().await {
             None => fill.lease().await,
             found => found,
@@ -131,7 +153,7 @@ impl Fetch {
             return fill.found(stored);
         }
         let request = request::for_fill(fill.head(), &fill.matched().rule, peer);
-        let exchange = match self.asked(&mut fill, request).await {
+        let exchange = match self.asked(&mut fill, request, &trace).await {
             Ok(exchange) => exchange,
             Err(failure) => return fill.fail(failure), // every follower learns it now (L9)
         };
@@ -148,6 +170,7 @@ impl Fetch {
         } else if judged.verdict.is_ok() && is_spared {
             judged.verdict = Err(NoStore::UpstreamFailed); // what is stored serves those who come better
         }
+        let _storing = judged.verdict.is_ok().then(|| trace.span(Step::Store));
         self.settle(fill, judged).await;
     }
 
@@ -156,12 +179,13 @@ impl Fetch {
         &self,
         fill: &mut Fill,
         mut request: Request<Body>,
+        trace: &Place,
     ) -> Result<Exchange, Failure> {
         let turn = self.set_out(fill).await?;
         let whole = fill.completes().map(|_| copy(&request));
         request.headers_mut().extend(fill.conditions());
         let exchange = self
-            .exchange(turn, request, fill.head(), fill.matched(), None)
+            .exchange(turn, request, fill.head(), fill.matched(), None, trace)
             .await?;
         let Some((stored, whole)) = fill.completes().zip(whole) else {
             return Ok(exchange);
@@ -170,7 +194,7 @@ impl Fetch {
             Some(exchange) => Ok(exchange),
             None => {
                 let turn = self.set_out(fill).await?; // what came does not fit what is stored
-                self.exchange(turn, whole, fill.head(), fill.matched(), None)
+                self.exchange(turn, whole, fill.head(), fill.matched(), None, trace)
                     .await
             }
         }
@@ -243,11 +267,12 @@ impl Fetch {
         &self,
         head: Arc<Head>,
         body: Body,
-        peer: Option<IpAddr>,
+        caller: impl Into<Caller>,
         matched: Matched,
         freshen: Option<Box<Freshen>>,
     ) -> Result<Passed, Failure> {
         let fetch = self.clone();
+        let Caller { peer, trace } = caller.into();
         let request = request::for_upstream(&head, &matched.rule, peer, body);
         let (mut answer, answered) = oneshot::channel();
         let run = async move {
@@ -257,7 +282,10 @@ impl Fetch {
                 () = answer.closed(), if head.is_safe() => return,
             };
             let passed = match turn {
-                Ok(turn) => fetch.passed(turn, request, &head, &matched, freshen).await,
+                Ok(turn) => {
+                    let passed = fetch.passed(turn, request, &head, &matched, freshen, &trace);
+                    passed.await
+                }
                 Err(failure) => Err(failure),
             };
             if let Err(Ok(unwanted)) = answer.send(passed)
@@ -277,11 +305,12 @@ impl Fetch {
         head: &Arc<Head>,
         matched: &Matched,
         freshen: Option<Box<Freshen>>,
+        trace: &Place,
     ) -> Result<Passed, Failure> {
         let as_get = matched.as_get.as_deref();
         let mut aside = as_get.map(|_| self.0.cache.aside());
         let exchange = self
-            .exchange(turn, request, head, matched, aside.as_mut())
+            .exchange(turn, request, head, matched, aside.as_mut(), trace)
             .await?;
         if let Some(freshen) = freshen
             && let Some((freshen, renewed, keep)) =

@@ -18,7 +18,7 @@ pub(super) trait Instrument {
 }
 
 /// The one label of a family.
-type Labels = [(&'static str, &'static str); 1];
+pub(super) type Labels = [(&'static str, &'static str); 1];
 
 /// How often something has happened.
 #[derive(Debug, Default)]
@@ -33,6 +33,11 @@ impl Counter {
     /// It has happened so many times more.
     pub fn add_many(&self, n: usize) {
         self.0.inc_by(n as u64);
+    }
+
+    /// How often it has happened.
+    pub fn get(&self) -> u64 {
+        self.0.get()
     }
 }
 
@@ -75,6 +80,12 @@ impl<L: Label> Counters<L> {
             counter.inc_by(n as u64);
         }
     }
+
+    /// How often each has happened.
+    pub fn each(&self) -> impl Iterator<Item = (L, u64)> {
+        let counters = self.each.iter().map(counter::Counter::get);
+        L::ALL.iter().copied().zip(counters)
+    }
 }
 
 impl<L: Label> Instrument for Counters<L> {
@@ -92,6 +103,11 @@ impl Flag {
     pub fn set(&self, is_so: bool) {
         self.0.set(i64::from(is_so));
     }
+
+    /// Whether it is so.
+    pub fn get(&self) -> bool {
+        self.0.get() != 0
+    }
 }
 
 impl Instrument for Flag {
@@ -100,14 +116,35 @@ impl Instrument for Flag {
     }
 }
 
-/// How much there is of something.
-#[derive(Debug, Default)]
+/// How much there is of something. Clones are the same.
+#[derive(Clone, Debug, Default)]
 pub struct Level(Gauge);
+
+/// One of the things of which there are so many, for as long as it is kept.
+#[derive(Debug)]
+pub struct Held(Level);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.0.dec();
+    }
+}
 
 impl Level {
     /// There is so much now.
     pub fn set(&self, n: u64) {
         self.0.set(whole(n));
+    }
+
+    /// There is one more, until what this returns is dropped.
+    pub fn hold(&self) -> Held {
+        self.0.inc();
+        Held(self.clone())
+    }
+
+    /// How much there is.
+    pub fn get(&self) -> u64 {
+        count(self.0.get())
     }
 }
 
@@ -145,6 +182,12 @@ impl<L: Label> Levels<L> {
             gauge.set(whole(n));
         }
     }
+
+    /// How much there is of this.
+    pub fn get(&self, label: L) -> u64 {
+        let gauge = self.each.get(label.index());
+        gauge.map_or(0, |gauge| count(gauge.get()))
+    }
 }
 
 impl<L: Label> Instrument for Levels<L> {
@@ -162,6 +205,11 @@ impl Seconds {
     pub fn set(&self, time: Duration) {
         self.0.set(time.as_secs_f64());
     }
+
+    /// How long it is, in seconds.
+    pub fn get(&self) -> f64 {
+        self.0.get()
+    }
 }
 
 impl Instrument for Seconds {
@@ -171,11 +219,15 @@ impl Instrument for Seconds {
 }
 
 /// The members of a family, looked up here once for all.
-fn each<L: Label, M: Clone + Default>(family: &Family<Labels, M>) -> Box<[M]> {
+pub(super) fn each<L: Label, M: Clone + Default>(family: &Family<Labels, M>) -> Box<[M]> {
     let member = |label: &L| family.get_or_create(&[(L::NAME, label.word())]).clone();
     L::ALL.iter().map(member).collect()
 }
 
 fn whole(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn count(level: i64) -> u64 {
+    u64::try_from(level).unwrap_or_default()
 }

@@ -1,5 +1,8 @@
 //! The labels whose values are closed sets.
 
+use http::StatusCode;
+
+use crate::model::outcome::Failure;
 use crate::model::outcome::Kind;
 use crate::model::outcome::NoStore;
 use crate::model::words::Word;
@@ -61,12 +64,15 @@ pub enum Source {
     Repeat,
     /// Another sidecar, through the log.
     OtherSidecar,
+    /// An operator, or a program that calls the admin interface.
+    Admin,
 }
 
 words!(Source {
     Response => "response",
     Repeat => "repeat",
     OtherSidecar => "other-sidecar",
+    Admin => "admin",
 });
 
 /// What a lookup in the shared store found.
@@ -128,6 +134,114 @@ words!(Tier {
     Memory => "memory",
 });
 
+/// What came of asking the app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// It switched protocols.
+    Informational,
+    /// It answered with success.
+    Success,
+    /// It answered with a redirection, or that what is stored is still right.
+    Redirection,
+    /// It answered that the request was wrong.
+    ClientError,
+    /// It answered with an error of its own.
+    ServerError,
+    /// It answered with a status of no class.
+    OtherStatus,
+    /// It could not be reached, or broke the connection.
+    Unreachable,
+    /// It did not answer in time.
+    TimedOut,
+    /// What it answered was no HTTP.
+    Malformed,
+    /// The client's body ended early.
+    RequestCut,
+}
+
+impl Answered {
+    /// What it is counted as; `None` where the app was not asked.
+    pub(super) fn of(answer: Result<StatusCode, Failure>) -> Option<Answered> {
+        match answer {
+            Ok(status) => Some(match status.as_u16() / 100 {
+                1 => Answered::Informational,
+                2 => Answered::Success,
+                3 => Answered::Redirection,
+                4 => Answered::ClientError,
+                5 => Answered::ServerError,
+                _ => Answered::OtherStatus,
+            }),
+            Err(Failure::Unreachable) => Some(Answered::Unreachable),
+            Err(Failure::TimedOut) => Some(Answered::TimedOut),
+            Err(Failure::Malformed) => Some(Answered::Malformed),
+            Err(Failure::RequestCut) => Some(Answered::RequestCut),
+            Err(Failure::Abandoned | Failure::Overloaded | Failure::Unvalidated) => None,
+        }
+    }
+}
+
+words!(Answered {
+    Informational => "1xx",
+    Success => "2xx",
+    Redirection => "3xx",
+    ClientError => "4xx",
+    ServerError => "5xx",
+    OtherStatus => "other",
+    Unreachable => "unreachable",
+    TimedOut => "timed-out",
+    Malformed => "malformed",
+    RequestCut => "request-cut",
+});
+
+/// Whether something that was to be sent has got there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It has.
+    Done,
+    /// It has not, and is lost.
+    Failed,
+}
+
+words!(Sent {
+    Done => "done",
+    Failed => "failed",
+});
+
+impl Label for Sent {
+    const NAME: &'static str = "result";
+}
+
+/// How an operator's call was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallStatus {
+    /// As it was meant.
+    Success,
+    /// The caller has what is there already, or is sent elsewhere.
+    Redirection,
+    /// It was refused, or was wrong.
+    ClientError,
+    /// It could not be done.
+    ServerError,
+}
+
+impl From<StatusCode> for CallStatus {
+    fn from(status: StatusCode) -> CallStatus {
+        match status.as_u16() / 100 {
+            1 | 2 => CallStatus::Success,
+            3 => CallStatus::Redirection,
+            4 => CallStatus::ClientError,
+            _ => CallStatus::ServerError,
+        }
+    }
+}
+
+words!(CallStatus {
+    Success => "2xx",
+    Redirection => "3xx",
+    ClientError => "4xx",
+    ServerError => "5xx",
+});
+
 impl Label for Kind {
     const NAME: &'static str = "outcome";
 }
@@ -142,6 +256,14 @@ impl Label for SharedError {
 
 impl Label for Source {
     const NAME: &'static str = "source";
+}
+
+impl Label for Answered {
+    const NAME: &'static str = "result";
+}
+
+impl Label for CallStatus {
+    const NAME: &'static str = "status";
 }
 
 impl Label for SharedLookup {
@@ -174,6 +296,9 @@ mod tests {
     fn words_stand_in_the_order_of_their_type() {
         in_order::<SharedError>();
         in_order::<Source>();
+        in_order::<Answered>();
+        in_order::<CallStatus>();
+        in_order::<Sent>();
         in_order::<SharedLookup>();
         in_order::<Foreign>();
         in_order::<LeaseEnd>();

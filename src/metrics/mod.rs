@@ -8,6 +8,7 @@
 mod instruments;
 mod labels;
 mod rules;
+mod timing;
 
 use std::fmt;
 use std::ops::Deref;
@@ -21,17 +22,28 @@ use prometheus_client::registry::Registry;
 pub use instruments::Counter;
 pub use instruments::Counters;
 pub use instruments::Flag;
+pub use instruments::Held;
 pub use instruments::Level;
 pub use instruments::Levels;
 pub use instruments::Seconds;
+pub use labels::Answered;
+pub use labels::CallStatus;
 pub use labels::Foreign;
 pub use labels::Label;
 pub use labels::LeaseEnd;
+pub use labels::Sent;
 pub use labels::SharedError;
 pub use labels::SharedLookup;
 pub use labels::Source;
 pub use labels::Tier;
+pub use rules::Each;
+pub use rules::Once;
 pub use rules::PerRule;
+pub use rules::RuleCounts;
+pub use rules::Spent;
+pub use timing::Histogram;
+pub use timing::Timing;
+pub use timing::Timings;
 
 use crate::metrics::instruments::Instrument;
 use crate::model::outcome::Kind;
@@ -59,8 +71,20 @@ macro_rules! table {
 
 // The names without `tagalong_` before them, and those of counters without `_total` behind them, which is added.
 table! {
-    requests: PerRule<Kind> = "requests", "Requests answered, by their rule (empty where none matches) and by what became of them";
-    not_stored: PerRule<NoStore> = "not_stored", "Responses that might have been stored and were not, by the rule of their request and by the reason";
+    requests: PerRule<Each<Kind>> = "requests", "Requests answered, by their rule (empty where none matches) and by what became of them";
+    request_duration: Timings<Kind> = "request_duration_seconds", "Time from a request's head until that of its answer, in seconds, by what became of it";
+    not_stored: PerRule<Each<NoStore>> = "not_stored", "Responses that might have been stored and were not, by the rule of their request and by the reason";
+    stored: PerRule<Once> = "stored", "Responses that were stored, those that made fresh what was stored among them, by the rule of their request";
+    upstream_duration: Timing = "upstream_duration_seconds", "Time from asking the app until the head of its answer, in seconds, the wait for a turn not included";
+    upstream_results: Counters<Answered> = "upstream_results", "Exchanges with the app, by the class of its status or by what was wrong";
+    upstream_answers: PerRule<Once> = "upstream_answers", "Answers of the app, by the rule of the request";
+    upstream_seconds: PerRule<Spent> = "upstream_seconds", "Time that those took until their heads were there, in seconds, by the rule of the request";
+    upstream_exchanges: Level = "upstream_exchanges", "Exchanges with the app that have their turn";
+    upstream_queue: Level = "upstream_queue", "Exchanges that wait for their turn";
+    fill_duration: Timing = "fill_duration_seconds", "Time from the beginning of a fill until its response was whole, given to one client, or lost, in seconds";
+    fills_in_flight: Level = "fills_in_flight", "Fills that have begun and not ended";
+    shadow_differences: PerRule<Once> = "shadow_differences", "Answers of the app that differ from what would have been served, by the rule that only looks on";
+    evictions: Counters<Tier> = "evictions", "Entries that had to leave the store for want of room";
     store_entries: Levels<Tier> = "store_entries", "Entries in the store, when this was read";
     store_bytes: Levels<Tier> = "store_bytes", "Bytes of all entries in the store, bookkeeping included, when this was read";
     tags: Level = "tags", "Tags whose versions are known here, when this was read";
@@ -77,6 +101,9 @@ table! {
     shared_lookups: Counters<SharedLookup> = "shared_lookups", "Lookups in the shared store, by what was found";
     store_foreign: Counters<Foreign> = "store_foreign", "Entries found in the shared store that this version cannot read, by why";
     leases: Counters<LeaseEnd> = "leases", "Fills that were to be the only one of all sidecars, by how that went";
+    admin_calls: Counters<CallStatus> = "admin_calls", "Calls of the admin interface, by the class of their status";
+    event_streams: Level = "event_streams", "Callers of the admin interface that are told of events as they happen";
+    trace_exports: Counters<Sent> = "trace_exports", "Batches of spans that were to be sent, by whether they were";
     rules_reload_failed: Flag = "rules_reload_failed", "1 while the files are wrong and the rules from before stay in force, else 0";
 }
 
@@ -100,6 +127,27 @@ impl Metrics {
             .expect("writing to a string does not fail");
         text
     }
+
+    /// How long things have taken.
+    pub fn latency(&self) -> Latency {
+        let requests = &self.request_duration;
+        Latency {
+            hit: requests.read(|kind| matches!(kind, Kind::Hit | Kind::Stale)),
+            miss: requests.read(Kind::is_the_apps),
+            upstream: self.upstream_duration.read(),
+        }
+    }
+}
+
+/// How long things have taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Latency {
+    /// Requests that were answered from the store, until the heads of their answers.
+    pub hit: Histogram,
+    /// Requests that the app has answered, the same.
+    pub miss: Histogram,
+    /// The app, until the heads of its answers.
+    pub upstream: Histogram,
 }
 
 impl Default for Metrics {
@@ -155,6 +203,9 @@ mod tests {
         clone.outbox.set(12);
         clone.log_lag.set(Duration::from_millis(1_500));
         clone.store_bytes.set(Tier::Memory, 4_096);
+        clone.fill_duration.add(Duration::from_millis(2));
+        let _one = clone.fills_in_flight.hold();
+        drop(clone.fills_in_flight.hold());
         let told = lines(&metrics);
         for line in [
             "tagalong_shared_errors_total{kind=\"no-script\"} 2",
@@ -173,6 +224,13 @@ mod tests {
             ),
             "# TYPE tagalong_shared_errors_total counter",
             "# TYPE tagalong_outbox gauge",
+            "# TYPE tagalong_request_duration_seconds histogram",
+            "tagalong_request_duration_seconds_bucket{outcome=\"stale\",le=\"5e-05\"} 0",
+            "tagalong_request_duration_seconds_count{outcome=\"stale\"} 0",
+            "tagalong_fill_duration_seconds_bucket{le=\"0.0025\"} 1",
+            "tagalong_fill_duration_seconds_bucket{le=\"+Inf\"} 1",
+            "tagalong_fill_duration_seconds_sum 0.002",
+            "tagalong_fills_in_flight 1",
         ] {
             assert!(told.contains(line), "{line} is not in\n{}", metrics.text());
         }

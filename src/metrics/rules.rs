@@ -6,139 +6,308 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use http::StatusCode;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::Registry;
 
 use crate::metrics::Metrics;
 use crate::metrics::instruments::Instrument;
+use crate::metrics::labels::Answered;
 use crate::metrics::labels::Label;
+use crate::model::outcome::Failure;
 use crate::model::outcome::Kind;
 use crate::model::outcome::NoStore;
 use crate::model::outcome::Outcome;
 use crate::model::tally::Tallies;
 use crate::model::tally::Tally;
 
-/// How often each of several things has happened to requests of each rule in force. What has never happened is not told: most
-/// reasons never come to most rules.
+/// What is counted for each rule in force. What has never happened is not told: most reasons never come to most rules.
 #[derive(Debug)]
-pub struct PerRule<L> {
-    rules: Arc<Mutex<BTreeMap<Box<str>, Counts>>>,
+pub struct PerRule<C> {
+    rules: Counted<C>,
+}
+
+/// By the id of the rule.
+type Counted<C> = Arc<Mutex<BTreeMap<Box<str>, Arc<C>>>>;
+
+/// What is counted for one rule.
+pub trait Cell: Default + fmt::Debug + Send + Sync + 'static {
+    /// Tells it, with the id of the rule.
+    fn tell(&self, rule: &str, metric: &mut MetricEncoder<'_>) -> fmt::Result;
+}
+
+/// How often each of several things has happened.
+#[derive(Debug)]
+pub struct Each<L> {
+    /// By the place of the label.
+    counts: Box<[AtomicU64]>,
     label: PhantomData<L>,
 }
 
-/// The counters of one rule, by the place of the label.
-type Counts = Arc<[AtomicU64]>;
+/// How often something has happened.
+#[derive(Debug, Default)]
+pub struct Once(AtomicU64);
 
-impl<L> Default for PerRule<L> {
-    fn default() -> PerRule<L> {
-        PerRule {
-            rules: Arc::default(),
+/// How long something has taken, all in all.
+#[derive(Debug, Default)]
+pub struct Spent {
+    nanos: AtomicU64,
+}
+
+/// What has been counted for one rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleCounts {
+    /// Requests that were answered, by what became of them.
+    pub requests: BTreeMap<&'static str, u64>,
+    /// Responses that might have been stored and were not, by the reason.
+    pub not_stored: BTreeMap<&'static str, u64>,
+    /// Responses that were stored.
+    pub stored: u64,
+    /// How often the app has answered.
+    pub loads: u64,
+    /// How long that took, all in all, until the heads were there.
+    pub load_time: Duration,
+    /// Answers of the app that differ from what would have been served.
+    pub differences: u64,
+}
+
+impl<L: Label> Default for Each<L> {
+    fn default() -> Each<L> {
+        Each {
+            counts: L::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
             label: PhantomData,
         }
     }
 }
 
-impl<L: Label> PerRule<L> {
-    /// The counters of these rules, those of rules that were there before among them. The others are told no more.
-    fn of(&self, ids: &[&str]) -> Vec<Counts> {
-        let none = || L::ALL.iter().map(|_| AtomicU64::new(0)).collect();
-        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut before = std::mem::take(&mut *rules);
-        let counts = ids.iter().map(|id| {
-            let there = rules.get(*id).cloned();
-            let counts = there.or_else(|| before.remove(*id)).unwrap_or_else(none);
-            rules.insert((*id).into(), Arc::clone(&counts));
-            counts
-        });
-        counts.collect()
+impl<L: Label> Each<L> {
+    fn add(&self, label: L) {
+        if let Some(count) = self.counts.get(label.index()) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Those that have happened.
+    fn happened(&self) -> impl Iterator<Item = (L, u64)> {
+        let counts = self.counts.iter().map(|n| n.load(Ordering::Relaxed));
+        let each = L::ALL.iter().copied().zip(counts);
+        each.filter(|(_, count)| *count > 0)
+    }
+
+    fn read(&self) -> BTreeMap<&'static str, u64> {
+        let happened = self.happened();
+        happened.map(|(label, n)| (label.word(), n)).collect()
     }
 }
 
-impl<L: Label> Instrument for PerRule<L> {
-    fn enter(&self, registry: &mut Registry, name: &'static str, help: &'static str) {
-        registry.register_collector(Box::new(Told::<L> {
-            name,
-            help: format!("{help}."), // as the library does for the others
-            rules: Arc::clone(&self.rules),
-            label: PhantomData,
-        }));
-    }
-}
-
-struct Told<L> {
-    name: &'static str,
-    help: String,
-    rules: Arc<Mutex<BTreeMap<Box<str>, Counts>>>,
-    label: PhantomData<L>,
-}
-
-impl<L> fmt::Debug for Told<L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
-impl<L: Label> Collector for Told<L> {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let kind = MetricType::Counter;
-        let mut metric = encoder.encode_descriptor(self.name, &self.help, None, kind)?;
-        // A copy of the pointers: who reads slowly keeps no reload waiting.
-        let rules = self
-            .rules
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        for (rule, counts) in &rules {
-            for (label, count) in L::ALL.iter().zip(counts.iter()) {
-                let count = count.load(Ordering::Relaxed);
-                if count > 0 {
-                    let labels = [("rule", &**rule), (L::NAME, label.word())];
-                    ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
-                }
-            }
+impl<L: Label> Cell for Each<L> {
+    fn tell(&self, rule: &str, metric: &mut MetricEncoder<'_>) -> fmt::Result {
+        for (label, count) in self.happened() {
+            let labels = [("rule", rule), (L::NAME, label.word())];
+            ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
         }
         Ok(())
     }
 }
 
-/// The counters of one rule.
+impl Once {
+    fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Cell for Once {
+    fn tell(&self, rule: &str, metric: &mut MetricEncoder<'_>) -> fmt::Result {
+        match self.read() {
+            0 => Ok(()),
+            n => ConstCounter::new(n).encode(metric.encode_family(&[("rule", rule)])?),
+        }
+    }
+}
+
+impl Spent {
+    fn add(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> Duration {
+        Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
+    }
+}
+
+impl Cell for Spent {
+    fn tell(&self, rule: &str, metric: &mut MetricEncoder<'_>) -> fmt::Result {
+        let time = self.read();
+        if time.is_zero() {
+            return Ok(());
+        }
+        ConstCounter::new(time.as_secs_f64()).encode(metric.encode_family(&[("rule", rule)])?)
+    }
+}
+
+impl<C> Default for PerRule<C> {
+    fn default() -> PerRule<C> {
+        PerRule {
+            rules: Arc::default(),
+        }
+    }
+}
+
+impl<C: Cell> PerRule<C> {
+    /// What is counted for these rules, and was for those that were there before. The others are told no more.
+    fn of(&self, ids: &[&str]) -> Vec<Arc<C>> {
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = std::mem::take(&mut *rules);
+        let cells = ids.iter().map(|id| {
+            let there = rules.get(*id).cloned();
+            let cell = there.or_else(|| before.remove(*id)).unwrap_or_default();
+            rules.insert((*id).into(), Arc::clone(&cell));
+            cell
+        });
+        cells.collect()
+    }
+
+    /// All, each with the id of its rule. A copy of the pointers: who reads slowly keeps no reload waiting.
+    fn each(&self) -> BTreeMap<Box<str>, Arc<C>> {
+        let rules = self.rules.lock();
+        rules.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl<C: Cell> Instrument for PerRule<C> {
+    fn enter(&self, registry: &mut Registry, name: &'static str, help: &'static str) {
+        registry.register_collector(Box::new(Told {
+            name,
+            help: format!("{help}."), // as the library does for the others
+            cells: PerRule {
+                rules: Arc::clone(&self.rules),
+            },
+        }));
+    }
+}
+
+struct Told<C> {
+    name: &'static str,
+    help: String,
+    cells: PerRule<C>,
+}
+
+impl<C> fmt::Debug for Told<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl<C: Cell> Collector for Told<C> {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let kind = MetricType::Counter;
+        let mut metric = encoder.encode_descriptor(self.name, &self.help, None, kind)?;
+        for (rule, cell) in self.cells.each() {
+            cell.tell(&rule, &mut metric)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is counted for the requests of one rule, and of all together.
 #[derive(Debug)]
 struct OfRule {
-    requests: Counts,
-    not_stored: Counts,
+    requests: Arc<Each<Kind>>,
+    not_stored: Arc<Each<NoStore>>,
+    stored: Arc<Once>,
+    answers: Arc<Once>,
+    answering: Arc<Spent>,
+    differences: Arc<Once>,
+    all: Metrics,
 }
 
 impl Tally for OfRule {
-    fn request(&self, outcome: Outcome) {
-        add::<Kind>(&self.requests, outcome.kind());
+    fn request(&self, outcome: Outcome, took: Duration) {
+        self.requests.add(outcome.kind());
+        self.all.request_duration.add(outcome.kind(), took);
     }
 
     fn not_stored(&self, reason: NoStore) {
-        add::<NoStore>(&self.not_stored, reason);
+        self.not_stored.add(reason);
     }
-}
 
-fn add<L: Label>(counts: &Counts, label: L) {
-    if let Some(count) = counts.get(label.index()) {
-        count.fetch_add(1, Ordering::Relaxed);
+    fn stored(&self) {
+        self.stored.add();
+    }
+
+    fn asked(&self, answer: Result<StatusCode, Failure>, took: Duration) {
+        if let Some(answered) = Answered::of(answer) {
+            self.all.upstream_results.add(answered);
+        }
+        if answer.is_ok() {
+            self.answers.add();
+            self.answering.add(took);
+            self.all.upstream_duration.add(took);
+        }
+    }
+
+    fn differs(&self) {
+        self.differences.add();
     }
 }
 
 impl Tallies for Metrics {
     fn tallies(&self, rules: &[&str]) -> Vec<Arc<dyn Tally>> {
+        let mut not_stored = self.not_stored.of(rules).into_iter();
+        let mut stored = self.stored.of(rules).into_iter();
+        let mut answers = self.upstream_answers.of(rules).into_iter();
+        let mut answering = self.upstream_seconds.of(rules).into_iter();
+        let mut differences = self.shadow_differences.of(rules).into_iter();
         let requests = self.requests.of(rules).into_iter();
-        let not_stored = self.not_stored.of(rules);
-        let of_rule = |(requests, not_stored)| {
-            Arc::new(OfRule {
+        let of_rule = |requests| {
+            let of_rule = OfRule {
                 requests,
-                not_stored,
-            }) as Arc<dyn Tally>
+                not_stored: not_stored.next()?,
+                stored: stored.next()?,
+                answers: answers.next()?,
+                answering: answering.next()?,
+                differences: differences.next()?,
+                all: self.clone(),
+            };
+            Some(Arc::new(of_rule) as Arc<dyn Tally>)
         };
-        requests.zip(not_stored).map(of_rule).collect()
+        requests.map_while(of_rule).collect() // as many of each as there are rules
+    }
+}
+
+impl Metrics {
+    /// What has been counted for each rule in force, by its id; the empty one is that of requests that no rule matches.
+    pub fn by_rule(&self) -> Vec<(Box<str>, RuleCounts)> {
+        let (not_stored, stored) = (self.not_stored.each(), self.stored.each());
+        let (answers, answering) = (self.upstream_answers.each(), self.upstream_seconds.each());
+        let differences = self.shadow_differences.each();
+        let requests = self.requests.each().into_iter();
+        let counts = requests.map(|(rule, requests)| {
+            let once = |of: &BTreeMap<_, Arc<Once>>| of.get(&rule).map_or(0, |it| it.read());
+            let counts = RuleCounts {
+                requests: requests.read(),
+                not_stored: not_stored
+                    .get(&rule)
+                    .map(|it| it.read())
+                    .unwrap_or_default(),
+                stored: once(&stored),
+                loads: once(&answers),
+                load_time: answering.get(&rule).map_or(Duration::ZERO, |it| it.read()),
+                differences: once(&differences),
+            };
+            (rule, counts)
+        });
+        counts.collect()
     }
 }
 
@@ -152,6 +321,8 @@ mod tests {
         stale: None,
     };
 
+    const TOOK: Duration = Duration::from_micros(1_500);
+
     fn told(metrics: &Metrics) -> Vec<String> {
         let text = metrics.text();
         let samples = text.lines().filter(|line| line.contains("{rule="));
@@ -163,10 +334,10 @@ mod tests {
         let metrics = Metrics::default();
         let tallies = metrics.tallies(&["books", "a\"\\b\nc", ""]);
         assert_eq!(told(&metrics), [""; 0], "nothing has happened");
-        tallies[0].request(HIT);
-        tallies[0].request(HIT);
-        tallies[1].request(Outcome::Refused(Refusal::Waited));
-        tallies[2].request(HIT);
+        tallies[0].request(HIT, TOOK);
+        tallies[0].request(HIT, TOOK);
+        tallies[1].request(Outcome::Refused(Refusal::Waited), TOOK);
+        tallies[2].request(HIT, TOOK);
         tallies[2].not_stored(NoStore::SetCookie);
         assert_eq!(
             told(&metrics),
@@ -184,19 +355,60 @@ mod tests {
         let metrics = Metrics::default();
         let before = metrics.tallies(&["stays", "goes"]);
         for tally in &before {
-            tally.request(HIT);
+            tally.request(HIT, TOOK);
         }
         let after = metrics.tallies(&["comes", "stays"]);
-        before[1].request(HIT); // one that was under way, of a rule that is gone
-        before[0].request(HIT); // one that was under way, of a rule that stays
-        after[1].request(HIT);
+        before[1].request(HIT, TOOK); // one that was under way, of a rule that is gone
+        before[0].request(HIT, TOOK); // one that was under way, of a rule that stays
+        after[1].request(HIT, TOOK);
         assert_eq!(
             told(&metrics),
             [r#"tagalong_requests_total{rule="stays",outcome="hit"} 3"#]
         );
         for n in 0..1_000 {
-            metrics.tallies(&[&n.to_string()])[0].request(HIT);
+            metrics.tallies(&[&n.to_string()])[0].request(HIT, TOOK);
         }
         assert_eq!(told(&metrics).len(), 1);
+    }
+
+    #[test]
+    fn what_was_counted_is_read_again_by_rule_and_for_all_together() {
+        let metrics = Metrics::default();
+        let tallies = metrics.tallies(&["books", ""]);
+        tallies[0].request(HIT, TOOK);
+        tallies[0].request(Outcome::Refused(Refusal::OnlyIfCached), TOOK);
+        tallies[0].asked(Ok(StatusCode::OK), TOOK);
+        tallies[0].asked(Ok(StatusCode::BAD_GATEWAY), TOOK * 2);
+        tallies[0].asked(Err(Failure::TimedOut), TOOK * 100);
+        tallies[0].stored();
+        tallies[1].asked(Ok(StatusCode::OK), TOOK);
+        tallies[1].not_stored(NoStore::Private);
+        tallies[1].differs();
+        let books = RuleCounts {
+            requests: [("hit", 1), ("only-if-cached", 1)].into(),
+            stored: 1,
+            loads: 2,
+            load_time: TOOK * 3,
+            ..RuleCounts::default()
+        };
+        let unmatched = RuleCounts {
+            not_stored: [("private", 1)].into(),
+            loads: 1,
+            load_time: TOOK,
+            differences: 1,
+            ..RuleCounts::default()
+        };
+        let expected = [("".into(), unmatched), ("books".into(), books)];
+        assert_eq!(metrics.by_rule(), expected);
+        let latency = metrics.latency();
+        assert_eq!((latency.hit.count, latency.hit.sum_seconds), (1, 0.001_5));
+        assert_eq!(latency.miss.count, 0, "the app did not answer that one");
+        assert_eq!(
+            (latency.upstream.count, latency.upstream.sum_seconds),
+            (3, 0.006)
+        );
+        let results = metrics.upstream_results.each().filter(|(_, n)| *n > 0);
+        let results: Vec<_> = results.map(|(result, n)| (result.word(), n)).collect();
+        assert_eq!(results, [("2xx", 2), ("5xx", 1), ("timed-out", 1)]);
     }
 }

@@ -337,6 +337,22 @@ impl Refusal {
     }
 }
 
+impl Kind {
+    /// Whether it was the app that had to answer.
+    pub fn is_the_apps(self) -> bool {
+        match self {
+            Kind::Collapsed
+            | Kind::Miss
+            | Kind::Expired
+            | Kind::Invalidated
+            | Kind::Request
+            | Kind::Method
+            | Kind::Bypass => true,
+            Kind::Hit | Kind::Stale | Kind::OnlyIfCached | Kind::Overloaded | Kind::Waited => false,
+        }
+    }
+}
+
 words!(Kind {
     Hit => "hit",
     Stale => "stale",
@@ -519,6 +535,19 @@ impl Failure {
     /// Whether it is the app that failed.
     pub fn is_the_apps(self) -> bool {
         self.is_disconnection() || matches!(self, Failure::Malformed | Failure::Overloaded)
+    }
+
+    /// One word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Failure::Unreachable => "unreachable",
+            Failure::Malformed => "malformed",
+            Failure::TimedOut => "timed-out",
+            Failure::RequestCut => "request-cut",
+            Failure::Abandoned => "abandoned",
+            Failure::Overloaded => "overloaded",
+            Failure::Unvalidated => "unvalidated",
+        }
     }
 
     /// One sentence for the client, which tells nothing of the network behind us.

@@ -108,6 +108,11 @@ impl Tag {
         Tag::shortened("~key:", parent)
     }
 
+    /// The tag of one of the app's own values, which a call keeps under this name.
+    pub fn object(name: &str) -> Tag {
+        Tag::shortened("~object:", name)
+    }
+
     /// The tag of a group of one origin (RFC 9875 §2.1: groups do not cross origins). Colons of the name are encoded: the
     /// group `8080:a` of one port is not the group `a` of another (L7).
     pub fn group(origin: &str, name: &str) -> Tag {

@@ -2,17 +2,30 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use http::StatusCode;
+
+use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
 use crate::model::outcome::Outcome;
 
 /// The counters of one rule. On the path of every request, so counting neither waits nor looks anything up.
 pub trait Tally: fmt::Debug + Send + Sync {
-    /// A request was answered.
-    fn request(&self, outcome: Outcome);
+    /// A request was answered; until the head of the answer it took so long.
+    fn request(&self, outcome: Outcome, took: Duration);
 
     /// A response that might have been stored was not.
     fn not_stored(&self, reason: NoStore);
+
+    /// A response was stored, or what is stored is still right.
+    fn stored(&self);
+
+    /// The app was asked: this is its status or why there is none, and it took so long.
+    fn asked(&self, answer: Result<StatusCode, Failure>, took: Duration);
+
+    /// The app's answer is another than what would have been served.
+    fn differs(&self);
 }
 
 /// Who has the counters of all rules in force.

@@ -43,6 +43,23 @@ impl Timestamp {
         })
     }
 
+    /// Reads what [`Timestamp::rfc3339`] writes, with or without a fraction of a second; `None`: it is something else, or before
+    /// the epoch.
+    pub fn from_rfc3339(text: &str) -> Option<Timestamp> {
+        let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+        let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+        let [year, month, day] = numbers(date, '-')?;
+        let [hour, minute, second] = numbers(time, ':')?;
+        let fits = (1..=12).contains(&month) && (1..=31).contains(&day) && year < 10_000;
+        if !fits || hour > 23 || minute > 59 || second > 60 || fraction.len() > 9 {
+            return None;
+        }
+        let days = days_since_epoch(year, month, day)?;
+        let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
+        let [fraction] = numbers(&format!("{fraction:0<6.6}"), '.')?;
+        Some(Timestamp(seconds * 1_000_000 + fraction))
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     pub const fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
@@ -107,6 +124,25 @@ fn civil(days: u64) -> (u64, u64, u64) {
     }
 }
 
+/// The inverse of [`civil`]; `None`: before the epoch.
+fn days_since_epoch(year: u64, month: u64, day: u64) -> Option<u64> {
+    // January and February are of the year before here.
+    let (year, month) = match month {
+        ..=2 => (year.checked_sub(1)?, month + 9),
+        _ => (year, month - 3),
+    };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+    days.checked_sub(719_468)
+}
+
+/// So many numbers, written with digits alone.
+fn numbers<const N: usize>(text: &str, between: char) -> Option<[u64; N]> {
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let number = |part: &str| part.parse().ok().filter(|_| digits(part));
+    let all: Option<Vec<u64>> = text.split(between).map(number).collect();
+    all?.try_into().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +167,32 @@ mod tests {
             let month = MONTHS.find(&http[8..11]).unwrap() / 3 + 1;
             let expected = format!("{}-{month:02}-{}", &http[12..16], &http[5..7]);
             assert_eq!(ours[..10], expected, "{http}");
+            assert_eq!(Timestamp::from_rfc3339(&ours), Some(at), "{ours}");
+        }
+    }
+
+    #[test]
+    fn rfc3339_is_read_as_it_is_written() {
+        for (text, expected) in [
+            ("2033-05-18T03:33:20.123Z", Some(2_000_000_000_123_000)),
+            ("2033-05-18T03:33:20Z", Some(2_000_000_000_000_000)),
+            ("2033-05-18T03:33:20.5Z", Some(2_000_000_000_500_000)),
+            ("1970-01-01T00:00:00.000001999Z", Some(1)),
+            ("1969-12-31T23:59:59Z", None),
+            ("0000-01-01T00:00:00Z", None),
+            ("2033-13-18T03:33:20Z", None),
+            ("2033-05-18T24:33:20Z", None),
+            ("2033-05-18T03:33:20+00:00", None),
+            ("2033-05-18 03:33:20Z", None),
+            ("2033-05-18T03:33Z", None),
+            ("+2033-05-18T03:33:20Z", None),
+            ("2033-05-18T03:33:20.ü23Z", None),
+            ("99999999999999999999-05-18T03:33:20Z", None),
+            ("18446744073709551615-05-18T03:33:20Z", None),
+            ("", None),
+        ] {
+            let expected = expected.map(Timestamp::from_micros);
+            assert_eq!(Timestamp::from_rfc3339(text), expected, "{text}");
         }
     }
 }

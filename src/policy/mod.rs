@@ -19,6 +19,8 @@ mod uris;
 pub mod validators;
 pub mod vary;
 
+use std::time::Duration;
+
 use http::header::{
     AUTHORIZATION, CONTENT_TYPE, COOKIE, ETAG, LAST_MODIFIED, RANGE, SET_COOKIE, VARY,
 };
@@ -183,6 +185,16 @@ fn understood(head: &Head, response: &Parts, control: &Control) -> Result<(), No
         _ if control.directives.must_understand && !known => Err(NoStore::Status),
         _ => Ok(()),
     }
+}
+
+/// How long a value may be used that the app puts here itself: the `max-age` of its `Tagalong-Cache-Control`. `None`: it says
+/// none, or nothing that can be read.
+pub fn life_of_value(headers: &HeaderMap) -> Option<Duration> {
+    let field = HeaderName::from_static("tagalong-cache-control");
+    let control = Control::of(headers, &[field]);
+    let said = control.directives;
+    let life = said.max_age.filter(|life| !life.is_zero());
+    life.filter(|_| control.targeted && !said.no_store && !said.malformed)
 }
 
 /// Whether a response says of none of its fields that they are one client's own, or must be asked for each time: neither

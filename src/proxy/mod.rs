@@ -37,6 +37,7 @@ use crate::cache::Passing;
 use crate::cache::Stored;
 use crate::dialects::Dialects;
 use crate::dialects::cache_status;
+use crate::fetch::Caller;
 use crate::fetch::Fetch;
 use crate::fetch::Passed;
 use crate::hooks::Events;
@@ -69,6 +70,9 @@ use crate::rules::asks_to_upgrade;
 use crate::rules::refill::Coalesce;
 use crate::rules::refill::OnTimeout;
 use crate::telemetry::access;
+use crate::telemetry::trace::Place;
+use crate::telemetry::trace::Step;
+use crate::telemetry::trace::Traces;
 
 /// What the proxy does with heads and bodies.
 #[derive(Clone, Debug)]
@@ -79,6 +83,8 @@ pub struct Config {
     pub access_log: bool,
     /// Who may see keys, tags and versions.
     pub debug: DebugConfig,
+    /// Who makes spans of requests.
+    pub traces: Traces,
     /// When a client may come again that found the app busy.
     pub retry_after: Duration,
     /// The longest head of a request, in bytes.
@@ -110,10 +116,22 @@ struct Asked {
     head: Head,
     body: Body,
     peer: Option<IpAddr>,
+    /// Where its spans begin.
+    trace: Place,
     /// The connection itself, if the client wants to change protocols.
     upgrade: Option<OnUpgrade>,
     /// Whether the client may see keys, tags and versions.
     debug: bool,
+}
+
+impl Asked {
+    /// For whom the app is asked.
+    fn caller(&self) -> Caller {
+        Caller {
+            peer: self.peer,
+            trace: self.trace.clone(),
+        }
+    }
 }
 
 /// What every request of a connection shares.
@@ -152,11 +170,16 @@ impl Proxy {
     }
 
     /// One request, top to bottom.
-    async fn handle(&self, asked: Asked) -> Response<Body> {
+    async fn handle(&self, mut asked: Asked) -> Response<Body> {
+        let began = self.0.cache.anchor();
         let seen = access::Seen::of(&asked.head, self.0.config.access_log);
+        let mut span = self.0.config.traces.request(&asked.head, asked.peer);
+        asked.trace = span.place();
         let rules = self.0.rules.load();
         let asked = self.with_body(&rules, asked).await;
+        let planning = asked.trace.span(Step::Plan);
         let plan = self.plan(&rules, &asked);
+        drop(planning);
         let debug = asked
             .debug
             .then(|| Debugged::of(&plan, &asked.head, &self.0.cache));
@@ -170,8 +193,11 @@ impl Proxy {
             Plan::Pass(pass) => self.passed(asked, pass).await,
         };
         let outcome = outcome.sent_as(response.status());
-        rule.count(outcome);
-        seen.log(outcome, response.status());
+        let (took, id) = (began.elapsed(), rule.id.as_deref().unwrap_or_default());
+        rule.count(outcome, took);
+        span.answered(response.status());
+        span.became(id, outcome);
+        seen.log(outcome, response.status(), id, took, &span);
         if let Some(hooked) = hooked {
             hooked.tell(&self.0.events, outcome, self.0.cache.now());
         }
@@ -223,17 +249,20 @@ impl Proxy {
         let mut gives_up = None;
         for _ in 0..LOOKUPS {
             let head = &asked.head;
+            let looking = asked.trace.span(Step::Lookup);
             let trust = self.0.cache.trust(&query, head).await;
-            let follower = match self.0.cache.lookup(&query, head, since, trust) {
+            let found = self.0.cache.lookup(&query, head, since, trust);
+            drop(looking);
+            let follower = match found {
                 Lookup::Hit(stored, now) => return respond::hit(head, &stored, None, now),
                 Lookup::Stale(stored, now, why, fill) => {
                     if let Some(fill) = fill {
-                        self.0.fetch.fill(*fill, asked.peer);
+                        self.0.fetch.fill(*fill, asked.caller());
                     }
                     return respond::hit(head, &stored, Some(why), now);
                 }
                 Lookup::Miss(fill, follower) => {
-                    self.0.fetch.fill(*fill, asked.peer);
+                    self.0.fetch.fill(*fill, asked.caller());
                     follower
                 }
                 Lookup::Join(follower) => follower,
@@ -333,9 +362,8 @@ impl Proxy {
         passing: Passing,
         looked_up: bool,
     ) -> Answer {
-        let Asked {
-            head, body, peer, ..
-        } = asked;
+        let caller = asked.caller();
+        let Asked { head, body, .. } = asked;
         let Passing {
             why,
             spare,
@@ -346,7 +374,7 @@ impl Proxy {
         let passed = self
             .0
             .fetch
-            .pass(Arc::clone(&head), body, peer, matched, freshen);
+            .pass(Arc::clone(&head), body, caller, matched, freshen);
         let (cache, spare) = (&self.0.cache, spare.as_ref());
         match passed.await {
             Ok(passed) => {
@@ -446,6 +474,7 @@ impl Proxy {
             head,
             body,
             peer: connection.peer,
+            trace: Place::default(),
             upgrade,
             debug,
         })

@@ -4,7 +4,6 @@
 //! until the body is known to be the same or another, and then goes with all of the body that was read meanwhile.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use crate::body::Chunk;
 use crate::cache::Passing;
 use crate::cache::Shadowed;
 use crate::cache::Stored;
+use crate::fetch::Caller;
 use crate::model::outcome::Bypass;
 use crate::model::outcome::Commit;
 use crate::model::outcome::End;
@@ -40,6 +40,7 @@ use crate::proxy::respond;
 use crate::rules::Query;
 use crate::rules::Rule;
 use crate::rules::Shadow;
+use crate::telemetry::trace::Step;
 
 impl Proxy {
     /// A request whose rule only looks on.
@@ -48,10 +49,12 @@ impl Proxy {
             return refused;
         }
         let cache = &self.0.cache;
+        let looking = asked.trace.span(Step::Lookup);
         let seen = match ranges::asked(asked.head.method(), asked.head.headers()) {
             AskedRanges::Whole => cache.shadow(&query, &asked.head),
             AskedRanges::One | AskedRanges::Several => Err(Forward::Bypass(Bypass::Range)),
         };
+        drop(looking);
         let seen = match seen {
             Ok(seen) => seen,
             Err(why) => {
@@ -59,9 +62,9 @@ impl Proxy {
                 return self.pass(asked, matched, Passing::new(why), false).await;
             }
         };
-        let Asked { head, peer, .. } = asked;
-        let head = Arc::new(head);
-        let response = match self.answer(&query, &head, peer, &seen).await {
+        let caller = asked.caller();
+        let head = Arc::new(asked.head);
+        let response = match self.answer(&query, &head, caller, &seen).await {
             Ok(response) => response,
             Err(failure) => {
                 let hit = seen.stored.is_some();
@@ -89,22 +92,23 @@ impl Proxy {
         &self,
         query: &Query,
         head: &Arc<Head>,
-        peer: Option<IpAddr>,
+        caller: Caller,
         seen: &Shadowed,
     ) -> Result<Response<Body>, Failure> {
         let fetch = &self.0.fetch;
         if head.brings_content() {
             let (fill, follower) = self.0.cache.fill_beside(query, head, seen);
-            fetch.fill(fill, peer);
+            fetch.fill(fill, caller);
             return follower.own().await.map(|(response, ..)| response);
         }
         let matched = query.matched(head);
-        let passed = fetch.pass(Arc::clone(head), Body::empty(), peer, matched, None);
+        let passed = fetch.pass(Arc::clone(head), Body::empty(), caller, matched, None);
         passed.await.map(|passed| passed.response)
     }
 
     /// Counts a difference, and says now and then that there are some.
     fn tell(&self, rule: &Rule, head: &Head, difference: &Difference) {
+        rule.count_difference();
         let id = rule.id.clone().unwrap_or_default();
         let counted = self.0.differences.count(&id, self.0.cache.now());
         if let Some(Count { all, unsaid }) = counted {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use http::Method;
 
+use crate::model::units::Written;
 use crate::rules::pattern::{HeaderPattern, HostGlob, PathPattern, inner};
 use crate::rules::source::QueryMode;
 use crate::rules::template::Template;
@@ -40,7 +41,45 @@ pub struct Brief {
     pub is_stored: bool,
 }
 
+impl Brief {
+    /// Hosts, path and headers, as far as they are given.
+    pub fn matches(&self) -> String {
+        let hosts = self.hosts.as_ref().map(|hosts| hosts.join("|"));
+        let headers = self.headers.iter().map(|header| format!("[{header}]"));
+        let parts: Vec<String> = hosts
+            .into_iter()
+            .chain(self.path.clone())
+            .chain(headers)
+            .collect();
+        match parts.is_empty() {
+            true => "any".to_owned(),
+            false => parts.join(" "),
+        }
+    }
+}
+
 impl Rule {
+    /// What is said of how long it is fresh; where nothing is, the response alone says it.
+    pub fn life(&self) -> String {
+        let terms = &self.terms;
+        let first = match (terms.forced_ttl, terms.ttl) {
+            (Some(forced), _) => format!("{} forced", Written(forced)),
+            (None, Some(ttl)) => Written(ttl).to_string(),
+            (None, None) => "as it says".to_owned(),
+        };
+        let further = [
+            ("soft", terms.soft_ttl),
+            ("swr", terms.stale_while_revalidate),
+            ("sie", terms.stale_if_error),
+        ];
+        let further = further
+            .iter()
+            .filter_map(|(name, time)| Some((name, (*time)?)));
+        let further = further.map(|(name, time)| format!("{name} {}", Written(time)));
+        let all: Vec<String> = [first].into_iter().chain(further).collect();
+        all.join(", ")
+    }
+
     /// What it says, in short.
     pub fn brief(&self) -> Brief {
         let pattern = &self.pattern;

@@ -24,6 +24,7 @@ mod missing;
 mod mode;
 mod named;
 mod normalize;
+mod object;
 mod path;
 mod pattern;
 mod plan;
@@ -38,12 +39,14 @@ mod terms;
 mod token;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::Method;
 use http::response::Parts;
+use http::{Method, StatusCode};
 
 use crate::model::hook::Hooks;
 use crate::model::mistake::{Location, Mistake};
+use crate::model::outcome::Failure;
 use crate::model::outcome::NoStore;
 use crate::model::outcome::Outcome;
 use crate::model::request::Head;
@@ -75,6 +78,7 @@ pub use crate::rules::live::LiveRules;
 pub use crate::rules::missing::{MissingTagValue, Of};
 pub use crate::rules::mode::{ClientControl, Mode, Shadow};
 pub use crate::rules::normalize::Normalized;
+pub use crate::rules::object::ObjectKey;
 pub use crate::rules::plan::{Matched, Pass, Plan, Query, asks_to_upgrade};
 pub use crate::rules::pointer::{Picked, Pointer};
 pub use crate::rules::source::{Consistency, KeptIn};
@@ -166,10 +170,31 @@ impl Rule {
         }
     }
 
-    /// Counts a request that was answered.
-    pub fn count(&self, outcome: Outcome) {
+    /// Counts a request that was answered; until the head of the answer it took so long.
+    pub fn count(&self, outcome: Outcome, took: Duration) {
         if let Some(tally) = &self.tally {
-            tally.request(outcome);
+            tally.request(outcome, took);
+        }
+    }
+
+    /// Counts a response that was stored, or that made fresh what is stored.
+    pub fn count_stored(&self) {
+        if let Some(tally) = &self.tally {
+            tally.stored();
+        }
+    }
+
+    /// Counts an exchange with the app: its status or why there is none, and how long that took.
+    pub fn count_asked(&self, answer: Result<StatusCode, Failure>, took: Duration) {
+        if let Some(tally) = &self.tally {
+            tally.asked(answer, took);
+        }
+    }
+
+    /// Counts an answer of the app that differs from what would have been served.
+    pub fn count_difference(&self) {
+        if let Some(tally) = &self.tally {
+            tally.differs();
         }
     }
 
@@ -307,6 +332,16 @@ impl RuleSet {
     /// The rules, in the order in which they are tried.
     pub fn rules(&self) -> &[Arc<Rule>] {
         &self.rules
+    }
+
+    /// The rule of requests that none of these matches.
+    pub fn unmatched(&self) -> &Rule {
+        &self.unmatched
+    }
+
+    /// What a change means, reported by somebody who is no response of a rule.
+    pub fn scopes(&self) -> &Scopes {
+        &self.unmatched.scopes
     }
 
     /// Whether the rule is one of these, or the one of requests that none of these matches.

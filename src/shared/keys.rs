@@ -5,6 +5,7 @@
 //! tagalong:{shop}:seq            "<last> <logged> <pattern>"    the last stamp given; that of the last record; of the last pattern
 //! tagalong:{shop}:log            stream of records
 //! tagalong:{shop}:epoch          the highest epoch ever set
+//! tagalong:{shop}:audit          stream of what operators have done
 //! tagalong:{shop}:tag:<tag>      "<current> <incremented> <hard> <app's version, or ->"
 //! tagalong:{shop}:lease:<hex>    who fetches what, for all sidecars
 //! tagalong:{shop}:awaited:<hex>  whether somebody waits for that
@@ -58,6 +59,10 @@ impl Keys {
         format!("{}epoch", self.together)
     }
 
+    pub(super) fn audit(&self) -> String {
+        format!("{}audit", self.together)
+    }
+
     pub(super) fn tag(&self, tag: &Tag) -> String {
         format!("{}tag:{tag}", self.together)
     }
@@ -108,6 +113,7 @@ mod tests {
                 keys.sequence(),
                 keys.log(),
                 keys.epoch(),
+                keys.audit(),
                 keys.tag(&tag),
             ]
         };

@@ -25,6 +25,7 @@ use crate::shared::config::Topology;
 use crate::shared::connect;
 use crate::shared::connect::Told;
 use crate::shared::keys::Keys;
+use crate::shared::record::legible;
 use crate::shared::sentinels::Sentinels;
 use crate::shared::state::Read;
 use crate::shared::state::TagState;
@@ -321,7 +322,7 @@ impl Link {
             .key(inner.keys.sequence())
             .key(inner.keys.log());
         call.arg(&*inner.generation)
-            .arg(by)
+            .arg(&*legible(by))
             .arg(TAG_LIFE.as_millis() as u64)
             .arg(LOG_AGE.as_millis() as u64);
         for (tag, change) in changes {
@@ -353,7 +354,7 @@ impl Link {
             .key(inner.keys.sequence())
             .key(inner.keys.log())
             .arg(&*inner.generation)
-            .arg(by)
+            .arg(&*legible(by))
             .arg(LOG_AGE.as_millis() as u64)
             .arg(pattern)
             .invoke_async(&mut inner.commands.clone())

@@ -3,6 +3,7 @@
 //! The truth about tags is a log of increments and a key per tag, which scripts change together ([`Link`]). What it means is
 //! for `tags` and `cache` to say; here is how it is asked for, and what can go wrong ([`Error`]).
 
+mod audit;
 mod bodies;
 mod config;
 mod connect;

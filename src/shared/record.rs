@@ -5,7 +5,7 @@
 //! | field | value |
 //! |---|---|
 //! | `n`, `p` | its stamp; the stamp of the record before it, so that a gap shows |
-//! | `b` | who asked, such as `POST /users/42` |
+//! | `b` | who asked, such as `POST /users/42`; at most 200 bytes |
 //! | `h`, `s` | a tag that was incremented: hard, soft |
 //! | `a`, then `v` | the version that the app gives a tag; the tag |
 //! | `m` | a glob: everything whose logical key matches is forgotten; or, after a NUL, which no logical key has, a composed key, a space and its logical key: that one response is |
@@ -15,6 +15,7 @@
 //! A field that this version does not know may stand for a change that it cannot make: the record is not understood, and
 //! whoever follows the log treats it as a gap.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::model::stamp::Stamp;
@@ -80,7 +81,7 @@ impl Record {
             match name {
                 "n" => record.stamp = Stamp::from_raw(value.parse().ok()?),
                 "p" => record.previous = Stamp::from_raw(value.parse().ok()?),
-                "b" => record.by = value.into(),
+                "b" => record.by = legible(value).into(),
                 "h" => changes.push((Tag::from_stored(value).ok()?, Change::Hard)),
                 "s" => changes.push((Tag::from_stored(value).ok()?, Change::Soft)),
                 "a" => version = Some(value.parse().ok()?),
@@ -100,6 +101,19 @@ impl Record {
         }
         record.what = what.filter(|_| understood);
         (record.stamp != Stamp::NEVER).then_some(record)
+    }
+}
+
+/// More of a name than this is told to nobody, in bytes.
+const LONGEST_NAME: usize = 200;
+
+/// A name of who asked as it is told to others, and taken from them: short, and without what moves a cursor.
+pub(super) fn legible(by: &str) -> Cow<'_, str> {
+    let short = by.get(..by.floor_char_boundary(LONGEST_NAME));
+    let short = short.unwrap_or_default();
+    match short.contains(char::is_control) {
+        true => short.chars().filter(|c| !c.is_control()).collect(),
+        false => Cow::Borrowed(short),
     }
 }
 
@@ -136,6 +150,27 @@ mod tests {
             ("n|7|p|0|g|abc", What::Begun),
         ] {
             assert_eq!(read(text).unwrap().what, Some(what), "{text}");
+        }
+    }
+
+    #[test]
+    fn who_asked_is_named_legibly() {
+        let long = format!("POST /{}é", "x".repeat(193));
+        for (name, by, expected) in [
+            (
+                "as it is",
+                "POST /users/42 (again)",
+                "POST /users/42 (again)",
+            ),
+            (
+                "nothing that moves a cursor",
+                "POST /\u{1b}[2J\r\nx\u{85}",
+                "POST /[2Jx",
+            ),
+            ("no more than fits", &long, &long[..199]),
+        ] {
+            let record = read(&format!("n|7|p|5|b|{by}|h|A")).unwrap();
+            assert_eq!((&*record.by, &*legible(by)), (expected, expected), "{name}");
         }
     }
 

@@ -1,8 +1,12 @@
 //! Entries in memory; who leaves first is the library's business.
 
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder};
+use std::marker::PhantomData;
 
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder};
+
+use crate::metrics::Metrics;
+use crate::metrics::Tier;
 use crate::model::key::Variant;
 
 /// What a value costs the store.
@@ -17,7 +21,28 @@ pub trait Weigh {
 /// in bytes that holds, `retain`.
 #[derive(Debug)]
 pub struct Memory<V> {
-    cache: Cache<Variant, V, Weigher>,
+    cache: Cache<Variant, V, Weigher, DefaultHashBuilder, Leaving<V>>,
+}
+
+/// Counts those that have to leave; not those that are replaced or removed.
+#[derive(Clone, Debug)]
+struct Leaving<V> {
+    metrics: Metrics,
+    values: PhantomData<fn() -> V>,
+}
+
+impl<V> Lifecycle<Variant, V> for Leaving<V> {
+    /// They are dropped when the store is no longer locked.
+    type RequestState = <DefaultLifecycle<Variant, V> as Lifecycle<Variant, V>>::RequestState;
+
+    /// Not so of those that are replaced, which `on_evict` is told of too.
+    fn before_evict(&self, _: &mut Self::RequestState, _: &Variant, _: &mut V) {
+        self.metrics.evictions.add(Tier::Memory);
+    }
+
+    fn on_evict(&self, state: &mut Self::RequestState, key: Variant, value: V) {
+        DefaultLifecycle::default().on_evict(state, key, value);
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -38,8 +63,8 @@ const USUAL_ENTRY: usize = 8 << 10;
 
 impl<V: Weigh + Clone> Memory<V> {
     /// Room for values of `max_bytes` together, the largest of `max_value`: each shard has room for several of those,
-    /// as a value larger than its shard is not kept.
-    pub fn new(max_bytes: usize, max_value: usize) -> Memory<V> {
+    /// as a value larger than its shard is not kept. Those that have to leave are counted.
+    pub fn new(max_bytes: usize, max_value: usize, metrics: &Metrics) -> Memory<V> {
         let shards = (max_bytes / max_value.max(1) / VALUES_PER_SHARD).clamp(1, MAX_SHARDS);
         let options = OptionsBuilder::new()
             .shards(shards)
@@ -47,7 +72,10 @@ impl<V: Weigh + Clone> Memory<V> {
             .estimated_items_capacity((max_bytes / USUAL_ENTRY).max(64))
             .build()
             .expect("both capacities are given");
-        let lifecycle = DefaultLifecycle::default();
+        let lifecycle = Leaving {
+            metrics: metrics.clone(),
+            values: PhantomData,
+        };
         Memory {
             cache: Cache::with_options(options, Weigher, DefaultHashBuilder::default(), lifecycle),
         }
@@ -123,17 +151,24 @@ mod tests {
 
     #[test]
     fn the_store_stays_within_its_bytes() {
-        let store = Memory::new(1 << 20, 1 << 10);
+        let metrics = Metrics::default();
+        let store = Memory::new(1 << 20, 1 << 10, &metrics);
         for n in 0..10_000 {
             store.put(key(n), Sized(n, 1_024));
         }
         assert!(store.bytes() <= 1 << 20);
         assert!(store.len() > 500, "and uses them: {}", store.len());
+        let left = metrics.evictions.each().map(|(_, n)| n).sum::<u64>();
+        assert_eq!(
+            left + store.len() as u64,
+            10_000,
+            "each is there or has left"
+        );
     }
 
     #[test]
     fn who_goes_through_all_values_meets_each_that_stays() {
-        let store = Memory::new(1 << 20, 1 << 10);
+        let store = Memory::new(1 << 20, 1 << 10, &Metrics::default());
         for n in 0..1_000 {
             store.put(key(n), Sized(n, 10));
         }
@@ -155,13 +190,16 @@ mod tests {
 
     #[test]
     fn a_put_replaces_and_retain_forgets() {
-        let store = Memory::new(1 << 20, 1 << 10);
+        let metrics = Metrics::default();
+        let store = Memory::new(1 << 20, 1 << 10, &metrics);
         store.put(key(1), Sized(1, 10));
         store.put(key(1), Sized(2, 10));
         store.put(key(2), Sized(3, 10));
         assert_eq!(store.get(&key(1)), Some(Sized(2, 10)));
         store.retain(|value| value.0 != 2);
         assert_eq!(store.get(&key(1)), None);
-        assert_eq!(store.len(), 1);
+        store.remove(&key(2));
+        assert!(store.is_empty());
+        assert!(metrics.evictions.each().all(|(_, n)| n == 0));
     }
 }

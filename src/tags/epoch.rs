@@ -3,6 +3,7 @@
 
 use tokio::sync::watch;
 
+use crate::tags::Tags;
 use crate::tags::together::LONGEST_PAUSE;
 use crate::tags::together::SHORTEST_PAUSE;
 use crate::tags::together::Together;
@@ -58,6 +59,40 @@ impl Epoch {
         let mut known = self.0.subscribe();
         let owed = known.wait_for(|known| known.stored < known.highest).await;
         owed.ok().map(|known| known.highest)
+    }
+}
+
+/// What the store says of an epoch that it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// There is none to tell.
+    Alone,
+    /// It holds this one now, which is the highest that anybody has set.
+    Holds(u64),
+    /// It could not be told.
+    Away,
+}
+
+impl Tags {
+    /// Tells the store that the epoch is this at least, and waits for it. Where it could not be told, nothing has changed here.
+    pub async fn put_epoch(&self, epoch: u64) -> Told {
+        let Some(together) = &self.together else {
+            return Told::Alone;
+        };
+        let Some(link) = together.link() else {
+            return Told::Away;
+        };
+        let epoch = epoch.max(together.epoch.highest());
+        match link.raise_epoch(epoch).await {
+            Ok(stored) => {
+                together.epoch.hear(stored);
+                Told::Holds(stored)
+            }
+            Err(error) => {
+                together.failed(&link, &error);
+                Told::Away
+            }
+        }
     }
 }
 

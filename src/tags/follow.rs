@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::metrics::Source;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
 use crate::shared::Beginning;
@@ -16,12 +17,17 @@ use crate::shared::Link;
 use crate::shared::Position;
 use crate::shared::Record;
 use crate::shared::What;
+use crate::tags::Cause;
+use crate::tags::Changes;
+use crate::tags::Incremented;
 use crate::tags::Tags;
 use crate::tags::Writer;
 use crate::tags::atomic::Ordering;
 use crate::tags::cell::Cell;
+use crate::tags::claims::Claimable;
 use crate::tags::epoch;
 use crate::tags::landed::Again;
+use crate::tags::named;
 use crate::tags::outbox::Wish;
 use crate::tags::together::LONGEST_PAUSE;
 use crate::tags::together::SHORTEST_PAUSE;
@@ -258,18 +264,25 @@ impl Tags {
         } = record;
         let news = match what.ok_or(Gap)? {
             What::Changed(changes) => {
-                let cells: Vec<_> = changes
+                let cells: Changes = changes
                     .into_iter()
                     .map(|(tag, change)| (self.cell(&tag), change))
                     .collect();
+                let cause = Cause::of(stamp, &by, Source::OtherSidecar);
                 let mut writer = self.write();
                 let mut new = 0;
-                for (cell, change) in cells {
-                    new += usize::from(writer.change(&cell, change, stamp, &by));
+                for (cell, change) in &cells {
+                    new += usize::from(writer.change(cell, *change, stamp, &cause));
                 }
                 writer.applied = writer.applied.max(stamp);
                 let under_way = writer.outbox.len() > 0;
-                let others = writer.claims.heard(stamp, new, under_way);
+                let record = Claimable {
+                    stamp,
+                    changes: new,
+                    told: Incremented::of(named(&cells), Some(stamp), cause),
+                };
+                let others = writer.claims.heard(record, under_way);
+                let others = writer.told_by_others(others);
                 drop(writer);
                 together.count_others(others);
                 (new > 0).then_some(News::Changed)
@@ -294,6 +307,7 @@ impl Writer {
     fn begin(&mut self, history: &str, last: Stamp) {
         self.generation += 1;
         self.history_name = history.into();
+        self.begun = last;
         self.applied = last;
     }
 
@@ -304,7 +318,7 @@ impl Writer {
             Again::These(wishes) => wishes,
             Again::Everything => {
                 let changes = vec![(Arc::clone(everything), Change::Hard)];
-                vec![Wish::new(changes, "sent again".into()).0]
+                vec![Wish::new(changes, "sent again".into(), Source::Repeat).0]
             }
         };
         for wish in wishes {

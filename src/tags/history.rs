@@ -3,6 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::metrics::Source;
+use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
 use crate::model::time::Timestamp;
 
@@ -16,6 +18,19 @@ pub struct Cause {
     pub at: Timestamp,
     /// The request whose response or rule asked for it, such as `POST /users/42`.
     pub by: Arc<str>,
+    /// By which way.
+    pub source: Source,
+}
+
+impl Cause {
+    /// Of the changes with this stamp, which is the microseconds since the epoch (L3).
+    pub(super) fn of(stamp: Stamp, by: &Arc<str>, source: Source) -> Cause {
+        Cause {
+            at: Timestamp::from_micros(stamp.get()),
+            by: Arc::clone(by),
+            source,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +56,15 @@ impl History {
         }
     }
 
+    /// The last increment of a tag was the one of that moment, which has become known twice: whose it is says this cause.
+    pub(super) fn correct(&mut self, tag: &Tag, cause: &Cause) {
+        if let Some((_, last)) = self.last.get_mut(tag)
+            && last.at == cause.at
+        {
+            *last = cause.clone();
+        }
+    }
+
     pub(super) fn of(&self, tag: &Tag) -> Option<Cause> {
         self.last.get(tag).map(|(_, cause)| cause.clone())
     }
@@ -56,6 +80,7 @@ mod tests {
         let cause = |by: &str| Cause {
             at: Timestamp::from_secs(1),
             by: by.into(),
+            source: Source::Response,
         };
         let mut history = History::default();
         history.note(&tag(0), cause("first"));

@@ -73,6 +73,7 @@ impl Landed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Source;
     use crate::model::tag::Tag;
     use crate::shared::Change;
     use crate::tags::cell::Cell;
@@ -82,7 +83,7 @@ mod tests {
             let cell = Arc::new(Cell::new(Tag::parse(name).unwrap()));
             (cell, Change::Hard)
         });
-        Wish::new(changes.collect(), "POST /x".into()).0
+        Wish::new(changes.collect(), "POST /x".into(), Source::Response).0
     }
 
     fn names(again: &Again) -> Vec<String> {

@@ -13,46 +13,60 @@ mod cell;
 mod claims;
 mod epoch;
 mod follow;
+mod heavy;
 mod history;
 mod landed;
 mod mandate;
+mod now;
 mod outbox;
 mod own;
 mod pulse;
+mod recent;
 mod seals;
 mod sequence;
 mod table;
 mod together;
+mod token;
 mod trouble;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::broadcast;
+
 pub use cell::Cell;
+pub use epoch::Told;
 pub use follow::News;
 pub use history::Cause;
+pub use now::TagNow;
 pub use own::Own;
+pub use recent::Incremented;
 pub use seals::Broken;
 pub use seals::Seals;
 pub use sequence::Snapshot;
 pub use together::Registered;
 pub use together::Sharing;
+pub use token::NotAToken;
+pub use token::Token;
 
-use crate::clock::Clock;
+use crate::clock::{Anchor, Clock};
+use crate::metrics::Source;
 use crate::model::outcome::Commit;
 use crate::model::outcome::NoStore;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Increment;
 use crate::model::tag::Tag;
 use crate::model::tag::Tagged;
-use crate::model::time::Timestamp;
 use crate::shared::Change;
 use crate::shared::Link;
 use crate::tags::atomic::AtomicU64;
+use crate::tags::claims::Claimable;
 use crate::tags::claims::Claims;
+use crate::tags::heavy::Heaviest;
 use crate::tags::history::History;
 use crate::tags::landed::Landed;
 use crate::tags::outbox::Outbox;
+use crate::tags::recent::Recent;
 use crate::tags::seals::Era;
 use crate::tags::seals::Seal;
 use crate::tags::sequence::Running;
@@ -60,6 +74,7 @@ use crate::tags::sequence::Sequence;
 use crate::tags::table::Forgettable;
 use crate::tags::table::Table;
 use crate::tags::together::Together;
+use crate::tags::token::GivenOut;
 
 /// How long a version that the app counts itself is remembered after nobody holds the tag: the default of `max_ttl`.
 const LONGEST_LIFE: Duration = Duration::from_secs(7 * 86_400);
@@ -71,9 +86,14 @@ pub struct Tags {
     /// Held while a change is made, so that changes have one order and stamps never repeat (L2).
     writer: Mutex<Writer>,
     running: Running,
+    given_out: Mutex<GivenOut>,
+    /// The tags whose changes cost lookups most often. With a lock of its own: lookups do not wait for changes.
+    costly: Mutex<Heaviest>,
     /// The number of the history that goes on, for who holds seals.
     era: Arc<AtomicU64>,
     clock: Clock,
+    /// The beginning.
+    anchor: Anchor,
     /// `None`: alone.
     together: Option<Together>,
 }
@@ -86,12 +106,17 @@ struct Writer {
     applied: Stamp,
     /// Which history of the store this is, as counted here: with another, no version means what it meant (L3).
     generation: u64,
-    /// How the store calls it.
+    /// How the store calls it. Alone it is this process that is one, and nobody else's.
     history_name: Box<str>,
+    /// The last stamp that had been given when it was first followed here.
+    begun: Stamp,
     outbox: Outbox,
     claims: Claims,
     landed: Landed,
     history: History,
+    recent: Recent,
+    /// The tags that change most often.
+    changing: Heaviest,
 }
 
 /// When somebody came: what was changed before that counts for them.
@@ -128,10 +153,18 @@ impl Tags {
     }
 
     fn of(clock: Clock, together: Option<Together>) -> Tags {
+        let alone = format!("{:032x}", clock.random());
+        let writer = Writer {
+            history_name: alone.into(),
+            ..Writer::default()
+        };
         Tags {
             table: Table::new(together.is_some()),
-            writer: Mutex::default(),
+            writer: Mutex::new(writer),
             running: Running::default(),
+            given_out: Mutex::default(),
+            anchor: clock.anchor(),
+            costly: Mutex::default(),
             era: Arc::default(),
             clock,
             together,
@@ -151,13 +184,19 @@ impl Tags {
         self.write().applied
     }
 
-    /// Gives each of these tags a version it never had (L2), as one atomic change; `by` says who asked. `None`: the store
-    /// could not take it in time, and it waits (L6).
-    pub async fn increment(&self, increments: &[Increment], by: &Arc<str>) -> Option<Stamp> {
+    /// Gives each of these tags a version it never had (L2), as one atomic change; `by` says who asked, and `source` by which
+    /// way. `None`: the store could not take it in time, and it waits (L6).
+    pub async fn increment(
+        &self,
+        increments: &[Increment],
+        by: &Arc<str>,
+        source: Source,
+    ) -> Option<Stamp> {
         let changes = self.changes(increments);
         match &self.together {
-            None => Some(self.apply(&mut self.write(), &changes, by)),
-            Some(together) => self.submit(together, changes, by).await.stamp(),
+            _ if changes.is_empty() => Some(self.applied()),
+            None => Some(self.apply(&mut self.write(), &changes, by, source)),
+            Some(together) => self.submit(together, changes, by, source).await.stamp(),
         }
     }
 
@@ -166,6 +205,7 @@ impl Tags {
         &self,
         increments: &[Increment],
         by: &Arc<str>,
+        source: Source,
         before: &Snapshot,
     ) -> (Own, Commit) {
         let changes = self.changes(increments);
@@ -175,11 +215,11 @@ impl Tags {
             // Under the lock: nobody's change may come between this look and our own.
             let unchanged = |(cell, _): &(Arc<Cell>, Change)| cell.changed() <= before.stamp();
             let first = changes.iter().all(unchanged);
-            let stamp = self.apply(&mut writer, &changes, by);
+            let stamp = self.apply(&mut writer, &changes, by, source);
             let stamp = first.then_some(stamp);
             return (Own { stamp, cells }, Commit::Done);
         };
-        let submitted = self.submit(together, changes, by).await;
+        let submitted = self.submit(together, changes, by, source).await;
         let stamp = submitted.first_since(before.stamp());
         (Own { stamp, cells }, submitted.commit())
     }
@@ -196,13 +236,22 @@ impl Tags {
     }
 
     /// Alone: the change is made with this.
-    fn apply(&self, writer: &mut Writer, changes: &[(Arc<Cell>, Change)], by: &Arc<str>) -> Stamp {
+    fn apply(
+        &self,
+        writer: &mut Writer,
+        changes: &[(Arc<Cell>, Change)],
+        by: &Arc<str>,
+        source: Source,
+    ) -> Stamp {
         let at = self.clock.now();
         let stamp = writer.sequence.next(at);
+        let cause = Cause::of(stamp, by, source);
         for (cell, change) in changes {
-            writer.change(cell, *change, stamp, by);
+            writer.change(cell, *change, stamp, &cause);
         }
         writer.applied = stamp;
+        let told = Incremented::of(named(changes), Some(stamp), cause);
+        writer.recent.note(told);
         stamp
     }
 
@@ -211,6 +260,7 @@ impl Tags {
     pub async fn observe<'t>(&self, tagged: &'t [Tagged], by: &Arc<str>) -> (Vec<&'t Tag>, Commit) {
         let mut raised = Vec::new();
         let mut changes = Vec::new();
+        let source = Source::Response;
         for Tagged { tag, version } in tagged {
             let Some(version) = *version else { continue };
             let cell = self.cell(tag);
@@ -225,8 +275,12 @@ impl Tags {
                 None => {
                     let mut writer = self.write();
                     let stamp = writer.sequence.next(self.clock.now());
-                    if writer.change(&cell, Change::Version(version), stamp, by) {
+                    let cause = Cause::of(stamp, by, source);
+                    let change = Change::Version(version);
+                    if writer.change(&cell, change, stamp, &cause) {
                         raised.push(tag);
+                        let told = Incremented::of([(tag, change)].into_iter(), Some(stamp), cause);
+                        writer.recent.note(told);
                     }
                     writer.applied = stamp;
                 }
@@ -234,7 +288,7 @@ impl Tags {
         }
         let commit = match &self.together {
             Some(together) if !changes.is_empty() => {
-                self.submit(together, changes, by).await.commit()
+                self.submit(together, changes, by, source).await.commit()
             }
             Some(_) | None => Commit::Done,
         };
@@ -252,6 +306,43 @@ impl Tags {
     /// The last increment of a tag, while it is remembered.
     pub fn cause(&self, tag: &Tag) -> Option<Cause> {
         self.write().history.of(tag)
+    }
+
+    /// The last increments, the newest first, whoever asked for them.
+    pub fn recent(&self, limit: usize) -> Vec<Arc<Incremented>> {
+        self.write().recent.last(limit)
+    }
+
+    /// Those to come. Who takes them too slowly misses some, and holds nobody up.
+    pub fn watch(&self) -> broadcast::Receiver<Arc<Incremented>> {
+        self.write().recent.watch()
+    }
+
+    /// The tags that have changed most often since the beginning, with how often; the cache's own among them.
+    pub fn changing(&self) -> Vec<(Tag, u64, Option<Cause>)> {
+        let writer = self.write();
+        let all = writer.changing.all().into_iter();
+        let with_cause = |(tag, count): (Tag, u64)| {
+            let cause = writer.history.of(&tag);
+            (tag, count, cause)
+        };
+        all.map(with_cause).collect()
+    }
+
+    /// A lookup has found something stored, and cannot use it for the change of one of its tags.
+    pub fn note_missed(&self, seals: &Seals) {
+        if let Some(tag) = seals.changed() {
+            self.costly().note(tag);
+        }
+    }
+
+    /// The tags whose changes lookups have met most often since the beginning, with how often.
+    pub fn costing(&self) -> Vec<(Tag, u64)> {
+        self.costly().all()
+    }
+
+    fn costly(&self) -> std::sync::MutexGuard<'_, Heaviest> {
+        self.costly.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Seals a response to its tags' versions, if it was computed from nothing older than them (L1).
@@ -293,6 +384,10 @@ impl Tags {
             Ok(Seal { cell, stamp })
         };
         let seals = tagged.iter().map(seal).collect::<Result<_, _>>();
+        // Once the cells are held, no change of them is forgotten any more.
+        if self.table.forgotten() > before.stamp() {
+            return Err(NoStore::Raced);
+        }
         // Last: what began in another history cannot be compared with this one's versions (L3).
         if self.write().generation != before.generation() {
             return Err(NoStore::Raced);
@@ -402,6 +497,7 @@ impl Tags {
 
     fn cell(&self, tag: &Tag) -> Arc<Cell> {
         self.table.cell(tag, || {
+            self.given_out().forget(self.anchor.elapsed());
             let plain = self.running.oldest(|| self.applied());
             let life_ago = Stamp::NEVER.next(self.clock.now() - LONGEST_LIFE);
             Forgettable {
@@ -418,7 +514,7 @@ impl Tags {
 
 impl Writer {
     /// Changes a cell; whether there was anything to change.
-    fn change(&mut self, cell: &Cell, change: Change, stamp: Stamp, by: &Arc<str>) -> bool {
+    fn change(&mut self, cell: &Cell, change: Change, stamp: Stamp, cause: &Cause) -> bool {
         let is_new = match change {
             Change::Version(version) => cell.raise(version, stamp),
             Change::Hard | Change::Soft => {
@@ -428,14 +524,25 @@ impl Writer {
             }
         };
         if is_new {
-            let cause = Cause {
-                at: Timestamp::from_micros(stamp.get()), // stamps are microseconds since the epoch (L3)
-                by: Arc::clone(by),
-            };
-            self.history.note(cell.tag(), cause);
+            self.history.note(cell.tag(), cause.clone());
+            self.changing.note(cell.tag());
         }
         is_new
     }
+
+    /// These were others' changes; how many.
+    fn told_by_others(&mut self, records: Vec<Claimable>) -> usize {
+        let told = |record: Claimable| {
+            self.recent.note(record.told);
+            record.changes
+        };
+        records.into_iter().map(told).sum()
+    }
+}
+
+/// The tags that change, and how.
+fn named(changes: &[(Arc<Cell>, Change)]) -> impl ExactSizeIterator<Item = (&Tag, Change)> {
+    changes.iter().map(|(cell, change)| (cell.tag(), *change))
 }
 
 /// Since when a tag of a response must not have changed.

@@ -1,15 +1,17 @@
 //! Changes on their way to the store, in their order. All of them pass here; what the store cannot take stays (L6).
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::metrics::Source;
 use crate::shared::Change;
 use crate::shared::Incremented;
 use crate::tags::Changes;
 use crate::tags::cell::Cell;
+use crate::tags::recent;
 
 /// What waits.
 #[derive(Debug, Default)]
@@ -24,8 +26,11 @@ pub(super) struct Outbox {
 pub(super) struct Wish {
     pub(super) changes: Changes,
     pub(super) by: Arc<str>,
+    pub(super) source: Source,
     /// When the store took it the first time, if it is sent again; since the beginning of [`Pulse`](crate::tags::pulse::Pulse).
     pub(super) landed_at: Option<Duration>,
+    /// What was told of it while it waited.
+    pub(super) told: OnceLock<Arc<recent::Incremented>>,
     /// Whoever waits for it; gone when the wish has ended.
     open: Mutex<Option<oneshot::Sender<Incremented>>>,
 }
@@ -34,13 +39,16 @@ impl Wish {
     pub(super) fn new(
         changes: Changes,
         by: Arc<str>,
+        source: Source,
     ) -> (Arc<Wish>, oneshot::Receiver<Incremented>) {
         let (done, landed) = oneshot::channel();
         let open = Mutex::new(Some(done));
         let wish = Wish {
             changes,
             by,
+            source,
             landed_at: None,
+            told: OnceLock::new(),
             open,
         };
         (Arc::new(wish), landed)
@@ -52,9 +60,17 @@ impl Wish {
         Arc::new(Wish {
             changes: self.changes.clone(),
             by: Arc::clone(&self.by),
+            source: self.source,
             landed_at: Some(landed_at),
+            told: OnceLock::new(),
             open: Mutex::new(Some(nobody)),
         })
+    }
+
+    /// Whether it still waits.
+    pub(super) fn is_open(&self) -> bool {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.is_some()
     }
 
     /// Ends it, once: who waits is told what came of it, or that nothing will. To be called by who may write.
@@ -91,7 +107,8 @@ impl Outbox {
             return false;
         }
         let all = all();
-        let (everything, _) = Wish::new(vec![(Arc::clone(&all), Change::Hard)], "overflow".into());
+        let changes = vec![(Arc::clone(&all), Change::Hard)];
+        let (everything, _) = Wish::new(changes, "overflow".into(), Source::Response);
         all.begin_waiting(); // first: nothing that waits may seem settled meanwhile
         for wish in self.waiting.drain(..) {
             wish.end(None);
@@ -138,7 +155,7 @@ mod tests {
 
     fn wish(cells: &[&Arc<Cell>]) -> (Arc<Wish>, oneshot::Receiver<Incremented>) {
         let changes = cells.iter().map(|cell| (Arc::clone(cell), Change::Hard));
-        Wish::new(changes.collect(), "POST /x".into())
+        Wish::new(changes.collect(), "POST /x".into(), Source::Response)
     }
 
     fn no_overflow() -> Arc<Cell> {

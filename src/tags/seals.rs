@@ -85,6 +85,19 @@ impl Seals {
         })
     }
 
+    /// The first tag that has changed, or is about to. None of those that were merely lost: by nobody's change.
+    pub(super) fn changed(&self) -> Option<&Tag> {
+        let changed = |seal: &&Seal| {
+            let current = seal.cell.current();
+            let is_lost = current == Stamp::UNKNOWN && !seal.cell.is_waiting();
+            current != seal.stamp && !is_lost
+        };
+        let first = self.seals.iter().find(changed);
+        first
+            .filter(|_| self.history.goes_on())
+            .map(|seal| seal.cell.tag())
+    }
+
     /// Whether nobody here knows the version of one of them.
     pub fn are_unknown(&self) -> bool {
         self.cells().any(|cell| cell.current() == Stamp::UNKNOWN)

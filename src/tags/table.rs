@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
+use crate::tags::atomic::{AtomicU64, Ordering};
 use crate::tags::cell::Cell;
 
 const SHARDS: usize = 32;
@@ -19,6 +20,8 @@ pub(super) struct Table {
     shards: Vec<Mutex<Shard>>,
     /// Others give versions too: nothing is known of a tag because it is new here.
     shared: bool,
+    /// The last change of all that have been forgotten.
+    forgotten: AtomicU64,
     /// Keyed by chance, so that nobody can choose names that fall into one shard.
     hasher: RandomState,
 }
@@ -50,6 +53,7 @@ impl Table {
         Table {
             shards: (0..SHARDS).map(|_| shard()).collect(),
             shared,
+            forgotten: AtomicU64::new(Stamp::NEVER.get()),
             hasher: RandomState::new(),
         }
     }
@@ -75,7 +79,9 @@ impl Table {
             return Arc::clone(cell); // another has made it meanwhile
         }
         if let Some(forgettable) = forgettable {
-            shard.sweep(&forgettable);
+            let last = shard.sweep(&forgettable);
+            // Under the lock: who has a new cell in place of a forgotten one knows of this.
+            self.forgotten.fetch_max(last.get(), Ordering::AcqRel);
         }
         let cell = Arc::new(match self.shared {
             true => Cell::unknown(tag.clone()),
@@ -93,6 +99,11 @@ impl Table {
                 .values()
                 .for_each(|cell| cell.begin_anew());
         }
+    }
+
+    /// A change after this has not been forgotten, of whichever tag.
+    pub(super) fn forgotten(&self) -> Stamp {
+        Stamp::from_raw(self.forgotten.load(Ordering::Acquire))
     }
 
     /// How many tags there are.
@@ -114,19 +125,26 @@ impl Table {
 }
 
 impl Shard {
-    /// Drops cells that nobody holds and whose loss nobody can notice (L10).
+    /// Drops cells that nobody holds and whose loss nobody can notice (L10); the last change of all of these.
     ///
     /// Cells are handed out under this lock only, so a count of one cannot grow meanwhile.
-    fn sweep(&mut self, forgettable: &Forgettable) {
+    fn sweep(&mut self, forgettable: &Forgettable) -> Stamp {
+        let mut last = Stamp::NEVER;
         self.cells.retain(|_, cell| {
             let limit = if cell.app_version().is_some() {
                 forgettable.counted
             } else {
                 forgettable.plain
             };
-            Arc::strong_count(cell) > 1 || cell.changed() > limit || cell.is_waiting()
+            let changed = cell.changed();
+            let stays = Arc::strong_count(cell) > 1 || changed > limit || cell.is_waiting();
+            if !stays {
+                last = last.max(changed);
+            }
+            stays
         });
         self.sweep_at = (self.cells.len() * 2).max(SWEEP_FROM);
+        last
     }
 }
 

@@ -5,6 +5,7 @@ use std::thread;
 use futures_util::FutureExt;
 
 use super::*;
+use crate::model::time::Timestamp;
 
 fn tags() -> (Tags, Clock) {
     let clock = Clock::manual(Timestamp::from_secs(1_000));
@@ -35,7 +36,7 @@ fn l01_a_response_that_changes_its_own_tag_may_carry_it_unless_another_came_firs
 
     let before = tags.snapshot();
     let own = tags
-        .increment_own(&[own_tag.clone().into()], &by, &before)
+        .increment_own(&[own_tag.clone().into()], &by, Source::Response, &before)
         .now_or_never()
         .unwrap()
         .0;
@@ -50,7 +51,7 @@ fn l01_a_response_that_changes_its_own_tag_may_carry_it_unless_another_came_firs
         .unwrap();
     assert!(seals.intact());
 
-    tags.increment(&[own_tag.clone().into()], &by)
+    tags.increment(&[own_tag.clone().into()], &by, Source::Response)
         .now_or_never()
         .unwrap()
         .unwrap();
@@ -59,12 +60,12 @@ fn l01_a_response_that_changes_its_own_tag_may_carry_it_unless_another_came_firs
     assert_eq!(late.unwrap_err(), NoStore::Raced);
 
     let before = tags.snapshot();
-    tags.increment(&[own_tag.clone().into()], &by)
+    tags.increment(&[own_tag.clone().into()], &by, Source::Response)
         .now_or_never()
         .unwrap()
         .unwrap();
     let own = tags
-        .increment_own(&[own_tag.clone().into()], &by, &before)
+        .increment_own(&[own_tag.clone().into()], &by, Source::Response, &before)
         .now_or_never()
         .unwrap()
         .0;
@@ -73,11 +74,11 @@ fn l01_a_response_that_changes_its_own_tag_may_carry_it_unless_another_came_firs
 
     let before = tags.snapshot();
     let own = tags
-        .increment_own(&[own_tag.clone().into()], &by, &before)
+        .increment_own(&[own_tag.clone().into()], &by, Source::Response, &before)
         .now_or_never()
         .unwrap()
         .0;
-    tags.increment(&[other.clone().into()], &by)
+    tags.increment(&[other.clone().into()], &by, Source::Response)
         .now_or_never()
         .unwrap()
         .unwrap();
@@ -99,7 +100,7 @@ fn an_increment_breaks_the_seals_of_its_tag_alone() {
     let other = tags
         .seal(&[at("C", None)], &before, &Registered::default())
         .unwrap();
-    tags.increment(&[tag("B").into()], &me())
+    tags.increment(&[tag("B").into()], &me(), Source::Response)
         .now_or_never()
         .unwrap()
         .unwrap();
@@ -125,7 +126,7 @@ fn a_seal_is_softly_broken_by_nothing_but_soft_increments() {
         ("one soft, another hard", &[soft("A"), hard("B")], false),
     ] {
         let (tags, clock) = tags();
-        tags.increment(&[hard("A")], &me())
+        tags.increment(&[hard("A")], &me(), Source::Response)
             .now_or_never()
             .unwrap()
             .unwrap(); // before it is sealed: of no account
@@ -136,7 +137,7 @@ fn a_seal_is_softly_broken_by_nothing_but_soft_increments() {
         assert_eq!(seals.broken(), None, "{name}");
         clock.advance(Duration::from_secs(5));
         for change in changes {
-            tags.increment(std::slice::from_ref(change), &me())
+            tags.increment(std::slice::from_ref(change), &me(), Source::Response)
                 .now_or_never()
                 .unwrap()
                 .unwrap();
@@ -177,7 +178,7 @@ fn a_seal_has_been_broken_since_the_first_of_its_tags_changed() {
             .unwrap();
         for name in order {
             clock.advance(Duration::from_secs(5));
-            tags.increment(&[tag(name).into()], &me())
+            tags.increment(&[tag(name).into()], &me(), Source::Response)
                 .now_or_never()
                 .unwrap()
                 .unwrap();
@@ -190,7 +191,7 @@ fn a_seal_has_been_broken_since_the_first_of_its_tags_changed() {
 fn l01_a_change_after_the_snapshot_refuses_the_seal() {
     let (tags, _) = tags();
     let before = tags.snapshot();
-    tags.increment(&[tag("A").into()], &me())
+    tags.increment(&[tag("A").into()], &me(), Source::Response)
         .now_or_never()
         .unwrap()
         .unwrap();
@@ -220,7 +221,7 @@ fn l02_concurrent_increments_never_share_a_stamp() {
             thread::spawn(move || {
                 let increment = |_| {
                     let stamp = tags
-                        .increment(&[tag("A").into()], &me())
+                        .increment(&[tag("A").into()], &me(), Source::Response)
                         .now_or_never()
                         .unwrap()
                         .unwrap();
@@ -248,13 +249,13 @@ fn l02_concurrent_increments_never_share_a_stamp() {
 fn l03_stamps_go_on_when_the_clock_steps_back() {
     let (tags, clock) = tags();
     let first = tags
-        .increment(&[tag("A").into()], &me())
+        .increment(&[tag("A").into()], &me(), Source::Response)
         .now_or_never()
         .unwrap()
         .unwrap();
     clock.set(Timestamp::from_secs(1));
     assert!(
-        tags.increment(&[tag("A").into()], &me())
+        tags.increment(&[tag("A").into()], &me(), Source::Response)
             .now_or_never()
             .unwrap()
             .unwrap()
@@ -266,13 +267,16 @@ fn l03_stamps_go_on_when_the_clock_steps_back() {
 fn l03_a_restart_repeats_no_stamp() {
     let (old, clock) = tags();
     let last = (0..100)
-        .filter_map(|_| old.increment(&[tag("A").into()], &me()).now_or_never()?)
+        .filter_map(|_| {
+            old.increment(&[tag("A").into()], &me(), Source::Response)
+                .now_or_never()?
+        })
         .last();
     clock.advance(Duration::from_millis(1));
     let restarted = Tags::new(clock);
     assert!(
         restarted
-            .increment(&[tag("A").into()], &me())
+            .increment(&[tag("A").into()], &me(), Source::Response)
             .now_or_never()
             .unwrap()
             > last
@@ -334,7 +338,7 @@ fn the_apps_own_versions_and_increments_are_two_parts_of_one_state() {
     );
 
     // An increment from elsewhere does not stop the same version from being stored again.
-    tags.increment(&[tag("U").into()], &me())
+    tags.increment(&[tag("U").into()], &me(), Source::Response)
         .now_or_never()
         .unwrap()
         .unwrap();
@@ -367,7 +371,7 @@ fn l10_tags_nobody_holds_are_forgotten_and_needed_ones_are_not() {
         .now_or_never()
         .unwrap();
     let running = tags.snapshot();
-    tags.increment(&[tag("needed").into()], &me())
+    tags.increment(&[tag("needed").into()], &me(), Source::Response)
         .now_or_never()
         .unwrap()
         .unwrap();
@@ -391,7 +395,7 @@ fn l10_tags_nobody_holds_are_forgotten_and_needed_ones_are_not() {
         NoStore::OldVersion
     );
     // L3: the cell that an entry holds is the one that later increments find.
-    tags.increment(&[tag("held").into()], &me())
+    tags.increment(&[tag("held").into()], &me(), Source::Response)
         .now_or_never()
         .unwrap()
         .unwrap();
@@ -403,7 +407,7 @@ fn l10_increments_that_no_exchange_looks_back_to_are_forgotten() {
     let (tags, _) = tags();
     drop(tags.snapshot());
     for n in 0..100_000 {
-        tags.increment(&[tag(&format!("gone:{n}")).into()], &me())
+        tags.increment(&[tag(&format!("gone:{n}")).into()], &me(), Source::Response)
             .now_or_never()
             .unwrap()
             .unwrap();
@@ -418,7 +422,7 @@ fn l10_long_uris_that_clients_choose_are_not_what_is_remembered() {
     for n in 0..20_000 {
         let uri = Tag::uri(&format!("http://a/{long}/{n}"));
         assert!(uri.as_str().len() < 400, "{uri}");
-        tags.increment(&[uri.clone().into()], &me())
+        tags.increment(&[uri.clone().into()], &me(), Source::Response)
             .now_or_never()
             .unwrap()
             .unwrap();
@@ -429,7 +433,7 @@ fn l10_long_uris_that_clients_choose_are_not_what_is_remembered() {
 #[test]
 fn the_cause_of_a_change_is_remembered() {
     let (tags, clock) = tags();
-    tags.increment(&[tag("A").into()], &me())
+    tags.increment(&[tag("A").into()], &me(), Source::Response)
         .now_or_never()
         .unwrap()
         .unwrap();
@@ -437,8 +441,102 @@ fn the_cause_of_a_change_is_remembered() {
         tags.cause(&tag("A")),
         Some(Cause {
             at: clock.now(),
-            by: me()
+            by: me(),
+            source: Source::Response,
         })
     );
     assert_eq!(tags.cause(&tag("B")), None);
+}
+
+#[test]
+fn l14_to_look_at_a_tag_makes_none() {
+    let (tags, _) = tags();
+    let now = |name: &str| tags.now(&tag(name)).now_or_never().unwrap();
+    let nothing = TagNow {
+        tag: tag("A"),
+        version: None,
+        app_version: None,
+        cause: None,
+    };
+    assert_eq!(now("A"), nothing);
+    assert_eq!(tags.len(), 0);
+    tags.observe(&[at("A", Some(7))], &me())
+        .now_or_never()
+        .unwrap();
+    let stamp = tags
+        .increment(&[tag("A").into()], &"POST /v1/purge".into(), Source::Admin)
+        .now_or_never()
+        .unwrap();
+    let known = now("A");
+    assert_eq!((known.version, known.app_version), (stamp, Some(7)));
+    let cause = known.cause.unwrap();
+    assert_eq!(
+        (&*cause.by, cause.source),
+        ("POST /v1/purge", Source::Admin)
+    );
+}
+
+#[test]
+fn what_was_incremented_together_is_told_together() {
+    let (tags, clock) = tags();
+    let mut watched = tags.watch();
+    let soft = |name: &str| Increment {
+        soft: true,
+        ..tag(name).into()
+    };
+    let uri = Tag::uri("http://a/users/42");
+    for increments in [
+        vec![soft("A"), soft("B")],
+        vec![soft("A"), uri.clone().into()],
+    ] {
+        tags.increment(&increments, &me(), Source::Response)
+            .now_or_never()
+            .unwrap()
+            .unwrap();
+        clock.advance(Duration::from_secs(1));
+    }
+    tags.observe(&[at("C", Some(1)), at("D", None)], &me())
+        .now_or_never()
+        .unwrap();
+    let names = |it: &Arc<Incremented>| {
+        let names: Vec<&str> = it.tags.iter().map(Tag::as_str).collect();
+        (names.join(" "), it.soft, it.at.as_secs())
+    };
+    let recent = tags.recent(2);
+    let told: Vec<_> = std::iter::from_fn(|| watched.try_recv().ok()).collect();
+    let expected = [
+        ("A B".to_owned(), true, 1_000),
+        (format!("A {uri}"), false, 1_001),
+        ("C".to_owned(), false, 1_002),
+    ];
+    assert_eq!(told.iter().map(names).collect::<Vec<_>>(), expected);
+    assert_eq!(recent, [Arc::clone(&told[2]), Arc::clone(&told[1])]);
+    let most = tags.changing();
+    let most: Vec<_> = most
+        .iter()
+        .map(|(tag, count, _)| (tag.as_str(), *count))
+        .collect();
+    assert_eq!(most[0], ("A", 2));
+    assert_eq!(most.len(), 4);
+}
+
+#[test]
+fn which_changes_cost_lookups_is_counted_apart() {
+    let (tags, _) = tags();
+    let seals = tags
+        .seal(
+            &[at("A", None), at("B", None)],
+            &tags.snapshot(),
+            &Registered::default(),
+        )
+        .unwrap();
+    tags.note_missed(&seals);
+    assert_eq!(tags.costing(), [], "it is intact");
+    tags.increment(&[tag("B").into()], &me(), Source::Response)
+        .now_or_never()
+        .unwrap()
+        .unwrap();
+    tags.note_missed(&seals);
+    tags.note_missed(&seals);
+    assert_eq!(tags.costing(), [(tag("B"), 2)]);
 }

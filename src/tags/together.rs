@@ -21,6 +21,7 @@ use crate::shared::Finding;
 use crate::shared::Incremented;
 use crate::shared::Link;
 use crate::shared::Store;
+use crate::tags::Cause;
 use crate::tags::Changes;
 use crate::tags::Seals;
 use crate::tags::Tags;
@@ -28,8 +29,10 @@ use crate::tags::Writer;
 use crate::tags::cell::Cell;
 use crate::tags::epoch::Epoch;
 use crate::tags::mandate::Mandate;
+use crate::tags::named;
 use crate::tags::outbox::Wish;
 use crate::tags::pulse::Pulse;
+use crate::tags::recent;
 use crate::tags::trouble::Trouble;
 
 /// With whom tags are shared, and how.
@@ -349,16 +352,19 @@ impl Tags {
         together: &Together,
         changes: Changes,
         by: &Arc<str>,
+        source: Source,
     ) -> Submitted {
         let mut landed = Vec::new();
+        let mut wishes = Vec::new();
         let mut overflows = false;
         let everything = self.cell(&Tag::all());
         {
             let mut writer = self.write();
             for some in changes.chunks(AT_ONCE) {
-                let (wish, done) = Wish::new(some.to_vec(), Arc::clone(by));
+                let (wish, done) = Wish::new(some.to_vec(), Arc::clone(by), source);
                 let most = together.sharing.outbox;
                 landed.push(done);
+                wishes.push(Arc::clone(&wish));
                 overflows |= writer.outbox.push(wish, most, || Arc::clone(&everything));
             }
             together.metrics().outbox.set(writer.outbox.len() as u64);
@@ -384,8 +390,28 @@ impl Tags {
         let landed = landed.and_then(Result::ok); // an error: they became a change of everything
         if landed.is_none() {
             together.metrics().increments_deferred.add();
+            self.tell_of_waiting(&wishes);
         }
         Submitted(landed)
+    }
+
+    /// What waits is told of like what has landed: it counts here from now on, and its cause is asked for.
+    fn tell_of_waiting(&self, wishes: &[Arc<Wish>]) {
+        let at = self.clock.now();
+        let mut writer = self.write();
+        for wish in wishes.iter().filter(|wish| wish.is_open()) {
+            let cause = Cause {
+                at,
+                by: Arc::clone(&wish.by),
+                source: wish.source,
+            };
+            for (cell, _) in &wish.changes {
+                writer.history.note(cell.tag(), cause.clone());
+            }
+            let told = recent::Incremented::of(named(&wish.changes), None, cause);
+            let told = writer.recent.note(told);
+            wish.told.get_or_init(|| told);
+        }
     }
 
     /// Sends what waits, in order, for as long as this runs.
@@ -586,8 +612,18 @@ fn land(
     if let Some(stamp) = landed.stamp
         && writer.is_of(link)
     {
+        let cause = Cause::of(stamp, &wish.by, wish.source);
         for (cell, change) in &wish.changes {
-            writer.change(cell, *change, stamp, &wish.by);
+            if !writer.change(cell, *change, stamp, &cause) {
+                writer.history.correct(cell.tag(), &cause); // the log was faster
+            }
+        }
+        let told = recent::Incremented::of(named(&wish.changes), Some(stamp), cause);
+        match wish.told.get() {
+            Some(waited) => writer.recent.settle(waited, told),
+            None => {
+                writer.recent.note(told);
+            }
         }
         writer.applied = writer.applied.max(stamp);
         let now = together.pulse.elapsed();
@@ -596,5 +632,6 @@ fn land(
     writer.outbox.remove(wish);
     wish.end(Some(landed));
     let stamp = landed.stamp.unwrap_or(Stamp::NEVER);
-    writer.claims.landed(stamp, writer.outbox.len() > 0)
+    let others = writer.claims.landed(stamp, writer.outbox.len() > 0);
+    writer.told_by_others(others)
 }

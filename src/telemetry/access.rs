@@ -1,9 +1,12 @@
 //! The access log: one line per request, with the word of its `Cache-Status`.
 
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 
 use crate::model::outcome::Outcome;
 use crate::model::request::Head;
+use crate::telemetry::trace::Span;
 
 /// What is remembered of a request until it has been answered; nothing when there is no access log.
 #[derive(Debug)]
@@ -26,8 +29,15 @@ impl Seen {
         }))
     }
 
-    /// Writes the line.
-    pub fn log(self, outcome: Outcome, status: StatusCode) {
+    /// Writes the line: of a request that fell under this rule and was answered after so long.
+    pub fn log(
+        self,
+        outcome: Outcome,
+        status: StatusCode,
+        rule: &str,
+        took: Duration,
+        span: &Span,
+    ) {
         if let Seen(Some(Request {
             method,
             host,
@@ -39,8 +49,11 @@ impl Seen {
                 host = &*host, // as text it is quoted and escaped: it comes from outside
                 path = target,
                 status = status.as_u16(),
+                rule,
                 outcome = outcome.word(),
                 detail = outcome.detail(),
+                duration_seconds = took.as_secs_f64(),
+                trace_id = span.trace_id().map(tracing::field::display),
                 "request"
             );
         }

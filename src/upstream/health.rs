@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::balance::Balance;
 use super::connector::{Need, Pool};
-use super::queue::Queue;
+use super::queue::{Load, Queue};
 use super::{Config, Upstream};
 use crate::body::Body;
 use crate::clock::Clock;
@@ -80,7 +80,7 @@ impl Check {
             limit: health.interval.max(config.connect_timeout),
             app: Upstream {
                 // Of its own: whether the app is well matters most when it is busy.
-                queue: Arc::new(Queue::new(&config, Clock::System)),
+                queue: Arc::new(Queue::new(&config, Clock::System, Load::default())),
                 config: Arc::new(config),
                 balance: Arc::new(Balance::of([Arc::clone(&pool)])),
                 checks: None,

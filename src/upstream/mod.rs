@@ -33,7 +33,7 @@ use request::{Outgoing, is_empty};
 
 pub use error::{UpstreamError, UpstreamErrorKind};
 pub use health::Health;
-pub use queue::Turn;
+pub use queue::{Load, Turn};
 pub use target::{NotATarget, Target};
 pub use targets::{NotTogether, Targets};
 
@@ -96,13 +96,18 @@ impl Upstream {
     /// Connects to nothing yet, but begins to check the addresses if they are to be checked; that needs a runtime. The
     /// wait for a turn goes by `clock`.
     pub fn new(config: Config, clock: Clock) -> Upstream {
+        Upstream::measured(config, clock, Load::default())
+    }
+
+    /// The same; how much it has to do is told by `load`.
+    pub fn measured(config: Config, clock: Clock, load: Load) -> Upstream {
         let config = Arc::new(config);
         let balance = Arc::new(Balance::new(&config.targets, config.connect_timeout));
         let default = config.targets.are_several().then(Health::default);
         let checks = config.health.clone().or(default);
         let checks = checks.map(|health| Arc::new(health::watch(&balance, &config, &health)));
         Upstream {
-            queue: Arc::new(Queue::new(&config, clock)),
+            queue: Arc::new(Queue::new(&config, clock, load)),
             config,
             balance,
             checks,

@@ -9,6 +9,8 @@ use tokio::sync::Semaphore;
 use super::Config;
 use super::error::{UpstreamError, UpstreamErrorKind};
 use crate::clock::Clock;
+use crate::metrics::Held;
+use crate::metrics::Level;
 
 /// The turns of one app, and those who wait for one.
 pub(super) struct Queue {
@@ -17,6 +19,16 @@ pub(super) struct Queue {
     behind: Line,
     timeout: Duration,
     clock: Clock,
+    load: Load,
+}
+
+/// How much there is to do: exchanges that have their turn, and those that wait for it.
+#[derive(Clone, Debug, Default)]
+pub struct Load {
+    /// Those that have it.
+    pub running: Level,
+    /// Those that wait for it.
+    pub waiting: Level,
 }
 
 /// So many at once, and so many who wait.
@@ -32,19 +44,21 @@ pub struct Turn {
     _permit: OwnedSemaphorePermit,
     /// Its part of the share of those that nobody waits for.
     _behind: Option<OwnedSemaphorePermit>,
+    _running: Held,
 }
 
 /// Exchanges that nobody waits for have this part of the turns at most, but one at least.
 const SHARE_BEHIND: usize = 4;
 
 impl Queue {
-    pub(super) fn new(config: &Config, clock: Clock) -> Queue {
+    pub(super) fn new(config: &Config, clock: Clock, load: Load) -> Queue {
         let behind = (config.max_concurrent / SHARE_BEHIND).max(1);
         Queue {
             turns: Line::new(config.max_concurrent, config.queue),
             behind: Line::new(behind, config.queue),
             timeout: config.queue_timeout,
             clock,
+            load,
         }
     }
 
@@ -53,6 +67,7 @@ impl Queue {
         Ok(Turn {
             _permit: self.next(&self.turns).await?,
             _behind: None,
+            _running: self.load.running.hold(),
         })
     }
 
@@ -63,6 +78,7 @@ impl Queue {
         Ok(Turn {
             _permit: self.wait(&self.turns).await?, // its share bounds how many wait, in nobody's place
             _behind: Some(behind),
+            _running: self.load.running.hold(),
         })
     }
 
@@ -79,6 +95,10 @@ impl Queue {
     }
 
     async fn wait(&self, line: &Line) -> Result<OwnedSemaphorePermit, UpstreamError> {
+        if let Ok(permit) = Arc::clone(&line.turns).try_acquire_owned() {
+            return Ok(permit); // it need not wait
+        }
+        let _waiting = self.load.waiting.hold();
         let next = Arc::clone(&line.turns).acquire_owned();
         match self.clock.within(self.timeout, next).await {
             Some(Ok(permit)) => Ok(permit),
@@ -124,7 +144,7 @@ mod tests {
             queue_timeout: Duration::from_secs(5),
             ..Config::new("http://app".parse().unwrap())
         };
-        (Queue::new(&config, clock.clone()), clock)
+        (Queue::new(&config, clock.clone(), Load::default()), clock)
     }
 
     fn at_once(queue: &Queue) -> Turn {

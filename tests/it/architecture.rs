@@ -47,27 +47,33 @@ const TABLE: &[Row] = &[
     row("dialects", &["model"], &[]),
     row("rules", &["model", "yaml"], &["regex", "regex_syntax", "aho_corasick", "arc_swap", "ring", "base64"]),
     row("policy", &["model", "dialects", "rules"], &[]),
-    row("telemetry", &["model", "metrics"], &["tracing_subscriber", "opentelemetry*"]),
     row("shared", &["model", "clock", "metrics"], &["redis", "tokio_rustls"]), // whose certificates it trusts
     row("tags", &["model", "clock", "metrics", "shared"], &["std::sync::atomic", "loom"]),
     row("store", &["model", "clock", "metrics", "shared"], &["std::sync::atomic", "zstd"]),
     row("audit", &["model", "clock", "shared"], &[]),
     // It makes the sockets that Pingora reads and writes, so that an upload and its response share one.
     row("upstream", &["model", "clock", "metrics", "body"], &["pingora*", "tokio::net"]),
+    // Spans have their time from the clock, and go where they are collected over upstream's connections.
+    row("telemetry", &["model", "clock", "metrics", "body", "upstream"], &["tracing_subscriber", "opentelemetry*"]),
     // Its `Clock`: others are told in batches of a time, and told again after a while.
     row("hooks", &["model", "clock", "metrics", "body", "upstream"], &[]),
     row("cache", &["model", "clock", "metrics", "body", "rules", "policy", "shared", "tags", "store"], &[]),
     // Trailers speak the dialects too, after the head has been judged.
-    row("fetch", &["model", "clock", "metrics", "body", "dialects", "rules", "policy", "upstream", "cache"],
+    row("fetch", &["model", "clock", "metrics", "body", "dialects", "rules", "policy", "upstream", "telemetry", "cache"],
         &["flate2", "brotli_decompressor", "zstd"]),
     row("proxy",
         &["model", "clock", "metrics", "body", "dialects", "rules", "policy", "cache", "fetch", "hooks", "telemetry"],
         &["hyper*", "http_body", "tokio_rustls", "ring", "tokio::net"]), // the ring of rustls
-    row("admin", &["model", "clock", "metrics", "rules", "cache", "fetch", "audit"], &["hyper*", "axum", "tokio::net"]),
+    // Its `client` speaks TLS, with the cryptography that is here already.
+    // Dialects and policy: values that the app puts here itself have tags and lives as responses have them.
+    row("admin", &["model", "clock", "metrics", "dialects", "rules", "policy", "cache", "fetch", "audit"],
+        &["hyper*", "axum", "tokio::net", "ureq", "rustls_native_certs", "tokio_rustls", "ring"]),
     Row { part: "config", imports: Imports::Above, names: &["std::fs", "std::env"] },
     Row { part: "app", imports: Imports::Above, names: &[] },
     row("demo", &["model", "config", "app"], &["axum", "tokio::net"]),
-    row("cli", &["model", "clock", "rules", "config", "admin", "app", "demo"], &["clap", "anyhow"]),
+    // Files: the pages of `man --out`, and what `objects put` stores.
+    row("cli", &["model", "clock", "rules", "config", "admin", "app", "demo"],
+        &["clap", "clap_complete", "clap_mangen", "anyhow", "indicatif", "std::fs"]),
     row("main", &["cli"], &[]),
     row("lib", &[], &[]),
 ];

@@ -79,9 +79,14 @@ async fn files_that_are_no_yaml_or_not_there_are_mistakes() {
             "/nowhere/rules",
         ),
         (
-            "later field",
-            Setup::new(&app).config("telemetry: {}"),
-            "telemetry",
+            "a collector without a scheme",
+            Setup::new(&app).config("telemetry: { otlp_endpoint: 'sesame:4318' }"),
+            "expected a URL such as",
+        ),
+        (
+            "a share beyond all",
+            Setup::new(&app).config("telemetry: { sample: 1.5 }"),
+            "expected a number from 0 to 1",
         ),
     ] {
         let mistakes = setup.mistakes();

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
+use http::StatusCode;
 use tagalong::metrics::Metrics;
 use tagalong::model::health::Code;
 use tagalong::model::outcome::NoStore;
@@ -44,8 +46,10 @@ fn every_rule_file_and_configuration_shown_is_right() {
     let mut checked = 0;
     for page in [
         "README.md",
+        "docs/dashboard.md",
         "docs/rules.md",
         "docs/headers.md",
+        "docs/command-line.md",
         "docs/operations.md",
         "docs/sharing.md",
     ] {
@@ -64,6 +68,7 @@ fn every_rule_file_and_configuration_shown_is_right() {
             check.arg("check").env_remove("TAGALONG_DEBUG_SECRET");
             check.env("CDN_TOKEN", "Bearer shown"); // the pages name these
             check.env("TAGALONG_ADMIN_TOKEN", "shown");
+            check.env("OTLP_TOKEN", "Bearer shown");
             let file = folder.path().join("tagalong.yaml");
             let is_rules = first_key(block) == "rules" && block.contains("- id:");
             if is_rules {
@@ -95,11 +100,16 @@ fn every_rule_file_and_configuration_shown_is_right() {
 fn metrics() -> Vec<String> {
     let metrics = Metrics::default();
     let rule = metrics.tallies(&["books"]).remove(0);
-    rule.request(Outcome::Hit {
+    let hit = Outcome::Hit {
         ttl: 1,
         stale: None,
-    });
+    };
+    let took = Duration::from_millis(1);
+    rule.request(hit, took);
     rule.not_stored(NoStore::Private);
+    rule.stored();
+    rule.asked(Ok(StatusCode::OK), took);
+    rule.differs();
     let text = metrics.text();
     let mut labels = BTreeMap::new();
     for sample in text.lines().filter(|line| !line.starts_with('#')) {
@@ -115,7 +125,11 @@ fn metrics() -> Vec<String> {
     };
     let types: BTreeMap<&str, &str> = after("# TYPE ").collect();
     let row = |(name, help): (&str, &str)| {
-        let labels = match labels[name].as_str() {
+        let sample = match types[name] {
+            "histogram" => format!("{name}_count"), // a bucket has one more label, on which nobody has a say
+            _ => name.to_owned(),
+        };
+        let labels = match labels[&*sample].as_str() {
             "" => String::new(),
             names => format!("{{{names}}}"),
         };

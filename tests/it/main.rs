@@ -17,6 +17,8 @@ mod command_line;
 #[cfg(test)]
 mod concurrency;
 #[cfg(test)]
+mod dashboards;
+#[cfg(test)]
 mod datasette;
 #[cfg(test)]
 mod demo;
@@ -40,6 +42,10 @@ mod invalidation;
 mod keys;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod metrics;
 #[cfg(test)]
 mod normalised;
 #[cfg(test)]
@@ -94,6 +100,8 @@ mod support;
 mod tls;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod upstream;
 #[cfg(test)]

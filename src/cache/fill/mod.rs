@@ -6,6 +6,7 @@
 
 mod admit;
 mod relay;
+mod under_way;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::cache::Keep;
 use crate::cache::Stored;
 use crate::cache::errand::Aim;
 use crate::cache::errand::Errand;
+use crate::cache::fill::under_way::UnderWay;
 use crate::cache::flights::Flight;
 use crate::cache::flights::Flights;
 use crate::cache::follower::Answered;
@@ -76,6 +78,8 @@ pub struct Fill {
     /// Told when what it has brought is in the store, or something newer is.
     admitted: Option<oneshot::Sender<()>>,
     joined: Arc<Notify>,
+    /// `None`: it has ended.
+    under_way: Option<UnderWay>,
     pub(super) stage: watch::Sender<Stage>,
     pub(super) first: Option<oneshot::Sender<(Response<Body>, Answered)>>,
 }
@@ -169,6 +173,7 @@ impl Fill {
             is_for_an_operator: false,
             admitted: None,
             joined: Arc::default(),
+            under_way: Some(UnderWay::begin(cache)),
             stage,
             first: Some(first),
         };
@@ -336,6 +341,7 @@ impl Fill {
         self.matched.rule.count_not_stored(reason);
         self.note_unstorable(reason, status); // before anyone looks again
         self.unregister();
+        self.under_way = None;
         if let Some(first) = self.first.take() {
             let answered = self.answered(status, End::NotStored(reason));
             // An error means that this client has left: its response is dropped, which ends the exchange.
@@ -380,11 +386,12 @@ impl Fill {
     }
 
     /// Tells every follower that the app gave no answer; what is stored may stand in for it.
-    pub fn fail(self, failure: Failure) {
+    pub fn fail(mut self, failure: Failure) {
         if failure.is_a_lost_answer() {
             self.matched.rule.count_not_stored(NoStore::UpstreamFailed);
         }
         self.unregister();
+        self.under_way = None;
         self.stage.send_replace(Stage::Failed(failure));
     }
 

@@ -131,11 +131,12 @@ impl Fill {
     }
 
     /// The body ended before it was whole.
-    fn cut(self, shared: &Shared, cut: Cut) {
+    fn cut(mut self, shared: &Shared, cut: Cut) {
         if self.is_for_store(shared.answered.end) {
             self.matched.rule.count_not_stored(NoStore::UpstreamFailed);
         }
         self.unregister();
+        self.under_way = None;
         shared.spool.end(Err(cut));
     }
 
@@ -162,6 +163,9 @@ impl Fill {
             };
             match self.admit(&shared.head, keep, body).await {
                 Ok(stored) => {
+                    if stored.is_some() {
+                        self.matched.rule.count_stored();
+                    }
                     admitted = stored;
                     if let Some(operator) = self.admitted.take() {
                         operator.send(()).ok(); // an error means that nobody waits
@@ -178,6 +182,7 @@ impl Fill {
             }
         }
         self.unregister();
+        self.under_way = None;
         if !last.is_empty() {
             shared.spool.push(last);
         }

@@ -30,6 +30,10 @@ pub(super) struct RuleView {
     safe: bool,
     #[serde(skip)]
     is_stored: bool,
+    #[serde(skip)]
+    matches: String,
+    #[serde(skip)]
+    fresh: String,
     tags: Vec<String>,
     tags_from_body: Vec<String>,
     dimensions: Vec<String>,
@@ -67,6 +71,8 @@ impl RuleView {
             file: rule.at.as_ref().map(|at| at.file.to_string()),
             line: place.map(|place| place.line),
             column: place.map(|place| place.column),
+            matches: brief.matches(),
+            fresh: rule.life(),
             methods: brief.methods,
             hosts: brief.hosts,
             path: brief.path,
@@ -115,7 +121,7 @@ impl RuleView {
             self.order.to_string(),
             self.id.clone(),
             self.methods.join(" "),
-            self.matches(),
+            self.matches.clone(),
             if self.cache {
                 self.how()
             } else {
@@ -123,7 +129,7 @@ impl RuleView {
             },
             stored(self.key.join(" ")),
             tags.join(" "),
-            stored(self.fresh()),
+            stored(self.fresh.clone()),
             at.map(|(file, line)| format!("{file}:{line}")).collect(),
         ]
     }
@@ -138,41 +144,6 @@ impl RuleView {
         let more = [store, consistency, lease].into_iter().flatten();
         let more = more.filter(|_| self.is_stored);
         let all: Vec<String> = [self.mode.to_owned()].into_iter().chain(more).collect();
-        all.join(", ")
-    }
-
-    /// Hosts, path and headers, as far as they are given.
-    fn matches(&self) -> String {
-        let hosts = self.hosts.as_ref().map(|hosts| hosts.join("|"));
-        let headers = self.headers.iter().map(|header| format!("[{header}]"));
-        let parts: Vec<String> = hosts
-            .into_iter()
-            .chain(self.path.clone())
-            .chain(headers)
-            .collect();
-        match parts.is_empty() {
-            true => "any".to_owned(),
-            false => parts.join(" "),
-        }
-    }
-
-    /// What is said of how long it is fresh; where nothing is, the response alone says it.
-    fn fresh(&self) -> String {
-        let first = match (&self.forced_ttl, &self.ttl) {
-            (Some(forced), _) => format!("{forced} forced"),
-            (None, Some(ttl)) => ttl.to_string(),
-            (None, None) => "as it says".to_owned(),
-        };
-        let further = [
-            ("soft", &self.soft_ttl),
-            ("swr", &self.stale_while_revalidate),
-            ("sie", &self.stale_if_error),
-        ];
-        let further = further
-            .iter()
-            .filter_map(|(name, time)| Some((name, time.as_ref()?)));
-        let further = further.map(|(name, time)| format!("{name} {time}"));
-        let all: Vec<String> = [first].into_iter().chain(further).collect();
         all.join(", ")
     }
 }

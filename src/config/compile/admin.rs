@@ -1,13 +1,15 @@
-//! The section `admin`: where operators reach us, and by which token.
+//! The section `admin`: where operators reach us, and by which tokens.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::admin;
+use crate::admin::Token;
 use crate::config::Listen;
 use crate::config::compile::Compiler;
 use crate::config::source;
+use crate::model::mistake::Place;
 use crate::model::secret::Secret;
-use crate::yaml::shown;
+use crate::yaml::{Spanned, shown};
 
 use super::headers::NO_SECRET;
 
@@ -23,8 +25,8 @@ impl Compiler<'_> {
     ) -> Option<admin::Config> {
         let written = written.as_ref()?;
         let mistakes = self.mistakes.len();
-        let token = self.token(written);
-        let token_is_wrong = self.mistakes.len() > mistakes;
+        let tokens = self.tokens(written);
+        let tokens_are_wrong = self.mistakes.len() > mistakes;
         let mut listen = LISTEN;
         if let Some(text) = &written.listen {
             let Ok(address) = text.parse() else {
@@ -44,24 +46,72 @@ impl Compiler<'_> {
                 self.wrong(text.place, message);
             }
         }
-        let config = admin::Config { listen, token };
+        let config = admin::Config { listen, tokens };
         if let Some(text) = &written.listen
             && !config.is_local()
-            && config.token.is_none()
-            && !token_is_wrong
+            && config.tokens.is_empty()
+            && !tokens_are_wrong
         {
             let found = shown(text);
             let message = format!(
-                "expected `token_env` or `token_file` beside an address that other machines reach, or a loopback address such as `{LISTEN}`, found {found} alone"
+                "expected `token_env`, `token_file` or `tokens` beside an address that other machines reach, or a loopback address such as `{LISTEN}`, found {found} alone"
             );
             self.wrong(text.place, message);
         }
         Some(config)
     }
 
-    fn token(&mut self, written: &source::Admin) -> Option<Secret> {
-        let (place, text) =
-            self.kept_elsewhere("token", &written.token_env, &written.token_file)?;
+    fn tokens(&mut self, written: &source::Admin) -> Vec<Token> {
+        let mut tokens: Vec<Token> = Vec::new();
+        if let Some((_, secret)) = self.token(&written.token_env, &written.token_file) {
+            tokens.push(Token::new(Token::FIRST, secret));
+        }
+        for it in &written.tokens {
+            let name = &it.name;
+            self.token_name(name, &tokens);
+            let Some((place, secret)) = self.token(&it.token_env, &it.token_file) else {
+                if it.token_env.is_none() && it.token_file.is_none() {
+                    let message = "expected `token_env` or `token_file` beside the name of a token";
+                    self.wrong(name.place, message);
+                }
+                continue;
+            };
+            // Nobody could say who has called.
+            if let Some(other) = tokens.iter().find(|other| other.secret == secret) {
+                let message = format!(
+                    "expected a token of its own, found that of `{}`",
+                    other.name
+                );
+                self.wrong(place, message);
+            }
+            tokens.push(Token::new(name, secret));
+        }
+        tokens
+    }
+
+    fn token_name(&mut self, name: &Spanned<String>, before: &[Token]) {
+        const MOST: usize = 100;
+        let fits = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        let found = shown(name);
+        if name.is_empty() || name.len() > MOST || !name.chars().all(fits) {
+            self.wrong(
+                name.place,
+                format!("expected 1 to {MOST} letters, digits, `_`, `-` or `.` as the name of a token, found {found}"),
+            );
+        } else if [Token::FIRST, Token::NONE].contains(&name.as_str()) {
+            let message = format!("expected another name of a token: {found} is taken");
+            self.wrong(name.place, message);
+        } else if before.iter().any(|token| *token.name == *name.value) {
+            self.wrong(name.place, format!("{found} is given twice"));
+        }
+    }
+
+    fn token(
+        &mut self,
+        env: &Option<Spanned<String>>,
+        file: &Option<Spanned<String>>,
+    ) -> Option<(Place, Secret)> {
+        let (place, text) = self.kept_elsewhere("token", env, file)?;
         let text = text.trim_end();
         let token = Secret::new(text.as_bytes());
         if token.is_none() {
@@ -71,6 +121,6 @@ impl Compiler<'_> {
             let message = "expected a token of letters, digits and punctuation marks of ASCII, found other characters";
             self.wrong(place, message);
         }
-        token
+        Some((place, token?))
     }
 }

@@ -5,6 +5,7 @@ mod headers;
 mod listen;
 mod purge;
 mod shared;
+mod telemetry;
 mod upstream;
 mod webhooks;
 
@@ -177,6 +178,7 @@ impl Compiler<'_> {
                 format: written.log.format.unwrap_or(base.log.format),
                 access: written.log.access.unwrap_or(base.log.access),
             },
+            telemetry: self.telemetry(&written.telemetry),
             purge_groups: self.purge_groups(written.purge_groups),
             origin: None,
             warnings: Vec::new(), // they are not all there yet

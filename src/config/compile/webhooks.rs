@@ -67,12 +67,12 @@ impl Compiler<'_> {
         self.outside.variable(name)
     }
 
-    fn content(&self, path: &str) -> Result<String, String> {
+    pub(super) fn content(&self, path: &str) -> Result<String, String> {
         self.outside.file(path)
     }
 
     /// Fields whose values are kept elsewhere, `read` from there.
-    fn secret_fields(
+    pub(super) fn secret_fields(
         &mut self,
         written: &Named<String>,
         headers: &mut HeaderMap,

@@ -18,7 +18,7 @@ use tagalong::rules::Plan;
 use tagalong::rules::RuleSet;
 
 use super::calm;
-use super::purge::Operator;
+use super::operator::Operator;
 use super::sidecar;
 use crate::support::Cluster;
 use crate::support::Origin;

@@ -1,6 +1,9 @@
 //! The highest epoch that anybody has set counts for all (K16, L3).
 
+use tagalong::cache::Epoch;
+
 use super::OPEN;
+use super::operator::Operator;
 use super::story::BOTH;
 use crate::support::Log;
 use crate::support::Origin;
@@ -116,6 +119,31 @@ async fn k16_files_that_raise_the_epoch_take_the_others_along() {
     stores(&a, "two").await;
     stores(&b, "two").await;
     assert_eq!(stored(&redis).await, "2");
+}
+
+#[tokio::test]
+async fn k16_an_operator_who_raises_the_epoch_takes_all_along() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    says(&app, "one");
+    let a = sidecar(&app, &redis, 1).await;
+    stores(&a, "one").await;
+    let operator = Operator::of(&redis).await;
+    let put = async |epoch| operator.cache.put_epoch(epoch, &operator.rules).await;
+    assert_eq!(put(1).await, Epoch::Same(1));
+    says(&app, "two");
+    assert_eq!(put(2).await, Epoch::Raised(2));
+    assert_eq!(operator.rules.load().epoch(), 2);
+    assert_eq!(stored(&redis).await, "2");
+    a.client().get("/strict").await.is_not_hit().has_body("two");
+    stores(&a, "two").await;
+    assert_eq!(put(1).await, Epoch::Lower { is: 2 });
+    // Somebody has raised it meanwhile.
+    redis.command(&["SET", KEY, "9"]).await;
+    assert_eq!(put(5).await, Epoch::Lower { is: 9 });
+    assert_eq!(operator.rules.load().epoch(), 9);
+    redis.kill();
+    assert_eq!(put(10).await, Epoch::Away);
+    assert_eq!(operator.rules.load().epoch(), 9, "nobody goes on alone");
 }
 
 #[tokio::test]

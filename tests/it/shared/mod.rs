@@ -1,6 +1,8 @@
 //! Many sidecars, one truth: what holds between those that share a store, whatever becomes of it (design.md §6).
 
+mod audit;
 mod bodies;
+mod causes;
 mod entries;
 mod epoch;
 mod expiry;
@@ -8,6 +10,8 @@ mod findings;
 mod lease;
 mod lost;
 mod moved;
+mod objects;
+mod operator;
 mod outbox;
 mod purge;
 mod ready;

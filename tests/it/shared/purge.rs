@@ -1,19 +1,7 @@
 //! Forgetting by pattern (story 22): here, elsewhere, in the store, and what is still under way.
 
-use std::sync::Arc;
-
-use tagalong::cache;
-use tagalong::cache::Cache;
-use tagalong::clock::Clock;
-use tagalong::config::Config;
-use tagalong::metrics::Metrics;
-use tagalong::model::compress::Compress;
-use tagalong::model::glob::Glob;
-use tagalong::rules::LiveRules;
-use tagalong::shared;
-use tagalong::tags::Sharing;
-
 use super::calm;
+use super::operator::Operator;
 use super::sidecar;
 use crate::support::Origin;
 use crate::support::Redis;
@@ -26,59 +14,6 @@ const RULES: &str = r#"
   - { id: p, match: { path: '/p/(?P<n>\d+)' }, key: "PATTERN:{n}", ttl: 60s }
   - { id: q, match: { path: '/q/(?P<n>\d+)' }, key: "ANOTHER:{n}", ttl: 60s }
 "#;
-
-/// Somebody who shares the store of the sidecars, and acts on it as an operator's call will.
-pub(super) struct Operator {
-    pub(super) cache: Cache,
-    _touch: tokio::task::JoinHandle<()>,
-}
-
-impl Operator {
-    pub(super) async fn of(redis: &Redis) -> Operator {
-        Operator::at(&redis.url()).await
-    }
-
-    pub(super) async fn at(url: &str) -> Operator {
-        let config = shared::Config {
-            endpoint: url.parse().expect("a URL"),
-            timeout: std::time::Duration::from_secs(2),
-        };
-        let metrics = Metrics::default();
-        let sharing = Sharing {
-            store: shared::Store::new(config, "tagalong", true, Clock::System),
-            max_lag: std::time::Duration::from_secs(5),
-            outbox: 10,
-            epoch: 1,
-            metrics: metrics.clone(),
-        };
-        let others = cache::Others {
-            watcher: None,
-            metrics,
-            sharing: Some(sharing),
-            compress: Some(Compress::Zstd),
-        };
-        let sizes = cache::Config {
-            max_bytes: 1 << 20,
-            max_object: 1 << 16,
-            max_variants: 64,
-        };
-        let cache = Cache::among(sizes, Clock::System, others);
-        let touching = cache.clone();
-        let defaults = Config::default_for("http://127.0.0.1:9".parse().expect("a URL"));
-        let rules = LiveRules::new(defaults.rules);
-        let touch = tokio::spawn(async move { touching.keep_in_touch(&rules).await });
-        soon("the store", cache.in_touch()).await;
-        Operator {
-            cache,
-            _touch: touch,
-        }
-    }
-
-    async fn purge(&self, glob: &str) -> Option<usize> {
-        let by: Arc<str> = "POST /v1/purge".into();
-        self.cache.purge_matching(&Glob::new(glob), &by).await
-    }
-}
 
 #[tokio::test]
 async fn l11_a_pattern_forgets_what_it_matches_everywhere_and_nothing_else() {

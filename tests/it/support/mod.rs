@@ -20,6 +20,7 @@ pub(crate) use certificate::Certificate;
 pub(crate) use client::Ask;
 pub(crate) use client::Client;
 pub(crate) use client::Connection;
+pub(crate) use client::Open;
 pub(crate) use client::Pending;
 pub(crate) use client::ask;
 pub(crate) use client::content;

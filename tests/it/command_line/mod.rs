@@ -1,16 +1,65 @@
 //! The command as scripts and people on call see it: what it prints, and its exit code.
 
+mod asking;
+mod defined;
+mod running;
+mod terminal;
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-fn tagalong(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tagalong"))
+use crate::support::soon;
+
+/// The command, whatever the environment of the tests says of sidecars.
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tagalong"));
+    command
         .args(arguments)
-        .output()
+        .env_remove("TAGALONG_ADMIN")
+        .env_remove("TAGALONG_ADMIN_TOKEN")
+        .stdin(Stdio::null());
+    command
+}
+
+fn tagalong(arguments: &[&str]) -> Output {
+    command(arguments).output().expect("tagalong starts")
+}
+
+/// What it does while this test's own servers answer it.
+async fn output(mut command: Command) -> Output {
+    let ended = tokio::task::spawn_blocking(move || command.output());
+    let output = soon("tagalong to end", ended).await;
+    output
+        .expect("nothing panics there")
         .expect("tagalong starts")
+}
+
+/// The command, which asks the sidecar at `url`.
+async fn ask(url: &str, arguments: &[&str]) -> Output {
+    let mut command = command(arguments);
+    command.env("TAGALONG_ADMIN", url);
+    output(command).await
+}
+
+/// What it prints when it has done what it was asked.
+#[track_caller]
+fn done(output: &Output) -> String {
+    let (out, err) = (out(output), err(output));
+    assert_eq!(output.status.code(), Some(0), "{out}{err}");
+    assert_eq!(err, "");
+    out
+}
+
+/// What it says when it could not.
+#[track_caller]
+fn failed(output: &Output, code: i32) -> String {
+    let (out, err) = (out(output), err(output));
+    assert_eq!(output.status.code(), Some(code), "{out}{err}");
+    assert!(!err.contains("panicked"), "{err}");
+    err
 }
 
 /// A folder with these files.
@@ -85,6 +134,54 @@ fn exit_codes_tell_usage_from_failure() {
         ),
         ("bad field", &["explain", "/a", "-H", "no colon"], 2),
         ("bad scheme", &["explain", "ftp://a.example/"], 1),
+        ("nothing to purge", &["purge"], 2),
+        ("two things to purge", &["purge", "--all", "--tag", "a"], 2),
+        (
+            "soft, which match is not",
+            &["purge", "--match", "*", "--soft"],
+            2,
+        ),
+        ("everything, unasked", &["purge", "--all"], 2),
+        ("nothing to refresh", &["refresh"], 2),
+        ("no tag", &["tags", "get"], 2),
+        ("no tag to increment", &["tags", "increment"], 2),
+        ("no rule", &["change", "--old", "a=1"], 2),
+        (
+            "an attribute twice",
+            &["change", "--rule", "r", "--old", "a=1", "a=2"],
+            2,
+        ),
+        (
+            "no duration",
+            &["entry", "ttl", "6f1ed002ab5595859014ebf0951522d9", "soon"],
+            2,
+        ),
+        ("no number", &["entries", "--limit", "many"], 2),
+        ("none at all", &["audit", "--limit", "0"], 2),
+        ("no tier", &["entries", "--tier", "disk"], 2),
+        ("no life", &["objects", "put", "a"], 2),
+        ("no URL", &["stats", "--admin", "127.0.0.1:9080"], 2),
+        (
+            "a secret among the arguments",
+            &["stats", "--admin", "http://me:sesame@127.0.0.1:9"],
+            2,
+        ),
+        (
+            "live, and files",
+            &["explain", "--live", "--rules", ".", "/a"],
+            2,
+        ),
+        ("no such shell", &["completions", "tcl"], 2),
+        (
+            "nobody there",
+            &["stats", "--admin", "http://127.0.0.1:9"],
+            1,
+        ),
+        (
+            "nobody to purge",
+            &["purge", "--tag", "a", "--admin", "http://127.0.0.1:9"],
+            1,
+        ),
     ] {
         let output = tagalong(arguments);
         assert_eq!(

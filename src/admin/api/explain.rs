@@ -1,0 +1,277 @@
+//! What a request would mean now, and what is stored for it. It asks for the very plan and the very entry that the request would
+//! meet; nothing is sent anywhere and nothing changes (L14).
+
+use std::collections::BTreeSet;
+
+use axum::extract::State;
+use axum::response::Response;
+use futures_util::future::join_all;
+use http::{Method, StatusCode, Uri};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::admin::Admin;
+use crate::admin::api::tags::caused;
+use crate::admin::asked::Ask;
+use crate::admin::problem::Problem;
+use crate::admin::request::Field;
+use crate::admin::request::arriving;
+use crate::admin::view;
+use crate::admin::view::Answer;
+use crate::admin::view::Entry;
+use crate::admin::view::Explained;
+use crate::admin::view::Invalidation;
+use crate::admin::view::Stored;
+use crate::cache::Explanation;
+use crate::model::outcome::Bypass;
+use crate::model::outcome::Commit;
+use crate::model::outcome::End;
+use crate::model::outcome::Forward;
+use crate::model::outcome::Kind;
+use crate::model::outcome::Outcome;
+use crate::model::outcome::Stale;
+use crate::model::request::Head;
+use crate::model::tag::Tag;
+use crate::model::time::Timestamp;
+use crate::rules::Mode;
+use crate::rules::Plan;
+
+/// The request.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct Asks {
+    /// Its method. Default: GET.
+    pub(super) method: Option<String>,
+    /// Its URL, absolute; a path alone is one on localhost.
+    pub(super) url: String,
+    /// A field of it, as `Name: value`; may be given several times.
+    #[serde(default)]
+    pub(super) header: Vec<String>,
+}
+
+/// `GET /v1/explain`.
+pub(super) async fn explain(
+    State(admin): State<Admin>,
+    Ask(asked): Ask<Pairs>,
+) -> Result<Response, Problem> {
+    let head = asked.head()?;
+    let parts = admin.parts();
+    let plan = parts.rules.load().plan(&head, parts.cache.now());
+    let stored = match &plan {
+        Plan::Lookup(query) => parts.cache.explain(query, &head),
+        Plan::Pass(_) => None,
+    };
+    let explained = Explained {
+        answer: admin.answer(&plan, &head, stored.as_ref()).await,
+        tags: admin.states(&plan, &head, stored.as_ref()).await,
+        stored: stored.map(|it| shown(&it, parts.cache.now())),
+        plan: view::Plan::of(&plan, &head),
+    };
+    Ok(view::json(StatusCode::OK, &explained))
+}
+
+impl Admin {
+    /// How it would be answered now.
+    async fn answer(&self, plan: &Plan, head: &Head, stored: Option<&Explanation>) -> Answer {
+        let cache = &self.parts().cache;
+        let query = match plan {
+            Plan::Lookup(query) => query,
+            Plan::Pass(pass) => {
+                let token = pass.claims.as_ref().err().map(ToString::to_string);
+                return forwarded(pass.why, because(pass.why, token.as_deref()));
+            }
+        };
+        let trust = cache.trust(query, head).await;
+        let foreseen = cache.foresee(query, head, trust);
+        if matches!(query.rule.mode, Mode::Shadow(_)) {
+            let found = match foreseen {
+                Ok(_) => Bypass::ShadowHit,
+                Err(_) => Bypass::ShadowMiss,
+            };
+            let why = Forward::Bypass(found);
+            return forwarded(why, because(why, None));
+        }
+        match foreseen {
+            Ok(None) => Answer {
+                outcome: Kind::Hit.word().to_owned(),
+                why: "It is stored here, and fresh.".to_owned(),
+            },
+            Ok(Some(stale)) => Answer {
+                outcome: Kind::Stale.word().to_owned(),
+                why: although(stale).to_owned(),
+            },
+            Err(Forward::Invalidated) => {
+                let why = stored.and_then(|it| it.why_invalidated(cache.now()));
+                let why = why.map_or_else(|| because(Forward::Invalidated, None), |why| why + ".");
+                forwarded(Forward::Invalidated, why)
+            }
+            Err(why) => {
+                let last = cache.explain_not_stored(query, head);
+                let last = last
+                    .map(|it| format!(" The last response could not be stored: `{}`.", it.word()));
+                forwarded(why, because(why, None) + &last.unwrap_or_default())
+            }
+        }
+    }
+
+    /// The tags that its response would get, and those of what is stored.
+    async fn states(
+        &self,
+        plan: &Plan,
+        head: &Head,
+        stored: Option<&Explanation>,
+    ) -> Vec<view::TagState> {
+        let matched = plan.matched(head);
+        let mut tags: BTreeSet<Tag> = matched.implicit_tags().into_iter().collect();
+        tags.extend(matched.tags.unwrap_or_default());
+        let carried = stored.iter().flat_map(|it| &it.entry.tags);
+        tags.extend(carried.map(|(tag, _)| tag.clone()));
+        join_all(tags.iter().map(|tag| self.tag_state(tag))).await
+    }
+}
+
+fn shown(explained: &Explanation, now: Timestamp) -> Stored {
+    let invalidated = explained.broken.as_ref().map(|(tag, cause)| Invalidation {
+        tag: tag.to_string(),
+        cause: cause.as_ref().map(|cause| caused(cause, now)),
+    });
+    Stored {
+        entry: Entry::from(&explained.entry),
+        invalidated,
+    }
+}
+
+fn forwarded(why: Forward, text: String) -> Answer {
+    let outcome = Outcome::Forwarded {
+        why,
+        status: None,
+        end: End::Passed,
+        commit: Commit::Done,
+    };
+    Answer {
+        outcome: outcome.word().to_owned(),
+        why: text,
+    }
+}
+
+/// Why the app would be asked.
+fn because(why: Forward, token: Option<&str>) -> String {
+    let why = match why {
+        Forward::UriMiss => "Nothing is stored for it here.",
+        Forward::VaryMiss => {
+            "What is stored is for other values of the fields that its `Vary` names."
+        }
+        Forward::Partial => "A part is stored, and not the one that is asked for.",
+        Forward::Expired => "What is stored has expired.",
+        Forward::Invalidated => "A tag of what is stored was incremented.",
+        Forward::Request => "The request asks for a fresher one than is stored.",
+        Forward::Method => "Its method is not cached.",
+        Forward::Bypass(reason) => match reason {
+            Bypass::Rule => {
+                "Its rule says that nothing is stored, or no rule matches and such requests are not cached."
+            }
+            Bypass::Authorization => {
+                "It carries credentials, and no rule says that such requests are looked up."
+            }
+            Bypass::Cookie => "It carries a cookie, and what is stored is not for sharing.",
+            Bypass::RequestBody => "It has a body, which the key does not hold.",
+            Bypass::Skip => "The `skip_when` of its rule says so.",
+            Bypass::Token => match token {
+                Some(token) => return format!("Its token is not trusted: {token}."),
+                None => "Its token is not trusted.",
+            },
+            Bypass::Upgrade => "It asks for another protocol.",
+            Bypass::Range => "It asks for several parts of the response.",
+            Bypass::HitForMiss => "The last response could not be stored.",
+            Bypass::Fenced => {
+                "Nothing was heard of the shared store for so long that what is stored is not trusted."
+            }
+            Bypass::ShadowHit => {
+                "Its rule only looks on (`mode: shadow`): what is stored would have been served."
+            }
+            Bypass::ShadowMiss | Bypass::ShadowDiffers => {
+                "Its rule only looks on (`mode: shadow`): nothing that is stored could have been served."
+            }
+        },
+    };
+    why.to_owned()
+}
+
+/// Why it would be answered with what is stale.
+fn although(stale: Stale) -> &'static str {
+    match stale {
+        Stale::WhileRevalidate => {
+            "What is stored is stale, and served while it is fetched again (`stale-while-revalidate`)."
+        }
+        Stale::IfError => {
+            "What is stored is stale, and served as the app fails (`stale-if-error`)."
+        }
+        Stale::Disconnected => "What is stored is stale, and served as the app cannot be reached.",
+        Stale::MaxStale => "What is stored is stale, and the request accepts that (`max-stale`).",
+        Stale::Soft => {
+            "What is stored is past its soft life, and served while it is fetched again."
+        }
+        Stale::Invalidated => {
+            "A tag of what is stored was incremented, and it is served while it is fetched again."
+        }
+        Stale::Waited => "What is stored is stale, and served as another's response took too long.",
+    }
+}
+
+/// The query as it is written: of its fields one may be there several times.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Pairs(Vec<(String, String)>);
+
+impl Pairs {
+    fn asks(self) -> Result<Asks, Problem> {
+        let (mut method, mut url, mut header) = (None, None, Vec::new());
+        for (name, value) in self.0 {
+            let before = match &*name {
+                "method" => method.replace(value),
+                "url" => url.replace(value),
+                "header" => {
+                    header.push(value);
+                    None
+                }
+                _ => {
+                    return Err(malformed(&format!(
+                        "unknown field `{name}`, expected `method`, `url` or `header`"
+                    )));
+                }
+            };
+            if before.is_some() {
+                return Err(malformed(&format!("duplicate field `{name}`")));
+            }
+        }
+        let url = url.ok_or_else(|| malformed("missing field `url`"))?;
+        Ok(Asks {
+            method,
+            url,
+            header,
+        })
+    }
+
+    /// The head of the request.
+    fn head(self) -> Result<Head, Problem> {
+        let Asks {
+            method,
+            url,
+            header,
+        } = self.asks()?;
+        let wrong =
+            |field, why: &dyn std::fmt::Display| Problem::Wrong(format!("`{field}`: {why}."));
+        let method = method.as_deref().unwrap_or("GET");
+        let method: Method = method.parse().map_err(|error| wrong("method", &error))?;
+        let url: Uri = url.parse().map_err(|error| wrong("url", &error))?;
+        let field = |text: &String| {
+            let Field(name, value) = text.parse().map_err(|error| wrong("header", &error))?;
+            Ok((name, value))
+        };
+        let fields: Vec<_> = header.iter().map(field).collect::<Result<_, Problem>>()?;
+        arriving(method, &url, fields).map_err(|error| wrong("url", &error))
+    }
+}
+
+fn malformed(why: &str) -> Problem {
+    Problem::Malformed(format!("The query: {why}."))
+}

@@ -1,0 +1,98 @@
+//! How many calls are answered at once, and how long each may take: callers are few, and one that is too much is told so at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::extract::State;
+use axum::middleware::Next;
+use axum::response::Response;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::admin::problem::Problem;
+
+/// Calls at once, streams of events among them.
+pub(super) const MAX_CALLS: usize = 64;
+
+/// Streams of events at once.
+pub(super) const MAX_STREAMS: usize = 16;
+
+/// For a call that asks what is known here.
+pub(super) const USUAL: Duration = Duration::from_secs(30);
+
+/// For one that goes through all that is stored, or asks the app.
+pub(super) const LONG: Duration = Duration::from_secs(600);
+
+/// Where calls and streams find a place.
+#[derive(Debug)]
+pub(super) struct Room {
+    calls: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+}
+
+/// A place among the calls that are answered at once, for as long as a clone lives.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    _kept: Arc<OwnedSemaphorePermit>,
+}
+
+impl Default for Room {
+    fn default() -> Room {
+        Room {
+            calls: Arc::new(Semaphore::new(MAX_CALLS)),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        }
+    }
+}
+
+impl Room {
+    fn call(&self) -> Result<Place, Problem> {
+        taken(
+            &self.calls,
+            "As many calls are answered as are at once; try again.",
+        )
+    }
+
+    /// A place for a stream, which has one for its call already.
+    pub(super) fn stream(&self) -> Result<Place, Problem> {
+        taken(
+            &self.streams,
+            "As many event streams are open as may be; close one.",
+        )
+    }
+}
+
+fn taken(of: &Arc<Semaphore>, full: &'static str) -> Result<Place, Problem> {
+    let place = Arc::clone(of).try_acquire_owned();
+    let place = place.map_err(|_| Problem::Busy(full))?;
+    Ok(Place {
+        _kept: Arc::new(place),
+    })
+}
+
+/// Answers a call if there is room. Who watches over us always finds some.
+pub(super) async fn with_room(
+    State(room): State<Arc<Room>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if matches!(request.uri().path(), "/healthz" | "/readyz") {
+        return Ok(next.run(request).await);
+    }
+    let place = room.call()?;
+    request.extensions_mut().insert(place.clone()); // a stream keeps it for longer
+    let answer = next.run(request).await;
+    drop(place);
+    Ok(answer)
+}
+
+/// Gives up a call that takes longer than this.
+pub(super) async fn in_time(
+    State(time): State<Duration>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let answered = timeout(time, next.run(request)).await;
+    answered.map_err(|_| Problem::Late)
+}

@@ -1,0 +1,694 @@
+//! Values of the app that no response brings: put, looked for and deleted by name, and otherwise held to what responses are
+//! held to. Their tags are compared with the snapshot from before they were computed (L1), they live for a time (L10), and
+//! sidecars that share responses share them.
+//!
+//! Each has a tag of its own, `~object:<name>`. What replaces or deletes it increments that one, so that no sidecar goes on with
+//! the old value, however it came by it.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::cache::Cache;
+use crate::cache::Stored;
+use crate::cache::elsewhere::BORROWED;
+use crate::cache::life::LONGEST;
+use crate::cache::stored::REMEMBERED;
+use crate::cache::stored::Slot;
+use crate::cache::trust::MARGIN;
+use crate::metrics::Source;
+use crate::model::entry::Entry;
+use crate::model::entry::EntryMeta;
+use crate::model::entry::StaleUse;
+use crate::model::key::ComposedKey;
+use crate::model::key::Variant;
+use crate::model::outcome::Commit;
+use crate::model::outcome::NoStore;
+use crate::model::tag::Increment;
+use crate::model::tag::Tag;
+use crate::model::tag::Tagged;
+use crate::model::time::Timestamp;
+use crate::rules::Consistency;
+use crate::rules::ObjectKey;
+use crate::rules::RuleSet;
+use crate::shared;
+use crate::shared::Link;
+use crate::store;
+use crate::store::Uses;
+use crate::store::codec::Pointer;
+use crate::store::codec::Record;
+use crate::tags::Own;
+use crate::tags::Snapshot;
+use crate::tags::Token;
+
+/// The app's own values under these rules' namespace and epoch.
+#[derive(Clone, Copy, Debug)]
+pub struct Objects<'a> {
+    cache: &'a Cache,
+    rules: &'a RuleSet,
+}
+
+/// A value to be put.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// What it is, as its reader is told.
+    pub content_type: Option<HeaderValue>,
+    /// The value.
+    pub body: Bytes,
+    /// What it was computed from.
+    pub tags: Vec<Tagged>,
+    /// How long it may be used; a week at most.
+    pub life: Duration,
+}
+
+/// What was found under a name.
+#[derive(Debug)]
+pub enum Found {
+    /// A value.
+    Object {
+        /// What it is.
+        content_type: Option<HeaderValue>,
+        /// The value.
+        body: Bytes,
+        /// How long ago it was put.
+        age: Duration,
+        /// Its full identity.
+        key: ComposedKey,
+    },
+    /// None that may be used. The token is from before the value is computed that is to be put in its place.
+    Nothing(Token),
+}
+
+/// What has come of putting one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// There was none.
+    New,
+    /// There was one.
+    Replaced,
+}
+
+/// Why one was not put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotPut {
+    /// One of its tags was incremented since it was computed, or nobody knows (L1).
+    Raced,
+    /// The app has told of a higher version of one of its tags.
+    OldVersion,
+    /// It is larger than what is stored.
+    TooLarge,
+    /// It is to be used for no time.
+    NoLife,
+    /// Nobody knows the versions of its tags: the shared store cannot be asked.
+    Fenced,
+}
+
+impl From<NoStore> for NotPut {
+    fn from(why: NoStore) -> NotPut {
+        if why == NoStore::OldVersion {
+            NotPut::OldVersion
+        } else if why == NoStore::Fenced {
+            NotPut::Fenced
+        } else {
+            NotPut::Raced // there is nothing else that tags say
+        }
+    }
+}
+
+impl Cache {
+    /// The app's own values, under the rules in force.
+    pub fn objects<'a>(&'a self, rules: &'a RuleSet) -> Objects<'a> {
+        Objects { cache: self, rules }
+    }
+}
+
+impl Objects<'_> {
+    /// What is stored under a name, here or by another sidecar.
+    pub async fn get(&self, name: &str) -> Found {
+        let key = self.rules.object(name);
+        let Some(stored) = self.find(&key).await else {
+            return Found::Nothing(self.cache.0.tags.token());
+        };
+        stored.note_use();
+        let entry = &stored.entry;
+        Found::Object {
+            content_type: entry.headers.get(header::CONTENT_TYPE).cloned(),
+            body: entry.body.clone(),
+            age: entry.meta.age(self.cache.now()),
+            key: stored.composed_key(),
+        }
+    }
+
+    /// Puts a value under a name, in place of what was there. With the token of the [`Found::Nothing`] from before it was
+    /// computed, its tags must not have changed since; without one, since this began. `by` is who asks.
+    ///
+    /// # Errors
+    ///
+    /// It was not put; what was there may be gone.
+    pub async fn put(
+        &self,
+        name: &str,
+        object: Object,
+        token: Option<&Token>,
+        by: &Arc<str>,
+    ) -> Result<Put, NotPut> {
+        let cache = self.cache;
+        let tags = &cache.0.tags;
+        let before = match token {
+            Some(token) => tags.since(token)?,
+            None => tags.snapshot(),
+        };
+        if object.body.len() > cache.0.max_object {
+            return Err(NotPut::TooLarge);
+        }
+        if object.life.is_zero() {
+            return Err(NotPut::NoLife);
+        }
+        let key = self.rules.object(name);
+        let tagged = carried(&key, &object.tags);
+        cache.observe(&object.tags, by).await; // what waits for the store refuses the seal
+        tags.foresee(&tagged, &before, None)?;
+        let (put, own) = match self.is_there(&key).await {
+            false => (Put::New, None),
+            true => {
+                // Of two that come at once without a token, each replaces what it finds.
+                let now = token.is_none().then(|| tags.snapshot());
+                let own = self.replace(&key, by, now.as_ref().unwrap_or(&before));
+                (Put::Replaced, Some(own.await?))
+            }
+        };
+        match self.seal(&key, object, &before, own.as_ref()).await {
+            Ok(stored) => {
+                self.keep(&stored, &before)?;
+                self.put_elsewhere(&stored, &before).await;
+                Ok(put)
+            }
+            // Another has been put, or this been deleted, meanwhile: as if that had come right after it.
+            Err(NotPut::Raced) if token.is_none() && self.is_replaced(&key, &tagged, &before) => {
+                Ok(put)
+            }
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Deletes what is stored under a name, in all sidecars; how much that was, as far as is known. `None`: the shared store
+    /// could not be told yet, and others go on with it until then (L6).
+    pub async fn delete(&self, name: &str, by: &Arc<str>) -> Option<usize> {
+        let key = self.rules.object(name);
+        let was_there = self.is_there(&key).await;
+        let increments = [Increment::from(key.own.clone())];
+        let stamp = self.cache.increment_by_operator(&increments, by).await;
+        let variant = key.base.only_variant();
+        self.cache.0.store.remove(&variant);
+        if let Some((second, link)) = self.second_tier() {
+            let dropped = async {
+                match second.record(&link, variant).await? {
+                    Some(Record::Entry(pointer)) => second.drop(&link, variant, pointer.key).await,
+                    Some(Record::Varies { .. }) | None => Ok(()),
+                }
+            };
+            // What stays there is of no use to anybody, and expires.
+            self.done(&link, dropped.await);
+        }
+        stamp.map(|_| usize::from(was_there))
+    }
+
+    async fn find(&self, key: &ObjectKey) -> Option<Arc<Stored>> {
+        let (cache, tags) = (self.cache, &self.cache.0.tags);
+        let here = self.here(key);
+        let believed = match key.consistency {
+            Consistency::Bounded => !tags.is_fenced(),
+            Consistency::Strict => {
+                let seals = here.as_ref().map(|stored| &stored.seals);
+                tags.catch_up(seals, Some(key.epoch)).await
+            }
+        };
+        let here = here.filter(|stored| stored.is_live(cache.now()));
+        match (believed, here) {
+            (false, _) => None,
+            (true, Some(stored)) => Some(stored),
+            (true, None) => self.elsewhere(key).await,
+        }
+    }
+
+    /// What lies here, but for what is to be looked for again where it was found.
+    fn here(&self, key: &ObjectKey) -> Option<Arc<Stored>> {
+        let slot = self.cache.0.store.get(&key.base.only_variant())?;
+        let stored = Arc::clone(slot.entry()?);
+        (!stored.is_given_back(self.cache.now())).then_some(stored)
+    }
+
+    fn second_tier(&self) -> Option<(&store::Shared, Link)> {
+        let second = self.cache.0.second.as_ref()?;
+        let link = self.cache.0.tags.link()?;
+        link.has_bodies().then_some((second, link))
+    }
+
+    /// What another sidecar has put, which is kept here for a while.
+    async fn elsewhere(&self, key: &ObjectKey) -> Option<Arc<Stored>> {
+        let (second, link) = self.second_tier()?;
+        let before = self.cache.0.tags.snapshot();
+        let look = self.look_in(second, &link, key);
+        let found = self.cache.0.clock.within(link.patience(), look).await?;
+        let stored = Arc::new(self.done(&link, found)??);
+        self.keep(&stored, &before).ok()?;
+        Some(stored)
+    }
+
+    async fn look_in(
+        &self,
+        second: &store::Shared,
+        link: &Link,
+        key: &ObjectKey,
+    ) -> Result<Option<Stored>, shared::Error> {
+        let (tags, variant) = (&self.cache.0.tags, key.base.only_variant());
+        let Some(pointer) = self.recorded(second, link, variant).await? else {
+            return Ok(None);
+        };
+        let Some(seals) = tags.seals_of(&pointer.tags, link) else {
+            return Ok(None);
+        };
+        // From here on the log tells of their changes; what they were before, the store says.
+        let asks = key.consistency == Consistency::Strict || seals.are_unknown();
+        if asks && !tags.catch_up(Some(&seals), None).await || !seals.intact() {
+            return Ok(None);
+        }
+        let Some(entry) = second.entry(link, &pointer).await? else {
+            return Ok(None);
+        };
+        let now = self.cache.now();
+        let stored = Stored {
+            longest: LONGEST,
+            entry,
+            asked: pointer.stored,
+            variant,
+            logical: pointer.logical.into(),
+            seals,
+            after_increment: REMEMBERED,
+            borrowed_until: Some(now + BORROWED),
+            noticed: OnceLock::new(),
+            uses: Uses::default(),
+            recipe: None,
+        };
+        Ok(Some(stored).filter(|stored| stored.is_live(now)))
+    }
+
+    /// What the store says of a variant, if that is of this history and not over.
+    async fn recorded(
+        &self,
+        second: &store::Shared,
+        link: &Link,
+        variant: Variant,
+    ) -> Result<Option<Pointer>, shared::Error> {
+        let Some(Record::Entry(pointer)) = second.record(link, variant).await? else {
+            return Ok(None);
+        };
+        let tags = pointer.tags.iter();
+        let tags = tags.map(|(tag, stamp)| (tag.as_str(), *stamp));
+        let is_so = pointer.generation == link.generation()
+            && pointer.key == variant.composed(tags)
+            && pointer.expires > self.cache.now();
+        Ok(is_so.then_some(pointer))
+    }
+
+    /// Whether there is one that is used, by this sidecar or by another.
+    async fn is_there(&self, key: &ObjectKey) -> bool {
+        if let Some(stored) = self.here(key)
+            && stored.is_live(self.cache.now())
+        {
+            return true;
+        }
+        let Some((second, link)) = self.second_tier() else {
+            return false;
+        };
+        let recorded = self
+            .recorded(second, &link, key.base.only_variant())
+            .await
+            .map(|pointer| {
+                let seals = pointer.map(|it| self.cache.0.tags.seals_of(&it.tags, &link));
+                let seals = seals.flatten();
+                seals.is_some_and(|seals| seals.intact() || seals.are_unknown())
+            });
+        self.done(&link, recorded).unwrap_or_default()
+    }
+
+    /// What was there is used by nobody any more.
+    async fn replace(
+        &self,
+        key: &ObjectKey,
+        by: &Arc<str>,
+        before: &Snapshot,
+    ) -> Result<Own, NotPut> {
+        let (increments, source) = ([Increment::from(key.own.clone())], Source::Admin);
+        let tags = &self.cache.0.tags;
+        let (own, commit) = tags.increment_own(&increments, by, source, before).await;
+        self.cache.incremented(&increments, source, by).await;
+        match commit {
+            Commit::Done => Ok(own),
+            Commit::Deferred => Err(NotPut::Fenced),
+        }
+    }
+
+    /// Whether nothing but its own tag keeps a value out that was computed since `before`.
+    fn is_replaced(&self, key: &ObjectKey, tagged: &[Tagged], before: &Snapshot) -> bool {
+        let tags = &self.cache.0.tags;
+        let others = tagged.iter().map(|it| &it.tag).filter(|it| **it != key.own);
+        tags.changed_since([&key.own], before.stamp())
+            && !tags.changed_since(others, before.stamp())
+    }
+
+    /// L1: with its tags as they are, if none of them has changed since.
+    async fn seal(
+        &self,
+        key: &ObjectKey,
+        object: Object,
+        before: &Snapshot,
+        own: Option<&Own>,
+    ) -> Result<Arc<Stored>, NotPut> {
+        let (tags, now) = (&self.cache.0.tags, self.cache.now());
+        let tagged = carried(key, &object.tags);
+        let life = object.life.min(LONGEST);
+        let registered = tags.register(&tagged, life + REMEMBERED + MARGIN).await?;
+        let seals = tags.seal_own(&tagged, before, own, &registered)?;
+        Ok(Arc::new(Stored {
+            longest: LONGEST,
+            entry: entry(object, life, now),
+            asked: now,
+            variant: key.base.only_variant(),
+            logical: key.logical.as_str().into(),
+            seals,
+            after_increment: REMEMBERED,
+            borrowed_until: None,
+            noticed: OnceLock::new(),
+            uses: Uses::default(),
+            recipe: None,
+        }))
+    }
+
+    /// Keeps it in memory, unless a pattern has come meanwhile that it matches, or a newer one.
+    fn keep(&self, stored: &Arc<Stored>, before: &Snapshot) -> Result<(), NotPut> {
+        let cache = self.cache;
+        let _one_at_a_time = cache.0.fills.lock();
+        if self.is_purged(stored, before) {
+            return Err(NotPut::Raced);
+        }
+        let there = cache.0.store.get(&stored.variant);
+        let newer = |it: &Arc<Stored>| it.asked > stored.asked && it.is_live(cache.now());
+        if !there.as_ref().and_then(Slot::entry).is_some_and(newer) {
+            let slot = Slot::Entry(Arc::clone(stored));
+            cache.0.store.put(stored.variant, slot);
+        }
+        Ok(())
+    }
+
+    fn is_purged(&self, stored: &Stored, before: &Snapshot) -> bool {
+        self.cache.purges().forget(&stored.logical, before.stamp())
+    }
+
+    /// Tells the other sidecars of what has just been put here.
+    async fn put_elsewhere(&self, stored: &Arc<Stored>, before: &Snapshot) {
+        let Some((second, link)) = self.second_tier() else {
+            return;
+        };
+        let put = async {
+            self.put_in(second, &link, stored).await?;
+            // A pattern may have come meanwhile, and whoever acts on it may have looked here before this was put.
+            let tags = &self.cache.0.tags;
+            if !tags.catch_up(None, None).await || self.is_purged(stored, before) {
+                let (variant, key) = (stored.variant, stored.composed_key());
+                second.drop(&link, variant, key).await?;
+            }
+            Ok(())
+        };
+        self.done(&link, put.await);
+    }
+
+    async fn put_in(
+        &self,
+        second: &store::Shared,
+        link: &Link,
+        stored: &Arc<Stored>,
+    ) -> Result<(), shared::Error> {
+        let (generation, expires) = (link.generation().to_owned(), stored.entry.meta.expires());
+        let life = expires.since(self.cache.now());
+        // In this order: seals are broken in another history (L3).
+        if life.is_zero() || !stored.seals.intact() {
+            return Ok(());
+        }
+        let tags = stored.tags().map(|(tag, stamp)| (tag.clone(), stamp));
+        let pointer = Pointer {
+            generation,
+            key: stored.composed_key(),
+            tags: tags.collect(),
+            logical: stored.logical.as_ref().to_owned(),
+            rule: None,
+            size: stored.entry.body.len() as u64,
+            stored: stored.asked,
+            until: expires,
+            expires,
+        };
+        let stored = Arc::clone(stored);
+        second
+            .put(link, stored.variant, pointer, stored, life)
+            .await
+    }
+
+    /// What has come of asking the store, if it has answered.
+    fn done<T>(&self, link: &Link, answer: Result<T, shared::Error>) -> Option<T> {
+        let tags = &self.cache.0.tags;
+        answer
+            .map_err(|error| tags.failed_with_response(link, &error))
+            .ok()
+    }
+}
+
+/// All tags of a value, each once.
+fn carried(key: &ObjectKey, named: &[Tagged]) -> Vec<Tagged> {
+    let mut tagged = vec![Tagged::from(Tag::all()), Tagged::from(key.own.clone())];
+    for it in named {
+        if !tagged.iter().any(|other| other.tag == it.tag) {
+            tagged.push(it.clone());
+        }
+    }
+    tagged
+}
+
+/// A value as responses are kept.
+fn entry(object: Object, life: Duration, now: Timestamp) -> Entry {
+    let mut headers = HeaderMap::new();
+    if let Some(content_type) = object.content_type {
+        headers.insert(header::CONTENT_TYPE, content_type);
+    }
+    Entry {
+        status: StatusCode::OK,
+        headers,
+        targeted: HeaderMap::new(),
+        body: object.body,
+        part: None,
+        meta: EntryMeta {
+            received: now,
+            born: now,
+            lifetime: life,
+            soft_until: None,
+            stale: StaleUse {
+                forbidden: true,
+                ..StaleUse::default()
+            },
+            shareable: true,
+            vary: [].into(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::cache::Config;
+    use crate::clock::Clock;
+    use crate::model::glob::Glob;
+    use crate::rules::Context;
+    use crate::rules::LiveRules;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn cache() -> (Cache, Clock) {
+        let clock = Clock::manual(Timestamp::from_secs(1_000_000));
+        let config = Config {
+            max_bytes: 1 << 20,
+            max_object: 1 << 10,
+            max_variants: 4,
+        };
+        (Cache::new(config, clock.clone()), clock)
+    }
+
+    fn rules() -> RuleSet {
+        RuleSet::none(&Context::new("test"))
+    }
+
+    fn me() -> Arc<str> {
+        "PUT /v1/objects/k (app)".into()
+    }
+
+    fn object(body: &str, tags: &[&str]) -> Object {
+        let tags = tags.iter().map(|name| Tag::parse(name).unwrap().into());
+        Object {
+            content_type: Some(HeaderValue::from_static("text/plain")),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            tags: tags.collect(),
+            life: HOUR,
+        }
+    }
+
+    /// Alone nothing is waited for.
+    fn now<F: Future>(future: F) -> F::Output {
+        future.now_or_never().unwrap()
+    }
+
+    fn get(cache: &Cache, name: &str) -> Result<String, Token> {
+        match now(cache.objects(&rules()).get(name)) {
+            Found::Object { body, .. } => Ok(String::from_utf8(body.to_vec()).unwrap()),
+            Found::Nothing(token) => Err(token),
+        }
+    }
+
+    fn put(cache: &Cache, body: &str, token: Option<&Token>) -> Result<Put, NotPut> {
+        let object = object(body, &["User:42"]);
+        now(cache.objects(&rules()).put("k", object, token, &me()))
+    }
+
+    fn increment(cache: &Cache, tag: Tag) {
+        now(cache.increment_by_operator(&[tag.into()], &me())).unwrap();
+    }
+
+    fn user() -> Tag {
+        Tag::parse("User:42").unwrap()
+    }
+
+    #[test]
+    fn j16_a_value_is_found_until_one_of_its_tags_is_incremented() {
+        let (cache, clock) = cache();
+        assert!(get(&cache, "k").is_err());
+        assert_eq!(put(&cache, "one", None), Ok(Put::New));
+        clock.advance(Duration::from_secs(7));
+        match now(cache.objects(&rules()).get("k")) {
+            Found::Object {
+                content_type, age, ..
+            } => {
+                assert_eq!(content_type.unwrap(), "text/plain");
+                assert_eq!(age.as_secs(), 7);
+            }
+            Found::Nothing(_) => panic!("it is there"),
+        }
+        assert!(get(&cache, "other").is_err());
+        for tag in [user(), Tag::all(), Tag::object("k")] {
+            assert_eq!(get(&cache, "k").unwrap(), "one", "{tag}");
+            increment(&cache, tag);
+            assert!(get(&cache, "k").is_err());
+            assert_eq!(put(&cache, "one", None), Ok(Put::New));
+        }
+    }
+
+    #[test]
+    fn l01_object_put_with_a_token_from_before_an_increment_is_refused() {
+        let (cache, _) = cache();
+        let before = get(&cache, "k").unwrap_err();
+        increment(&cache, user());
+        assert_eq!(put(&cache, "old", Some(&before)), Err(NotPut::Raced));
+        assert!(get(&cache, "k").is_err(), "nothing old is there");
+        let after = get(&cache, "k").unwrap_err();
+        increment(&cache, Tag::parse("User:43").unwrap());
+        assert_eq!(put(&cache, "new", Some(&after)), Ok(Put::New));
+        assert_eq!(get(&cache, "k").unwrap(), "new");
+    }
+
+    #[test]
+    fn l01_a_token_from_before_a_delete_or_another_value_is_refused() {
+        let (cache, _) = cache();
+        let (rules, by) = (rules(), me());
+        let before = get(&cache, "k").unwrap_err();
+        assert_eq!(now(cache.objects(&rules).delete("k", &by)), Some(0));
+        assert_eq!(put(&cache, "old", Some(&before)), Err(NotPut::Raced));
+        let before = get(&cache, "k").unwrap_err();
+        assert_eq!(put(&cache, "one", None), Ok(Put::New));
+        assert_eq!(put(&cache, "two", None), Ok(Put::Replaced));
+        assert_eq!(put(&cache, "old", Some(&before)), Err(NotPut::Raced));
+        assert_eq!(get(&cache, "k").unwrap(), "two");
+        assert_eq!(now(cache.objects(&rules).delete("k", &by)), Some(1));
+        assert!(get(&cache, "k").is_err());
+    }
+
+    #[test]
+    fn l01_what_the_app_counts_itself_is_held_to_its_newest_version() {
+        let (cache, _) = cache();
+        let put = |version: i64| {
+            let mut object = object("x", &["User:42"]);
+            object.tags[0].version = Some(version);
+            now(cache.objects(&rules()).put("k", object, None, &me()))
+        };
+        assert_eq!(put(7), Ok(Put::New));
+        assert_eq!(put(6), Err(NotPut::OldVersion));
+        assert_eq!(put(7), Ok(Put::Replaced));
+        assert_eq!(put(8), Ok(Put::New), "it has invalidated what was there");
+    }
+
+    #[test]
+    fn l08_an_empty_value_is_one() {
+        let (cache, _) = cache();
+        assert_eq!(put(&cache, "", None), Ok(Put::New));
+        assert_eq!(get(&cache, "k").unwrap(), "");
+    }
+
+    #[test]
+    fn l10_a_value_lives_for_a_week_at_most() {
+        let (cache, clock) = cache();
+        let (rules, by) = (rules(), me());
+        let put = |life| {
+            let object = Object {
+                life,
+                ..object("x", &[])
+            };
+            now(cache.objects(&rules).put("k", object, None, &by))
+        };
+        assert_eq!(put(Duration::ZERO), Err(NotPut::NoLife));
+        for (life, lives) in [(HOUR, HOUR), (2 * LONGEST, LONGEST)] {
+            assert_eq!(put(life), Ok(Put::New));
+            clock.advance(lives - Duration::from_secs(1));
+            assert!(get(&cache, "k").is_ok(), "{life:?}");
+            clock.advance(Duration::from_secs(1));
+            assert!(get(&cache, "k").is_err(), "{life:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_put_and_leaves_what_is_there() {
+        let (cache, _) = cache();
+        assert_eq!(put(&cache, "one", None), Ok(Put::New));
+        let large = "x".repeat((1 << 10) + 1);
+        assert_eq!(put(&cache, &large, None), Err(NotPut::TooLarge));
+        assert_eq!(get(&cache, "k").unwrap(), "one");
+    }
+
+    #[test]
+    fn l11_patterns_match_values_by_their_logical_keys() {
+        let (cache, _) = cache();
+        assert_eq!(put(&cache, "one", None), Ok(Put::New));
+        for (pattern, left) in [("k", true), ("object:l*", true), ("object:k*", false)] {
+            now(cache.purge_matching(&Glob::new(pattern), &me())).unwrap();
+            assert_eq!(get(&cache, "k").is_ok(), left, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_higher_epoch_finds_nothing_of_a_lower_one() {
+        let (cache, _) = cache();
+        assert_eq!(put(&cache, "one", None), Ok(Put::New));
+        let live = LiveRules::new(rules());
+        live.raise_epoch(2);
+        let found = now(cache.objects(&live.load()).get("k"));
+        assert!(matches!(found, Found::Nothing(_)));
+    }
+}

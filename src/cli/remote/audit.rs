@@ -1,0 +1,92 @@
+//! `tagalong audit`: who has changed what.
+
+use std::io::Write;
+
+use clap::Args;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::admin::view::Audit as View;
+use crate::cli::Failure;
+use crate::cli::people;
+use crate::cli::remote::Remote;
+use crate::cli::remote::line;
+use crate::cli::table::Table;
+
+/// Show who has changed what, or tried to, through the admin interface: the newest first.
+///
+/// With --json each is a document on a line of its own (JSON Lines).
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tagalong audit
+  tagalong audit --limit 1000 --json | jq 'select(.what == \"purge\")'")]
+pub(in crate::cli) struct Audit {
+    #[command(flatten)]
+    remote: Remote,
+    /// No more than so many.
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: u64,
+}
+
+/// A page that is handed on as it came.
+#[derive(Deserialize)]
+struct Raw {
+    audit: Vec<Box<RawValue>>,
+    cursor: Option<String>,
+}
+
+/// How many are asked for at once.
+const PAGE: u64 = 1_000;
+
+impl Audit {
+    pub(in crate::cli) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
+        let json = self.remote.json;
+        let client = self.remote.reach.client()?;
+        let mut table = Table::headed(&["at", "who", "what", "status", "target", "effect"]);
+        let (mut left, mut cursor) = (self.limit, None);
+        loop {
+            let page: Raw = client.audit(left.min(PAGE), cursor.as_deref())?.read_as()?;
+            for record in &page.audit {
+                match json {
+                    true => line(out, record.get())?,
+                    false => table.row(cells(&serde_json::from_str(record.get())?)),
+                }
+            }
+            if !json {
+                table.print(out)?;
+            }
+            out.flush()?;
+            left = left.saturating_sub(page.audit.len() as u64);
+            cursor = page.cursor;
+            if cursor.is_none() || left == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn cells(record: &View) -> Vec<String> {
+    vec![
+        people::moment(&record.at),
+        format!("{} at {}", record.who, record.sidecar),
+        record.what.clone(),
+        record.status.to_string(),
+        brief(&record.target),
+        brief(&record.effect),
+    ]
+}
+
+/// `tags=["User:42"] soft=true`.
+fn brief(value: &Value) -> String {
+    let Value::Object(fields) = value else {
+        return value.to_string();
+    };
+    let field = |(name, value): (&String, &Value)| match value {
+        Value::String(text) => format!("{name}={text}"),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            format!("{name}={value}")
+        }
+    };
+    fields.iter().map(field).collect::<Vec<_>>().join(" ")
+}

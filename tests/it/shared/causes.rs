@@ -1,0 +1,131 @@
+//! Who has changed what: told alike by every sidecar, whoever it was.
+
+use tagalong::cache::Incremented;
+use tagalong::metrics::Source;
+use tagalong::model::tag::Increment;
+use tagalong::model::tag::Tag;
+
+use super::BOUNDED;
+use super::calm;
+use super::operator::Operator;
+use super::says;
+use crate::support::Origin;
+use crate::support::Redis;
+use crate::support::Setup;
+use crate::support::reply;
+use crate::support::soon;
+
+fn tag(name: &str) -> Tag {
+    Tag::parse(name).expect("a tag")
+}
+
+fn of(name: &str) -> impl Fn(&Incremented) -> bool {
+    move |it: &Incremented| it.tags.contains(&tag(name))
+}
+
+#[tokio::test]
+async fn a_miss_names_the_request_that_another_sidecar_had() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    says(&app, "old");
+    app.answer(
+        "/change",
+        reply("done").header("Cache-Tag-Increment", "User:42"),
+    );
+    let debug = "headers: { debug: { enabled: true } }";
+    let rules = |setup: Setup| calm(setup.real_time().redis(&redis.url()).rules(BOUNDED));
+    let a = rules(Setup::new(&app)).start().await;
+    let b = rules(Setup::new(&app)).config(debug).start().await;
+    let client = b.client();
+    let stored = async { while !client.get("/users/42").await.hits() {} };
+    soon("it to be stored", stored).await;
+    a.client().post("/change").await.has_status(200);
+    let missed = async {
+        loop {
+            let answer = client.get("/users/42").await;
+            if !answer.hits() {
+                break answer;
+            }
+        }
+    };
+    let missed = soon("it to be told", missed).await;
+    let why = missed.detail();
+    assert!(why.contains("User:42 incremented"), "{why}");
+    assert!(why.contains("by POST /change"), "{why}");
+}
+
+#[tokio::test]
+async fn every_sidecar_tells_of_an_increment_once_and_by_which_way_it_came() {
+    let redis = Redis::start().await;
+    let (here, there) = (Operator::of(&redis).await, Operator::of(&redis).await);
+    let (mut at_home, mut abroad) = (
+        here.cache.watch_increments(),
+        there.cache.watch_increments(),
+    );
+    let by = "POST /v1/purge (deploy)".into();
+    for name in ["A", "B"] {
+        let increments = [Increment::from(tag(name))];
+        let stamp = here.cache.increment_by_operator(&increments, &by).await;
+        assert!(stamp.is_some());
+        for (watched, source) in [
+            (&mut at_home, Source::Admin),
+            (&mut abroad, Source::OtherSidecar),
+        ] {
+            let told = soon("it to be told", watched.recv()).await.expect("it");
+            assert!(of(name)(&told), "{told:?}");
+            assert_eq!((told.stamp, &*told.by, told.source), (stamp, &*by, source));
+        }
+        for (sidecar, source) in [(&here, Source::Admin), (&there, Source::OtherSidecar)] {
+            let now = sidecar.cache.tag(&tag(name)).await;
+            assert_eq!(now.version, stamp);
+            assert_eq!(now.cause.map(|it| it.source), Some(source));
+        }
+    }
+    for sidecar in [&here, &there] {
+        let increments = sidecar.cache.increments(9);
+        assert_eq!(increments.len(), 2, "{increments:?}");
+        assert!(of("B")(&increments[0]) && of("A")(&increments[1]));
+    }
+}
+
+#[tokio::test]
+async fn l14_a_tag_that_is_unknown_here_is_asked_for_and_not_made() {
+    let redis = Redis::start().await;
+    let here = Operator::of(&redis).await;
+    let increments = [Increment::from(tag("A"))];
+    let by = "POST /v1/purge".into();
+    let stamp = here.cache.increment_by_operator(&increments, &by).await;
+    assert!(stamp.is_some());
+    let late = Operator::of(&redis).await; // the log is followed from here on
+    let now = late.cache.tag(&tag("A")).await;
+    assert_eq!((now.version, now.cause), (stamp, None));
+    let now = late.cache.tag(&tag("B")).await;
+    assert_eq!(now.version, None);
+    for name in ["B", "C"] {
+        let key = format!("tagalong:{{tagalong}}:tag:{name}");
+        assert_eq!(redis.command(&["EXISTS", &key]).await.text(), "0");
+    }
+    // Without the store, what is known here is said.
+    redis.kill();
+    let now = here.cache.tag(&tag("A")).await;
+    assert_eq!(now.version, stamp);
+}
+
+#[tokio::test]
+async fn l06_what_waits_for_the_store_is_told_as_that_until_it_has_landed() {
+    let redis = Redis::start().await;
+    let here = Operator::of(&redis).await;
+    let mut watched = here.cache.watch_increments();
+    redis.kill();
+    let increments = [Increment::from(tag("A"))];
+    let by = "POST /v1/purge".into();
+    let stamp = here.cache.increment_by_operator(&increments, &by).await;
+    assert_eq!(stamp, None);
+    let told = soon("it to be told", watched.recv()).await.expect("it");
+    assert!(of("A")(&told) && told.stamp.is_none(), "{told:?}");
+    let cause = here.cache.tag(&tag("A")).await.cause;
+    assert_eq!(cause.map(|it| it.source), Some(Source::Admin));
+    redis.restart_empty().await;
+    let told = soon("it to land", watched.recv()).await.expect("it");
+    assert!(of("A")(&told) && told.stamp.is_some(), "{told:?}");
+    assert_eq!(here.cache.increments(9), [told], "in its place");
+}
