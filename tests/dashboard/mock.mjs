@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 const ASSETS = fileURLToPath(new URL('../../src/admin/dashboard/', import.meta.url))
 const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8', svg: 'image/svg+xml', txt: 'text/plain; charset=utf-8' }
 
-/** What the real one sends with the page. */
+/** What the real one sends with the page, and that no text may become markup. */
 export const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 export const TOKEN = 'correct horse'
 export const HOSTILE = [

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 const BINARY = path.resolve(fileURLToPath(new URL('../../', import.meta.url)), process.env.TAGALONG ?? 'target/debug/tagalong')
-export const TOKEN = 'a token for the test'
+export const TOKEN = 'a-token-for-the-test'
 
 export const RULES = `rules:
   - id: user
@@ -101,6 +101,7 @@ purge_groups: { crew: { tags: [people] } }
   }
 
   async stop () {
+    if (this.child.exitCode !== null) return // it did not start
     const ended = new Promise(resolve => this.child.on('exit', resolve))
     this.child.kill('SIGTERM')
     const late = setTimeout(() => this.child.kill('SIGKILL'), 15_000)

@@ -46,6 +46,7 @@ fn every_rule_file_and_configuration_shown_is_right() {
     let mut checked = 0;
     for page in [
         "README.md",
+        "docs/dashboard.md",
         "docs/rules.md",
         "docs/headers.md",
         "docs/command-line.md",

@@ -175,7 +175,7 @@ class Chart {
       },
       series: [{}, ...(stacked ? lines.reverse() : lines)],
       axes: [
-        { ...axis, grid: { show: false }, size: 1.9 * rem, space: 4 * rem, incrs: [10, 20, 30, 60, 120, 300], values: (_, splits) => splits.map(clockTime) },
+        { ...axis, grid: { show: false }, gap: 8, size: 2.1 * rem, space: 4 * rem, incrs: [10, 20, 30, 60, 120, 300], values: (_, splits) => splits.map(clockTime) },
         { ...axis, grid, size: 3.8 * rem, space: 2.4 * rem, splits, values: (_, splits) => splits.map(it => it === null ? '' : format(it)) }
       ],
       hooks: { setCursor: [plot => this.#tell(plot.cursor.idx)] }

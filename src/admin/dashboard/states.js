@@ -25,7 +25,7 @@ export function tagTable (tags, now, versions = new Map(), increment = null) {
     return h('tr', { class: isImplicit(tag) ? 'implicit' : '' },
       h('th', { scope: 'row' }, name(tag), increment && !isImplicit(tag) && h('button', { class: 'quiet small', onclick: () => increment(tag), 'aria-label': `Increment ${cut(tag, 60)}…` }, 'Increment…')),
       h('td', { class: 'n mono' }, version ?? NONE, other && h('div', { class: 'bad' }, `stored ${stored}`), app !== undefined && h('div', { class: 'muted' }, `app's ${app}`)),
-      h('td', {}, incremented ? cause(incremented, now) : h('span', { class: 'muted' }, version === null ? 'unknown here' : 'not remembered')))
+      h('td', {}, incremented ? cause(incremented, now) : h('span', { class: 'muted' }, version === null ? 'none known' : 'not remembered')))
   }))
   if (tags.length === 0) body.append(empty(3, 'No tags.'))
   return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Tags' }, element)

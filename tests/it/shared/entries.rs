@@ -1,6 +1,7 @@
 //! Single responses in the store that all share: shown, forgotten, given another life.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use tagalong::rules::RuleSet;
 use super::calm;
 use super::operator::Operator;
 use super::sidecar;
+use crate::support::Cluster;
 use crate::support::Origin;
 use crate::support::Redis;
 use crate::support::Setup;
@@ -255,4 +257,33 @@ async fn s10_another_life_is_so_for_whoever_finds_it_in_the_store() {
     let c = sidecar(&app, &redis.url(), RULES).await;
     c.client().get("/p/1").await.is_miss();
     assert_eq!(app.calls("/p/2"), 1);
+}
+
+#[tokio::test]
+async fn all_nodes_of_a_cluster_are_listed_and_changed() {
+    let (app, cluster) = (Origin::start().await, Cluster::start().await);
+    let a = sidecar(&app, &cluster.url(), RULES).await;
+    let paths: Vec<String> = (0..30).map(|n| format!("/p/{n}")).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    stored(&app, &a, &paths).await;
+    let operator = Operator::at(&cluster.url()).await;
+    until_kept(&operator, 30).await;
+    let listed = all(&operator, &Filter::default(), 4).await;
+    let names: BTreeSet<String> = listed.iter().map(|it| it.logical.to_string()).collect();
+    assert_eq!((listed.len(), names.len()), (30, 30));
+
+    let (hour, by) = (Duration::from_secs(3_600), "DELETE /v1/entries".into());
+    let (forgotten, others) = listed.split_at(10);
+    for one in forgotten {
+        let purged = operator.cache.purge_entry(&one.key, &by).await;
+        assert_eq!(purged, Some(1), "{}", one.logical);
+    }
+    for one in others {
+        let longer = operator.cache.set_life(&one.key, hour).await;
+        let longer = longer.expect("it is stored").fresh_until;
+        assert!(longer > one.fresh_until + hour / 2, "{}", one.logical);
+    }
+    let mut left: Vec<_> = all(&operator, &Filter::default(), 4).await;
+    left.retain(|it| it.fresh_until > it.created + hour / 2);
+    assert_eq!(left.len(), 20);
 }
