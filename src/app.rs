@@ -73,6 +73,7 @@ pub struct App {
 /// The admin interface.
 struct Operated {
     address: SocketAddr,
+    calls: Admin,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
 }
@@ -335,6 +336,9 @@ impl App {
         self.scheduled.abort(); // nobody can be answered much longer with what would be fetched
         self.stop.send_replace(Some(end));
         self.hooks.drain();
+        if let Some(admin) = &self.admin {
+            admin.calls.drain(); // it tells on, and changes nothing more
+        }
         if let Err(error) = self.serving.await {
             tracing::error!(%error, "the listeners ended badly");
         }
@@ -342,6 +346,13 @@ impl App {
             && error.is_panic()
         {
             tracing::error!(%error, "what happens by schedule ended badly");
+        }
+        if let Some(admin) = &self.admin
+            && timeout_at(end, admin.calls.finished()).await.is_err()
+        {
+            tracing::warn!(
+                "some calls of operators were still under way when the drain time was over"
+            );
         }
         // Exchanges whose clients have left, and fills: their increments and entries count (L4).
         if timeout_at(end, self.fetch.finished()).await.is_err() {
@@ -371,6 +382,7 @@ impl Operated {
         Operated {
             address: listener.address(),
             stop,
+            calls: admin.clone(),
             serving: tokio::spawn(listener.serve(admin, stopped)),
         }
     }

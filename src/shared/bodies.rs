@@ -63,6 +63,11 @@ impl Bodies {
         Ok(Bodies(Connection::Cluster(connection)))
     }
 
+    /// Those on this server, by a connection that is there already.
+    pub(super) fn on_one(connection: MultiplexedConnection) -> Bodies {
+        Bodies(Connection::One(connection))
+    }
+
     /// Whether they are on the server that has the tags.
     pub(super) fn are_on_one(&self) -> bool {
         matches!(self.0, Connection::One(_))
@@ -185,37 +190,84 @@ impl Bodies {
         from: Scan,
         about: usize,
     ) -> Result<Batch, Error> {
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(from.cursor)
-            .arg("MATCH")
-            .arg(keys.every_variant())
-            .arg("COUNT")
-            .arg(about.clamp(1, AT_ONCE));
-        let (answer, nodes) = match self.0.clone() {
-            Connection::One(mut one) => (one.req_packed_command(&scan).await?, 1),
-            Connection::Cluster(mut cluster) => {
-                let slots: Vec<Vec<Value>> = self.run(redis::cmd("CLUSTER").arg("SLOTS")).await?;
-                let primaries = primaries(&slots);
-                let count = primaries.len();
-                let Some((host, port)) = primaries.into_iter().nth(from.node) else {
-                    return Ok((Vec::new(), None));
-                };
-                let node = SingleNodeRoutingInfo::ByAddress { host, port };
-                let route = RoutingInfo::SingleNode(node);
-                (cluster.route_command(scan, route).await?, count)
-            }
-        };
-        let (cursor, names): (u64, Vec<String>) = redis::from_redis_value(answer)?;
+        let about = about.clamp(1, AT_ONCE);
+        let (names, rest) = self.scan(&keys.every_variant(), from, about).await?;
         let mut found = Vec::new();
         for name in names {
             let record: Option<Vec<u8>> = match self.run(redis::cmd("GET").arg(&name)).await {
                 Err(error) if error.kind == SharedError::WrongType => None, // nothing of ours
                 other => other?,
             };
+            let name = String::from_utf8_lossy(&name).into_owned();
             found.extend(record.map(|record| (name, record)));
         }
-        Ok((found, from.next(cursor, nodes)))
+        Ok((found, rest))
     }
+
+    /// The names of some keys that match, and where to go on; `None`: those were all. It looks at about so many keys.
+    pub(super) async fn scan(
+        &self,
+        pattern: &str,
+        from: Scan,
+        about: usize,
+    ) -> Result<(Vec<Vec<u8>>, Option<Scan>), Error> {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(from.cursor)
+            .arg("MATCH")
+            .arg(pattern)
+            .arg("COUNT")
+            .arg(about);
+        let (answer, nodes) = match self.0.clone() {
+            Connection::One(mut one) => (one.req_packed_command(&scan).await?, 1),
+            Connection::Cluster(mut cluster) => {
+                let primaries = self.primaries().await?;
+                let count = primaries.len();
+                let Some(primary) = primaries.into_iter().nth(from.node) else {
+                    return Ok((Vec::new(), None));
+                };
+                (cluster.route_command(scan, to(primary)).await?, count)
+            }
+        };
+        let (cursor, names): (u64, Vec<Vec<u8>>) = redis::from_redis_value(answer)?;
+        Ok((names, from.next(cursor, nodes)))
+    }
+
+    /// The bytes that all servers together use for everything they hold.
+    pub(super) async fn used_memory(&self) -> Result<u64, Error> {
+        let mut info = redis::cmd("INFO");
+        info.arg("memory");
+        let answers = match self.0.clone() {
+            Connection::One(mut one) => vec![one.req_packed_command(&info).await?],
+            Connection::Cluster(mut cluster) => {
+                let mut answers = Vec::new();
+                for primary in self.primaries().await? {
+                    answers.push(cluster.route_command(info.clone(), to(primary)).await?);
+                }
+                answers
+            }
+        };
+        let used = |answer| {
+            let text: String = redis::from_redis_value(answer)?;
+            let mut lines = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("used_memory:"));
+            let used = lines
+                .next()
+                .and_then(|bytes| bytes.trim().parse::<u64>().ok());
+            used.ok_or_else(|| Error::unexpected("INFO"))
+        };
+        answers.into_iter().map(used).sum()
+    }
+
+    async fn primaries(&self) -> Result<Vec<(String, u16)>, Error> {
+        let slots: Vec<Vec<Value>> = self.run(redis::cmd("CLUSTER").arg("SLOTS")).await?;
+        Ok(primaries(&slots))
+    }
+}
+
+/// The way to this server of a Cluster.
+fn to((host, port): (String, u16)) -> RoutingInfo {
+    RoutingInfo::SingleNode(SingleNodeRoutingInfo::ByAddress { host, port })
 }
 
 /// A life as the store takes it.

@@ -7,11 +7,11 @@ use axum::extract::State;
 use serde_json::json;
 
 use crate::admin::Admin;
-use crate::admin::access::Caller;
 use crate::admin::api::entries::nothing;
 use crate::admin::api::entries::of_text;
 use crate::admin::asked::Asked;
 use crate::admin::asked::Named;
+use crate::admin::deed::Actor;
 use crate::admin::deed::Done;
 use crate::admin::problem::Problem;
 use crate::admin::view::Entry;
@@ -23,7 +23,7 @@ use crate::model::units;
 /// `PATCH /v1/entries/{key}`.
 pub(super) async fn set_life(
     State(admin): State<Admin>,
-    caller: Caller,
+    actor: Actor,
     Named(key): Named,
     asked: Asked<LifeRequest>,
 ) -> Result<Done, Problem> {
@@ -37,7 +37,7 @@ pub(super) async fn set_life(
             Ok(Done::with(&Entry::from(&found.ok_or_else(nothing)?)))
         }
     };
-    admin.act(caller, What::EntryTtl, target, doing).await
+    admin.act(actor, What::EntryTtl, target, doing).await
 }
 
 fn life(wish: &LifeRequest) -> Result<Duration, String> {
@@ -51,11 +51,11 @@ fn life(wish: &LifeRequest) -> Result<Duration, String> {
 /// `DELETE /v1/entries/{key}`.
 pub(super) async fn forget(
     State(admin): State<Admin>,
-    caller: Caller,
+    actor: Actor,
     Named(key): Named,
 ) -> Result<Done, Problem> {
     let of = of_text(&key)?;
-    let by = Arc::clone(&caller.by);
+    let by = Arc::clone(&actor.by);
     let doing = {
         let admin = admin.clone();
         async move {
@@ -68,5 +68,5 @@ pub(super) async fn forget(
         }
     };
     let target = json!({ "key": key });
-    admin.act(caller, What::EntryDelete, target, doing).await
+    admin.act(actor, What::EntryDelete, target, doing).await
 }

@@ -135,7 +135,7 @@ fn calls() -> Vec<Call> {
             .takes::<view::Epoch>()
             .answers::<view::Epoch>("It is in force.")
             .refuses(409, "It is higher, and never falls.")
-            .refuses(503, "The shared store could not be told: nothing has changed."),
+            .refuses(503, "Nothing has changed here, and nobody knows whether the shared store has taken it: ask again."),
         Call::new("get", "/v1/audit", get(audit::audit), "Who has changed what, of all sidecars of the namespace; refused calls too")
             .asks::<audit::Asks>()
             .answers::<view::AuditPage>("Newest first."),

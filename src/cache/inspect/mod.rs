@@ -5,6 +5,7 @@
 //! page to the last is listed once, whatever comes and goes meanwhile. Then comes the shared store, by `SCAN`: what is there all the
 //! time is listed there too, but for what memory has listed; only what moves between the two meanwhile may be listed twice.
 
+mod census;
 mod cursor;
 mod listed;
 mod second;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+pub(super) use census::Census;
+pub use census::Holdings;
 pub use listed::Listed;
 pub use listed::State;
 pub use listed::Tier;

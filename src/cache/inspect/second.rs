@@ -19,6 +19,9 @@ use crate::model::key::Variant;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
+use crate::policy::request::Use;
+use crate::policy::request::Wishes;
+use crate::policy::request::usable;
 use crate::rules::KeptIn;
 use crate::rules::Query;
 use crate::shared;
@@ -148,7 +151,7 @@ impl Cache {
         Ok(current)
     }
 
-    /// What the shared store has for a request that memory does not answer: what a fill would look for before it asks the app.
+    /// What the shared store has that answers a request which memory does not: what a fill would look for before it asks the app.
     pub async fn explain_elsewhere(&self, query: &Query, head: &Head) -> Option<Listed> {
         let second = self.0.second.as_ref()?;
         let link = self.0.tags.link()?;
@@ -160,7 +163,14 @@ impl Cache {
             let Some((variant, pointer)) = pointed.await? else {
                 return Ok(None);
             };
-            self.shown(second, &link, variant, pointer).await
+            let here = self.0.store.peek(&variant);
+            let here = here.as_ref().and_then(Slot::entry);
+            if here.is_some_and(|here| here.asked >= pointer.stored) {
+                return Ok(None); // it is what memory has, or older
+            }
+            let wishes = Wishes::granted(head.headers(), query.rule.client_control);
+            let shown = self.shown(second, &link, (variant, pointer), &wishes);
+            shown.await
         };
         let found = look.await.inspect_err(|error| {
             self.0.tags.failed_with_response(&link, error);
@@ -172,8 +182,8 @@ impl Cache {
         &self,
         second: &store::Shared,
         link: &Link,
-        variant: Variant,
-        pointer: Pointer,
+        (variant, pointer): (Variant, Pointer),
+        wishes: &Wishes,
     ) -> Result<Option<Listed>, shared::Error> {
         if !pointer.is_of(variant, link.generation(), self.now())
             || !self.are_current(&pointer, link).await?
@@ -181,6 +191,10 @@ impl Cache {
             return Ok(None);
         }
         let entry = second.entry(link, &pointer).await?;
+        let answers = |entry: &Entry| {
+            entry.part.is_none() && usable(&entry.meta, wishes, self.now()) == Use::Fresh
+        };
+        let entry = entry.filter(answers);
         Ok(entry.map(|entry| Listed::elsewhere(pointer).with(&entry)))
     }
 
