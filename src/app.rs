@@ -334,6 +334,7 @@ impl App {
             reloading.task.abort();
         }
         self.scheduled.abort(); // nobody can be answered much longer with what would be fetched
+        self.fetch.drain();
         self.stop.send_replace(Some(end));
         self.hooks.drain();
         if let Some(admin) = &self.admin {

@@ -68,8 +68,22 @@ pub(super) struct Purges {
 const MOST: usize = 1_000;
 
 impl Purges {
+    /// What began at `oldest` or since is held to it, and what began earlier, by a token that another sidecar gave out, to all
+    /// that are no longer here.
     fn note(&mut self, stamp: Stamp, what: Forget, oldest: Stamp) {
-        self.recent.retain(|(stamp, _)| *stamp > oldest);
+        let (mut stamp, mut forgotten) = (stamp, self.forgotten);
+        self.recent.retain(|(noted, other)| {
+            if *noted <= oldest {
+                forgotten = forgotten.max(*noted);
+                return false;
+            }
+            let is_same = *other == what;
+            if is_same {
+                stamp = stamp.max(*noted); // whoever began before the last of them is held to it
+            }
+            !is_same
+        });
+        self.forgotten = forgotten;
         self.recent.push_back((stamp, what));
         while self.recent.len() > MOST
             && let Some((stamp, _)) = self.recent.pop_front()
@@ -228,6 +242,37 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn glob(text: &str) -> Forget {
+        Forget::Matching(Glob::new(text))
+    }
+
+    #[test]
+    fn l11_what_began_before_a_pattern_that_is_no_longer_here_is_held_to_it() {
+        let stamp = Stamp::from_raw;
+        let mut purges = Purges::default();
+        purges.note(stamp(5), glob("a*"), stamp(4));
+        assert!(purges.forget("a1", stamp(4)));
+        assert!(!purges.forget("b1", stamp(4)));
+        purges.note(stamp(9), glob("c*"), stamp(7)); // nothing runs here that began before
+        assert_eq!(purges.recent.len(), 1);
+        assert!(purges.forget("a1", stamp(4)), "by another's token");
+        assert!(!purges.forget("a1", stamp(5)));
+        assert!(purges.forget("c1", stamp(8)));
+    }
+
+    #[test]
+    fn what_is_noted_twice_takes_one_place() {
+        let stamp = Stamp::from_raw;
+        let mut purges = Purges::default();
+        for noted in [5, 7, 6] {
+            purges.note(stamp(noted), glob("a*"), Stamp::NEVER);
+        }
+        purges.note(stamp(8), glob("b*"), Stamp::NEVER);
+        assert_eq!(purges.recent.len(), 2);
+        assert!(purges.forget("a1", stamp(6)), "the last of them counts");
+        assert!(!purges.forget("a1", stamp(7)));
+    }
 
     #[test]
     fn what_the_log_says_is_read_as_it_was_meant() {

@@ -1,5 +1,5 @@
-//! Fetching again now what an operator asks for: not more at once than a round by schedule, behind those whose clients wait, and to
-//! its end though the operator leaves.
+//! Fetching again now what operators ask for: all of them together not more at once than a round by schedule, behind those whose
+//! clients wait, and to its end though the operator leaves; but nothing more once the sidecar stops.
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -31,7 +31,7 @@ pub enum What {
 pub struct Refreshed {
     /// How many are in the store anew.
     pub refreshed: usize,
-    /// How many are not: the app failed, or what it answered cannot be stored. What was stored is as it was.
+    /// How many are not: the app failed, what it answered cannot be stored, or the sidecar stops. What was stored is as it was.
     pub failed: usize,
     /// How many cannot be fetched without somebody's credentials or fields, or are not stored by the rules in force.
     pub skipped: usize,
@@ -83,6 +83,9 @@ impl Fetch {
 
     /// Whether what the app answers is in the store; in a task of its own, so that a failure is that of this one alone.
     async fn fetched_anew(&self, anew: Anew) -> bool {
+        let Ok(_place) = self.0.anew.acquire().await else {
+            return false;
+        };
         let (fill, admitted) = anew.begin();
         let fetch = self.clone();
         let ran = self

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use http::response::Parts;
 use http::{Request, Response, StatusCode};
+use tokio::sync::Semaphore;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
@@ -35,6 +36,7 @@ use crate::fetch::exchange::Judged;
 use crate::fetch::exchange::asked_by;
 use crate::fetch::failures::Failures;
 use crate::fetch::picking::Picking;
+use crate::fetch::schedule::AT_ONCE;
 use crate::model::outcome::Commit;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
@@ -62,6 +64,8 @@ struct Inner {
     limits: Limits,
     failures: Failures,
     picking: Picking,
+    /// How many more are fetched again for operators at once, however many calls ask for it; closed: no more at all.
+    anew: Semaphore,
     /// Every exchange under way.
     tasks: TaskTracker,
 }
@@ -125,8 +129,14 @@ impl Fetch {
             limits,
             failures: Failures::default(),
             picking: Picking::new(limits.picked),
+            anew: Semaphore::new(AT_ONCE),
             tasks: TaskTracker::new(),
         }))
+    }
+
+    /// Nothing more is fetched again for operators: what runs goes on.
+    pub fn drain(&self) {
+        self.0.anew.close();
     }
 
     /// Waits until no exchange runs.

@@ -29,7 +29,7 @@ pub struct RefreshRequest {
 pub struct Refreshed {
     /// How many.
     pub refreshed: u64,
-    /// How many the app did not answer as it should.
+    /// How many the app did not answer as it should, or was not asked for, as the sidecar stops.
     pub failed: u64,
     /// How many can be fetched by their own clients only: with credentials, or with fields that are not kept.
     pub skipped: u64,

@@ -672,6 +672,52 @@ async fn what_is_asked_for_is_fetched_again_though_it_is_fresh() {
     }
 }
 
+#[tokio::test]
+async fn no_more_than_eight_are_fetched_again_at_once_for_all_operators_and_none_once_it_stops() {
+    let rules = "
+  - { id: page, match: { path: '/page/*' }, ttl: 60s, tags: [Page] }
+  - { id: late, match: { path: '/late/*' }, ttl: 60s, tags: [Late] }
+";
+    let (app, sidecar, admin) = stage(rules).await;
+    let late = ["/late/1", "/late/2"];
+    for path in late {
+        app.answer(path, reply("old"));
+        sidecar.client().get(path).await.is_miss();
+    }
+    let refresh = async |what: Value| {
+        let call = with_json("POST", "/v1/refresh", &what);
+        sidecar.admin().begin(call).await
+    };
+    let mut running = Vec::new();
+    for n in 1..=8 {
+        let path = format!("/page/{n}");
+        let hold = app.hold(&path);
+        let call = refresh(json!({ "url": format!("http://shop.example{path}") })).await;
+        running.push((call, hold.arrived().await));
+    }
+    let last = refresh(json!({ "tags": ["Late"] })).await;
+    sidecar.settle().await;
+    assert_eq!(late.map(|path| app.calls(path)), [1, 1]);
+
+    let stopped = tokio::spawn(sidecar.shutdown());
+    let draining = async { while json(&admin.get("/readyz").await)["status"] != "draining" {} };
+    crate::support::soon("it to drain", draining).await;
+    for (call, held) in running {
+        held.release(reply("new")).await;
+        let refreshed = call.answer().await;
+        assert_eq!(json(&refreshed)["refreshed"], 1, "{refreshed}");
+    }
+    let answer = last.answer().await;
+    assert_eq!(
+        json(&answer),
+        json!({ "refreshed": 0, "failed": 2, "skipped": 0, "cursor": null })
+    );
+    crate::support::soon("the end", stopped)
+        .await
+        .expect("it ends well");
+    assert_eq!(late.map(|path| app.calls(path)), [1, 1]);
+}
+
 fn value(key: &str, tags: &str, body: &str) -> Ask {
     let put = ask("PUT", &format!("/v1/objects/{key}")).body(body);
     put.with("cache-tag", tags)
