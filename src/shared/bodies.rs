@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
@@ -149,6 +150,23 @@ impl Bodies {
         Ok(replaced)
     }
 
+    /// Lets what is recorded under a variant live for so long at least.
+    pub(super) async fn prolong_record(
+        &self,
+        keys: &Keys,
+        variant: Variant,
+        life: Duration,
+    ) -> Result<(), Error> {
+        let script = Script::new(include_str!("scripts/prolong.lua"));
+        let mut call = script.key(keys.variant(variant));
+        call.arg(millis(life));
+        match self.0.clone() {
+            Connection::One(mut one) => call.invoke_async(&mut one).await?,
+            Connection::Cluster(mut cluster) => call.invoke_async(&mut cluster).await?,
+        }
+        Ok(())
+    }
+
     async fn put(
         &self,
         key: String,
@@ -206,15 +224,28 @@ impl Bodies {
             }
         };
         let (cursor, names): (u64, Vec<String>) = redis::from_redis_value(answer)?;
-        let mut found = Vec::new();
-        for name in names {
-            let record: Option<Vec<u8>> = match self.run(redis::cmd("GET").arg(&name)).await {
-                Err(error) if error.kind == SharedError::WrongType => None, // nothing of ours
-                other => other?,
-            };
-            found.extend(record.map(|record| (name, record)));
+        let records = self.records(&names).await?;
+        let found = names.into_iter().zip(records);
+        let found = found.filter_map(|(name, record)| Some((name, record?)));
+        Ok((found.collect(), from.next(cursor, nodes)))
+    }
+
+    /// What is under these names, without waiting for one before the next is asked for.
+    async fn records(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        match &self.0 {
+            Connection::One(_) if names.is_empty() => Ok(Vec::new()),
+            Connection::One(_) => self.run(redis::cmd("MGET").arg(names)).await,
+            // They are in many slots, each of which may have moved.
+            Connection::Cluster(_) => {
+                let asked = names.iter().map(async |name| {
+                    match self.run(redis::cmd("GET").arg(name)).await {
+                        Err(error) if error.kind == SharedError::WrongType => Ok(None), // nothing of ours
+                        other => other,
+                    }
+                });
+                try_join_all(asked).await
+            }
         }
-        Ok((found, from.next(cursor, nodes)))
     }
 }
 
