@@ -76,6 +76,7 @@ struct Operated {
     calls: Admin,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
+    audit: Audit,
 }
 
 /// What a part says that should be looked at; nothing: all is well with it. Must not wait.
@@ -238,6 +239,7 @@ impl App {
             let linked = cache.clone();
             let link = config.store.redis.as_ref();
             let link = link.map(|_| Arc::new(move || linked.link()) as LinkSource);
+            let audit = Audit::new(clock, &sidecar, link);
             let admin = Admin::new(admin::Parts {
                 checkup: Arc::new(checks),
                 cache: cache.clone(),
@@ -250,11 +252,11 @@ impl App {
                 tag_limits: limits.tags,
                 max_object: limits.max_object,
                 namespace: config.namespace,
-                audit: Audit::new(clock, &sidecar, link),
+                audit: audit.clone(),
                 sidecar,
                 max_bytes: config.store.max_bytes,
             });
-            Operated::begin(listener, admin)
+            Operated::begin(listener, admin, audit)
         });
         let in_force = rules.clone();
         let proxy = Proxy::new(
@@ -365,6 +367,12 @@ impl App {
             self.cache.increment_waiting().await;
             self.cache.flush().await;
         };
+        let told = async {
+            if let Some(admin) = &self.admin {
+                admin.audit.flush().await;
+            }
+        };
+        let delivered = async { tokio::join!(delivered, told) };
         timeout_at(end, delivered).await.ok(); // what is left is told
         self.cache.report_undelivered();
         self.touching.abort();
@@ -378,13 +386,14 @@ impl App {
 }
 
 impl Operated {
-    fn begin(listener: admin::Listener, admin: Admin) -> Operated {
+    fn begin(listener: admin::Listener, admin: Admin, audit: Audit) -> Operated {
         let (stop, stopped) = watch::channel(false);
         Operated {
             address: listener.address(),
             stop,
             calls: admin.clone(),
             serving: tokio::spawn(listener.serve(admin, stopped)),
+            audit,
         }
     }
 
@@ -393,6 +402,7 @@ impl Operated {
         if let Err(error) = self.serving.await {
             tracing::error!(%error, "the admin interface ended badly");
         }
+        self.audit.report_unsent();
     }
 }
 

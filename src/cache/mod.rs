@@ -39,7 +39,7 @@ mod variants;
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, Semaphore, broadcast};
 
 pub use anew::AllAnew;
 pub use anew::Anew;
@@ -50,6 +50,7 @@ pub use fill::Fill;
 pub use follower::Followed;
 pub use follower::Follower;
 pub use freshen::Freshen;
+pub use inspect::Away;
 pub use inspect::Filter;
 pub use inspect::Holdings;
 pub use inspect::ListError;
@@ -154,6 +155,8 @@ struct Inner {
     refreshes: Refreshes,
     /// Something is to be done sooner than known before, for no request.
     rescheduled: Notify,
+    /// Held by who goes through all of memory: one at a time.
+    looks: Arc<Semaphore>,
     /// Who is told of increments.
     watcher: Option<Arc<dyn Watcher>>,
     census: Census,
@@ -240,6 +243,7 @@ impl Cache {
             repeats: Mutex::default(),
             refreshes: Refreshes::default(),
             rescheduled: Notify::new(),
+            looks: Arc::new(Semaphore::new(1)),
             watcher,
             census: Census::default(),
             metrics,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
@@ -154,6 +155,23 @@ impl Bodies {
         Ok(replaced)
     }
 
+    /// Lets what is recorded under a variant live for so long at least.
+    pub(super) async fn prolong_record(
+        &self,
+        keys: &Keys,
+        variant: Variant,
+        life: Duration,
+    ) -> Result<(), Error> {
+        let script = Script::new(include_str!("scripts/prolong.lua"));
+        let mut call = script.key(keys.variant(variant));
+        call.arg(millis(life));
+        match self.0.clone() {
+            Connection::One(mut one) => call.invoke_async(&mut one).await?,
+            Connection::Cluster(mut cluster) => call.invoke_async(&mut cluster).await?,
+        }
+        Ok(())
+    }
+
     async fn put(
         &self,
         key: String,
@@ -192,16 +210,31 @@ impl Bodies {
     ) -> Result<Batch, Error> {
         let about = about.clamp(1, AT_ONCE);
         let (names, rest) = self.scan(&keys.every_variant(), from, about).await?;
-        let mut found = Vec::new();
-        for name in names {
-            let record: Option<Vec<u8>> = match self.run(redis::cmd("GET").arg(&name)).await {
-                Err(error) if error.kind == SharedError::WrongType => None, // nothing of ours
-                other => other?,
-            };
-            let name = String::from_utf8_lossy(&name).into_owned();
-            found.extend(record.map(|record| (name, record)));
+        let records = self.records(&names).await?;
+        let found = names.iter().zip(records);
+        let found = found.filter_map(|(name, record)| {
+            let name = String::from_utf8_lossy(name).into_owned();
+            Some((name, record?))
+        });
+        Ok((found.collect(), rest))
+    }
+
+    /// What is under these names, without waiting for one before the next is asked for.
+    async fn records(&self, names: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        match &self.0 {
+            Connection::One(_) if names.is_empty() => Ok(Vec::new()),
+            Connection::One(_) => self.run(redis::cmd("MGET").arg(names)).await,
+            // They are in many slots, each of which may have moved.
+            Connection::Cluster(_) => {
+                let asked = names.iter().map(async |name| {
+                    match self.run(redis::cmd("GET").arg(name)).await {
+                        Err(error) if error.kind == SharedError::WrongType => Ok(None), // nothing of ours
+                        other => other,
+                    }
+                });
+                try_join_all(asked).await
+            }
         }
-        Ok((found, rest))
     }
 
     /// The names of some keys that match, and where to go on; `None`: those were all. It looks at about so many keys.

@@ -18,6 +18,7 @@ use crate::admin::view::Entry;
 use crate::admin::view::LifeRequest;
 use crate::admin::view::Purged;
 use crate::audit::What;
+use crate::cache::Away;
 use crate::model::units;
 
 /// `PATCH /v1/entries/{key}`.
@@ -33,7 +34,13 @@ pub(super) async fn set_life(
         let admin = admin.clone();
         async move {
             let life = life(&asked.wish?).map_err(Problem::Wrong)?;
-            let found = admin.parts().cache.set_life(&of, life).await;
+            let rules = admin.parts().rules.load();
+            let found = admin.parts().cache.set_life(&rules, &of, life).await;
+            let found = found.map_err(|Away| {
+                Problem::Deferred(
+                    "The shared store could not be told: what it has keeps its life; try again.",
+                )
+            })?;
             Ok(Done::with(&Entry::from(&found.ok_or_else(nothing)?)))
         }
     };
