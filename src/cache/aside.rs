@@ -41,7 +41,9 @@ impl Aside {
         }
         let tags = &self.cache.0.tags;
         let (source, before) = (Source::Response, &self.start.before);
-        let (own, commit) = tags.increment_own(increments, by, source, before).await;
+        let (own, commit) = tags
+            .increment_own(increments, by, source, Some(before))
+            .await;
         self.start.own = Some(own);
         self.cache.incremented(increments, source, by).await;
         commit

@@ -31,27 +31,34 @@ impl Cache {
         }
     }
 
-    /// The same for an operator, such as `POST /v1/purge (deploy)`: the version that the tags have by then. `None`: the shared
-    /// store could not take it in time, and it waits (L6).
+    /// The same for an operator, such as `POST /v1/purge (deploy)`: the version that each of the tags has by then. `None`: the
+    /// shared store could not take it in time, and it waits (L6).
     pub async fn increment_by_operator(
         &self,
         increments: &[Increment],
         by: &Arc<str>,
-    ) -> Option<Stamp> {
+    ) -> Option<Vec<Stamp>> {
         let source = Source::Admin;
-        let stamp = self.0.tags.increment(increments, by, source).await;
+        let stamps = self.0.tags.increment_many(increments, by, source).await;
         self.incremented(increments, source, by).await;
-        stamp
+        stamps
     }
 
     /// Notes the versions of tags that the app itself counts.
     pub async fn observe(&self, tagged: &[Tagged], by: &Arc<str>) -> Commit {
-        let (raised, commit) = self.0.tags.observe(tagged, by).await;
+        self.observe_from(tagged, by, Source::Response).await
+    }
+
+    /// The same, whichever way they are told.
+    pub(super) async fn observe_from(
+        &self,
+        tagged: &[Tagged],
+        by: &Arc<str>,
+        source: Source,
+    ) -> Commit {
+        let (raised, commit) = self.0.tags.observe(tagged, by, source).await;
         if !raised.is_empty() {
-            self.0
-                .metrics
-                .increments
-                .add_many(Source::Response, raised.len());
+            self.0.metrics.increments.add_many(source, raised.len());
             self.tell(&mut raised.into_iter());
             self.look_for_invalidated();
         }

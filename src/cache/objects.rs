@@ -40,6 +40,7 @@ use crate::store::Uses;
 use crate::store::codec::Pointer;
 use crate::store::codec::Record;
 use crate::tags::Own;
+use crate::tags::Seals;
 use crate::tags::Snapshot;
 use crate::tags::Token;
 
@@ -167,29 +168,42 @@ impl Objects<'_> {
             return Err(NotPut::NoLife);
         }
         let key = self.rules.object(name);
-        let tagged = carried(&key, &object.tags);
-        cache.observe(&object.tags, by).await; // what waits for the store refuses the seal
-        tags.foresee(&tagged, &before, None)?;
-        let (put, own) = match self.is_there(&key).await {
-            false => (Put::New, None),
-            true => {
-                // Of two that come at once without a token, each replaces what it finds.
-                let now = token.is_none().then(|| tags.snapshot());
-                let own = self.replace(&key, by, now.as_ref().unwrap_or(&before));
-                (Put::Replaced, Some(own.await?))
-            }
+        let tagged = Carried::of(&key, &object.tags);
+        // What waits for the store refuses the seal.
+        cache.observe_from(&object.tags, by, Source::Admin).await;
+        let life = object.life.min(LONGEST);
+        // First: what the store does not know it takes for changed just now.
+        let registered = tags
+            .register(&tagged.all, life + REMEMBERED + MARGIN)
+            .await?;
+        // Of two that come at once without a token, each replaces what it finds.
+        let held_to = token.map_or(tagged.others(), |_| tagged.all.as_slice());
+        tags.foresee(held_to, &before, None)?;
+        let is_there = self.is_there(&key).await;
+        let put = match is_there {
+            Some(false) => Put::New,
+            Some(true) | None => Put::Replaced,
         };
-        match self.seal(&key, object, &before, own.as_ref()).await {
-            Ok(stored) => {
+        // Others may hold what cannot be found here.
+        let replaces = put == Put::Replaced || tags.are_shared();
+        let own = match replaces {
+            true => Some(self.replace(&key, by, token.map(|_| &before)).await?),
+            false => None,
+        };
+        match tags.seal_own(&tagged.all, &before, own.as_ref(), &registered) {
+            Ok(seals) => {
+                let stored = self.stored(&key, object, seals);
                 self.keep(&stored, &before)?;
                 self.put_elsewhere(&stored, &before).await;
                 Ok(put)
             }
             // Another has been put, or this been deleted, meanwhile: as if that had come right after it.
-            Err(NotPut::Raced) if token.is_none() && self.is_replaced(&key, &tagged, &before) => {
+            Err(NoStore::Raced)
+                if token.is_none() && self.is_replaced(&tagged, &before, own.as_ref()) =>
+            {
                 Ok(put)
             }
-            Err(why) => Err(why),
+            Err(why) => Err(why.into()),
         }
     }
 
@@ -199,7 +213,7 @@ impl Objects<'_> {
         let key = self.rules.object(name);
         let was_there = self.is_there(&key).await;
         let increments = [Increment::from(key.own.clone())];
-        let stamp = self.cache.increment_by_operator(&increments, by).await;
+        let stamps = self.cache.increment_by_operator(&increments, by).await;
         let variant = key.base.only_variant();
         self.cache.0.store.remove(&variant);
         if let Some((second, link)) = self.second_tier() {
@@ -212,7 +226,7 @@ impl Objects<'_> {
             // What stays there is of no use to anybody, and expires.
             self.done(&link, dropped.await);
         }
-        stamp.map(|_| usize::from(was_there))
+        stamps.map(|_| was_there.unwrap_or_default().into())
     }
 
     async fn find(&self, key: &ObjectKey) -> Option<Arc<Stored>> {
@@ -313,15 +327,15 @@ impl Objects<'_> {
         Ok(is_so.then_some(pointer))
     }
 
-    /// Whether there is one that is used, by this sidecar or by another.
-    async fn is_there(&self, key: &ObjectKey) -> bool {
+    /// Whether there is one that is used, by this sidecar or where all look. `None`: nobody could be asked there.
+    async fn is_there(&self, key: &ObjectKey) -> Option<bool> {
         if let Some(stored) = self.here(key)
             && stored.is_live(self.cache.now())
         {
-            return true;
+            return Some(true);
         }
         let Some((second, link)) = self.second_tier() else {
-            return false;
+            return Some(false);
         };
         let recorded = self
             .recorded(second, &link, key.base.only_variant())
@@ -331,15 +345,15 @@ impl Objects<'_> {
                 let seals = seals.flatten();
                 seals.is_some_and(|seals| seals.intact() || seals.are_unknown())
             });
-        self.done(&link, recorded).unwrap_or_default()
+        self.done(&link, recorded)
     }
 
-    /// What was there is used by nobody any more.
+    /// What was there is used by nobody any more; what is put in its place is, unless another had been since `before`.
     async fn replace(
         &self,
         key: &ObjectKey,
         by: &Arc<str>,
-        before: &Snapshot,
+        before: Option<&Snapshot>,
     ) -> Result<Own, NotPut> {
         let (increments, source) = ([Increment::from(key.own.clone())], Source::Admin);
         let tags = &self.cache.0.tags;
@@ -351,28 +365,17 @@ impl Objects<'_> {
         }
     }
 
-    /// Whether nothing but its own tag keeps a value out that was computed since `before`.
-    fn is_replaced(&self, key: &ObjectKey, tagged: &[Tagged], before: &Snapshot) -> bool {
+    /// Whether a value that was computed since `before` is kept out by nothing but its own tag, which others have changed after
+    /// it was put.
+    fn is_replaced(&self, tagged: &Carried, before: &Snapshot, own: Option<&Own>) -> bool {
         let tags = &self.cache.0.tags;
-        let others = tagged.iter().map(|it| &it.tag).filter(|it| **it != key.own);
-        tags.changed_since([&key.own], before.stamp())
-            && !tags.changed_since(others, before.stamp())
+        tags.foresee(tagged.others(), before, None).is_ok()
+            && tags.foresee(tagged.own(), before, own) == Err(NoStore::Raced)
     }
 
-    /// L1: with its tags as they are, if none of them has changed since.
-    async fn seal(
-        &self,
-        key: &ObjectKey,
-        object: Object,
-        before: &Snapshot,
-        own: Option<&Own>,
-    ) -> Result<Arc<Stored>, NotPut> {
-        let (tags, now) = (&self.cache.0.tags, self.cache.now());
-        let tagged = carried(key, &object.tags);
-        let life = object.life.min(LONGEST);
-        let registered = tags.register(&tagged, life + REMEMBERED + MARGIN).await?;
-        let seals = tags.seal_own(&tagged, before, own, &registered)?;
-        Ok(Arc::new(Stored {
+    fn stored(&self, key: &ObjectKey, object: Object, seals: Seals) -> Arc<Stored> {
+        let (life, now) = (object.life.min(LONGEST), self.cache.now());
+        Arc::new(Stored {
             longest: LONGEST,
             entry: entry(object, life, now),
             asked: now,
@@ -384,7 +387,7 @@ impl Objects<'_> {
             noticed: OnceLock::new(),
             uses: Uses::default(),
             recipe: None,
-        }))
+        })
     }
 
     /// Keeps it in memory, unless a pattern has come meanwhile that it matches, or a newer one.
@@ -414,11 +417,13 @@ impl Objects<'_> {
         };
         let put = async {
             self.put_in(second, &link, stored).await?;
-            // A pattern may have come meanwhile, and whoever acts on it may have looked here before this was put.
+            // A pattern may have come meanwhile, and whoever acts on it may have looked here before this was put; or another value,
+            // in whose place this lies now.
             let tags = &self.cache.0.tags;
-            if !tags.catch_up(None, None).await || self.is_purged(stored, before) {
+            let is_certain = tags.catch_up(None, None).await && stored.seals.intact();
+            if !is_certain || self.is_purged(stored, before) {
                 let (variant, key) = (stored.variant, stored.composed_key());
-                second.drop(&link, variant, key).await?;
+                second.drop_one(&link, variant, key).await?;
             }
             Ok(())
         };
@@ -465,14 +470,29 @@ impl Objects<'_> {
 }
 
 /// All tags of a value, each once.
-fn carried(key: &ObjectKey, named: &[Tagged]) -> Vec<Tagged> {
-    let mut tagged = vec![Tagged::from(Tag::all()), Tagged::from(key.own.clone())];
-    for it in named {
-        if !tagged.iter().any(|other| other.tag == it.tag) {
-            tagged.push(it.clone());
+struct Carried {
+    /// The first is its own.
+    all: Vec<Tagged>,
+}
+
+impl Carried {
+    fn of(key: &ObjectKey, named: &[Tagged]) -> Carried {
+        let mut all = vec![Tagged::from(key.own.clone()), Tagged::from(Tag::all())];
+        for it in named {
+            if !all.iter().any(|other| other.tag == it.tag) {
+                all.push(it.clone());
+            }
         }
+        Carried { all }
     }
-    tagged
+
+    fn own(&self) -> &[Tagged] {
+        self.all.get(..1).unwrap_or_default()
+    }
+
+    fn others(&self) -> &[Tagged] {
+        self.all.get(1..).unwrap_or_default()
+    }
 }
 
 /// A value as responses are kept.
@@ -633,6 +653,21 @@ mod tests {
         assert_eq!(put(6), Err(NotPut::OldVersion));
         assert_eq!(put(7), Ok(Put::Replaced));
         assert_eq!(put(8), Ok(Put::New), "it has invalidated what was there");
+    }
+
+    #[test]
+    fn a_version_that_comes_with_a_value_counts_as_an_operators() {
+        let (cache, _) = cache();
+        let mut object = object("x", &["User:42"]);
+        object.tags[0].version = Some(7);
+        let put = now(cache.objects(&rules()).put("k", object, None, &me()));
+        assert_eq!(put, Ok(Put::New));
+        let told = cache.increments(9);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(
+            (&*told[0].tags, told[0].source),
+            (&[user()][..], Source::Admin)
+        );
     }
 
     #[test]

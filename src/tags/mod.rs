@@ -200,27 +200,53 @@ impl Tags {
         }
     }
 
-    /// The same for a response that is to be stored itself, though it changes some of its own tags.
+    /// The same for as many tags as somebody likes: with others so few at a time that they crowd nothing out that waits. The
+    /// version of each. `None`: the store could not take them all in time, and the rest waits (L6).
+    pub async fn increment_many(
+        &self,
+        increments: &[Increment],
+        by: &Arc<str>,
+        source: Source,
+    ) -> Option<Vec<Stamp>> {
+        let together = self.together.as_ref();
+        let at_once = together.map_or(increments.len(), Together::at_once).max(1);
+        let mut rest = increments;
+        let mut stamps = Vec::with_capacity(increments.len());
+        while !rest.is_empty() {
+            let (some, later) = rest.split_at(at_once.min(rest.len()));
+            rest = later;
+            let Some(stamp) = self.increment(some, by, source).await else {
+                self.increment(rest, by, source).await; // in vain too: what is left waits with them
+                return None;
+            };
+            stamps.extend(some.iter().map(|_| stamp));
+        }
+        Some(stamps)
+    }
+
+    /// The same for what is to be stored itself, though it changes some of its own tags: with them as it leaves them, if nobody
+    /// else has changed one since `before`; without that, whoever has.
     pub async fn increment_own(
         &self,
         increments: &[Increment],
         by: &Arc<str>,
         source: Source,
-        before: &Snapshot,
+        before: Option<&Snapshot>,
     ) -> (Own, Commit) {
+        let before = before.map_or(Stamp::UNKNOWN, Snapshot::stamp); // later than any
         let changes = self.changes(increments);
         let cells = changes.iter().map(|(cell, _)| Arc::clone(cell)).collect();
         let Some(together) = &self.together else {
             let mut writer = self.write();
             // Under the lock: nobody's change may come between this look and our own.
-            let unchanged = |(cell, _): &(Arc<Cell>, Change)| cell.changed() <= before.stamp();
+            let unchanged = |(cell, _): &(Arc<Cell>, Change)| cell.changed() <= before;
             let first = changes.iter().all(unchanged);
             let stamp = self.apply(&mut writer, &changes, by, source);
             let stamp = first.then_some(stamp);
             return (Own { stamp, cells }, Commit::Done);
         };
         let submitted = self.submit(together, changes, by, source).await;
-        let stamp = submitted.first_since(before.stamp());
+        let stamp = submitted.first_since(before);
         (Own { stamp, cells }, submitted.commit())
     }
 
@@ -257,10 +283,14 @@ impl Tags {
 
     /// Notes the versions that the app itself gives; a higher one than before invalidates what carries a lower one. Which tags
     /// got one.
-    pub async fn observe<'t>(&self, tagged: &'t [Tagged], by: &Arc<str>) -> (Vec<&'t Tag>, Commit) {
+    pub async fn observe<'t>(
+        &self,
+        tagged: &'t [Tagged],
+        by: &Arc<str>,
+        source: Source,
+    ) -> (Vec<&'t Tag>, Commit) {
         let mut raised = Vec::new();
         let mut changes = Vec::new();
-        let source = Source::Response;
         for Tagged { tag, version } in tagged {
             let Some(version) = *version else { continue };
             let cell = self.cell(tag);
@@ -493,6 +523,11 @@ impl Tags {
     /// Whether no tag is known.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether others have them too.
+    pub fn are_shared(&self) -> bool {
+        self.together.is_some()
     }
 
     fn cell(&self, tag: &Tag) -> Arc<Cell> {

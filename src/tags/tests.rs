@@ -36,7 +36,12 @@ fn l01_a_response_that_changes_its_own_tag_may_carry_it_unless_another_came_firs
 
     let before = tags.snapshot();
     let own = tags
-        .increment_own(&[own_tag.clone().into()], &by, Source::Response, &before)
+        .increment_own(
+            &[own_tag.clone().into()],
+            &by,
+            Source::Response,
+            Some(&before),
+        )
         .now_or_never()
         .unwrap()
         .0;
@@ -65,7 +70,12 @@ fn l01_a_response_that_changes_its_own_tag_may_carry_it_unless_another_came_firs
         .unwrap()
         .unwrap();
     let own = tags
-        .increment_own(&[own_tag.clone().into()], &by, Source::Response, &before)
+        .increment_own(
+            &[own_tag.clone().into()],
+            &by,
+            Source::Response,
+            Some(&before),
+        )
         .now_or_never()
         .unwrap()
         .0;
@@ -74,7 +84,12 @@ fn l01_a_response_that_changes_its_own_tag_may_carry_it_unless_another_came_firs
 
     let before = tags.snapshot();
     let own = tags
-        .increment_own(&[own_tag.clone().into()], &by, Source::Response, &before)
+        .increment_own(
+            &[own_tag.clone().into()],
+            &by,
+            Source::Response,
+            Some(&before),
+        )
         .now_or_never()
         .unwrap()
         .0;
@@ -155,11 +170,13 @@ fn a_seal_is_softly_broken_by_nothing_but_soft_increments() {
     }
     let (tags, _) = tags();
     let carried = [at("A", Some(1))];
-    tags.observe(&carried, &me()).now_or_never().unwrap();
+    tags.observe(&carried, &me(), Source::Response)
+        .now_or_never()
+        .unwrap();
     let seals = tags
         .seal(&carried, &tags.snapshot(), &Registered::default())
         .unwrap();
-    tags.observe(&[at("A", Some(2))], &me())
+    tags.observe(&[at("A", Some(2))], &me(), Source::Response)
         .now_or_never()
         .unwrap();
     assert!(
@@ -294,7 +311,7 @@ fn l14_asking_for_a_version_creates_nothing() {
 #[test]
 fn the_apps_own_versions_and_increments_are_two_parts_of_one_state() {
     let (tags, _) = tags();
-    tags.observe(&[at("U", Some(7))], &me())
+    tags.observe(&[at("U", Some(7))], &me(), Source::Response)
         .now_or_never()
         .unwrap();
     let seven = tags
@@ -304,10 +321,10 @@ fn the_apps_own_versions_and_increments_are_two_parts_of_one_state() {
             &Registered::default(),
         )
         .unwrap();
-    tags.observe(&[at("U", Some(7))], &me())
+    tags.observe(&[at("U", Some(7))], &me(), Source::Response)
         .now_or_never()
         .unwrap();
-    tags.observe(&[at("U", Some(6))], &me())
+    tags.observe(&[at("U", Some(6))], &me(), Source::Response)
         .now_or_never()
         .unwrap();
     assert!(
@@ -317,7 +334,7 @@ fn the_apps_own_versions_and_increments_are_two_parts_of_one_state() {
 
     // A response with a higher version is not raced by its own telling.
     let before = tags.snapshot();
-    tags.observe(&[at("U", Some(8))], &me())
+    tags.observe(&[at("U", Some(8))], &me(), Source::Response)
         .now_or_never()
         .unwrap();
     assert!(!seven.intact());
@@ -367,7 +384,7 @@ fn l10_tags_nobody_holds_are_forgotten_and_needed_ones_are_not() {
             &Registered::default(),
         )
         .unwrap();
-    tags.observe(&[at("counted", Some(3))], &me())
+    tags.observe(&[at("counted", Some(3))], &me(), Source::Response)
         .now_or_never()
         .unwrap();
     let running = tags.snapshot();
@@ -460,7 +477,7 @@ fn l14_to_look_at_a_tag_makes_none() {
     };
     assert_eq!(now("A"), nothing);
     assert_eq!(tags.len(), 0);
-    tags.observe(&[at("A", Some(7))], &me())
+    tags.observe(&[at("A", Some(7))], &me(), Source::Response)
         .now_or_never()
         .unwrap();
     let stamp = tags
@@ -495,7 +512,7 @@ fn what_was_incremented_together_is_told_together() {
             .unwrap();
         clock.advance(Duration::from_secs(1));
     }
-    tags.observe(&[at("C", Some(1)), at("D", None)], &me())
+    tags.observe(&[at("C", Some(1)), at("D", None)], &me(), Source::Response)
         .now_or_never()
         .unwrap();
     let names = |it: &Arc<Incremented>| {

@@ -146,6 +146,11 @@ impl Together {
         increments.add_many(Source::OtherSidecar, changes);
     }
 
+    /// How many changes are made at once where there may be any number: what waits keeps room beside them.
+    pub(super) fn at_once(&self) -> usize {
+        (self.sharing.outbox / 2).clamp(1, AT_ONCE)
+    }
+
     fn is_fenced(&self) -> bool {
         self.lag().is_none_or(|lag| lag > self.sharing.max_lag)
     }

@@ -109,14 +109,14 @@ async fn incremented(
         again,
     };
     let increments: Vec<Increment> = tags.iter().map(increment).collect();
-    let stamp = match increments.is_empty() {
-        true => Stamp::NEVER,
+    let stamps = match increments.is_empty() {
+        true => Vec::new(),
         false => admin.increment(&increments, &by).await?,
     };
-    let version = |tag: &Tag| (tag.to_string(), stamp.get());
+    let version = |(tag, stamp): (&Tag, Stamp)| (tag.to_string(), stamp.get());
     Ok(Done::with(&Incremented {
         incremented: tags.len() as u64,
-        versions: tags.iter().map(version).collect(),
+        versions: tags.iter().zip(stamps).map(version).collect(),
         ignored: ignored.iter().map(ToString::to_string).collect(),
     }))
 }
@@ -184,7 +184,7 @@ impl Admin {
         }
     }
 
-    /// Gives these tags new versions: the same for all.
+    /// Gives these tags new versions, and says which in their order.
     ///
     /// # Errors
     ///
@@ -193,13 +193,13 @@ impl Admin {
         &self,
         increments: &[Increment],
         by: &Arc<str>,
-    ) -> Result<Stamp, Problem> {
-        let stamp = self
+    ) -> Result<Vec<Stamp>, Problem> {
+        let stamps = self
             .parts()
             .cache
             .increment_by_operator(increments, by)
             .await;
-        stamp.ok_or(Problem::Deferred(
+        stamps.ok_or(Problem::Deferred(
             "The shared store has not taken it in time: it counts here, and waits for the store.",
         ))
     }

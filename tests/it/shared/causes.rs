@@ -1,7 +1,10 @@
 //! Who has changed what: told alike by every sidecar, whoever it was.
 
+use std::sync::Arc;
+
 use tagalong::cache::Incremented;
 use tagalong::metrics::Source;
+use tagalong::model::stamp::Stamp;
 use tagalong::model::tag::Increment;
 use tagalong::model::tag::Tag;
 
@@ -53,6 +56,30 @@ async fn a_miss_names_the_request_that_another_sidecar_had() {
     assert!(why.contains("by POST /change"), "{why}");
 }
 
+/// The version that the tag has by then.
+async fn increment(sidecar: &Operator, one: &[Increment; 1], by: &Arc<str>) -> Option<Stamp> {
+    let stamps = sidecar.cache.increment_by_operator(one, by).await;
+    stamps.map(|stamps| stamps[0])
+}
+
+#[tokio::test]
+async fn l06_more_tags_than_may_wait_are_incremented_by_and_by() {
+    let redis = Redis::start().await;
+    let here = Operator::of(&redis).await; // ten may wait
+    let many: Vec<Tag> = (0..25).map(|n| tag(&format!("T:{n}"))).collect();
+    let increments: Vec<Increment> = many.iter().cloned().map(Increment::from).collect();
+    let by = "POST /v1/tags/increment".into();
+    let stamps = here.cache.increment_by_operator(&increments, &by).await;
+    let stamps = stamps.expect("the store is well");
+    assert_eq!(stamps.len(), many.len());
+    for (tag, stamp) in many.iter().zip(stamps) {
+        let now = here.cache.tag(tag).await;
+        assert_eq!(now.version, Some(stamp), "{tag}: its own");
+    }
+    let all = here.cache.tag(&Tag::all()).await;
+    assert_eq!(all.cause, None, "nothing else is forgotten");
+}
+
 #[tokio::test]
 async fn every_sidecar_tells_of_an_increment_once_and_by_which_way_it_came() {
     let redis = Redis::start().await;
@@ -64,7 +91,7 @@ async fn every_sidecar_tells_of_an_increment_once_and_by_which_way_it_came() {
     let by = "POST /v1/purge (deploy)".into();
     for name in ["A", "B"] {
         let increments = [Increment::from(tag(name))];
-        let stamp = here.cache.increment_by_operator(&increments, &by).await;
+        let stamp = increment(&here, &increments, &by).await;
         assert!(stamp.is_some());
         for (watched, source) in [
             (&mut at_home, Source::Admin),
@@ -93,7 +120,7 @@ async fn l14_a_tag_that_is_unknown_here_is_asked_for_and_not_made() {
     let here = Operator::of(&redis).await;
     let increments = [Increment::from(tag("A"))];
     let by = "POST /v1/purge".into();
-    let stamp = here.cache.increment_by_operator(&increments, &by).await;
+    let stamp = increment(&here, &increments, &by).await;
     assert!(stamp.is_some());
     let late = Operator::of(&redis).await; // the log is followed from here on
     let now = late.cache.tag(&tag("A")).await;
@@ -118,7 +145,7 @@ async fn l06_what_waits_for_the_store_is_told_as_that_until_it_has_landed() {
     redis.kill();
     let increments = [Increment::from(tag("A"))];
     let by = "POST /v1/purge".into();
-    let stamp = here.cache.increment_by_operator(&increments, &by).await;
+    let stamp = increment(&here, &increments, &by).await;
     assert_eq!(stamp, None);
     let told = soon("it to be told", watched.recv()).await.expect("it");
     assert!(of("A")(&told) && told.stamp.is_none(), "{told:?}");

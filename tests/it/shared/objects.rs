@@ -9,6 +9,7 @@ use tagalong::cache::objects::Found;
 use tagalong::cache::objects::NotPut;
 use tagalong::cache::objects::Object;
 use tagalong::cache::objects::Put;
+use tagalong::clock::Clock;
 use tagalong::model::tag::Increment;
 use tagalong::model::tag::Tag;
 
@@ -53,8 +54,8 @@ async fn delete(sidecar: &Operator) -> Option<usize> {
 async fn increment(sidecar: &Operator) {
     let increments = [Increment::from(user())];
     let cache = &sidecar.cache;
-    let stamp = cache.increment_by_operator(&increments, &by()).await;
-    assert!(stamp.is_some(), "it is committed");
+    let stamps = cache.increment_by_operator(&increments, &by()).await;
+    assert!(stamps.is_some(), "it is committed");
 }
 
 /// It says this before long.
@@ -84,6 +85,42 @@ async fn j16_what_one_sidecar_was_given_the_others_have_until_it_is_replaced_or_
         let life = redis.command(&["PTTL", &key]).await.text();
         assert_ne!(life, "-1", "L10: {key}");
     }
+}
+
+#[tokio::test]
+async fn l01_what_is_put_through_one_sidecar_replaces_what_another_has_for_itself() {
+    let redis = Redis::start().await;
+    let a = Operator::without_bodies(&redis).await;
+    let b = Operator::without_bodies(&redis).await;
+    assert_eq!(put(&a, "one", None).await, Ok(Put::New));
+    assert_eq!(get(&a).await.expect("its own"), "one");
+    let before = get(&b).await.expect_err("it is not shared");
+    assert_eq!(
+        put(&b, "two", None).await,
+        Ok(Put::New),
+        "as far as is known"
+    );
+    says(&a, None).await;
+    assert_eq!(get(&b).await.expect("its own"), "two");
+    let refused = put(&a, "old", Some(&before)).await;
+    assert_eq!(refused, Err(NotPut::Raced));
+    assert_eq!(put(&a, "three", None).await, Ok(Put::New));
+    assert_eq!(get(&a).await.expect("its own"), "three");
+    says(&b, None).await;
+}
+
+#[tokio::test]
+async fn l01_a_value_stands_in_place_of_one_that_the_log_has_not_told_of_yet() {
+    let redis = Redis::start().await;
+    let (a, b) = (Operator::of(&redis).await, Operator::of(&redis).await);
+    assert_eq!(put(&a, "one", None).await, Ok(Put::New));
+    let just_now = Clock::System.now().as_micros();
+    let state = format!("{just_now} {just_now} {just_now} -");
+    let own = "tagalong:{tagalong}:tag:~object:k";
+    redis.command(&["SET", own, &state, "KEEPTTL"]).await;
+    assert_eq!(put(&b, "two", None).await, Ok(Put::New));
+    assert_eq!(get(&b).await.expect("it is there"), "two");
+    says(&a, Some("two")).await;
 }
 
 #[tokio::test]

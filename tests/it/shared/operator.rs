@@ -29,13 +29,22 @@ impl Operator {
     }
 
     pub(super) async fn at(url: &str) -> Operator {
+        Operator::sharing(url, true).await
+    }
+
+    /// Shares what tags are at, and no responses.
+    pub(super) async fn without_bodies(redis: &Redis) -> Operator {
+        Operator::sharing(&redis.url(), false).await
+    }
+
+    async fn sharing(url: &str, bodies: bool) -> Operator {
         let config = shared::Config {
             endpoint: url.parse().expect("a URL"),
             timeout: std::time::Duration::from_secs(2),
         };
         let metrics = Metrics::default();
         let sharing = Sharing {
-            store: shared::Store::new(config, "tagalong", true, Clock::System),
+            store: shared::Store::new(config, "tagalong", bodies, Clock::System),
             max_lag: std::time::Duration::from_secs(5),
             outbox: 10,
             epoch: 1,
@@ -45,7 +54,7 @@ impl Operator {
             watcher: None,
             metrics,
             sharing: Some(sharing),
-            compress: Some(Compress::Zstd),
+            compress: bodies.then_some(Compress::Zstd),
         };
         let sizes = cache::Config {
             max_bytes: 1 << 20,
