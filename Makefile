@@ -10,7 +10,7 @@ SCRIPTS = scripts/setup.sh tests/openapi/run.sh .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run test dashboard openapi conformance bench bench-peers bench-fills bench-shared bench-operators fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-fuzz
+.PHONY: help run test binary dashboard openapi conformance bench bench-peers bench-fills bench-shared bench-operators fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -20,9 +20,8 @@ run: setup ## build, start a small shop with Tagalong in front, print three curl
 
 test: fmt clippy unit doc shell openapi dashboard ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard
 
-conformance: setup-conformance $(NODE_MODULES) ## the public HTTP cache test suite, against what we know we pass
+conformance: setup-conformance $(NODE_MODULES) binary ## the public HTTP cache test suite, against what we know we pass
 	@echo "== conformance"
-	$(CARGO) build --locked --release
 	node tests/conformance/run.mjs
 
 $(NODE_MODULES): tests/conformance/package-lock.json tests/conformance/package.json | setup-conformance
@@ -85,20 +84,22 @@ doc: setup-test ## documentation, warnings denied
 	@echo "== docs"
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 
-openapi: setup-test ## is /openapi.json right, and does the admin interface do what it says?
+openapi: setup-test binary ## is /openapi.json right, and does the admin interface do what it says?
 	@echo "== openapi"
-	$(CARGO) build --locked
 	tests/openapi/run.sh target/debug/tagalong
 
 # One page at a time: each has a sidecar and a Chromium to itself.
-dashboard: setup-dashboard $(PLAYWRIGHT) ## the dashboard in a real Chromium; what it looks like is in target/dashboard
+dashboard: setup-dashboard $(PLAYWRIGHT) binary ## the dashboard in a real Chromium; what it looks like is in target/dashboard
 	@echo "== dashboard"
-	$(CARGO) build --locked
 	PATH="$(CURDIR)/tests/dashboard/node_modules/.bin:$$PATH" TAGALONG=target/debug/tagalong node --test --test-concurrency=1 tests/dashboard/*.test.mjs
 
 $(PLAYWRIGHT): tests/dashboard/package-lock.json tests/dashboard/package.json | setup-dashboard
 	npm ci --prefix tests/dashboard --no-audit --no-fund
 	@touch $@
+
+# With the tests, as they have it: by itself it would be built with other features of its dependencies, and these once more.
+binary: setup
+	$(CARGO) build --locked --bin tagalong --test it
 
 shell: setup-test ## shellcheck
 	@echo "== scripts"

@@ -73,8 +73,10 @@ pub struct App {
 /// The admin interface.
 struct Operated {
     address: SocketAddr,
+    calls: Admin,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
+    audit: Audit,
 }
 
 /// What a part says that should be looked at; nothing: all is well with it. Must not wait.
@@ -237,6 +239,7 @@ impl App {
             let linked = cache.clone();
             let link = config.store.redis.as_ref();
             let link = link.map(|_| Arc::new(move || linked.link()) as LinkSource);
+            let audit = Audit::new(clock, &sidecar, link);
             let admin = Admin::new(admin::Parts {
                 checkup: Arc::new(checks),
                 cache: cache.clone(),
@@ -249,11 +252,11 @@ impl App {
                 tag_limits: limits.tags,
                 max_object: limits.max_object,
                 namespace: config.namespace,
-                audit: Audit::new(clock, &sidecar, link),
+                audit: audit.clone(),
                 sidecar,
                 max_bytes: config.store.max_bytes,
             });
-            Operated::begin(listener, admin)
+            Operated::begin(listener, admin, audit)
         });
         let in_force = rules.clone();
         let proxy = Proxy::new(
@@ -336,6 +339,9 @@ impl App {
         self.fetch.drain();
         self.stop.send_replace(Some(end));
         self.hooks.drain();
+        if let Some(admin) = &self.admin {
+            admin.calls.drain(); // it tells on, and changes nothing more
+        }
         if let Err(error) = self.serving.await {
             tracing::error!(%error, "the listeners ended badly");
         }
@@ -343,6 +349,13 @@ impl App {
             && error.is_panic()
         {
             tracing::error!(%error, "what happens by schedule ended badly");
+        }
+        if let Some(admin) = &self.admin
+            && timeout_at(end, admin.calls.finished()).await.is_err()
+        {
+            tracing::warn!(
+                "some calls of operators were still under way when the drain time was over"
+            );
         }
         // Exchanges whose clients have left, and fills: their increments and entries count (L4).
         if timeout_at(end, self.fetch.finished()).await.is_err() {
@@ -354,6 +367,12 @@ impl App {
             self.cache.increment_waiting().await;
             self.cache.flush().await;
         };
+        let told = async {
+            if let Some(admin) = &self.admin {
+                admin.audit.flush().await;
+            }
+        };
+        let delivered = async { tokio::join!(delivered, told) };
         timeout_at(end, delivered).await.ok(); // what is left is told
         self.cache.report_undelivered();
         self.touching.abort();
@@ -367,12 +386,14 @@ impl App {
 }
 
 impl Operated {
-    fn begin(listener: admin::Listener, admin: Admin) -> Operated {
+    fn begin(listener: admin::Listener, admin: Admin, audit: Audit) -> Operated {
         let (stop, stopped) = watch::channel(false);
         Operated {
             address: listener.address(),
             stop,
+            calls: admin.clone(),
             serving: tokio::spawn(listener.serve(admin, stopped)),
+            audit,
         }
     }
 
@@ -381,6 +402,7 @@ impl Operated {
         if let Err(error) = self.serving.await {
             tracing::error!(%error, "the admin interface ended badly");
         }
+        self.audit.report_unsent();
     }
 }
 

@@ -56,26 +56,28 @@ pub(super) fn document(calls: &[Call]) -> Value {
 }
 
 fn operation(call: &Call, schemas: &mut SchemaGenerator) -> Value {
-    let mut operation = json!({
-        "operationId": name(call),
-        "summary": call.does,
-        "responses": responses(call, schemas),
-        "security": match call.needs_token {
-            true => json!([{ "token": [] }]),
-            false => json!([{ "token": [] }, {}]),
-        },
-    });
+    let needs_token = match call.needs_token {
+        true => json!([{ "token": [] }]),
+        false => json!([{ "token": [] }, {}]),
+    };
+    let mut operation = Map::new();
+    let mut says = |name: &str, value: Value| operation.insert(name.to_owned(), value);
+    says("operationId", name(call).into());
+    says("summary", call.does.into());
+    says("responses", responses(call, schemas));
+    says("security", needs_token);
     let parameters = parameters(call, schemas);
     if !parameters.is_empty() {
-        operation["parameters"] = parameters.into();
+        says("parameters", parameters.into());
     }
     if let Some(body) = &call.body {
-        operation["requestBody"] = json!({
-            "required": true,
-            "content": content(body, schemas),
-        });
+        let content = content(body, schemas);
+        says(
+            "requestBody",
+            json!({ "required": true, "content": content }),
+        );
     }
-    operation
+    operation.into()
 }
 
 /// `get-v1-entries-key`.
@@ -116,13 +118,15 @@ fn queried(query: Option<Shape>, schemas: &mut SchemaGenerator) -> Vec<Value> {
         return Vec::new();
     };
     let shape = shape(schemas).to_value();
-    let required = shape["required"].as_array().cloned().unwrap_or_default();
-    let fields = shape["properties"].as_object().cloned().unwrap_or_default();
+    let required = shape.get("required").and_then(Value::as_array);
+    let required = required.cloned().unwrap_or_default();
+    let fields = shape.get("properties").and_then(Value::as_object);
+    let fields = fields.cloned().unwrap_or_default();
     let parameter = |(name, mut schema): (String, Value)| {
-        let says = schema["description"].take();
-        if let Value::Object(schema) = &mut schema {
-            schema.remove("description");
-        }
+        // It is told of the parameter, not once more of its schema.
+        let says = schema
+            .as_object_mut()
+            .and_then(|it| it.remove("description"));
         json!({
             "required": required.contains(&json!(name)),
             "name": name,
@@ -142,10 +146,10 @@ fn responses(call: &Call, schemas: &mut SchemaGenerator) -> Value {
         content: it,
     } in &call.answers
     {
-        let mut response = json!({ "description": says });
-        if let Some(it) = it {
-            response["content"] = content(it, schemas);
-        }
+        let response = match it {
+            None => json!({ "description": says }),
+            Some(it) => json!({ "description": says, "content": content(it, schemas) }),
+        };
         responses.insert(status.to_string(), response);
     }
     let problem = schemas.subschema_for::<view::Problem>();

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// For a caller to take something of what is sent.
-const WRITE_TIME: Duration = Duration::from_secs(10);
+const WRITE_TIME: Duration = Duration::from_secs(30);
 
 /// A stream that fails when nothing was taken for [`WRITE_TIME`].
 pub(super) struct Patient<S> {

@@ -18,6 +18,9 @@ pub(super) const MAX_CALLS: usize = 64;
 /// Streams of events at once.
 pub(super) const MAX_STREAMS: usize = 16;
 
+/// Large bodies at once: each is whole in memory before anything is done with it.
+const MAX_BODIES: usize = 8;
+
 /// For a call that asks what is known here.
 pub(super) const USUAL: Duration = Duration::from_secs(30);
 
@@ -29,6 +32,7 @@ pub(super) const LONG: Duration = Duration::from_secs(600);
 pub(super) struct Room {
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    bodies: Arc<Semaphore>,
 }
 
 /// A place among the calls that are answered at once, for as long as a clone lives.
@@ -37,11 +41,20 @@ pub(super) struct Place {
     _kept: Arc<OwnedSemaphorePermit>,
 }
 
+impl Place {
+    fn of(permit: OwnedSemaphorePermit) -> Place {
+        Place {
+            _kept: Arc::new(permit),
+        }
+    }
+}
+
 impl Default for Room {
     fn default() -> Room {
         Room {
             calls: Arc::new(Semaphore::new(MAX_CALLS)),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            bodies: Arc::new(Semaphore::new(MAX_BODIES)),
         }
     }
 }
@@ -61,14 +74,19 @@ impl Room {
             "As many event streams are open as may be; close one.",
         )
     }
+
+    /// A place for a large body, as soon as there is one: they come and go quickly, and those that wait are on their way still.
+    pub(super) async fn body(&self) -> Result<Place, Problem> {
+        let place = Arc::clone(&self.bodies).acquire_owned().await;
+        let place = place.map_err(|_| Problem::Stopping)?;
+        Ok(Place::of(place))
+    }
 }
 
 fn taken(of: &Arc<Semaphore>, full: &'static str) -> Result<Place, Problem> {
     let place = Arc::clone(of).try_acquire_owned();
     let place = place.map_err(|_| Problem::Busy(full))?;
-    Ok(Place {
-        _kept: Arc::new(place),
-    })
+    Ok(Place::of(place))
 }
 
 /// Answers a call if there is room. Who watches over us always finds some.

@@ -17,6 +17,8 @@ pub(super) struct Kept {
     records: VecDeque<Arc<Record>>,
     /// How many of these, the newest, wait for the store.
     waiting: usize,
+    /// How many have left that waited for it.
+    lost: usize,
 }
 
 impl Kept {
@@ -26,6 +28,7 @@ impl Kept {
         self.waiting += usize::from(waits);
         if self.records.len() > MOST {
             self.records.pop_front();
+            self.lost += self.waiting.saturating_sub(MOST);
             self.waiting = self.waiting.min(MOST);
         }
     }
@@ -34,6 +37,16 @@ impl Kept {
     pub(super) fn first_waiting(&self) -> Option<Arc<Record>> {
         let sent = self.records.len() - self.waiting;
         self.records.get(sent).cloned()
+    }
+
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// How many have left that waited; they are told of once.
+    pub(super) fn take_lost(&mut self) -> usize {
+        std::mem::take(&mut self.lost)
     }
 
     /// That one is in the store.

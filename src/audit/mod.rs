@@ -1,13 +1,15 @@
 //! Who has asked for what change, when, and what came of it: the last records, never edited.
 //!
 //! They are kept in memory, and with a shared store in a stream of its own too, so that any sidecar shows those of all. What the
-//! store could not take stays in memory, is told in the log, and is sent again before the next one is, or before somebody reads.
+//! store could not take stays in memory, is told in the log, and is sent again before the next one is, before somebody reads, or at
+//! the end. What leaves memory before that is counted, and told in the log when the store is back.
 
 mod kept;
 mod record;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::broadcast;
@@ -55,6 +57,10 @@ pub struct BadCursor;
 /// How many records who watches may be behind, before it misses some.
 const BEHIND: usize = 256;
 
+/// The pauses between attempts at the end.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
 impl Audit {
     /// No records yet, of the sidecar with this name. `link`: where all sidecars' are, if there is such a place.
     pub fn new(clock: Clock, sidecar: &str, link: Option<LinkSource>) -> Audit {
@@ -88,6 +94,35 @@ impl Audit {
             None => {}
         }
         record
+    }
+
+    /// Waits until the store has what was recorded here. At once when there is none.
+    pub async fn flush(&self) {
+        let mut pause = SHORTEST_PAUSE;
+        while self.0.link.is_some() && self.kept().waiting() > 0 {
+            let sent = match self.link() {
+                Some(link) => self.deliver(&link).await.is_ok(), // why not is told at the end, once
+                None => false,
+            };
+            if !sent {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+
+    /// Says in the log how many records the store has not taken, as they end with this process.
+    pub fn report_unsent(&self) {
+        let count = {
+            let mut kept = self.kept();
+            kept.waiting() + kept.take_lost()
+        };
+        if count > 0 {
+            tracing::error!(
+                count,
+                "records of what was done are lost: the shared store could not take them before the end"
+            );
+        }
     }
 
     /// Those of this sidecar to come. Who takes them too slowly misses some, and holds nobody up.
@@ -135,17 +170,27 @@ impl Audit {
 
     /// Sends what waits; whether nothing does any more.
     async fn send(&self, link: &Link) -> bool {
+        let sent = self.deliver(link).await;
+        sent.map_err(|error| untold(&error)).is_ok()
+    }
+
+    async fn deliver(&self, link: &Link) -> Result<(), shared::Error> {
         let _one_at_a_time = self.0.sending.lock().await;
         loop {
             let Some(record) = self.kept().first_waiting() else {
-                return true;
+                break;
             };
-            if let Err(error) = link.audit(&record.written()).await {
-                untold(&error);
-                return false;
-            }
+            link.audit(&record.written()).await?;
             self.kept().is_sent(&record);
         }
+        let lost = self.kept().take_lost();
+        if lost > 0 {
+            tracing::error!(
+                count = lost,
+                "records of what was done are lost: more waited for the shared store than are kept"
+            );
+        }
+        Ok(())
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

@@ -68,6 +68,18 @@ fn l10_the_last_thousand_are_kept() {
 }
 
 #[test]
+fn what_leaves_before_the_store_has_it_is_counted_once() {
+    let clock = Clock::manual(Timestamp::from_secs(1_000));
+    let audit = Audit::new(clock, "pod-1", Some(Arc::new(|| None)));
+    for n in 0..1_003 {
+        record(&audit, n);
+    }
+    let lost = || audit.kept().take_lost();
+    assert_eq!((lost(), lost()), (3, 0));
+    assert_eq!(audit.kept().waiting(), 1_000);
+}
+
+#[test]
 fn what_is_long_is_cut_and_what_is_written_is_read() {
     let audit = audit();
     let long = Act {

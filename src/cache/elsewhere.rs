@@ -37,7 +37,7 @@ use crate::store::codec::Record;
 pub(super) const BORROWED: Duration = Duration::from_secs(60);
 
 /// How long it is known at least what selects a variant: others may live longer than the last one.
-const NOTED: Duration = Duration::from_secs(86_400);
+pub(super) const NOTED: Duration = Duration::from_secs(86_400);
 
 impl Cache {
     /// Whether what a fill has found elsewhere answers this request, and at which moment.

@@ -22,7 +22,7 @@ pub enum Epoch {
         /// The highest there can be.
         most: u64,
     },
-    /// The shared store could not be told: nothing has changed here.
+    /// Nobody knows whether the shared store has taken it: nothing has changed here.
     Away,
 }
 

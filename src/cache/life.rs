@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cache::Away;
 use crate::cache::Cache;
 use crate::cache::Listed;
 use crate::cache::Stored;
+use crate::cache::elsewhere::NOTED;
 use crate::cache::inspect::Elsewhere;
 use crate::cache::stored::Slot;
 use crate::cache::stored::kept_until;
@@ -17,6 +19,8 @@ use crate::model::key::Variant;
 use crate::model::tag::Tag;
 use crate::model::tag::Tagged;
 use crate::model::time::Timestamp;
+use crate::rules::RuleSet;
+use crate::store::codec::Pointer;
 
 /// The longest life there is: the default of `max_ttl`.
 pub(super) const LONGEST: Duration = Duration::from_secs(7 * 86_400);
@@ -24,19 +28,40 @@ pub(super) const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 /// A life of no length would say that the app is asked each time.
 const SHORTEST: Duration = Duration::from_micros(1);
 
+/// A response of memory that has another life.
+struct Relived {
+    listed: Listed,
+    /// No longer than its rule allows.
+    life: Duration,
+    /// What leads to it.
+    notes: Vec<Variant>,
+}
+
 impl Cache {
     /// Lets a response expire so long after now, but no later than its rule and a week allow; `None` if clients cannot be answered
-    /// with it.
-    pub async fn set_life(&self, key: &ComposedKey, life: Duration) -> Option<Listed> {
+    /// with it. Where the shared store alone has it these are the rules in force, and if it is one of several variants the store
+    /// must know for as long that there are such.
+    ///
+    /// # Errors
+    ///
+    /// The shared store may have it, and could not be asked or told. In memory it has its new life all the same.
+    pub async fn set_life(
+        &self,
+        rules: &RuleSet,
+        key: &ComposedKey,
+        life: Duration,
+    ) -> Result<Option<Listed>, Away> {
         let life = life.clamp(SHORTEST, LONGEST);
-        let here = self.set_life_here(*key, life).await;
-        // No longer than here, where the rule is known.
-        let life = here.as_ref().map_or(life, |(_, life)| *life);
-        let there = self.set_life_elsewhere(*key, life).await;
-        here.map(|(listed, _)| listed).or(there)
+        let Some(here) = self.set_life_here(*key, life).await else {
+            return self.set_life_elsewhere(rules, *key, life, &[]).await;
+        };
+        // No longer than here, where the rule is that under which it was stored.
+        self.set_life_elsewhere(rules, *key, here.life, &here.notes)
+            .await?;
+        Ok(Some(here.listed))
     }
 
-    async fn set_life_here(&self, key: ComposedKey, life: Duration) -> Option<(Listed, Duration)> {
+    async fn set_life_here(&self, key: ComposedKey, life: Duration) -> Option<Relived> {
         loop {
             let stored = self.stored_here(key).await?;
             let life = life.min(stored.longest);
@@ -44,7 +69,12 @@ impl Cache {
             if let Some(changed) = self.put_with_life(&stored, life, &notes) {
                 self.keep_tags_known(changed.tags().map(|(tag, _)| tag), &changed.entry.meta)
                     .await;
-                return Some((Listed::here(&changed, self.now()), life));
+                let listed = Listed::here(&changed, self.now());
+                return Some(Relived {
+                    listed,
+                    life,
+                    notes,
+                });
             }
             // Another has taken its place: look at that one.
         }
@@ -87,24 +117,41 @@ impl Cache {
         self.aside_from_requests(find).await.unwrap_or_default()
     }
 
-    async fn set_life_elsewhere(&self, key: ComposedKey, life: Duration) -> Option<Listed> {
-        let (second, link) = (self.0.second.as_ref()?, self.0.tags.link()?);
-        let Elsewhere { found, mut entry } = self.stored_elsewhere(key).await?;
+    /// `notes`: what leads to it, as far as memory knows.
+    async fn set_life_elsewhere(
+        &self,
+        rules: &RuleSet,
+        key: ComposedKey,
+        life: Duration,
+        notes: &[Variant],
+    ) -> Result<Option<Listed>, Away> {
+        let Some((second, link)) = self.shared_responses()? else {
+            return Ok(None);
+        };
+        let Some(Elsewhere { found, mut entry }) = self.stored_elsewhere(key).await? else {
+            return Ok(None);
+        };
         let now = self.now();
+        let mut life = life.min(longest(rules, &found.pointer));
+        if !entry.meta.vary.is_empty() && notes.is_empty() {
+            // Nobody knows where its note is. That was there when it was stored, and for so long from then.
+            let noted = (found.pointer.stored + NOTED).max(found.pointer.expires);
+            life = life.min(noted.since(now));
+        }
+        for note in notes {
+            let prolonged = second.prolong(&link, *note, life).await;
+            prolonged.map_err(|error| self.unanswered(&link, &error))?;
+        }
         entry.meta = with_life(&entry.meta, life, now);
         let mut listed = Listed::elsewhere(found.pointer.clone()).with(&entry);
         (listed.fresh_until, listed.expires) = (entry.meta.expires(), entry.meta.expires());
         let tags = found.pointer.tags.iter().map(|(tag, _)| tag);
         if !self.keep_tags_known(tags, &entry.meta).await {
-            return None;
+            return Err(Away);
         }
-        match second.give_life(&link, found, entry, life).await {
-            Ok(replaced) => replaced.then_some(listed),
-            Err(error) => {
-                self.0.tags.failed_with_response(&link, &error);
-                None
-            }
-        }
+        let given = second.give_life(&link, found, entry, life).await;
+        let replaced = given.map_err(|error| self.unanswered(&link, &error))?;
+        Ok(replaced.then_some(listed))
     }
 
     /// Lets the tags of a response be known to all for as long as it is kept now; whether the store could be told.
@@ -149,6 +196,21 @@ impl Slot {
             Slot::Entry(_) | Slot::Unstorable { .. } => None,
         }
     }
+}
+
+/// The longest life that the rules in force allow a response of the shared store; of a rule that there is no more, and of the app's
+/// own values, that is the longest there is.
+fn longest(rules: &RuleSet, pointer: &Pointer) -> Duration {
+    let mut tags = pointer.tags.iter();
+    let rule = match pointer.rule.as_deref() {
+        Some(id) => {
+            let mut all = rules.rules().iter().map(|rule| &**rule);
+            all.find(|rule| rule.id.as_deref() == Some(id))
+        }
+        None if tags.any(|(tag, _)| tag.is_of_object()) => None,
+        None => Some(rules.unmatched()),
+    };
+    rule.map_or(LONGEST, |rule| rule.terms.max_ttl)
 }
 
 /// What is known of a response whose life ends so long after now. Its age stays what it is; of a soft life that is over nothing is

@@ -39,7 +39,7 @@ mod variants;
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, Semaphore, broadcast};
 
 pub use anew::AllAnew;
 pub use anew::Anew;
@@ -50,7 +50,9 @@ pub use fill::Fill;
 pub use follower::Followed;
 pub use follower::Follower;
 pub use freshen::Freshen;
+pub use inspect::Away;
 pub use inspect::Filter;
+pub use inspect::Holdings;
 pub use inspect::ListError;
 pub use inspect::Listed;
 pub use inspect::MOST_LISTED;
@@ -77,6 +79,7 @@ use crate::cache::errand::Aim;
 use crate::cache::errand::Errand;
 use crate::cache::errand::Miss;
 use crate::cache::flights::Fills;
+use crate::cache::inspect::Census;
 use crate::cache::purge::Purges;
 use crate::cache::refresh::Refreshes;
 use crate::cache::spool::Budget;
@@ -152,8 +155,11 @@ struct Inner {
     refreshes: Refreshes,
     /// Something is to be done sooner than known before, for no request.
     rescheduled: Notify,
+    /// Held by who goes through all of memory: one at a time.
+    looks: Arc<Semaphore>,
     /// Who is told of increments.
     watcher: Option<Arc<dyn Watcher>>,
+    census: Census,
     metrics: Metrics,
     clock: Clock,
     max_object: usize,
@@ -237,7 +243,9 @@ impl Cache {
             repeats: Mutex::default(),
             refreshes: Refreshes::default(),
             rescheduled: Notify::new(),
+            looks: Arc::new(Semaphore::new(1)),
             watcher,
+            census: Census::default(),
             metrics,
             clock,
             max_object: config.max_object,
@@ -462,43 +470,46 @@ impl Cache {
         })
     }
 
-    /// How a request would be answered now, for explanations: with what is stored here, and if that is stale, why it may be; or why
-    /// the app would be asked. Changes nothing (L14).
-    ///
-    /// # Errors
-    ///
-    /// Why the app would be asked.
-    pub fn foresee(
-        &self,
-        query: &Query,
-        head: &Head,
-        trust: Trust,
-    ) -> Result<Option<Stale>, Forward> {
-        if trust == Trust::None {
-            return Err(Forward::Bypass(Bypass::Fenced));
-        }
+    /// How a request would be answered now, for explanations; changes nothing (L14).
+    pub fn foresee(&self, query: &Query, head: &Head, trust: Trust) -> Foreseen {
         let now = self.0.clock.now();
         let wishes = Wishes::granted(head.headers(), query.rule.client_control);
-        match self.find(query.base, head) {
-            Found::Nothing(_) => Err(Forward::UriMiss),
-            Found::OtherVariants(_) => Err(Forward::VaryMiss),
-            Found::InLanguage(_, stored) => match self.usable(query, &stored, head, &wishes, now) {
-                Ok(None) => Ok(None),
-                Ok(Some(_)) | Err(_) => Err(Forward::VaryMiss),
-            },
-            Found::Stored(_, stored) => self.usable(query, &stored, head, &wishes, now),
+        if trust == Trust::None {
+            return match wishes.only_if_cached {
+                true => Foreseen::OnlyIfCached,
+                false => Foreseen::Passed(Forward::Bypass(Bypass::Fenced)),
+            };
         }
-    }
-
-    /// Why the last response to such a request could not be stored, as long as that is remembered.
-    pub fn explain_not_stored(&self, query: &Query, head: &Head) -> Option<NoStore> {
-        let variant = match self.find(query.base, head) {
-            Found::Nothing(variant)
-            | Found::OtherVariants(variant)
-            | Found::Stored(variant, _)
-            | Found::InLanguage(variant, _) => variant,
+        let (variant, why, stored) = match self.find(query.base, head) {
+            Found::Nothing(variant) => (variant, Forward::UriMiss, None),
+            Found::OtherVariants(variant) => (variant, Forward::VaryMiss, None),
+            Found::InLanguage(variant, stored) => {
+                match self.usable(query, &stored, head, &wishes, now) {
+                    Ok(None) => return Foreseen::Stored(None),
+                    Ok(Some(_)) | Err(_) => (variant, Forward::VaryMiss, None),
+                }
+            }
+            Found::Stored(variant, stored) => {
+                match self.usable(query, &stored, head, &wishes, now) {
+                    Ok(stale) => return Foreseen::Stored(stale),
+                    Err(why @ Forward::Bypass(_)) if !wishes.only_if_cached => {
+                        return Foreseen::Passed(why);
+                    }
+                    Err(why) => (variant, why, Some(stored)),
+                }
+            }
         };
-        self.unstorable(query, variant, head, self.now())
+        if wishes.only_if_cached {
+            return Foreseen::OnlyIfCached;
+        }
+        if !head.brings_content() || wishes.no_store {
+            return Foreseen::Passed(why);
+        }
+        let stored = stored.filter(|it| it.is_for(head) && it.seals.intact());
+        match Aim::of(head, stored.as_deref(), why) {
+            Some(_) => Foreseen::Fetched(why, self.unstorable(query, variant, head, now)),
+            None => Foreseen::Passed(Forward::Bypass(Bypass::Range)),
+        }
     }
 
     /// The time by the cache's clock.
@@ -535,6 +546,20 @@ impl Cache {
         self.0.store.retain(|slot| slot.is_of_use(now));
         self.0.refreshes.sweep();
     }
+}
+
+/// How a request would be answered now: as [`Cache::lookup`] would say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreseen {
+    /// With what is stored here, and if that is stale, why it may be.
+    Stored(Option<Stale>),
+    /// By the app, for this client alone.
+    Passed(Forward),
+    /// By the app, for all, if no other sidecar has stored it; and why the last response could not be stored, as long as that is
+    /// remembered.
+    Fetched(Forward, Option<NoStore>),
+    /// Not at all: the client wants a stored response or none.
+    OnlyIfCached,
 }
 
 /// What is stored under a request's key.

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use crate::cache::Away;
 use crate::cache::Cache;
-use crate::cache::Stored;
 use crate::cache::stored::Slot;
 use crate::model::glob::Glob;
 use crate::model::key::ComposedKey;
@@ -20,8 +20,17 @@ use crate::model::stamp::Stamp;
 enum Forget {
     /// Whatever has a logical key that matches.
     Matching(Glob),
-    /// The response of this identity, with its logical key.
-    One(ComposedKey, Arc<str>),
+    /// One response.
+    One(One),
+}
+
+/// A response that is to be forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct One {
+    key: ComposedKey,
+    /// Under which it lies, here and in all other sidecars.
+    variant: Variant,
+    logical: Arc<str>,
 }
 
 /// What a text in the log begins with that is no glob: logical keys have no control characters, so such a glob would match nothing.
@@ -31,8 +40,13 @@ impl Forget {
     /// Reads what the log says.
     fn parse(text: &str) -> Forget {
         let one = text.strip_prefix(ONE).and_then(|one| {
-            let (key, logical) = one.split_once(' ')?;
-            Some(Forget::One(ComposedKey::from_hex(key)?, logical.into()))
+            let (key, rest) = one.split_once(' ')?;
+            let (variant, logical) = rest.split_once(' ')?;
+            Some(Forget::One(One {
+                key: ComposedKey::from_hex(key)?,
+                variant: Variant::from_hex(variant)?,
+                logical: logical.into(),
+            }))
         });
         one.unwrap_or_else(|| Forget::Matching(Glob::new(text)))
     }
@@ -41,17 +55,24 @@ impl Forget {
     fn concerns(&self, logical: &str) -> bool {
         match self {
             Forget::Matching(glob) => glob.matches(logical),
-            Forget::One(_, theirs) => **theirs == *logical,
+            Forget::One(one) => *one.logical == *logical,
         }
     }
 }
 
 impl fmt::Display for Forget {
-    /// As the log says it: a glob, or `\0<composed key> <logical key>`.
+    /// As the log says it: a glob, or `\0<composed key> <variant> <logical key>`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Forget::Matching(glob) => glob.fmt(f),
-            Forget::One(key, logical) => write!(f, "{ONE}{key} {logical}"),
+            Forget::One(one) => {
+                let One {
+                    key,
+                    variant,
+                    logical,
+                } = one;
+                write!(f, "{ONE}{key} {variant} {logical}")
+            }
         }
     }
 }
@@ -109,10 +130,9 @@ impl Cache {
         }
         let stamp = self.0.tags.purge(&text, by).await?;
         let here = self.forget_matching(stamp, glob);
-        let Some(second) = &self.0.second else {
+        let Some((second, link)) = self.shared_responses().ok()? else {
             return Some(here);
         };
-        let link = self.0.tags.link()?;
         let dropped = second
             .drop_where(&link, |pointer| glob.matches(&pointer.logical))
             .await;
@@ -131,28 +151,29 @@ impl Cache {
     }
 
     /// Forgets one response, here, in all other sidecars and where all share it, and whatever is being fetched under its logical
-    /// key; others under that key stay. How many there were, as far as can be told: one or none. `by` is who asked. `None`: the
-    /// store could not be told, and it is not forgotten elsewhere.
+    /// key; others under that key stay. How many there were, as far as can be told: one or none, and none if neither memory nor the
+    /// shared store has it, so that nobody is told. `by` is who asked. `None`: the store could not be asked or told, and it is not
+    /// forgotten elsewhere.
     pub async fn purge_entry(&self, key: &ComposedKey, by: &Arc<str>) -> Option<usize> {
         let key = *key;
-        let find = move |cache: &Cache| cache.find_one(key, None);
-        let here = self.aside_from_requests(find).await.flatten();
-        let (variant, logical) = match here {
-            Some(stored) => (Some(stored.variant), Arc::clone(&stored.logical)),
-            None => self.pointer_to(key).await.unwrap_or((None, "".into())),
+        let one = match self.one_here(key).await {
+            Some(one) => Some(one),
+            None => self.one_elsewhere(key).await.ok()?,
         };
-        let text = Forget::One(key, Arc::clone(&logical)).to_string();
+        let Some(one) = one else {
+            return Some(0);
+        };
+        let text = Forget::One(one.clone()).to_string();
         let stamp = self.0.tags.purge(&text, by).await?;
-        let here = self.forget_one(stamp, key, &logical);
-        let (Some(second), Some(variant)) = (&self.0.second, variant) else {
+        let here = self.forget_one(stamp, &one);
+        let Some((second, link)) = self.shared_responses().ok()? else {
             return Some(here.into());
         };
-        let link = self.0.tags.link()?;
-        match second.drop_one(&link, variant, key).await {
+        match second.drop_one(&link, one.variant, key).await {
             Ok(there) => {
                 // Whoever has looked there meanwhile may have found it once more.
                 let stamp = self.0.tags.purge(&text, by).await?;
-                self.forget_one(stamp, key, &logical);
+                self.forget_one(stamp, &one);
                 Some((here || there).into())
             }
             Err(error) => {
@@ -162,13 +183,32 @@ impl Cache {
         }
     }
 
-    /// Where a response of the shared store lies, and its logical key.
-    async fn pointer_to(&self, key: ComposedKey) -> Option<(Option<Variant>, Arc<str>)> {
-        let (second, link) = (self.0.second.as_ref()?, self.0.tags.link()?);
+    /// The response of this identity in memory, whatever it is still good for.
+    async fn one_here(&self, key: ComposedKey) -> Option<One> {
+        let find = move |cache: &Cache| {
+            let mut all = cache.all_here().map(|(_, stored)| stored);
+            all.find(|it| it.composed_key() == key)
+        };
+        let found = self.aside_from_requests(find).await.flatten()?;
+        Some(One {
+            key,
+            variant: found.variant,
+            logical: Arc::clone(&found.logical),
+        })
+    }
+
+    /// The same of the shared store.
+    async fn one_elsewhere(&self, key: ComposedKey) -> Result<Option<One>, Away> {
+        let Some((second, link)) = self.shared_responses()? else {
+            return Ok(None);
+        };
         let found = second.find(&link, key).await;
-        let found = found.inspect_err(|error| self.0.tags.failed_with_response(&link, error));
-        let found = found.ok().flatten()?;
-        Some((Some(found.variant), found.pointer.logical.into()))
+        let found = found.map_err(|error| self.unanswered(&link, &error))?;
+        Ok(found.map(|found| One {
+            key,
+            variant: found.variant,
+            logical: found.pointer.logical.into(),
+        }))
     }
 
     /// What the log says is to be forgotten.
@@ -177,43 +217,25 @@ impl Cache {
             Forget::Matching(glob) => {
                 self.forget_matching(stamp, &glob);
             }
-            Forget::One(key, logical) => {
-                self.forget_one(stamp, key, &logical);
+            Forget::One(one) => {
+                self.forget_one(stamp, &one);
             }
         }
     }
 
-    /// Whether there was one. Nobody may know its logical key: then it is looked for under all.
-    fn forget_one(&self, stamp: Stamp, key: ComposedKey, logical: &Arc<str>) -> bool {
-        let mut logical = Some(Arc::clone(logical)).filter(|it| !it.is_empty());
-        if logical.is_none() {
-            logical = self.find_one(key, None).map(|it| Arc::clone(&it.logical));
-        }
-        let Some(logical) = logical else {
-            return false;
-        };
-        let what = Forget::One(key, Arc::clone(&logical));
+    /// Whether it was here. One look: who hears of increments waits for this.
+    fn forget_one(&self, stamp: Stamp, one: &One) -> bool {
+        let what = Forget::One(one.clone());
+        // First: what is not stored yet will not be.
         self.purges().note(stamp, what, self.0.tags.oldest());
-        drop(self.0.fills.lock()); // whoever has looked at that before has put what it brings
-        let Some(found) = self.find_one(key, Some(&logical)) else {
-            return false;
-        };
         let _one_at_a_time = self.0.fills.lock();
-        let there = self.0.store.peek(&found.variant);
+        let there = self.0.store.peek(&one.variant);
         let there = there.as_ref().and_then(Slot::entry);
-        let is_there = there.is_some_and(|it| it.composed_key() == key);
+        let is_there = there.is_some_and(|it| it.composed_key() == one.key);
         if is_there {
-            self.0.store.remove(&found.variant);
+            self.0.store.remove(&one.variant);
         }
         is_there
-    }
-
-    /// The response of this identity in memory, whatever it is still good for.
-    fn find_one(&self, key: ComposedKey, logical: Option<&str>) -> Option<Arc<Stored>> {
-        let mut all = self.all_here().map(|(_, stored)| stored);
-        all.find(|it| {
-            logical.is_none_or(|logical| *it.logical == *logical) && it.composed_key() == key
-        })
     }
 
     fn forget_matching(&self, stamp: Stamp, glob: &Glob) -> usize {
@@ -242,6 +264,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::key::KeyFields;
 
     fn glob(text: &str) -> Forget {
         Forget::Matching(Glob::new(text))
@@ -277,16 +300,30 @@ mod tests {
     #[test]
     fn what_the_log_says_is_read_as_it_was_meant() {
         let key = ComposedKey::from_bytes([7; 16]);
+        let variant = KeyFields::new().base_key().only_variant();
+        let one = |logical: &str| {
+            Forget::One(One {
+                key,
+                variant,
+                logical: logical.into(),
+            })
+        };
         for what in [
             Forget::Matching(Glob::new("*")),
             Forget::Matching(Glob::new("")),
             Forget::Matching(Glob::new(&format!("{key} a*"))),
-            Forget::One(key, "Book:1>owner *".into()),
-            Forget::One(key, "".into()),
+            one("Book:1>owner *"),
+            one(""),
         ] {
             assert_eq!(Forget::parse(&what.to_string()), what, "{what}");
         }
-        for text in ["\0", "\0 ", "\0x a", &format!("\0{key}")] {
+        for text in [
+            "\0",
+            "\0 ",
+            "\0x a",
+            &format!("\0{key}"),
+            &format!("\0{key} a b"),
+        ] {
             let glob = Forget::Matching(Glob::new(text));
             assert_eq!(Forget::parse(text), glob, "{text:?}");
         }

@@ -8,10 +8,10 @@ use crate::cli::Failure;
 use crate::cli::stop::Stop;
 use crate::demo;
 
-/// Start a small shop with Tagalong in front of it, and print three curl lines to try.
+/// Start a small shop with Tagalong in front of it and its dashboard, and print three curl lines to try.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// The port to listen on [default: 8080, or a free one if that is taken].
+    /// The port to listen on; the dashboard is on a free one [default: 8080 and 9080, or free ones where those are taken].
     #[arg(long)]
     port: Option<u16>,
 }

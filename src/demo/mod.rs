@@ -1,4 +1,4 @@
-//! `tagalong demo`: a small shop, Tagalong in front of it, and three `curl` lines to try. It needs nothing installed and
+//! `tagalong demo`: a small shop, Tagalong in front of it, its dashboard, and three `curl` lines to try. It needs nothing installed and
 //! leaves nothing behind.
 
 mod cart;
@@ -7,6 +7,7 @@ pub mod shop;
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -25,6 +26,12 @@ const WORK: Duration = Duration::from_millis(300);
 /// Where people expect it.
 const PORT: u16 = 8080;
 
+/// Where they expect the dashboard.
+const DASHBOARD_PORT: u16 = 9080;
+
+/// For any free port.
+const FREE: u16 = 0;
+
 /// The one rule: the app's headers say the rest.
 const RULES: &str = r#"
 rules:
@@ -37,6 +44,7 @@ rules:
 pub struct Demo {
     app: App,
     url: String,
+    dashboard: String,
     shop: JoinHandle<io::Result<()>>,
 }
 
@@ -54,7 +62,8 @@ pub enum DemoError {
     Sidecar(#[from] StartError),
 }
 
-/// Starts the shop on a free port and the sidecar on `port`; without one on 8080, or a free one if that is taken.
+/// Starts the shop on a free port and the sidecar on `port`, with the dashboard on a free one; without one on 8080 and 9080, or
+/// free ones where those are taken.
 ///
 /// # Errors
 ///
@@ -65,22 +74,33 @@ pub async fn start(port: Option<u16>) -> Result<Demo, DemoError> {
         .map_err(DemoError::Shop)?;
     let upstream = listener.local_addr().map_err(DemoError::Shop)?;
     let app = match port {
-        Some(port) => sidecar(upstream, port).await?,
-        None => match sidecar(upstream, PORT).await {
-            Ok(app) => app,
-            Err(_) => sidecar(upstream, 0).await?, // whatever is wrong besides the port is wrong here too
-        },
+        Some(port) => sidecar(upstream, port, FREE).await?,
+        None => usual(upstream).await?,
     };
     let address = app.addresses().first().map(ToString::to_string);
+    let admin = app.admin_address().map(|it| it.to_string());
     Ok(Demo {
         url: format!("http://{}", address.unwrap_or_default()),
+        dashboard: format!("http://{}/", admin.unwrap_or_default()),
         app,
         shop: tokio::spawn(axum::serve(listener, shop::router(WORK)).into_future()),
     })
 }
 
-async fn sidecar(upstream: std::net::SocketAddr, port: u16) -> Result<App, DemoError> {
-    let text = format!("listen: ['127.0.0.1:{port}']\nupstream: {{ url: 'http://{upstream}' }}\n");
+/// On the ports that people expect, as far as they are free.
+async fn usual(upstream: SocketAddr) -> Result<App, DemoError> {
+    for (port, admin) in [(PORT, DASHBOARD_PORT), (PORT, FREE)] {
+        if let Ok(app) = sidecar(upstream, port, admin).await {
+            return Ok(app);
+        }
+    }
+    sidecar(upstream, FREE, FREE).await // whatever is wrong besides the ports is wrong here too
+}
+
+async fn sidecar(upstream: SocketAddr, port: u16, admin: u16) -> Result<App, DemoError> {
+    let text = format!(
+        "listen: ['127.0.0.1:{port}']\nadmin: {{ listen: '127.0.0.1:{admin}' }}\nupstream: {{ url: 'http://{upstream}' }}\n"
+    );
     let config = config::compile("demo", &text, &RulesAlone).map_err(DemoError::Configuration)?;
     Ok(App::start(config, Default::default()).await?)
 }
@@ -151,8 +171,11 @@ Each page costs the shop {WORK:?}. In another terminal, or in a browser:
 # 3. an order changes the stock, says so in a header, and the stored page is forgotten
 {order}
 
+All of it as it happens, and why each miss was one: {dashboard}
+
 Ctrl-C ends it.",
-            url = self.url
+            url = self.url,
+            dashboard = self.dashboard
         )
     }
 }

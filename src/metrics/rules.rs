@@ -1,5 +1,5 @@
 //! What is counted for each rule. A rule holds its counters, so no request looks for them; what is told is what has been
-//! counted for the rules in force, so a reload that brings new rules leaves nothing of the old ones behind.
+//! counted for the rules in force, so a reload that brings new rules leaves nothing of the old ones behind but one sum.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,15 +30,28 @@ use crate::model::tally::Tally;
 #[derive(Debug)]
 pub struct PerRule<C> {
     rules: Counted<C>,
+    gone: Arc<Mutex<Gone<C>>>,
 }
 
 /// By the id of the rule.
 type Counted<C> = Arc<Mutex<BTreeMap<Box<str>, Arc<C>>>>;
 
+/// What was counted for rules that are no more in force.
+#[derive(Debug, Default)]
+struct Gone<C> {
+    /// Those that requests under way still count for.
+    going: Vec<Arc<C>>,
+    /// All others.
+    sum: C,
+}
+
 /// What is counted for one rule.
 pub trait Cell: Default + fmt::Debug + Send + Sync + 'static {
     /// Tells it, with the id of the rule.
     fn tell(&self, rule: &str, metric: &mut MetricEncoder<'_>) -> fmt::Result;
+
+    /// Counts what another has counted.
+    fn take(&self, other: &Self);
 }
 
 /// How often each of several things has happened.
@@ -113,6 +126,12 @@ impl<L: Label> Cell for Each<L> {
         }
         Ok(())
     }
+
+    fn take(&self, other: &Each<L>) {
+        for (ours, theirs) in self.counts.iter().zip(&other.counts) {
+            ours.fetch_add(theirs.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
 }
 
 impl Once {
@@ -131,6 +150,10 @@ impl Cell for Once {
             0 => Ok(()),
             n => ConstCounter::new(n).encode(metric.encode_family(&[("rule", rule)])?),
         }
+    }
+
+    fn take(&self, other: &Once) {
+        self.0.fetch_add(other.read(), Ordering::Relaxed);
     }
 }
 
@@ -153,18 +176,36 @@ impl Cell for Spent {
         }
         ConstCounter::new(time.as_secs_f64()).encode(metric.encode_family(&[("rule", rule)])?)
     }
+
+    fn take(&self, other: &Spent) {
+        self.add(other.read());
+    }
 }
 
-impl<C> Default for PerRule<C> {
+impl<C: Cell> Gone<C> {
+    /// Adds those up that nobody counts for any more.
+    fn settle(&mut self) {
+        let (going, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.going)
+            .into_iter()
+            .partition(|cell| Arc::strong_count(cell) > 1);
+        self.going = going;
+        for cell in gone {
+            self.sum.take(&cell);
+        }
+    }
+}
+
+impl<C: Cell> Default for PerRule<C> {
     fn default() -> PerRule<C> {
         PerRule {
             rules: Arc::default(),
+            gone: Arc::default(),
         }
     }
 }
 
 impl<C: Cell> PerRule<C> {
-    /// What is counted for these rules, and was for those that were there before. The others are told no more.
+    /// What is counted for these rules, and was for those that were there before. The others are told in the sum of all alone.
     fn of(&self, ids: &[&str]) -> Vec<Arc<C>> {
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut *rules);
@@ -174,7 +215,24 @@ impl<C: Cell> PerRule<C> {
             rules.insert((*id).into(), Arc::clone(&cell));
             cell
         });
-        cells.collect()
+        let cells = cells.collect();
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.going.extend(before.into_values());
+        gone.settle();
+        cells
+    }
+
+    /// What has been counted for all rules together, those too that are no more in force.
+    fn sum(&self) -> C {
+        let sum = C::default();
+        // Under this lock, so that none goes meanwhile.
+        let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = rules.values().chain(&gone.going).map(|cell| &**cell);
+        for cell in all.chain([&gone.sum]) {
+            sum.take(cell);
+        }
+        sum
     }
 
     /// All, each with the id of its rule. A copy of the pointers: who reads slowly keeps no reload waiting.
@@ -191,6 +249,7 @@ impl<C: Cell> Instrument for PerRule<C> {
             help: format!("{help}."), // as the library does for the others
             cells: PerRule {
                 rules: Arc::clone(&self.rules),
+                gone: Arc::clone(&self.gone),
             },
         }));
     }
@@ -309,6 +368,18 @@ impl Metrics {
         });
         counts.collect()
     }
+
+    /// What has been counted since the start for all requests, those too of rules that are no more in force.
+    pub fn in_all(&self) -> RuleCounts {
+        RuleCounts {
+            requests: self.requests.sum().read(),
+            not_stored: self.not_stored.sum().read(),
+            stored: self.stored.sum().read(),
+            loads: self.upstream_answers.sum().read(),
+            load_time: self.upstream_seconds.sum().read(),
+            differences: self.shadow_differences.sum().read(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -369,6 +440,14 @@ mod tests {
             metrics.tallies(&[&n.to_string()])[0].request(HIT, TOOK);
         }
         assert_eq!(told(&metrics).len(), 1);
+        drop((before, after));
+        let last = metrics.tallies(&["999"]);
+        last[0].asked(Ok(StatusCode::OK), TOOK);
+        let in_all = metrics.in_all();
+        assert_eq!(in_all.requests, [("hit", 1_005)].into(), "none is lost");
+        assert_eq!((in_all.loads, in_all.load_time), (1, TOOK));
+        let gone = metrics.requests.gone.lock().unwrap();
+        assert_eq!(gone.going.len(), 0);
     }
 
     #[test]

@@ -113,6 +113,11 @@ impl Tag {
         Tag::shortened("~object:", name)
     }
 
+    /// Whether it is one of [`Tag::object`].
+    pub fn is_of_object(&self) -> bool {
+        self.0.starts_with("~object:")
+    }
+
     /// The tag of a group of one origin (RFC 9875 §2.1: groups do not cross origins). Colons of the name are encoded: the
     /// group `8080:a` of one port is not the group `a` of another (L7).
     pub fn group(origin: &str, name: &str) -> Tag {

@@ -175,6 +175,17 @@ impl Scopes {
         tags.dedup();
         (tags, None)
     }
+
+    /// The first attribute that is none of the dimensions of its rule, changed or not.
+    pub fn unknown(&self, change: &Change) -> Option<Misfit> {
+        let scope = self.0.get(&*change.rule)?;
+        let mut names = change.attributes.iter().map(|it| &it.name);
+        let attribute = names.find(|name| !scope.attrs.contains(*name))?;
+        Some(Misfit::Attribute {
+            rule: change.rule.clone(),
+            attribute: attribute.clone(),
+        })
+    }
 }
 
 fn old(attribute: &Attribute) -> Option<&str> {

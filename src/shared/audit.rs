@@ -11,6 +11,9 @@ const MOST: usize = 10_000;
 /// How long they stay after the last one.
 const LIFE: Duration = Duration::from_secs(90 * 86_400);
 
+/// How many are read at once: increments go the same way, and wait behind them.
+const AT_ONCE: usize = 50;
+
 /// What a record is under, in its entry of the stream.
 const FIELD: &str = "r";
 
@@ -55,6 +58,28 @@ impl Link {
         before: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<(String, Vec<u8>)>, bool), Error> {
+        let (mut records, most) = (Vec::new(), limit.saturating_add(1));
+        let mut before = before.map(str::to_owned);
+        while records.len() < most {
+            let count = AT_ONCE.min(most - records.len());
+            let some = self.some_audited(before.as_deref(), count).await?;
+            let were_last = some.len() < count;
+            before = some.last().map(|(place, _)| place.clone());
+            records.extend(some);
+            if were_last {
+                break;
+            }
+        }
+        let more = records.len() > limit;
+        records.truncate(limit);
+        Ok((records, more))
+    }
+
+    async fn some_audited(
+        &self,
+        before: Option<&str>,
+        count: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, Error> {
         let end = before.map_or_else(|| "+".to_owned(), |place| format!("({place}"));
         let mut question = redis::cmd("XREVRANGE");
         question
@@ -62,13 +87,13 @@ impl Link {
             .arg(end)
             .arg("-")
             .arg("COUNT")
-            .arg(limit.saturating_add(1));
+            .arg(count);
         let answer: Answer = question.query_async(&mut self.commands()).await?;
-        let more = answer.len() > limit;
         // What nobody of us has written is read by nobody.
         let value = |fields: Vec<Vec<u8>>| fields.into_iter().nth(1).unwrap_or_default();
-        let records = answer.into_iter().take(limit);
-        let records = records.map(|(place, fields)| (place, value(fields)));
-        Ok((records.collect(), more))
+        let records = answer.into_iter();
+        Ok(records
+            .map(|(place, fields)| (place, value(fields)))
+            .collect())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
@@ -61,6 +62,11 @@ impl Bodies {
         }
         let connection = builder.build()?.get_async_connection().await?;
         Ok(Bodies(Connection::Cluster(connection)))
+    }
+
+    /// Those on this server, by a connection that is there already.
+    pub(super) fn on_one(connection: MultiplexedConnection) -> Bodies {
+        Bodies(Connection::One(connection))
     }
 
     /// Whether they are on the server that has the tags.
@@ -149,6 +155,23 @@ impl Bodies {
         Ok(replaced)
     }
 
+    /// Lets what is recorded under a variant live for so long at least.
+    pub(super) async fn prolong_record(
+        &self,
+        keys: &Keys,
+        variant: Variant,
+        life: Duration,
+    ) -> Result<(), Error> {
+        let script = Script::new(include_str!("scripts/prolong.lua"));
+        let mut call = script.key(keys.variant(variant));
+        call.arg(millis(life));
+        match self.0.clone() {
+            Connection::One(mut one) => call.invoke_async(&mut one).await?,
+            Connection::Cluster(mut cluster) => call.invoke_async(&mut cluster).await?,
+        }
+        Ok(())
+    }
+
     async fn put(
         &self,
         key: String,
@@ -185,37 +208,99 @@ impl Bodies {
         from: Scan,
         about: usize,
     ) -> Result<Batch, Error> {
+        let about = about.clamp(1, AT_ONCE);
+        let (names, rest) = self.scan(&keys.every_variant(), from, about).await?;
+        let records = self.records(&names).await?;
+        let found = names.iter().zip(records);
+        let found = found.filter_map(|(name, record)| {
+            let name = String::from_utf8_lossy(name).into_owned();
+            Some((name, record?))
+        });
+        Ok((found.collect(), rest))
+    }
+
+    /// What is under these names, without waiting for one before the next is asked for.
+    async fn records(&self, names: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        match &self.0 {
+            Connection::One(_) if names.is_empty() => Ok(Vec::new()),
+            Connection::One(_) => self.run(redis::cmd("MGET").arg(names)).await,
+            // They are in many slots, each of which may have moved.
+            Connection::Cluster(_) => {
+                let asked = names.iter().map(async |name| {
+                    match self.run(redis::cmd("GET").arg(name)).await {
+                        Err(error) if error.kind == SharedError::WrongType => Ok(None), // nothing of ours
+                        other => other,
+                    }
+                });
+                try_join_all(asked).await
+            }
+        }
+    }
+
+    /// The names of some keys that match, and where to go on; `None`: those were all. It looks at about so many keys.
+    pub(super) async fn scan(
+        &self,
+        pattern: &str,
+        from: Scan,
+        about: usize,
+    ) -> Result<(Vec<Vec<u8>>, Option<Scan>), Error> {
         let mut scan = redis::cmd("SCAN");
         scan.arg(from.cursor)
             .arg("MATCH")
-            .arg(keys.every_variant())
+            .arg(pattern)
             .arg("COUNT")
-            .arg(about.clamp(1, AT_ONCE));
+            .arg(about);
         let (answer, nodes) = match self.0.clone() {
             Connection::One(mut one) => (one.req_packed_command(&scan).await?, 1),
             Connection::Cluster(mut cluster) => {
-                let slots: Vec<Vec<Value>> = self.run(redis::cmd("CLUSTER").arg("SLOTS")).await?;
-                let primaries = primaries(&slots);
+                let primaries = self.primaries().await?;
                 let count = primaries.len();
-                let Some((host, port)) = primaries.into_iter().nth(from.node) else {
+                let Some(primary) = primaries.into_iter().nth(from.node) else {
                     return Ok((Vec::new(), None));
                 };
-                let node = SingleNodeRoutingInfo::ByAddress { host, port };
-                let route = RoutingInfo::SingleNode(node);
-                (cluster.route_command(scan, route).await?, count)
+                (cluster.route_command(scan, to(primary)).await?, count)
             }
         };
-        let (cursor, names): (u64, Vec<String>) = redis::from_redis_value(answer)?;
-        let mut found = Vec::new();
-        for name in names {
-            let record: Option<Vec<u8>> = match self.run(redis::cmd("GET").arg(&name)).await {
-                Err(error) if error.kind == SharedError::WrongType => None, // nothing of ours
-                other => other?,
-            };
-            found.extend(record.map(|record| (name, record)));
-        }
-        Ok((found, from.next(cursor, nodes)))
+        let (cursor, names): (u64, Vec<Vec<u8>>) = redis::from_redis_value(answer)?;
+        Ok((names, from.next(cursor, nodes)))
     }
+
+    /// The bytes that all servers together use for everything they hold.
+    pub(super) async fn used_memory(&self) -> Result<u64, Error> {
+        let mut info = redis::cmd("INFO");
+        info.arg("memory");
+        let answers = match self.0.clone() {
+            Connection::One(mut one) => vec![one.req_packed_command(&info).await?],
+            Connection::Cluster(mut cluster) => {
+                let mut answers = Vec::new();
+                for primary in self.primaries().await? {
+                    answers.push(cluster.route_command(info.clone(), to(primary)).await?);
+                }
+                answers
+            }
+        };
+        let used = |answer| {
+            let text: String = redis::from_redis_value(answer)?;
+            let mut lines = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("used_memory:"));
+            let used = lines
+                .next()
+                .and_then(|bytes| bytes.trim().parse::<u64>().ok());
+            used.ok_or_else(|| Error::unexpected("INFO"))
+        };
+        answers.into_iter().map(used).sum()
+    }
+
+    async fn primaries(&self) -> Result<Vec<(String, u16)>, Error> {
+        let slots: Vec<Vec<Value>> = self.run(redis::cmd("CLUSTER").arg("SLOTS")).await?;
+        Ok(primaries(&slots))
+    }
+}
+
+/// The way to this server of a Cluster.
+fn to((host, port): (String, u16)) -> RoutingInfo {
+    RoutingInfo::SingleNode(SingleNodeRoutingInfo::ByAddress { host, port })
 }
 
 /// A life as the store takes it.

@@ -29,7 +29,10 @@ pub(super) struct Keys {
     spread: String,
 }
 
-/// The digits of a variant.
+/// What all names of all namespaces match, as a pattern of `SCAN`.
+pub(super) const FAMILY: &str = "tagalong:*";
+
+/// The digits of a variant, and of a composed key.
 const HEX: usize = 32;
 
 /// The format of stored entries: another number for each that older versions would misread.
@@ -93,6 +96,16 @@ impl Keys {
         format!("{escaped}v:{}", "?".repeat(HEX))
     }
 
+    /// Whether this is the name of a key of this namespace.
+    pub(super) fn has(&self, name: &[u8]) -> bool {
+        let spread = name.strip_prefix(self.spread.as_bytes());
+        let digits =
+            spread.and_then(|it| it.strip_prefix(b"v:").or_else(|| it.strip_prefix(b"c:")));
+        let is_spread =
+            digits.is_some_and(|it| it.len() == HEX && it.iter().all(u8::is_ascii_hexdigit));
+        is_spread || name.starts_with(self.together.as_bytes())
+    }
+
     pub(super) fn response(&self, key: ComposedKey) -> String {
         format!("{}c:{key}", self.spread)
     }
@@ -120,6 +133,40 @@ mod tests {
         for key in all(&shop) {
             assert!(key.starts_with("tagalong:{shop}:"), "{key}");
             assert!(!all(&other).contains(&key));
+        }
+    }
+
+    #[test]
+    fn a_namespace_knows_its_own() {
+        let (shop, other) = (Keys::new("shop"), Keys::new("shop:v"));
+        let base = crate::model::key::KeyFields::new().base_key();
+        let variant = base.only_variant();
+        let response = variant.composed([].into_iter());
+        let tag = Tag::parse("User:42").unwrap();
+        for keys in [&shop, &other] {
+            let all = [
+                keys.generation(),
+                keys.audit(),
+                keys.tag(&tag),
+                keys.lease(variant),
+                keys.awaited(variant),
+                keys.variant(variant),
+                keys.response(response),
+            ];
+            for name in all {
+                assert!(keys.has(name.as_bytes()), "{name}");
+                let is_both = shop.has(name.as_bytes()) && other.has(name.as_bytes());
+                assert!(!is_both, "{name}");
+            }
+        }
+        for foreign in [
+            "",
+            "tagalong:",
+            "session:1",
+            "tagalong:1:shop:",
+            "tagalong:1:shop:x:1",
+        ] {
+            assert!(!shop.has(foreign.as_bytes()), "{foreign}");
         }
     }
 

@@ -16,6 +16,7 @@ mod record;
 mod responses;
 mod sentinels;
 mod state;
+mod usage;
 
 pub use crate::shared::bodies::{Batch, Scan};
 pub use crate::shared::config::{

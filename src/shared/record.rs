@@ -8,7 +8,7 @@
 //! | `b` | who asked, such as `POST /users/42`; at most 200 bytes |
 //! | `h`, `s` | a tag that was incremented: hard, soft |
 //! | `a`, then `v` | the version that the app gives a tag; the tag |
-//! | `m` | a glob: everything whose logical key matches is forgotten; or, after a NUL, which no logical key has, a composed key, a space and its logical key: that one response is |
+//! | `m` | a glob: everything whose logical key matches is forgotten; or, after a NUL, which no logical key has, a composed key, the variant under which it lies and its logical key, with spaces between: that one response is |
 //! | `d` | the fetch of this variant has ended |
 //! | `g` | the first record of a generation: its name |
 //!

@@ -102,6 +102,18 @@ impl Link {
         }
     }
 
+    /// Lets what is recorded under a variant live for so long at least.
+    ///
+    /// # Errors
+    ///
+    /// It may be so all the same.
+    pub async fn prolong_record(&self, variant: Variant, life: Duration) -> Result<(), Error> {
+        match self.bodies() {
+            Some(bodies) => bodies.prolong_record(self.keys(), variant, life).await,
+            None => Ok(()),
+        }
+    }
+
     /// Whether there are the bytes of a response.
     ///
     /// # Errors

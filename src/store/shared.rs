@@ -293,11 +293,18 @@ impl Shared {
         if link.replace_record(variant, (&old, &new), life).await? {
             return Ok(true);
         }
-        let now_there = self.record(link, variant).await?;
-        if !matches!(now_there, Some(Record::Entry(pointer)) if pointer.key == key) {
-            link.drop_response(key).await?; // nothing leads to it any more
-        }
+        // Nothing leads to it any more, or what does is newer, and so was what it has taken the place of.
+        link.drop_response(key).await?;
         Ok(false)
+    }
+
+    /// Lets a note be found for so long at least.
+    ///
+    /// # Errors
+    ///
+    /// It may be found all the same.
+    pub async fn prolong(&self, link: &Link, note: Variant, life: Duration) -> Result<(), Error> {
+        link.prolong_record(note, life).await
     }
 
     fn known<T>(&self, read: Result<T, Foreign>) -> Option<T> {

@@ -287,6 +287,11 @@ impl Tags {
         self.together.as_ref().and_then(|it| it.refuses.why())
     }
 
+    /// Whether they are shared with nobody.
+    pub fn is_alone(&self) -> bool {
+        self.together.is_none()
+    }
+
     /// The connection to the store, while there is one.
     pub fn link(&self) -> Option<Link> {
         self.together.as_ref().and_then(Together::link)

@@ -1,4 +1,4 @@
-// `make conformance`: the public HTTP cache test suite (http-cache-tests) through the release binary, once without any
+// `make conformance`: the public HTTP cache test suite (http-cache-tests) through the sidecar, once without any
 // file and once with one-rule/rules.yaml, and whether every test does what no-file.json and one-rule.json say.
 //
 // A difference for the worse fails, and one for the better as well: `make conformance RECORD=1` writes down what is.
@@ -12,7 +12,7 @@ import { Worker } from 'node:worker_threads'
 import { grade, passes, tests } from './suites.mjs'
 
 const file = name => fileURLToPath(new URL(name, import.meta.url))
-const SIDECAR = file('../../target/release/tagalong')
+const SIDECAR = file('../../target/debug/tagalong')
 const ORIGIN = ['--import', file('loopback.mjs'), file('node_modules/http-cache-tests/server/server.mjs')]
 const LOGS = file('../../target/conformance/')
 const RESULTS = file('results.md')

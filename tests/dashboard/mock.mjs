@@ -11,7 +11,7 @@ const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=
 
 /** What the real one sends with the page, and that no text may become markup. */
 export const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
-export const TOKEN = 'correct horse'
+export const TOKEN = 'correct-horse'
 export const HOSTILE = [
   '<img src=x onerror="window.hacked=1">',
   '"><script>window.hacked=1</script>',
@@ -291,12 +291,12 @@ export class Mock {
     const found = this.#call(request.method, path, url.searchParams, body)
     if (found === undefined) return problem(404, 'There is no such call.')
     if (found === 'events') return this.#stream(response)
-    if (request.method !== 'GET') this.#audited(path, body, found)
+    if (request.method !== 'GET') this.record(path, body, found)
     return json(found)
   }
 
-  #audited (path, body, effect) {
-    const record = { id: `${Date.now()}-${this.calls.length}`, at: time(Date.now()), who: this.state.token ? 'admin' : 'local', sidecar: 'web-1 (pid 4711)', what: path.split('/')[2] === 'tags' ? 'increment' : path.split('/')[2], target: body ?? {}, effect, status: 200 }
+  record (path, body, effect) {
+    const record = { id: `${Date.now()}-${this.audit.length}`, at: time(Date.now()), who: this.state.token ? 'admin' : 'local', sidecar: 'web-1 (pid 4711)', what: path.split('/')[2] === 'tags' ? 'increment' : path.split('/')[2], target: body ?? {}, effect, status: 200 }
     this.audit.unshift(record)
     this.send('audit', record)
   }
@@ -310,7 +310,7 @@ export class Mock {
       'GET rules': () => ({ epoch: 3, reload: { at: time(Date.now() - 1380_000), failed: false, mistakes: [], ...this.state.reload }, rules: this.rules.map(({ weight, ratio, ...it }, i) => ({ ...it, entries: i * 31, entries_bytes: i * 92_000 })) }),
       'GET tags': () => rest ? this.#tag(rest) : this.#heavy(),
       'GET increments': () => ({ increments: this.increments.slice(0, Number(query.get('limit') ?? 100)) }),
-      'GET audit': () => ({ audit: this.audit, cursor: null }),
+      'GET audit': () => this.#audited(query),
       'GET entries': () => id ? this.entries.find(it => it.key === id) : this.#list(query),
       'DELETE entries': () => ({ purged: this.entries.some(it => it.key === id) ? (this.entries = this.entries.filter(it => it.key !== id), 1) : 0 }),
       'PATCH entries': () => this.entries.find(it => it.key === id),
@@ -338,6 +338,12 @@ export class Mock {
     }
   }
 
+  #audited (query) {
+    const from = Number(query.get('cursor') ?? 0)
+    const end = from + Number(query.get('limit') ?? 100)
+    return { audit: this.audit.slice(from, end), cursor: end < this.audit.length ? String(end) : null }
+  }
+
   #list (query) {
     const from = Number(query.get('cursor') ?? 0)
     const limit = Number(query.get('limit') ?? 100)
@@ -356,7 +362,7 @@ export class Mock {
     const names = entry.tags.map(it => it.tag)
     return {
       plan: { rule: 'user-profile', plan: 'lookup', fields: [{ name: 'namespace', value: 'shop' }, { name: 'host', value: 'shop.example' }, { name: 'capture.id', value: '42' }, { name: 'token.sub', value: null }], logical_key: entry.logical_key, base_key: entry.key, tags: names, increments: [] },
-      answer: gone ? { outcome: 'invalidated', why: `${names[0]} was incremented 3 s ago by ${by}.` } : { outcome: 'hit', why: 'It is stored and fresh for 4 minutes more.' },
+      answer: gone ? { outcome: 'invalidated', why: `${names[0]} incremented 3s ago by ${by}.` } : { outcome: 'hit', why: 'It is stored here, and fresh.' },
       stored: { ...entry, ...(gone ? { state: 'invalidated', invalidated: { tag: names[0], ...cause } } : {}) },
       tags: entry.tags.map(({ tag, version }, i) => ({ tag, version: gone && i === 0 ? version + 812 : version, ...(i === 0 ? { incremented: cause } : {}) }))
     }

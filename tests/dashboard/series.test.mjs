@@ -103,6 +103,24 @@ test('an answer that is not newer says nothing', () => {
   assert.equal(history.last(60), null)
 })
 
+test('a clock that is set back begins everything anew', () => {
+  const history = new History()
+  for (const at of [3600, 3601, 3602]) history.push(stats(at, { hit: at }))
+  history.push(stats(3602 - GAP, { hit: 3603 }))
+  assert.equal(history.points(900).length, 2, 'a late answer does not')
+  history.push(stats(0, { hit: 3610 }))
+  assert.deepEqual([history.last(60), history.points(900)], [null, []])
+  history.push(stats(1, { hit: 3615 }))
+  assert.deepEqual(history.points(900).map(it => it.rates.hit), [5])
+})
+
+test('another start whose clock is behind begins everything anew', () => {
+  const history = new History()
+  for (const at of [3, 4]) history.push(stats(at, { hit: 100 * at }))
+  for (const [at, hit] of [[2, 1], [3, 8]]) history.push(stats(at, { hit, start: '2026-01-01T01:00:01.000Z' }))
+  assert.deepEqual(history.points(900).map(it => it.rates.hit), [7])
+})
+
 test('what was not heard is a gap, not a line', () => {
   const history = new History()
   history.push(stats(0, { hit: 1 }))

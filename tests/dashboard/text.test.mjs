@@ -5,7 +5,9 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 
-import { pause, search } from '../../src/admin/dashboard/api.js'
+import { paced, pause, search } from '../../src/admin/dashboard/api.js'
+import { merged as mergedAudit } from '../../src/admin/dashboard/audit.js'
+import { merged as mergedIncrements } from '../../src/admin/dashboard/feed.js'
 import * as format from '../../src/admin/dashboard/format.js'
 import { Events } from '../../src/admin/dashboard/sse.js'
 
@@ -83,6 +85,58 @@ test('queries leave out what is empty, and spell the rest', () => {
 test('the pause between tries doubles, up to a quarter of a minute', () => {
   assert.deepEqual([0, 1, 2, 3, 4, 40].map(n => pause(n, 0.5)), [1000, 2000, 4000, 8000, 15000, 15000])
   assert.ok(pause(0, 0) < pause(0, 1))
+})
+
+test('a costly action is done one at a time, no sooner than it may, and once for all who ask meanwhile', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const settle = () => new Promise(resolve => setImmediate(resolve))
+  let [begun, end] = [0, null]
+  const ask = paced(5000, () => new Promise(resolve => {
+    begun += 1
+    end = resolve
+  }))
+  for (let i = 0; i < 100; i++) void ask()
+  assert.equal(begun, 1)
+  t.mock.timers.tick(60_000)
+  await settle()
+  assert.equal(begun, 1, 'it has not ended')
+  end()
+  await settle()
+  assert.equal(begun, 2, 'all who have asked meanwhile')
+  end()
+  void ask()
+  t.mock.timers.tick(4999)
+  await settle()
+  assert.equal(begun, 2, 'it is too soon')
+  t.mock.timers.tick(1)
+  await settle()
+  assert.equal(begun, 3)
+  end()
+  t.mock.timers.tick(60_000)
+  await settle()
+  assert.equal(begun, 3, 'nobody has asked')
+  void ask()
+  assert.equal(begun, 4)
+})
+
+test('increments that are told twice are there once', () => {
+  const at = second => `2026-05-04T12:00:0${second}Z`
+  const one = (second, stamp, tags = ['A'], by = 'POST /a') => ({ at: at(second), by, tags, ...(stamp === undefined ? {} : { stamp }) })
+  for (const [name, some, others, wanted] of [
+    ['what came while the others were asked for', [one(1, 1)], [one(2, 2)], [one(2, 2), one(1, 1)]],
+    ['the same', [one(2, 2), one(1, 1)], [one(2, 2)], [one(2, 2), one(1, 1)]],
+    ['a stamp that it had not yet', [one(1, 7)], [one(1)], [one(1, 7)]],
+    ['a stamp that is known already', [one(1)], [one(1, 7)], [one(1, 7)]],
+    ['none has one', [one(1)], [one(1)], [one(1)]],
+    ['two in the same moment', [one(1, 8), one(1, 7)], [one(1)], [one(1, 8), one(1, 7)]],
+    ['of other tags', [one(1, 7)], [one(1, undefined, ['B'])], [one(1, 7), one(1, undefined, ['B'])]],
+    ['by another', [one(1, 7)], [one(1, undefined, ['A'], 'x')], [one(1, 7), one(1, undefined, ['A'], 'x')]]
+  ]) assert.deepEqual(mergedIncrements(some, others), wanted, name)
+})
+
+test('records of the audit that are told twice are there once', () => {
+  const one = (id, second) => ({ id, at: `2026-05-04T12:00:0${second}Z` })
+  assert.deepEqual(mergedAudit([one('b', 2), one('a', 1)], [one('c', 3), one('b', 2), one('z', 0)]).map(it => it.id), ['c', 'b', 'a', 'z'])
 })
 
 test('text becomes markup nowhere', () => {

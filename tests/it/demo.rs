@@ -51,6 +51,26 @@ impl Demo {
     }
 }
 
+#[test]
+fn the_dashboard_is_where_it_says_and_knows_what_was_asked_for() {
+    if without_curl() {
+        return;
+    }
+    let demo = Demo::start();
+    let said = demo.said.iter().find(|line| line.starts_with("All of it"));
+    let (_, dashboard) = said
+        .and_then(|line| line.rsplit_once(' '))
+        .expect("it says where");
+    assert!(shell(&format!("curl -s {dashboard}")).contains("<title>tagalong"));
+    for line in &demo.lines()[..2] {
+        shell(line);
+    }
+    let stats = shell(&format!("curl -s {dashboard}v1/stats"));
+    let stats: serde_json::Value = serde_json::from_str(&stats).expect("JSON");
+    assert_eq!(stats["totals"]["hits"], 1, "{stats}");
+    assert_eq!(stats["totals"]["misses"], 1, "{stats}");
+}
+
 /// What a line of shell prints.
 fn shell(line: &str) -> String {
     let output = Command::new("sh")

@@ -33,6 +33,7 @@ YAML
 
 TAGALONG_ADMIN_TOKEN=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 export TAGALONG_ADMIN_TOKEN
+: >"$work/sidecar.log" # what an earlier one has said is not this one's address
 "$binary" serve --config "$work/tagalong.yaml" >"$work/sidecar.log" 2>&1 &
 sidecar=$!
 trap 'kill "$sidecar" 2>/dev/null || true' EXIT

@@ -2,11 +2,11 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::admin::Admin;
+use crate::admin::api::list;
 use crate::admin::asked::Ask;
 use crate::admin::asked::limit;
 use crate::admin::problem::Problem;
@@ -35,15 +35,15 @@ pub(super) async fn audit(
     let page = page
         .await
         .map_err(|error| Problem::Malformed(format!("`cursor`: {error}.")))?;
-    let page = AuditPage {
+    list(move || AuditPage {
         audit: page
             .records
             .iter()
             .map(|it| view::Audit::from(&**it))
             .collect(),
         cursor: page.cursor,
-    };
-    Ok(view::json(StatusCode::OK, &page))
+    })
+    .await
 }
 
 impl From<&Record> for view::Audit {

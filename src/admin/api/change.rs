@@ -7,8 +7,8 @@ use std::sync::Arc;
 use axum::extract::State;
 
 use crate::admin::Admin;
-use crate::admin::access::Caller;
 use crate::admin::asked::Asked;
+use crate::admin::deed::Actor;
 use crate::admin::deed::Done;
 use crate::admin::problem::Problem;
 use crate::admin::view::ChangeRequest;
@@ -22,11 +22,11 @@ use crate::rules::Misfit;
 /// `POST /v1/change`.
 pub(super) async fn change(
     State(admin): State<Admin>,
-    caller: Caller,
+    actor: Actor,
     asked: Asked<ChangeRequest>,
 ) -> Result<Done, Problem> {
-    let doing = changed(admin.clone(), Arc::clone(&caller.by), asked.wish);
-    admin.act(caller, What::Change, asked.target, doing).await
+    let doing = changed(admin.clone(), Arc::clone(&actor.by), asked.wish);
+    admin.act(actor, What::Change, asked.target, doing).await
 }
 
 async fn changed(
@@ -35,9 +35,11 @@ async fn changed(
     wish: Result<ChangeRequest, Problem>,
 ) -> Result<Done, Problem> {
     let change = read(wish?);
-    let (tags, misfit) = admin.parts().rules.load().scopes().tags_of(&change);
-    // The app is told by the log that a change does more than it says; who calls can say it better.
-    if let Some(misfit) = misfit {
+    let rules = admin.parts().rules.load();
+    let (tags, misfit) = rules.scopes().tags_of(&change);
+    // The app is told by the log that a change does more than it says; who calls can say it better. And of what has not changed
+    // too: a name that is misspelt is so on both sides.
+    if let Some(misfit) = misfit.or_else(|| rules.scopes().unknown(&change)) {
         return Err(Problem::Wrong(wrong(&misfit)));
     }
     if !tags.is_empty() {
@@ -61,9 +63,8 @@ fn wrong(misfit: &Misfit) -> String {
 fn read(wish: ChangeRequest) -> Change {
     let ChangeRequest { rule, old, new } = wish;
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let value = |side: &BTreeMap<String, Option<String>>, name: &String| {
-        side.get(name).cloned().flatten().map(Into::into)
-    };
+    let value =
+        |side: &BTreeMap<String, Option<String>>, name: &String| side.get(name).cloned().flatten();
     let attribute = |name: &String| Attribute {
         name: name.as_str().into(),
         old: value(&old, name),

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::admin::Admin;
+use crate::admin::api::list;
 use crate::admin::api::tags;
 use crate::admin::asked::Ask;
 use crate::admin::asked::Named;
@@ -16,6 +17,7 @@ use crate::admin::view;
 use crate::admin::view::Entries;
 use crate::admin::view::Entry;
 use crate::admin::view::Versioned;
+use crate::cache::Away;
 use crate::cache::Filter;
 use crate::cache::ListError;
 use crate::cache::Listed;
@@ -50,6 +52,9 @@ pub(super) struct Asks {
 /// How many are listed if nothing is said.
 const USUAL: usize = 100;
 
+/// What is said where the shared store does not answer.
+pub(super) const SILENT: &str = "The shared store does not say what it holds.";
+
 /// `GET /v1/entries`.
 pub(super) async fn entries(
     State(admin): State<Admin>,
@@ -61,13 +66,13 @@ pub(super) async fn entries(
     let listed = admin.parts().cache.list(&filter, cursor.as_deref(), limit);
     let page = listed.await.map_err(|error| match error {
         ListError::Cursor => Problem::Malformed(format!("`cursor`: {error}.")),
-        ListError::Away => Problem::Deferred("The shared store does not say what it holds."),
+        ListError::Away => Problem::Deferred(SILENT),
     })?;
-    let entries = Entries {
+    list(move || Entries {
         entries: page.entries.iter().map(Entry::from).collect(),
         cursor: page.cursor,
-    };
-    Ok(view::json(StatusCode::OK, &entries))
+    })
+    .await
 }
 
 impl Asks {
@@ -91,6 +96,7 @@ pub(super) async fn entry(
     Named(key): Named,
 ) -> Result<Response, Problem> {
     let found = admin.parts().cache.entry(&of_text(&key)?).await;
+    let found = found.map_err(|Away| Problem::Deferred(SILENT))?;
     let found = found.ok_or_else(nothing)?;
     Ok(view::json(StatusCode::OK, &Entry::from(&found)))
 }

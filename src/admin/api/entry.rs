@@ -7,23 +7,24 @@ use axum::extract::State;
 use serde_json::json;
 
 use crate::admin::Admin;
-use crate::admin::access::Caller;
 use crate::admin::api::entries::nothing;
 use crate::admin::api::entries::of_text;
 use crate::admin::asked::Asked;
 use crate::admin::asked::Named;
+use crate::admin::deed::Actor;
 use crate::admin::deed::Done;
 use crate::admin::problem::Problem;
 use crate::admin::view::Entry;
 use crate::admin::view::LifeRequest;
 use crate::admin::view::Purged;
 use crate::audit::What;
+use crate::cache::Away;
 use crate::model::units;
 
 /// `PATCH /v1/entries/{key}`.
 pub(super) async fn set_life(
     State(admin): State<Admin>,
-    caller: Caller,
+    actor: Actor,
     Named(key): Named,
     asked: Asked<LifeRequest>,
 ) -> Result<Done, Problem> {
@@ -33,11 +34,17 @@ pub(super) async fn set_life(
         let admin = admin.clone();
         async move {
             let life = life(&asked.wish?).map_err(Problem::Wrong)?;
-            let found = admin.parts().cache.set_life(&of, life).await;
+            let rules = admin.parts().rules.load();
+            let found = admin.parts().cache.set_life(&rules, &of, life).await;
+            let found = found.map_err(|Away| {
+                Problem::Deferred(
+                    "The shared store could not be told: what it has keeps its life; try again.",
+                )
+            })?;
             Ok(Done::with(&Entry::from(&found.ok_or_else(nothing)?)))
         }
     };
-    admin.act(caller, What::EntryTtl, target, doing).await
+    admin.act(actor, What::EntryTtl, target, doing).await
 }
 
 fn life(wish: &LifeRequest) -> Result<Duration, String> {
@@ -51,11 +58,11 @@ fn life(wish: &LifeRequest) -> Result<Duration, String> {
 /// `DELETE /v1/entries/{key}`.
 pub(super) async fn forget(
     State(admin): State<Admin>,
-    caller: Caller,
+    actor: Actor,
     Named(key): Named,
 ) -> Result<Done, Problem> {
     let of = of_text(&key)?;
-    let by = Arc::clone(&caller.by);
+    let by = Arc::clone(&actor.by);
     let doing = {
         let admin = admin.clone();
         async move {
@@ -68,5 +75,5 @@ pub(super) async fn forget(
         }
     };
     let target = json!({ "key": key });
-    admin.act(caller, What::EntryDelete, target, doing).await
+    admin.act(actor, What::EntryDelete, target, doing).await
 }

@@ -5,8 +5,8 @@ use axum::response::Response;
 use http::StatusCode;
 
 use crate::admin::Admin;
-use crate::admin::access::Caller;
 use crate::admin::asked::Asked;
+use crate::admin::deed::Actor;
 use crate::admin::deed::Done;
 use crate::admin::problem::Problem;
 use crate::admin::view;
@@ -23,11 +23,11 @@ pub(super) async fn epoch(State(admin): State<Admin>) -> Response {
 /// `PUT /v1/epoch`.
 pub(super) async fn put(
     State(admin): State<Admin>,
-    caller: Caller,
+    actor: Actor,
     asked: Asked<Epoch>,
 ) -> Result<Done, Problem> {
     let doing = raised(admin.clone(), asked.wish);
-    admin.act(caller, What::Epoch, asked.target, doing).await
+    admin.act(actor, What::Epoch, asked.target, doing).await
 }
 
 async fn raised(admin: Admin, wish: Result<Epoch, Problem>) -> Result<Done, Problem> {
@@ -41,7 +41,7 @@ async fn raised(admin: Admin, wish: Result<Epoch, Problem>) -> Result<Done, Prob
             "`epoch`: at most {most} is expected."
         ))),
         cache::Epoch::Away => Err(Problem::Deferred(
-            "The shared store could not be told: nothing has changed.",
+            "Nothing has changed here, and nobody knows whether the shared store has taken it: ask again.",
         )),
     }
 }

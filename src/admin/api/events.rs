@@ -77,13 +77,14 @@ impl Listening {
         tokio::select! {
             biased;
             _ = self.stop.wait_for(|stop| *stop) => None,
-            told = self.increments.recv() => of("increment", told, |it| IncrementEvent::from(it)),
-            told = self.audit.recv() => of("audit", told, |it| view::Audit::from(it)),
+            // The rare ones first: of increments there may be more than can be told.
             told = self.numbers.changed() => {
                 told.ok()?;
                 let numbers = Arc::clone(&self.numbers.borrow_and_update());
                 Some(named("stats").data(&*numbers))
             }
+            told = self.audit.recv() => of("audit", told, |it| view::Audit::from(it)),
+            told = self.increments.recv() => of("increment", told, |it| IncrementEvent::from(it)),
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::admin::view::Explained;
 use crate::admin::view::Invalidation;
 use crate::admin::view::Stored;
 use crate::cache::Explanation;
+use crate::cache::Foreseen;
 use crate::model::outcome::Bypass;
 use crate::model::outcome::Commit;
 use crate::model::outcome::End;
@@ -35,6 +36,7 @@ use crate::model::tag::Tag;
 use crate::model::time::Timestamp;
 use crate::rules::Mode;
 use crate::rules::Plan;
+use crate::rules::Query;
 
 /// The request.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -56,12 +58,16 @@ pub(super) async fn explain(
     let head = asked.head()?;
     let parts = admin.parts();
     let plan = parts.rules.load().plan(&head, parts.cache.now());
-    let stored = match &plan {
-        Plan::Lookup(query) => parts.cache.explain(query, &head),
-        Plan::Pass(_) => None,
+    let (answer, stored) = match &plan {
+        Plan::Lookup(query) => admin.looked_up(query, &head).await,
+        Plan::Pass(pass) => {
+            let token = pass.claims.as_ref().err().map(ToString::to_string);
+            let why = because(pass.why, token.as_deref());
+            (forwarded(pass.why, why), None)
+        }
     };
     let explained = Explained {
-        answer: admin.answer(&plan, &head, stored.as_ref()).await,
+        answer,
         tags: admin.states(&plan, &head, stored.as_ref()).await,
         stored: stored.map(|it| shown(&it, parts.cache.now())),
         plan: view::Plan::of(&plan, &head),
@@ -70,47 +76,51 @@ pub(super) async fn explain(
 }
 
 impl Admin {
-    /// How it would be answered now.
-    async fn answer(&self, plan: &Plan, head: &Head, stored: Option<&Explanation>) -> Answer {
+    /// How it would be answered now, and what is stored for it.
+    async fn looked_up(&self, query: &Query, head: &Head) -> (Answer, Option<Explanation>) {
         let cache = &self.parts().cache;
-        let query = match plan {
-            Plan::Lookup(query) => query,
-            Plan::Pass(pass) => {
-                let token = pass.claims.as_ref().err().map(ToString::to_string);
-                return forwarded(pass.why, because(pass.why, token.as_deref()));
-            }
-        };
+        let stored = cache.explain(query, head);
         let trust = cache.trust(query, head).await;
         let foreseen = cache.foresee(query, head, trust);
         if matches!(query.rule.mode, Mode::Shadow(_)) {
             let found = match foreseen {
-                Ok(_) => Bypass::ShadowHit,
-                Err(_) => Bypass::ShadowMiss,
+                Foreseen::Stored(_) => Bypass::ShadowHit,
+                Foreseen::Passed(_) | Foreseen::Fetched(..) | Foreseen::OnlyIfCached => {
+                    Bypass::ShadowMiss
+                }
             };
             let why = Forward::Bypass(found);
-            return forwarded(why, because(why, None));
+            return (forwarded(why, because(why, None)), stored);
         }
-        match foreseen {
-            Ok(None) => Answer {
-                outcome: Kind::Hit.word().to_owned(),
-                why: "It is stored here, and fresh.".to_owned(),
-            },
-            Ok(Some(stale)) => Answer {
-                outcome: Kind::Stale.word().to_owned(),
-                why: although(stale).to_owned(),
-            },
-            Err(Forward::Invalidated) => {
-                let why = stored.and_then(|it| it.why_invalidated(cache.now()));
-                let why = why.map_or_else(|| because(Forward::Invalidated, None), |why| why + ".");
-                forwarded(Forward::Invalidated, why)
-            }
-            Err(why) => {
-                let last = cache.explain_not_stored(query, head);
-                let last = last
-                    .map(|it| format!(" The last response could not be stored: `{}`.", it.word()));
-                forwarded(why, because(why, None) + &last.unwrap_or_default())
-            }
+        // What the client wants from the app no other sidecar has.
+        if let Foreseen::Fetched(why, _) = foreseen
+            && why != Forward::Request
+            && let Some(entry) = cache.explain_elsewhere(query, head).await
+        {
+            let broken = None;
+            let answer = told(Kind::Hit, "It is stored in the shared store, and fresh.");
+            return (answer, Some(Explanation { entry, broken }));
         }
+        let answer = match foreseen {
+            Foreseen::Stored(None) => told(Kind::Hit, "It is stored here, and fresh."),
+            Foreseen::Stored(Some(stale)) => told(Kind::Stale, although(stale)),
+            Foreseen::OnlyIfCached => told(
+                Kind::OnlyIfCached,
+                "Nothing that is stored answers it, and the request wants no other answer (`only-if-cached`).",
+            ),
+            Foreseen::Fetched(_, Some(last)) => {
+                let why = format!("The last response could not be stored: `{}`.", last.word());
+                forwarded(Forward::Bypass(Bypass::HitForMiss), why)
+            }
+            Foreseen::Passed(why) | Foreseen::Fetched(why, None) => {
+                let now = cache.now();
+                let named = stored.as_ref().and_then(|it| it.why_invalidated(now));
+                let named = named.filter(|_| why == Forward::Invalidated);
+                let text = named.map_or_else(|| because(why, None), |named| named + ".");
+                forwarded(why, text)
+            }
+        };
+        (answer, stored)
     }
 
     /// The tags that its response would get, and those of what is stored.
@@ -137,6 +147,13 @@ fn shown(explained: &Explanation, now: Timestamp) -> Stored {
     Stored {
         entry: Entry::from(&explained.entry),
         invalidated,
+    }
+}
+
+fn told(outcome: Kind, why: &str) -> Answer {
+    Answer {
+        outcome: outcome.word().to_owned(),
+        why: why.to_owned(),
     }
 }
 

@@ -2,15 +2,14 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::admin::Admin;
+use crate::admin::api::list;
 use crate::admin::asked::Ask;
 use crate::admin::asked::limit;
 use crate::admin::problem::Problem;
-use crate::admin::view;
 use crate::admin::view::IncrementEvent;
 use crate::admin::view::Increments;
 use crate::cache::Incremented;
@@ -32,11 +31,13 @@ pub(super) async fn increments(
 ) -> Result<Response, Problem> {
     let limit = limit(asked.limit, 100, 1_000).map_err(Problem::Malformed)?;
     let recent = admin.parts().cache.increments(limit);
-    let increments = recent.iter().map(|it| IncrementEvent::from(&**it));
-    let increments = Increments {
-        increments: increments.collect(),
-    };
-    Ok(view::json(StatusCode::OK, &increments))
+    list(move || {
+        let increments = recent.iter().map(|it| IncrementEvent::from(&**it));
+        Increments {
+            increments: increments.collect(),
+        }
+    })
+    .await
 }
 
 impl From<&Incremented> for IncrementEvent {

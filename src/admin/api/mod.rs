@@ -26,7 +26,8 @@ use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::Response;
 use axum::routing::{delete, get, patch, post, put};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::admin::Admin;
@@ -81,14 +82,17 @@ fn calls() -> Vec<Call> {
         Call::new("get", "/v1/entries", get(entries::entries), "What is stored and can answer, page by page")
             .asks::<entries::Asks>()
             .within(room::LONG)
-            .answers::<view::Entries>("A page."),
+            .answers::<view::Entries>("A page.")
+            .refuses(503, entries::SILENT),
         Call::new("get", "/v1/entries/{key}", get(entries::entry), "One stored response")
             .answers::<view::Entry>("The response.")
-            .refuses(404, NOTHING),
+            .refuses(404, NOTHING)
+            .refuses(503, entries::SILENT),
         Call::new("patch", "/v1/entries/{key}", patch(entry::set_life), "Give one stored response another life, here and in the shared store")
             .takes::<view::LifeRequest>()
             .answers::<view::Entry>("With its new life, which is no longer than its rule and a week allow.")
-            .refuses(404, NOTHING),
+            .refuses(404, NOTHING)
+            .refuses(503, "The shared store could not be told: what it has keeps its life."),
         Call::new("delete", "/v1/entries/{key}", delete(entry::forget), "Forget one stored response, everywhere")
             .answers::<view::Purged>("How many there were, one or none.")
             .refuses(503, NO_STORE),
@@ -135,7 +139,7 @@ fn calls() -> Vec<Call> {
             .takes::<view::Epoch>()
             .answers::<view::Epoch>("It is in force.")
             .refuses(409, "It is higher, and never falls.")
-            .refuses(503, "The shared store could not be told: nothing has changed."),
+            .refuses(503, "Nothing has changed here, and nobody knows whether the shared store has taken it: ask again."),
         Call::new("get", "/v1/audit", get(audit::audit), "Who has changed what, of all sidecars of the namespace; refused calls too")
             .asks::<audit::Asks>()
             .answers::<view::AuditPage>("Newest first."),
@@ -171,6 +175,17 @@ pub(super) fn router(admin: Admin, config: &Config, stop: watch::Receiver<bool>)
         // Before it is known which call it is: who may not call learns nothing.
         .layer(from_fn_with_state(access, access::admit))
         .layer(map_response_with_state(counted, guarded))
+}
+
+/// An answer that may be long: made aside, as megabytes of JSON keep a worker busy that answers requests too.
+async fn list<T: Serialize>(
+    make: impl FnOnce() -> T + Send + 'static,
+) -> Result<Response, Problem> {
+    let made = tokio::task::spawn_blocking(move || view::json(StatusCode::OK, &make()));
+    made.await.map_err(|error| {
+        tracing::error!(%error, "an answer of the admin interface could not be made");
+        Problem::Broken
+    })
 }
 
 /// `GET /openapi.json`.

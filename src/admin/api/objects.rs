@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -10,12 +11,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use crate::admin::Admin;
-use crate::admin::access::Caller;
 use crate::admin::asked::Named;
 use crate::admin::asked::whole;
 use crate::admin::call::Field;
+use crate::admin::deed::Actor;
 use crate::admin::deed::Done;
 use crate::admin::problem::Problem;
+use crate::admin::room::Room;
 use crate::admin::view::Purged;
 use crate::audit::What;
 use crate::cache::NotAToken;
@@ -93,14 +95,16 @@ fn shown(text: &impl ToString) -> HeaderValue {
 /// `PUT /v1/objects/{key}`.
 pub(super) async fn put(
     State(admin): State<Admin>,
-    caller: Caller,
+    actor: Actor,
+    Extension(room): Extension<Arc<Room>>,
     Named(name): Named,
     request: Request,
 ) -> Result<Done, Problem> {
     let headers = request.headers().clone();
+    let held = room.body().await?;
     let body = whole(request, admin.parts().max_object).await?;
     let target = json!({ "key": name, "bytes": body.len() });
-    let by = Arc::clone(&caller.by);
+    let by = Arc::clone(&actor.by);
     let doing = {
         let admin = admin.clone();
         async move {
@@ -117,24 +121,26 @@ pub(super) async fn put(
             };
             let rules = admin.parts().rules.load();
             let objects = admin.parts().cache.objects(&rules);
-            match objects.put(&name, object, token.as_ref(), &by).await {
+            let put = objects.put(&name, object, token.as_ref(), &by).await;
+            drop(held);
+            match put {
                 Ok(Put::New) => Ok(Done::silently(StatusCode::CREATED)),
                 Ok(Put::Replaced) => Ok(Done::silently(StatusCode::NO_CONTENT)),
                 Err(why) => Err(admin.refused(why)),
             }
         }
     };
-    admin.act(caller, What::ObjectPut, target, doing).await
+    admin.act(actor, What::ObjectPut, target, doing).await
 }
 
 /// `DELETE /v1/objects/{key}`.
 pub(super) async fn delete(
     State(admin): State<Admin>,
-    caller: Caller,
+    actor: Actor,
     Named(name): Named,
 ) -> Result<Done, Problem> {
     let target = json!({ "key": name });
-    let by = Arc::clone(&caller.by);
+    let by = Arc::clone(&actor.by);
     let doing = {
         let admin = admin.clone();
         async move {
@@ -147,7 +153,7 @@ pub(super) async fn delete(
             Ok(Done::with(&Purged { purged }))
         }
     };
-    admin.act(caller, What::ObjectDelete, target, doing).await
+    admin.act(actor, What::ObjectDelete, target, doing).await
 }
 
 fn token(headers: &HeaderMap) -> Result<Option<Token>, Problem> {

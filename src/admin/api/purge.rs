@@ -7,9 +7,9 @@ use axum::extract::State;
 use http::{Method, Uri};
 
 use crate::admin::Admin;
-use crate::admin::access::Caller;
 use crate::admin::api::tags;
 use crate::admin::asked::Asked;
+use crate::admin::deed::Actor;
 use crate::admin::deed::Done;
 use crate::admin::problem::Problem;
 use crate::admin::request::arriving;
@@ -35,12 +35,12 @@ const LONGEST: usize = 4_096;
 /// `POST /v1/purge`.
 pub(super) async fn purge(
     State(admin): State<Admin>,
-    caller: Caller,
+    actor: Actor,
     asked: Asked<PurgeRequest>,
 ) -> Result<Done, Problem> {
-    let doing = purged(admin.clone(), Arc::clone(&caller.by), asked.wish);
+    let doing = purged(admin.clone(), Arc::clone(&actor.by), asked.wish);
     admin
-        .act(caller, audit::What::Purge, asked.target, doing)
+        .act(actor, audit::What::Purge, asked.target, doing)
         .await
 }
 

@@ -3,12 +3,12 @@
 use axum::extract::State;
 
 use crate::admin::Admin;
-use crate::admin::access::Caller;
 use crate::admin::api::purge::get_of;
 use crate::admin::api::purge::one_of;
 use crate::admin::api::tags;
 use crate::admin::asked::Asked;
 use crate::admin::asked::limit;
+use crate::admin::deed::Actor;
 use crate::admin::deed::Done;
 use crate::admin::problem::Problem;
 use crate::admin::view::RefreshRequest;
@@ -25,12 +25,12 @@ const MOST: usize = 10_000;
 /// `POST /v1/refresh`.
 pub(super) async fn refresh(
     State(admin): State<Admin>,
-    caller: Caller,
+    actor: Actor,
     asked: Asked<RefreshRequest>,
 ) -> Result<Done, Problem> {
     let doing = refreshed(admin.clone(), asked.wish);
     admin
-        .act(caller, audit::What::Refresh, asked.target, doing)
+        .act(actor, audit::What::Refresh, asked.target, doing)
         .await
 }
 

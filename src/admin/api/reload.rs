@@ -4,16 +4,16 @@ use axum::extract::State;
 use serde_json::json;
 
 use crate::admin::Admin;
-use crate::admin::access::Caller;
+use crate::admin::deed::Actor;
 use crate::admin::deed::Done;
 use crate::admin::problem::Problem;
 use crate::admin::view::Reloaded;
 use crate::audit::What;
 
 /// `POST /v1/reload`.
-pub(super) async fn reload(State(admin): State<Admin>, caller: Caller) -> Result<Done, Problem> {
+pub(super) async fn reload(State(admin): State<Admin>, actor: Actor) -> Result<Done, Problem> {
     let doing = reloaded(admin.clone());
-    admin.act(caller, What::Reload, json!({}), doing).await
+    admin.act(actor, What::Reload, json!({}), doing).await
 }
 
 async fn reloaded(admin: Admin) -> Result<Done, Problem> {

@@ -13,8 +13,10 @@ use crate::admin::view::Counts;
 use crate::admin::view::Health;
 use crate::admin::view::Latency;
 use crate::admin::view::MemoryStore;
+use crate::admin::view::RedisStore;
 use crate::admin::view::RuleCounts;
 use crate::admin::view::Stats;
+use crate::cache::Holdings;
 use crate::metrics;
 use crate::metrics::Metrics;
 use crate::metrics::Tier;
@@ -23,6 +25,7 @@ use crate::rules::RuleSet;
 
 /// `GET /v1/stats`.
 pub(super) async fn stats(State(admin): State<Admin>) -> Response {
+    admin.parts().cache.take_census().await;
     view::json(StatusCode::OK, &admin.stats().await)
 }
 
@@ -43,7 +46,7 @@ impl Admin {
             now: parts.cache.now().into(),
             epoch: in_force.epoch(),
             health: Health::from(parts.checkup.health()),
-            totals: total(rules.iter().map(|it| &it.counts)),
+            totals: metrics.in_all().into(),
             rules,
             memory: MemoryStore {
                 entries: metrics.store_entries.get(Tier::Memory),
@@ -51,7 +54,7 @@ impl Admin {
                 max_bytes: parts.max_bytes as u64,
                 evictions: evicted(metrics),
             },
-            redis: None,
+            redis: parts.cache.holdings().map(RedisStore::from),
             tags: metrics.tags.get(),
             increments: metrics
                 .increments
@@ -115,6 +118,16 @@ impl From<metrics::RuleCounts> for Counts {
     }
 }
 
+impl From<Holdings> for RedisStore {
+    fn from(holdings: Holdings) -> RedisStore {
+        RedisStore {
+            connected: holdings.connected,
+            keys: holdings.keys,
+            used_memory_bytes: holdings.used_memory,
+        }
+    }
+}
+
 fn evicted(metrics: &Metrics) -> u64 {
     let memory = metrics
         .evictions
@@ -144,31 +157,6 @@ impl From<metrics::Histogram> for view::Histogram {
     }
 }
 
-/// All of them together.
-fn total<'c>(each: impl Iterator<Item = &'c Counts>) -> Counts {
-    each.fold(Counts::default(), |mut sum, counts| {
-        sum.requests += counts.requests;
-        sum.hits += counts.hits;
-        sum.stale += counts.stale;
-        sum.misses += counts.misses;
-        sum.collapsed += counts.collapsed;
-        sum.bypass += counts.bypass;
-        sum.refused += counts.refused;
-        sum.stored += counts.stored;
-        sum.load_seconds += counts.load_seconds;
-        sum.loads += counts.loads;
-        add(&mut sum.not_stored, &counts.not_stored);
-        add(&mut sum.outcomes, &counts.outcomes);
-        sum
-    })
-}
-
-fn add(sum: &mut BTreeMap<String, u64>, counts: &BTreeMap<String, u64>) {
-    for (word, count) in counts {
-        *sum.entry(word.clone()).or_default() += count;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,9 +182,5 @@ mod tests {
         assert_eq!(columns.iter().sum::<u64>(), counts.requests);
         assert_eq!(counts.requests, (1 << (Kind::ALL.len() + 1)) - 2);
         assert_eq!(counts.not_stored, [("raced".to_owned(), 2)].into());
-        let both = total([&counts, &counts].into_iter());
-        assert_eq!(both.requests, 2 * counts.requests);
-        assert_eq!(both.not_stored["raced"], 4);
-        assert_eq!(both.outcomes["hit"], 2 * counts.outcomes["hit"]);
     }
 }

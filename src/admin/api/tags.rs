@@ -8,9 +8,9 @@ use axum::response::Response;
 use http::StatusCode;
 
 use crate::admin::Admin;
-use crate::admin::access::Caller;
 use crate::admin::asked::Asked;
 use crate::admin::asked::Named;
+use crate::admin::deed::Actor;
 use crate::admin::deed::Done;
 use crate::admin::problem::Problem;
 use crate::admin::view;
@@ -83,13 +83,11 @@ pub(super) async fn tag_of_that_name(State(admin): State<Admin>) -> Result<Respo
 /// `POST /v1/tags/increment`.
 pub(super) async fn increment(
     State(admin): State<Admin>,
-    caller: Caller,
+    actor: Actor,
     asked: Asked<IncrementRequest>,
 ) -> Result<Done, Problem> {
-    let doing = incremented(admin.clone(), Arc::clone(&caller.by), asked.wish);
-    admin
-        .act(caller, What::Increment, asked.target, doing)
-        .await
+    let doing = incremented(admin.clone(), Arc::clone(&actor.by), asked.wish);
+    admin.act(actor, What::Increment, asked.target, doing).await
 }
 
 async fn incremented(

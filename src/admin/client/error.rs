@@ -50,6 +50,20 @@ impl CallError {
         CallError::Strange(base.clone(), why.to_string())
     }
 
+    /// The head of the call is longer than a sidecar reads.
+    pub(super) fn long(status: StatusCode) -> CallError {
+        let title = status.canonical_reason().unwrap_or("Too Long");
+        let problem = Problem {
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: "A call has a head of 16 KiB at most. A request that is to be explained stands in it whole: leave out fields \
+                that neither a rule nor `Vary` names."
+                .to_owned(),
+            mistakes: Vec::new(),
+        };
+        CallError::Refused(problem, Hint::None)
+    }
+
     /// The status with which the call was refused.
     pub fn status(&self) -> Option<StatusCode> {
         match self {

@@ -252,9 +252,10 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token);
         }
+        // What is in it was encoded or read before: it is the length of the URL that is left to be wrong.
         request
             .body(call.body)
-            .map_err(|error| CallError::Away(self.base.clone(), error.to_string()))
+            .map_err(|_| CallError::long(StatusCode::URI_TOO_LONG))
     }
 
     /// What an answer that is none says.
@@ -271,6 +272,14 @@ impl Client {
             Some(problem) => {
                 let unnamed = status == StatusCode::UNAUTHORIZED && self.token.is_none();
                 CallError::Refused(problem, if unnamed { Hint::Token } else { Hint::None })
+            }
+            // What reads heads says so, before there is anybody to name a problem.
+            None if matches!(
+                status,
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG
+            ) =>
+            {
+                CallError::long(status)
             }
             None => CallError::strange(&self.base, format_args!("it answers {status}")),
         }

@@ -123,6 +123,26 @@ export function pause (failures, chance = Math.random()) {
   return Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** Math.min(failures, 8)) * (0.75 + chance / 2)
 }
 
+/**
+ * Of an action that is costly where there is much to do already: asked for while one is under way, or before so many milliseconds
+ * have passed since it began, it is done once more after that, however often it was asked for.
+ */
+export function paced (milliseconds, action) {
+  let [busy, wanted] = [false, false]
+  return async function ask () {
+    wanted = true
+    if (busy) return
+    busy = true
+    while (wanted) {
+      wanted = false
+      const passed = new Promise(resolve => setTimeout(resolve, milliseconds))
+      await action()
+      await passed
+    }
+    busy = false
+  }
+}
+
 /** Where no stream is to be had the numbers may be: others have all streams, or something in between holds them up. */
 async function poll (api, onEvent) {
   try {

@@ -2,7 +2,7 @@
 
 import { askForToken } from './access.js'
 import { Actions } from './actions.js'
-import { Api, follow } from './api.js'
+import { Api, follow, paced } from './api.js'
 import { Audit } from './audit.js'
 import { Charts } from './charts.js'
 import { $, announce, h, problem } from './dom.js'
@@ -18,6 +18,8 @@ import { Tags } from './tags.js'
 /** What no event tells of is asked for so often, in milliseconds. */
 const RULES_EVERY = 15_000
 const TAGS_EVERY = 3000
+/** What was missed is asked for no more often than this. */
+const CATCH_UP_EVERY = 5000
 
 const api = new Api(askForToken)
 const history = new History()
@@ -84,15 +86,20 @@ const rules = every(RULES_EVERY, '/v1/rules', (answer, now) => {
 })
 const tags = every(TAGS_EVERY, '/v1/tags', (answer, now) => tagLists.known(answer, now))
 
-/** What the page shows that no event repeats: at the start, and after each gap. */
-async function catchUp () {
+/** What the page shows that no event repeats: at the start, and after each gap. A page that is too slow is not helped by more. */
+const catchUp = paced(CATCH_UP_EVERY, async () => {
   rules.ask()
   tags.ask()
-  void audit.load()
+  await Promise.all([audit.load(), lastIncrements()])
+})
+
+async function lastIncrements () {
+  const path = '/v1/increments'
   try {
-    feed.known(await api.get('/v1/increments', { limit: 100 }))
+    feed.known(await api.get(path, { limit: 100 }))
+    trouble(path, null)
   } catch (error) {
-    trouble('/v1/increments', error.status === undefined ? null : error)
+    trouble(path, error.status === undefined ? null : error)
   }
 }
 

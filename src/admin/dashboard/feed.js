@@ -1,7 +1,7 @@
 // Increments as they happen, with who caused them.
 
-import { count, isImplicit, plural, shown, time } from './format.js'
-import { $, chip, empty, h, name, say, table } from './dom.js'
+import { count, instant, isImplicit, plural, shown, time } from './format.js'
+import { $, chip, empty, h, keyed, name, say, table } from './dom.js'
 
 /** So many are kept; the sidecar keeps more (`/v1/increments`). */
 const KEPT = 300
@@ -9,6 +9,18 @@ const KEPT = 300
 const TAGS = 8
 const SOURCES = ['response', 'repeat', 'other-sidecar', 'admin']
 const COLUMNS = [{ title: 'Time' }, { title: 'Tags' }, { title: 'By' }, { title: 'Source' }]
+
+/** What an increment is known by before the shared store has given it its stamp. */
+const named = ({ at, by, tags }) => JSON.stringify([at, by, tags])
+const key = it => `${it.stamp ?? ''} ${named(it)}`
+
+/** Two lists as one, newest first. What is in both is there once, with its stamp if one of them has it. */
+export function merged (some, others) {
+  const all = new Map([...others, ...some].map(it => [key(it), it]))
+  const stamped = new Set([...all.values()].filter(it => it.stamp !== undefined).map(named))
+  const once = [...new Set([...some, ...others].map(key))].map(it => all.get(it))
+  return once.filter(it => it.stamp !== undefined || !stamped.has(named(it))).sort((a, b) => instant(b.at) - instant(a.at))
+}
 
 export class Feed {
   #events = []
@@ -30,11 +42,17 @@ export class Feed {
     this.#redraw()
   }
 
-  /** What the sidecar remembers, newest first. */
+  /** What the sidecar remembers, newest first; what came while it was asked stays. */
   known ({ increments }) {
-    this.#events = increments.slice(0, KEPT)
-    this.#fresh = []
-    this.#redraw()
+    if (this.#paused) {
+      const there = new Set(this.#events.map(key))
+      this.#fresh = merged(increments, this.#fresh).filter(it => !there.has(key(it))).slice(0, KEPT)
+      this.#tell()
+    } else {
+      this.#events = merged(increments, [...this.#fresh, ...this.#events]).slice(0, KEPT)
+      this.#fresh = []
+      this.#redraw()
+    }
   }
 
   push (increment) {
@@ -63,20 +81,17 @@ export class Feed {
 
   #draw () {
     if (!this.#paused && this.#fresh.length > 0) {
-      const added = this.#fresh
+      this.#events = merged(this.#fresh, this.#events).slice(0, KEPT)
       this.#fresh = []
-      this.#events = [...added, ...this.#events].slice(0, KEPT)
-      const rows = added.filter(it => this.#wanted(it)).map(it => this.#row(it, 'new'))
-      if (rows.length > 0) this.#body.querySelector('.empty')?.remove()
-      this.#body.prepend(...rows)
-      while (this.#body.rows.length > KEPT) this.#body.lastElementChild.remove()
+      this.#redraw('new')
     }
     this.#tell()
   }
 
-  #redraw () {
-    const rows = this.#events.filter(it => this.#wanted(it)).map(it => this.#row(it))
-    this.#body.replaceChildren(...rows)
+  /** Shows what is wanted of all events; rows that were not there before are of these classes. */
+  #redraw (classes) {
+    const rows = this.#events.filter(it => this.#wanted(it))
+    keyed(this.#body, rows, key, it => ({ node: this.#row(it, classes) }))
     if (rows.length === 0) this.#body.append(empty(COLUMNS.length, this.#events.length > 0 ? 'None like that.' : 'No increment yet.'))
     this.#tell()
   }

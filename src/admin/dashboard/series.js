@@ -19,7 +19,7 @@ export const SMOOTH = 10
 /** Longer without news than this, in seconds, is a gap in a chart. */
 export const GAP = 5
 
-/** The share of what was looked up that the store answered; null where nothing was. Of counts, or what they grew by. */
+/** The hit ratio of docs/operations.md: the share of what was looked up that the store answered; null where nothing was. Of counts, or what they grew by. */
 export function hitRatio (counts) {
   const found = counts.hits + counts.stale
   const all = found + counts.misses + counts.collapsed
@@ -97,11 +97,19 @@ export class History {
     this.#seconds = seconds
   }
 
-  /** Takes an answer of `/v1/stats`; one that is not newer than the last says nothing. */
+  /**
+   * Takes an answer of `/v1/stats`; one that is not newer than the last says nothing, unless the clock was set back or it is another
+   * start whose clock is: then everything begins anew.
+   */
   push (stats) {
     const next = sample(stats)
+    const before = this.#samples.at(-1)
+    if (before && next.at <= before.at) {
+      if (next.start === before.start && before.at - next.at <= GAP) return
+      this.#samples = []
+      this.#points = []
+    }
     const last = this.#samples.at(-1)
-    if (last && next.at <= last.at) return
     if (last && next.at - last.at > GAP) this.#points.push(gap(last.at + (next.at - last.at) / 2))
     this.#samples.push(next)
     if (last) this.#points.push(this.#point(last, next))

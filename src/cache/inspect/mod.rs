@@ -3,8 +3,10 @@
 //!
 //! A list of memory goes through all of it for each page, in the order of keys, which never changes: what is there from the first
 //! page to the last is listed once, whatever comes and goes meanwhile. Then comes the shared store, by `SCAN`: what is there all the
-//! time is listed there too, but for what memory has listed; only what moves between the two meanwhile may be listed twice.
+//! time is listed there too, but for what memory has listed. Once on each page, that is: `SCAN` may come to the same again when the
+//! store rebuilds its tables, and what moves between the two tiers meanwhile may be listed by both.
 
+mod census;
 mod cursor;
 mod listed;
 mod second;
@@ -14,6 +16,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+pub(super) use census::Census;
+pub use census::Holdings;
 pub use listed::Listed;
 pub use listed::State;
 pub use listed::Tier;
@@ -69,6 +73,11 @@ pub struct Page {
     /// Where it goes on; `None`: these were the last. There may be none on a page and some on the next.
     pub cursor: Option<String>,
 }
+
+/// The shared store does not answer: nobody knows what it has, or it was not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the shared store does not answer")]
+pub struct Away;
 
 /// Why there is no page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -130,16 +139,21 @@ impl Cache {
             let tags = stored.tags().map(|(tag, _)| tag);
             stored.is_listed(now) && wanted.wants(stored.rule(), &stored.logical, tags)
         };
-        let (some, more) = self.some_here(after, limit, chosen).await;
-        let last = some.last().map(|stored| stored.variant);
+        let shown = move |cache: &Cache| {
+            let (some, more) = cache.first_here(after, limit, chosen);
+            let last = some.last().map(|stored| stored.variant);
+            let entries: Vec<_> = some.iter().map(|it| Listed::here(it, now)).collect();
+            (entries, last, more)
+        };
+        let shown = self.aside_from_requests(shown).await;
+        let (entries, last, more) = shown.unwrap_or_default();
         let then = match (more, both && self.0.second.is_some()) {
             (true, _) => Some(Place::Memory(last)),
             (false, true) => Some(Place::Redis(Scan::default())),
             (false, false) => None,
         };
-        let entries = some.iter().map(|stored| Listed::here(stored, now));
         Page {
-            entries: entries.collect(),
+            entries,
             cursor: then.map(|place| Cursor { place, ..from }.to_string()),
         }
     }
@@ -151,36 +165,46 @@ impl Cache {
         limit: usize,
         chosen: impl Fn(&Stored) -> bool + Send + 'static,
     ) -> (Vec<Arc<Stored>>, bool) {
-        let some = move |cache: &Cache| {
-            let mut found = BTreeMap::new();
-            for (variant, stored) in cache.all_here() {
-                let is_late = found.len() > limit
-                    && found
-                        .last_key_value()
-                        .is_some_and(|(last, _)| *last < variant);
-                if after.is_some_and(|after| variant <= after) || is_late || !chosen(&stored) {
-                    continue;
-                }
-                found.insert(variant, stored);
-                if found.len() > limit + 1 {
-                    found.pop_last();
-                }
-            }
-            let more = found.len() > limit;
-            (found.into_values().take(limit).collect(), more)
-        };
+        let some = move |cache: &Cache| cache.first_here(after, limit, chosen);
         self.aside_from_requests(some).await.unwrap_or_default()
     }
 
-    /// One response, if clients may be answered with it.
-    pub async fn entry(&self, key: &ComposedKey) -> Option<Listed> {
-        match self.stored_here(*key).await {
-            Some(stored) => Some(Listed::here(&stored, self.now())),
-            None => {
-                let there = self.stored_elsewhere(*key).await?;
-                Some(Listed::elsewhere(there.found.pointer).with(&there.entry))
+    /// The same, for who is aside already.
+    fn first_here(
+        &self,
+        after: Option<Variant>,
+        limit: usize,
+        chosen: impl Fn(&Stored) -> bool,
+    ) -> (Vec<Arc<Stored>>, bool) {
+        let mut found = BTreeMap::new();
+        for (variant, stored) in self.all_here() {
+            let is_late = found.len() > limit
+                && found
+                    .last_key_value()
+                    .is_some_and(|(last, _)| *last < variant);
+            if after.is_some_and(|after| variant <= after) || is_late || !chosen(&stored) {
+                continue;
+            }
+            found.insert(variant, stored);
+            if found.len() > limit + 1 {
+                found.pop_last();
             }
         }
+        let more = found.len() > limit;
+        (found.into_values().take(limit).collect(), more)
+    }
+
+    /// One response, if clients may be answered with it.
+    ///
+    /// # Errors
+    ///
+    /// Memory has none, and the shared store may have.
+    pub async fn entry(&self, key: &ComposedKey) -> Result<Option<Listed>, Away> {
+        if let Some(stored) = self.stored_here(*key).await {
+            return Ok(Some(Listed::here(&stored, self.now())));
+        }
+        let there = self.stored_elsewhere(*key).await?;
+        Ok(there.map(|there| Listed::elsewhere(there.found.pointer).with(&there.entry)))
     }
 
     /// The response of this identity in memory, if clients may be answered with it.
@@ -188,7 +212,7 @@ impl Cache {
         let now = self.now();
         let find = move |cache: &Cache| {
             let mut all = cache.all_here().map(|(_, stored)| stored);
-            all.find(|it| it.composed_key() == key && it.is_listed(now))
+            all.find(|it| it.is_listed(now) && it.composed_key() == key) // the hash last: it takes longest
         };
         self.aside_from_requests(find).await.flatten()
     }
@@ -219,13 +243,17 @@ impl Cache {
         by_rule
     }
 
-    /// What goes through all of memory, where it keeps no request waiting; `None`: the runtime ends.
+    /// What goes through all of memory, where it keeps no request waiting, and one such look at a time; `None`: the runtime ends.
     pub(super) async fn aside_from_requests<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Cache) -> T + Send + 'static,
     ) -> Option<T> {
         let cache = self.clone();
-        let task = tokio::task::spawn_blocking(move || look(&cache));
+        let looking = Arc::clone(&self.0.looks).acquire_owned().await.ok()?;
+        let task = tokio::task::spawn_blocking(move || {
+            let _until_done = looking; // though who has asked may have left
+            look(&cache)
+        });
         task.await.ok()
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::cache::Cache;
 use crate::cache::elsewhere::BORROWED;
+use crate::cache::inspect::Away;
 use crate::cache::inspect::Filter;
 use crate::cache::inspect::ListError;
 use crate::cache::inspect::Listed;
@@ -19,6 +20,9 @@ use crate::model::key::Variant;
 use crate::model::request::Head;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
+use crate::policy::request::Use;
+use crate::policy::request::Wishes;
+use crate::policy::request::usable;
 use crate::rules::KeptIn;
 use crate::rules::Query;
 use crate::shared;
@@ -40,6 +44,23 @@ const MOST_LOOKS: usize = 64;
 const TAGS: usize = 1_000;
 
 impl Cache {
+    /// The store of responses that all share, and the way to it; `None`: there is none.
+    pub(in crate::cache) fn shared_responses(
+        &self,
+    ) -> Result<Option<(&store::Shared, Link)>, Away> {
+        let Some(second) = &self.0.second else {
+            return Ok(None);
+        };
+        let link = self.0.tags.link().filter(Link::has_bodies);
+        Ok(Some((second, link.ok_or(Away)?)))
+    }
+
+    /// It has not answered.
+    pub(in crate::cache) fn unanswered(&self, link: &Link, error: &shared::Error) -> Away {
+        self.0.tags.failed_with_response(link, error);
+        Away
+    }
+
     pub(super) async fn list_elsewhere(
         &self,
         filter: &Filter,
@@ -48,14 +69,13 @@ impl Cache {
         limit: usize,
     ) -> Result<Page, ListError> {
         let (mut entries, mut next) = (Vec::new(), Some(scan));
-        let Some(second) = &self.0.second else {
+        let shared = self.shared_responses().map_err(|Away| ListError::Away)?;
+        let Some((second, link)) = shared else {
             return Ok(Page {
                 entries,
                 cursor: None,
             });
         };
-        let link = self.0.tags.link().filter(Link::has_bodies);
-        let link = link.ok_or(ListError::Away)?;
         let mut seen = BTreeSet::new();
         for _ in 0..MOST_LOOKS {
             let Some(here) = next.filter(|_| entries.len() < limit) else {
@@ -148,7 +168,7 @@ impl Cache {
         Ok(current)
     }
 
-    /// What the shared store has for a request that memory does not answer: what a fill would look for before it asks the app.
+    /// What the shared store has that answers a request which memory does not: what a fill would look for before it asks the app.
     pub async fn explain_elsewhere(&self, query: &Query, head: &Head) -> Option<Listed> {
         let second = self.0.second.as_ref()?;
         let link = self.0.tags.link()?;
@@ -160,7 +180,14 @@ impl Cache {
             let Some((variant, pointer)) = pointed.await? else {
                 return Ok(None);
             };
-            self.shown(second, &link, variant, pointer).await
+            let here = self.0.store.peek(&variant);
+            let here = here.as_ref().and_then(Slot::entry);
+            if here.is_some_and(|here| here.asked >= pointer.stored) {
+                return Ok(None); // it is what memory has, or older
+            }
+            let wishes = Wishes::granted(head.headers(), query.rule.client_control);
+            let shown = self.shown(second, &link, (variant, pointer), &wishes);
+            shown.await
         };
         let found = look.await.inspect_err(|error| {
             self.0.tags.failed_with_response(&link, error);
@@ -172,8 +199,8 @@ impl Cache {
         &self,
         second: &store::Shared,
         link: &Link,
-        variant: Variant,
-        pointer: Pointer,
+        (variant, pointer): (Variant, Pointer),
+        wishes: &Wishes,
     ) -> Result<Option<Listed>, shared::Error> {
         if !pointer.is_of(variant, link.generation(), self.now())
             || !self.are_current(&pointer, link).await?
@@ -181,6 +208,10 @@ impl Cache {
             return Ok(None);
         }
         let entry = second.entry(link, &pointer).await?;
+        let answers = |entry: &Entry| {
+            entry.part.is_none() && usable(&entry.meta, wishes, self.now()) == Use::Fresh
+        };
+        let entry = entry.filter(answers);
         Ok(entry.map(|entry| Listed::elsewhere(pointer).with(&entry)))
     }
 
@@ -191,9 +222,13 @@ impl Cache {
     }
 
     /// The response of this identity in the shared store, if clients may be answered with it.
-    pub(in crate::cache) async fn stored_elsewhere(&self, key: ComposedKey) -> Option<Elsewhere> {
-        let second = self.0.second.as_ref()?;
-        let link = self.0.tags.link()?;
+    pub(in crate::cache) async fn stored_elsewhere(
+        &self,
+        key: ComposedKey,
+    ) -> Result<Option<Elsewhere>, Away> {
+        let Some((second, link)) = self.shared_responses()? else {
+            return Ok(None);
+        };
         let look = async {
             let Some(found) = second.find(&link, key).await? else {
                 return Ok(None);
@@ -210,10 +245,7 @@ impl Cache {
             let entry = second.entry(&link, &found.pointer).await?;
             Ok(entry.map(|entry| Elsewhere { found, entry }))
         };
-        let found = look.await.inspect_err(|error| {
-            self.0.tags.failed_with_response(&link, error);
-        });
-        found.ok().flatten()
+        look.await.map_err(|error| self.unanswered(&link, &error))
     }
 }
 

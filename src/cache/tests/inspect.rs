@@ -237,13 +237,24 @@ async fn an_entry_is_shown_with_what_it_is_and_how_long_it_lives() {
         assert!(tags.contains(&tag), "{tag}: {tags:?}");
     }
 
-    let same = cache.entry(&listed.key).await.expect("it is stored");
+    let same = cache
+        .entry(&listed.key)
+        .await
+        .unwrap()
+        .expect("it is stored");
     assert_eq!((same.key, same.hits), (listed.key, 3), "nobody has used it");
     clock.advance(Duration::from_secs(61));
-    let same = cache.entry(&listed.key).await.expect("it may be served");
+    let same = cache
+        .entry(&listed.key)
+        .await
+        .unwrap()
+        .expect("it may be served");
     assert_eq!(same.state, State::Stale);
     clock.advance(Duration::from_secs(600));
-    assert!(cache.entry(&listed.key).await.is_none(), "it is over");
+    assert!(
+        cache.entry(&listed.key).await.unwrap().is_none(),
+        "it is over"
+    );
 
     let of_users = Usage {
         entries: 1,
@@ -285,16 +296,20 @@ async fn l14_a_list_makes_nothing_and_uses_nothing() {
     };
     assert!(all(&cache, &filter, 1).await.is_empty());
     let listed = all(&cache, &Filter::default(), 1).await.pop().unwrap();
-    cache.entry(&listed.key).await.expect("it is stored");
+    cache
+        .entry(&listed.key)
+        .await
+        .unwrap()
+        .expect("it is stored");
     let absent = Variant::from_bytes([7; 16]).composed([].into_iter());
-    assert!(cache.entry(&absent).await.is_none());
+    assert!(cache.entry(&absent).await.unwrap().is_none());
     let after = (
         cache.0.tags.len(),
         cache.0.store.len(),
         cache.0.store.bytes(),
     );
     assert_eq!(before, after);
-    assert_eq!(cache.entry(&listed.key).await.unwrap().hits, 0);
+    assert_eq!(cache.entry(&listed.key).await.unwrap().unwrap().hits, 0);
 }
 
 #[tokio::test]
@@ -335,7 +350,10 @@ async fn an_explanation_says_what_is_stored_and_what_it_is_still_good_for() {
 async fn an_explanation_says_why_the_last_response_was_not_stored_as_long_as_that_counts() {
     let (cache, clock) = large();
     let head = head("/a");
-    let why = || cache.explain_not_stored(&query(&head), &head);
+    let why = || match cache.foresee(&query(&head), &head, Trust::Full) {
+        Foreseen::Fetched(Forward::UriMiss, why) => why,
+        other => panic!("{other:?}"),
+    };
     assert_eq!(why(), None);
     let (fill, _follower) = miss(&cache, "/a");
     let response = Response::new(Body::from("x"));
@@ -343,4 +361,20 @@ async fn an_explanation_says_why_the_last_response_was_not_stored_as_long_as_tha
     assert_eq!(why(), Some(NoStore::SetCookie));
     clock.advance(Duration::from_secs(10));
     assert_eq!(why(), None, "the next one is waited for");
+}
+
+#[tokio::test]
+async fn who_goes_through_all_of_memory_is_alone() {
+    let (cache, _) = large();
+    let alone = Arc::new(Mutex::new(()));
+    let looks = (0..8).map(|_| {
+        let alone = Arc::clone(&alone);
+        cache.aside_from_requests(move |_| {
+            let is_alone = alone.try_lock();
+            (0..1_000).for_each(|_| std::thread::yield_now());
+            is_alone.is_ok()
+        })
+    });
+    let looks = futures_util::future::join_all(looks).await;
+    assert_eq!(looks, [Some(true); 8]);
 }

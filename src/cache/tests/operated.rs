@@ -14,6 +14,13 @@ async fn key_of(cache: &Cache, path: &str) -> ComposedKey {
     explained.expect("it is stored").entry.key
 }
 
+/// Alone, and where no rule shortens it.
+async fn set_life(cache: &Cache, key: &ComposedKey, life: Duration) -> Option<Listed> {
+    let rules = RuleSet::none(&Context::new("test"));
+    let listed = cache.set_life(&rules, key, life).await;
+    listed.expect("nobody else need be told")
+}
+
 fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
@@ -30,10 +37,8 @@ async fn s10_a_response_with_another_life_expires_then_and_its_sibling_as_before
         store(&cache, "/b", 60, "A").await;
         clock.advance(secs(30));
         let key = key_of(&cache, "/a").await;
-        let listed = cache
-            .set_life(&key, secs(life))
-            .await
-            .expect("it is stored");
+        let listed = set_life(&cache, &key, secs(life)).await;
+        let listed = listed.expect("it is stored");
         assert_eq!((listed.key, listed.state), (key, State::Fresh), "{name}");
         assert!(is_hit(&cache, "/b"), "{name}");
         if hits > 0 {
@@ -66,7 +71,8 @@ async fn l10_no_life_is_longer_than_a_week_or_than_its_rule_allows() {
         fill.store(Response::new(Body::from("x")), StatusCode::OK, keep)
             .await;
         let key = only(&cache).await.key;
-        let listed = cache.set_life(&key, Duration::MAX).await.unwrap();
+        let listed = cache.set_life(&rules, &key, Duration::MAX).await;
+        let listed = listed.unwrap().unwrap();
         assert_eq!(listed.fresh_until, cache.now() + secs(longest), "{path}");
     }
 }
@@ -79,10 +85,10 @@ async fn l05_what_was_invalidated_has_no_other_life() {
     let tag = Tag::parse("A").unwrap();
     let by = "POST /x".into();
     let _ = cache.increment(&[tag.into()], &by).now_or_never();
-    assert!(cache.set_life(&key, secs(60)).await.is_none());
+    assert!(set_life(&cache, &key, secs(60)).await.is_none());
     assert!(!is_hit(&cache, "/a"));
     let absent = ComposedKey::from_bytes([7; 16]);
-    assert!(cache.set_life(&absent, secs(60)).await.is_none());
+    assert!(set_life(&cache, &absent, secs(60)).await.is_none());
 }
 
 #[tokio::test]
@@ -90,10 +96,8 @@ async fn a_variant_with_a_longer_life_is_found_to_its_end() {
     let (cache, clock) = cache();
     fetch_language(&cache, "de").await;
     let key = only(&cache).await.key;
-    cache
-        .set_life(&key, secs(86_400))
-        .await
-        .expect("it is stored");
+    let listed = set_life(&cache, &key, secs(86_400)).await;
+    assert!(listed.is_some(), "it is stored");
     clock.advance(secs(86_399));
     cache.sweep();
     assert!(has_language(&cache, "de"));
@@ -111,7 +115,7 @@ async fn another_life_is_no_use_and_leaves_the_soft_one_that_is_to_come() {
         assert!(is_hit(&cache, "/a"));
         clock.advance(secs(soft));
         let key = key_of(&cache, "/a").await;
-        let listed = cache.set_life(&key, secs(600)).await.unwrap();
+        let listed = set_life(&cache, &key, secs(600)).await.unwrap();
         assert_eq!(listed.hits, 1);
         clock.advance(secs(30));
         assert_eq!(is_hit(&cache, "/a"), !is_left, "soft at {soft}");

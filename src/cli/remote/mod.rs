@@ -45,7 +45,8 @@ pub(super) struct Reach {
         hide_env_values = true,
         default_value = "http://127.0.0.1:9080"
     )]
-    admin: Base,
+    // Read when it is called, and not by clap, which would print what is wrong: a password, perhaps.
+    admin: String,
 }
 
 /// Which sidecar is asked, and how its answer is printed.
@@ -60,8 +61,11 @@ pub(super) struct Remote {
 
 impl Reach {
     pub(super) fn client(self) -> Result<Client, Failure> {
+        let base = self.admin.parse::<Base>();
+        let base =
+            base.map_err(|error| Failure::Usage(format!("--admin or TAGALONG_ADMIN: {error}")))?;
         let token = config::admin_token().map_err(Failure::Usage)?;
-        Client::new(self.admin, token.as_ref())
+        Client::new(base, token.as_ref())
             .map_err(|error| Failure::Usage(format!("{}: {error}", config::ADMIN_TOKEN)))
     }
 }

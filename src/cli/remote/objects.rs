@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -59,9 +58,9 @@ enum What {
 struct Put {
     /// Its name.
     key: String,
-    /// How long it lives, such as 60s or 1h.
-    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
-    max_age: Duration,
+    /// How long it lives, in whole seconds, such as 60s or 1h.
+    #[arg(long, value_name = "DURATION", value_parser = whole_seconds)]
+    max_age: u64,
     /// Its tags.
     #[arg(long = "tag", value_name = "TAG", num_args = 1..)]
     tags: Vec<String>,
@@ -78,6 +77,15 @@ struct Put {
     /// The file that holds it [default: standard input].
     #[arg(long)]
     file: Option<PathBuf>,
+}
+
+/// A life as `max-age` can say it.
+fn whole_seconds(text: &str) -> Result<u64, String> {
+    let life = units::duration(text).map_err(|error| error.to_string())?;
+    match life.subsec_nanos() {
+        0 => Ok(life.as_secs()),
+        _ => Err("expected whole seconds, such as `60s`".to_owned()),
+    }
 }
 
 impl Objects {
@@ -118,7 +126,7 @@ impl Put {
         let object = PutObject {
             content_type: self.kind,
             tags,
-            max_age: self.max_age.as_secs(),
+            max_age: self.max_age,
             token: self.token,
             body: body(self.file)?,
         };

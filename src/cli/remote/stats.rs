@@ -111,7 +111,7 @@ fn facts(stats: &View) -> Table {
 const COLUMNS: [&str; 10] = [
     "rule",
     "requests",
-    "hit",
+    "hit ratio",
     "hits",
     "stale",
     "misses",
@@ -122,7 +122,11 @@ const COLUMNS: [&str; 10] = [
 ];
 
 fn cells(name: String, counts: &Counts) -> Vec<String> {
-    let looked_up = counts.requests.saturating_sub(counts.bypass);
+    // The hit ratio of docs/operations.md.
+    let found = counts.hits.saturating_add(counts.stale);
+    let looked_up = [counts.misses, counts.collapsed]
+        .into_iter()
+        .fold(found, u64::saturating_add);
     let not_stored = counts
         .not_stored
         .values()
@@ -136,7 +140,7 @@ fn cells(name: String, counts: &Counts) -> Vec<String> {
         counts.stored,
         not_stored,
     ];
-    let share = people::share(counts.hits.saturating_add(counts.stale), looked_up);
+    let share = people::share(found, looked_up);
     [name, people::count(counts.requests), share]
         .into_iter()
         .chain(numbers.map(people::count))
@@ -202,5 +206,20 @@ mod tests {
         let expected = "2.5 ms on average, half within 1.0 ms, 99% more than 1 s";
         assert_eq!(quantiles(&measured), expected);
         assert_eq!(quantiles(&Histogram::default()), "");
+    }
+    #[test]
+    fn the_hit_ratio_is_of_what_was_looked_up() {
+        let counts = Counts {
+            requests: 210,
+            hits: 6,
+            stale: 2,
+            misses: 1,
+            collapsed: 1,
+            bypass: 100,
+            refused: 100,
+            ..Counts::default()
+        };
+        let cells = cells("all".to_owned(), &counts);
+        assert_eq!(cells.get(2).map(String::as_str), Some("80.0%"));
     }
 }

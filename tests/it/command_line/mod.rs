@@ -160,6 +160,11 @@ fn exit_codes_tell_usage_from_failure() {
         ("none at all", &["audit", "--limit", "0"], 2),
         ("no tier", &["entries", "--tier", "disk"], 2),
         ("no life", &["objects", "put", "a"], 2),
+        (
+            "half a second",
+            &["objects", "put", "a", "--max-age", "500ms"],
+            2,
+        ),
         ("no URL", &["stats", "--admin", "127.0.0.1:9080"], 2),
         (
             "a secret among the arguments",
@@ -191,7 +196,24 @@ fn exit_codes_tell_usage_from_failure() {
             out(&output),
             err(&output)
         );
+        let said = out(&output) + &err(&output);
+        assert!(!said.contains("sesame"), "{name}: {said}");
     }
+}
+
+#[test]
+fn a_secret_in_the_environment_is_not_printed() {
+    let mut command = command(&["stats"]);
+    command.env("TAGALONG_ADMIN", "http://me:sesame@127.0.0.1:9");
+    let said = failed(&command.output().expect("tagalong starts"), 2);
+    let line = "tagalong: --admin or TAGALONG_ADMIN: expected a URL without user and password; a token is read from the \
+        environment\n";
+    assert_eq!(said, line);
+    // What asks nobody has nothing to do with it.
+    let rules = folder(&[("shop.yaml", SHOP)]);
+    let mut command = self::command(&["explain", "--rules", text(rules.path()), "/products/42"]);
+    command.env("TAGALONG_ADMIN", "http://me:sesame@127.0.0.1:9");
+    done(&command.output().expect("tagalong starts"));
 }
 
 #[test]

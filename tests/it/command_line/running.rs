@@ -151,6 +151,14 @@ async fn an_explanation_names_the_write_that_invalidated() {
     let sentence = "Page was incremented 3 s ago by POST /inc";
     assert!(said.contains(sentence), "{said}");
     assert_eq!(stage.app.calls("/page/1"), 1, "the app is not asked");
+    // What the head of a call cannot hold, and what no URL can.
+    for (length, status) in [(20_000, "(431)"), (70_000, "(414)")] {
+        let field = format!("Cookie: {}", "a".repeat(length));
+        let asked = ["explain", "--live", "-H", &field, URL];
+        let said = failed(&ask(&stage.url, &asked).await, 1);
+        assert!(said.contains(status) && said.contains("16 KiB"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
 }
 
 #[tokio::test]

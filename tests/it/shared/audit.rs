@@ -62,6 +62,37 @@ async fn every_sidecar_shows_what_was_done_through_any() {
 }
 
 #[tokio::test]
+async fn a_page_is_as_long_as_it_was_asked_for_though_it_is_read_in_pieces() {
+    let redis = Redis::start().await;
+    let one = Operator::of(&redis).await;
+    let a = audit(&one, "a");
+    for n in 0..103 {
+        a.record(act(n)).await;
+    }
+    for limit in [49, 50, 100, 102, 103, 104] {
+        let (some, cursor) = page(&a, None, limit).await;
+        let expected = (0..103).rev().take(limit).map(|n| format!("a{n}"));
+        assert_eq!(some, expected.collect::<Vec<_>>().join(" "), "{limit}");
+        assert_eq!(cursor.is_some(), limit < 103, "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_is_sent_at_the_end() {
+    let redis = Redis::start().await;
+    let one = Operator::of(&redis).await;
+    let a = audit(&one, "a");
+    redis.command(&["SET", KEY, "x"]).await;
+    a.record(act(1)).await;
+    let ending = a.clone();
+    let end = tokio::spawn(async move { ending.flush().await });
+    redis.command(&["DEL", KEY]).await;
+    soon("the end", end).await.expect("no panic");
+    let late = Operator::of(&redis).await;
+    assert_eq!(page(&audit(&late, "b"), None, 9).await.0, "a1");
+}
+
+#[tokio::test]
 async fn what_the_store_could_not_take_stays_and_is_sent_later() {
     let redis = Redis::start().await;
     let one = Operator::of(&redis).await;

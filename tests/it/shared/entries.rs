@@ -1,9 +1,11 @@
 //! Single responses in the store that all share: shown, forgotten, given another life.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tagalong::cache::Away;
 use tagalong::cache::Filter;
 use tagalong::cache::ListError;
 use tagalong::cache::Listed;
@@ -11,14 +13,21 @@ use tagalong::cache::Lookup;
 use tagalong::cache::State;
 use tagalong::cache::Tier;
 use tagalong::cache::Trust;
+use tagalong::metrics::Metrics;
+use tagalong::model::compress::Compress;
+use tagalong::model::entry::Entry;
+use tagalong::model::key::ComposedKey;
+use tagalong::model::key::KeyFields;
 use tagalong::model::request::Head;
 use tagalong::rules::Context;
 use tagalong::rules::Plan;
 use tagalong::rules::RuleSet;
+use tagalong::store;
 
 use super::calm;
 use super::operator::Operator;
 use super::sidecar;
+use crate::support::Cluster;
 use crate::support::Origin;
 use crate::support::Redis;
 use crate::support::Setup;
@@ -69,6 +78,25 @@ async fn until_kept(operator: &Operator, count: usize) {
     soon("responses in the store", there).await;
 }
 
+/// By the rules in force of that operator.
+async fn set_life(operator: &Operator, key: &ComposedKey, life: Duration) -> Option<Listed> {
+    let rules = operator.rules.load();
+    let listed = operator.cache.set_life(&rules, key, life).await;
+    listed.expect("the store is told")
+}
+
+/// The response that is listed under this logical key.
+async fn one(operator: &Operator, logical: &str) -> Listed {
+    let listed = all(operator, &Filter::default(), 10).await;
+    let mut named = listed.into_iter().filter(|it| &*it.logical == logical);
+    named.next().expect("it is listed")
+}
+
+fn compiled(rules: &str) -> RuleSet {
+    let rules = [("rules.yaml".to_owned(), format!("rules:{rules}"))];
+    RuleSet::compile(&rules, &Context::new("tagalong")).expect("rules")
+}
+
 async fn stored(app: &Origin, sidecar: &Sidecar, paths: &[&str]) {
     for path in paths {
         app.answer(path, reply("old"));
@@ -91,6 +119,8 @@ async fn l11_what_all_share_is_listed_and_nothing_that_is_foreign_or_over() {
             .command(&["SET", &name, "\u{f7}tag is no record"])
             .await;
     }
+    let list = format!("tagalong:tagalong:v:{}", "f".repeat(32));
+    redis.command(&["LPUSH", &list, "no record"]).await;
     let operator = Operator::of(&redis).await;
     until_kept(&operator, 3).await;
     assert_eq!(names(&operator).await, in_redis(&["P:1", "P:2", "P:3"]));
@@ -110,7 +140,8 @@ async fn l11_what_all_share_is_listed_and_nothing_that_is_foreign_or_over() {
         tags.contains(&"P:1") && tags.contains(&"~rule:p"),
         "{tags:?}"
     );
-    let shown = operator.cache.entry(&one.key).await.expect("it is stored");
+    let shown = operator.cache.entry(&one.key).await;
+    let shown = shown.expect("an answer").expect("it is stored");
     assert_eq!(shown.status.map(|it| it.as_u16()), Some(200));
     assert_eq!((shown.key, shown.tier), (one.key, Tier::Redis));
 }
@@ -154,8 +185,7 @@ async fn what_memory_has_listed_the_store_does_not_list_again() {
     let operator = Operator::of(&redis).await;
     until_kept(&operator, 2).await;
 
-    let rules = [("rules.yaml".to_owned(), format!("rules:{RULES}"))];
-    let rules = RuleSet::compile(&rules, &Context::new("tagalong")).expect("rules");
+    let rules = compiled(RULES);
     let request = http::Request::get("/p/1").header("host", "shop.example");
     let request = request.body(()).expect("a request").into_parts().0;
     let head = Head::new(request, "http").expect("a host");
@@ -202,6 +232,153 @@ async fn a_list_of_a_store_that_is_away_says_so() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_away_is_not_one_that_has_nothing() {
+    let redis = Redis::start().await;
+    let operator = Operator::of(&redis).await;
+    let (cache, absent) = (&operator.cache, ComposedKey::from_bytes([7; 16]));
+    let (rules, by) = (operator.rules.load(), "DELETE /v1/entries".into());
+    let minute = Duration::from_secs(60);
+    for (is_away, no_entry, no_life, purged) in [
+        (false, Ok(None), Ok(None), Some(0)),
+        (true, Err(Away), Err(Away), None),
+    ] {
+        if is_away {
+            redis.kill();
+        }
+        let key = |listed: Option<Listed>| listed.map(|it| it.key);
+        assert_eq!(cache.entry(&absent).await.map(key), no_entry);
+        let life = cache.set_life(&rules, &absent, minute).await;
+        assert_eq!(life.map(key), no_life);
+        assert_eq!(cache.purge_entry(&absent, &by).await, purged);
+    }
+}
+
+#[tokio::test]
+async fn of_what_nobody_has_the_log_says_nothing() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), RULES).await;
+    stored(&app, &a, &["/p/1"]).await;
+    let operator = Operator::of(&redis).await;
+    until_kept(&operator, 1).await;
+    let there = one(&operator, "P:1").await.key;
+    let by: Arc<str> = "DELETE /v1/entries".into();
+    for (key, said) in [(ComposedKey::from_bytes([7; 16]), false), (there, true)] {
+        let log = "tagalong:{tagalong}:log";
+        let before = redis.command(&["XLEN", log]).await.text();
+        let purged = operator.cache.purge_entry(&key, &by).await;
+        assert_eq!(purged, Some(said.into()));
+        let after = redis.command(&["XLEN", log]).await.text();
+        assert_eq!(before != after, said, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_response_is_not_taken_for_the_one_that_gets_another_life() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), RULES).await;
+    stored(&app, &a, &["/p/1"]).await;
+    let operator = Operator::of(&redis).await;
+    until_kept(&operator, 1).await;
+    let key = one(&operator, "P:1").await.key;
+    let link = operator.cache.link().expect("the store");
+    let second = store::Shared::new(Compress::Zstd, 1 << 16, Metrics::default());
+    let found = second.find(&link, key).await.expect("an answer");
+    let found = found.expect("it is stored");
+    let old = second
+        .entry(&link, &found.pointer)
+        .await
+        .expect("an answer");
+    let old = old.expect("it is stored");
+    let newer = Whole(Entry {
+        body: "new".into(),
+        ..old.clone()
+    });
+    let mut pointer = found.pointer.clone();
+    pointer.stored = pointer.stored + Duration::from_secs(1);
+    let minute = Duration::from_secs(60);
+    let (variant, whole) = (found.variant, Arc::new(newer));
+    let put = second.put(&link, variant, pointer.clone(), whole, minute);
+    put.await.expect("it is stored");
+    let given = second.give_life(&link, found, old, minute).await;
+    assert!(!given.expect("an answer"), "the record is another");
+    let left = second.entry(&link, &pointer).await.expect("an answer");
+    assert_eq!(left.map(|it| it.body), None, "not the older one");
+}
+
+struct Whole(Entry);
+
+impl AsRef<Entry> for Whole {
+    fn as_ref(&self) -> &Entry {
+        &self.0
+    }
+}
+
+#[tokio::test]
+async fn l10_the_rule_bounds_the_life_of_what_the_store_alone_has() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), RULES).await;
+    stored(&app, &a, &["/p/1"]).await;
+    let operator = Operator::of(&redis).await;
+    until_kept(&operator, 1).await;
+    let key = one(&operator, "P:1").await.key;
+    let week = Duration::from_secs(7 * 86_400);
+    let bounded = r"
+  - { id: p, match: { path: '/p/.*' }, max_ttl: 2h }
+";
+    for (rules, most) in [(bounded, 7_200), ("\n  - { id: other }\n", 7 * 86_400)] {
+        let rules = compiled(rules);
+        let listed = operator.cache.set_life(&rules, &key, week).await;
+        let listed = listed.expect("the store is told").expect("it is stored");
+        let life = listed.fresh_until.since(operator.cache.now());
+        let most = Duration::from_secs(most);
+        assert!(
+            life <= most && life > most - Duration::from_secs(60),
+            "{life:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_variant_promises_no_life_beyond_what_leads_to_it() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), RULES).await;
+    app.answer("/p/1", reply("hallo").header("Vary", "Accept-Language"));
+    let german = crate::support::get("/p/1").header("Accept-Language", "de");
+    a.client().send(german).await.is_miss();
+    let operator = Operator::of(&redis).await;
+    until_kept(&operator, 1).await;
+    let german = one(&operator, "P:1").await;
+    let (hour, day) = (Duration::from_secs(3_600), Duration::from_secs(86_400));
+    let longer = set_life(&operator, &german.key, hour).await;
+    let longer = longer.expect("it is stored").fresh_until;
+    assert!(longer > german.fresh_until + hour / 2);
+    let longest = set_life(&operator, &german.key, 3 * day).await;
+    let longest = longest.expect("it is stored").fresh_until;
+    assert!(longest <= german.created + day && longest > german.created + day / 2);
+}
+
+#[tokio::test]
+async fn what_is_prolonged_is_never_shortened() {
+    let redis = Redis::start().await;
+    let operator = Operator::of(&redis).await;
+    let link = operator.cache.link().expect("the store");
+    let variant = KeyFields::new().base_key().only_variant();
+    let name = format!("tagalong:tagalong:v:{variant}");
+    for (life, least) in [(60, 50), (600, 550), (60, 550)] {
+        let life = Duration::from_secs(life);
+        if least == 50 {
+            let put = link.put_record(variant, b"x", life).await;
+            put.expect("an answer");
+        }
+        let prolonged = link.prolong_record(variant, life).await;
+        prolonged.expect("an answer");
+        let left = redis.command(&["TTL", &name]).await.text();
+        let left: u64 = left.parse().expect("it has a life");
+        assert!(left > least, "{left}");
+    }
+}
+
+#[tokio::test]
 async fn s09_one_response_is_forgotten_by_all_and_its_siblings_by_nobody() {
     let (app, redis) = (Origin::start().await, Redis::start().await);
     let [a, b] = sidecars(&app, |setup| calm(setup.redis(&redis.url()).rules(RULES))).await;
@@ -239,7 +416,7 @@ async fn s10_another_life_is_so_for_whoever_finds_it_in_the_store() {
     let listed = all(&operator, &Filter::default(), 10).await;
     let one = listed.iter().find(|it| &*it.logical == "P:1").unwrap();
     let hour = Duration::from_secs(3_600);
-    let longer = operator.cache.set_life(&one.key, hour).await;
+    let longer = set_life(&operator, &one.key, hour).await;
     let longer = longer.expect("it is stored");
     assert!(longer.fresh_until.since(one.fresh_until) > Duration::from_secs(3_000));
     let b = sidecar(&app, &redis.url(), RULES).await;
@@ -249,10 +426,39 @@ async fn s10_another_life_is_so_for_whoever_finds_it_in_the_store() {
         assert!(ttl > least && ttl <= least + 600, "{path}: {ttl}");
     }
     let brief = Duration::from_millis(1);
-    let briefer = operator.cache.set_life(&one.key, brief).await;
+    let briefer = set_life(&operator, &one.key, brief).await;
     assert!(briefer.is_some());
     until_kept(&operator, 1).await; // it expires then
     let c = sidecar(&app, &redis.url(), RULES).await;
     c.client().get("/p/1").await.is_miss();
     assert_eq!(app.calls("/p/2"), 1);
+}
+
+#[tokio::test]
+async fn all_nodes_of_a_cluster_are_listed_and_changed() {
+    let (app, cluster) = (Origin::start().await, Cluster::start().await);
+    let a = sidecar(&app, &cluster.url(), RULES).await;
+    let paths: Vec<String> = (0..30).map(|n| format!("/p/{n}")).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    stored(&app, &a, &paths).await;
+    let operator = Operator::at(&cluster.url()).await;
+    until_kept(&operator, 30).await;
+    let listed = all(&operator, &Filter::default(), 4).await;
+    let names: BTreeSet<String> = listed.iter().map(|it| it.logical.to_string()).collect();
+    assert_eq!((listed.len(), names.len()), (30, 30));
+
+    let (hour, by) = (Duration::from_secs(3_600), "DELETE /v1/entries".into());
+    let (forgotten, others) = listed.split_at(10);
+    for one in forgotten {
+        let purged = operator.cache.purge_entry(&one.key, &by).await;
+        assert_eq!(purged, Some(1), "{}", one.logical);
+    }
+    for one in others {
+        let longer = set_life(&operator, &one.key, hour).await;
+        let longer = longer.expect("it is stored").fresh_until;
+        assert!(longer > one.fresh_until + hour / 2, "{}", one.logical);
+    }
+    let mut left: Vec<_> = all(&operator, &Filter::default(), 4).await;
+    left.retain(|it| it.fresh_until > it.created + hour / 2);
+    assert_eq!(left.len(), 20);
 }

@@ -25,17 +25,21 @@ pub(super) struct Operator {
 
 impl Operator {
     pub(super) async fn of(redis: &Redis) -> Operator {
-        Operator::sharing(redis, true).await
+        Operator::at(&redis.url()).await
+    }
+
+    pub(super) async fn at(url: &str) -> Operator {
+        Operator::sharing(url, true).await
     }
 
     /// Shares what tags are at, and no responses.
     pub(super) async fn without_bodies(redis: &Redis) -> Operator {
-        Operator::sharing(redis, false).await
+        Operator::sharing(&redis.url(), false).await
     }
 
-    async fn sharing(redis: &Redis, bodies: bool) -> Operator {
+    async fn sharing(url: &str, bodies: bool) -> Operator {
         let config = shared::Config {
-            endpoint: redis.url().parse().expect("a URL"),
+            endpoint: url.parse().expect("a URL"),
             timeout: std::time::Duration::from_secs(2),
         };
         let metrics = Metrics::default();

@@ -1,0 +1,5 @@
+-- Lets a key live for so long at least.
+-- KEYS: the key. ARGV: its life in ms.
+-- Returns nothing.
+local left = redis.call('PTTL', KEYS[1])
+if left >= 0 and left < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
