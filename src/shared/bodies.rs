@@ -1,6 +1,7 @@
 //! Responses in the store: records by which they are found, and their bytes. Spread over the nodes of a Cluster, and on
 //! connections of their own, so that no tag waits behind a large body.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
@@ -198,7 +199,6 @@ impl Bodies {
                 Err(error) if error.kind == SharedError::WrongType => None, // nothing of ours
                 other => other?,
             };
-            let name = String::from_utf8_lossy(&name).into_owned();
             found.extend(record.map(|record| (name, record)));
         }
         Ok((found, rest))
@@ -210,7 +210,7 @@ impl Bodies {
         pattern: &str,
         from: Scan,
         about: usize,
-    ) -> Result<(Vec<Vec<u8>>, Option<Scan>), Error> {
+    ) -> Result<(Vec<String>, Option<Scan>), Error> {
         let mut scan = redis::cmd("SCAN");
         scan.arg(from.cursor)
             .arg("MATCH")
@@ -229,7 +229,10 @@ impl Bodies {
             }
         };
         let (cursor, names): (u64, Vec<Vec<u8>>) = redis::from_redis_value(answer)?;
-        Ok((names, from.next(cursor, nodes)))
+        // A name that is no text is nobody's of ours.
+        let texts = names.iter().map(|name| String::from_utf8_lossy(name));
+        let texts = texts.map(Cow::into_owned).collect();
+        Ok((texts, from.next(cursor, nodes)))
     }
 
     /// The bytes that all servers together use for everything they hold.
