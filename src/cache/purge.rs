@@ -2,7 +2,6 @@
 //! tags, as nobody knows them, or others have them too; a record in the log tells all sidecars, each applies it to what it holds
 //! and to fills under way, and the acting one drops what all share.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -88,6 +87,9 @@ pub(super) struct Purges {
 /// How many patterns are remembered, if fills are that slow.
 const MOST: usize = 1_000;
 
+/// How many responses are dropped before a fill gets its turn.
+const AT_ONCE: usize = 256;
+
 impl Purges {
     /// What began at `oldest` or since is held to it, and what began earlier, by a token that another sidecar gave out, to all
     /// that are no longer here.
@@ -129,7 +131,7 @@ impl Cache {
             return Some(0); // nothing matches it, and it would be taken for something else
         }
         let stamp = self.0.tags.purge(&text, by).await?;
-        let here = self.forget_matching(stamp, glob);
+        let here = self.forget_matching(stamp, glob).await;
         let Some((second, link)) = self.shared_responses().ok()? else {
             return Some(here);
         };
@@ -140,7 +142,7 @@ impl Cache {
             Ok(shared) => {
                 // Whoever has looked there meanwhile may have found it once more.
                 let stamp = self.0.tags.purge(&text, by).await?;
-                self.forget_matching(stamp, glob);
+                self.forget_matching(stamp, glob).await;
                 Some(shared.max(here)) // what is here is there too, for the most part
             }
             Err(error) => {
@@ -212,10 +214,10 @@ impl Cache {
     }
 
     /// What the log says is to be forgotten.
-    pub(super) fn purged_elsewhere(&self, stamp: Stamp, pattern: &str) {
+    pub(super) async fn purged_elsewhere(&self, stamp: Stamp, pattern: &str) {
         match Forget::parse(pattern) {
             Forget::Matching(glob) => {
-                self.forget_matching(stamp, &glob);
+                self.forget_matching(stamp, &glob).await;
             }
             Forget::One(one) => {
                 self.forget_one(stamp, &one);
@@ -238,22 +240,36 @@ impl Cache {
         is_there
     }
 
-    fn forget_matching(&self, stamp: Stamp, glob: &Glob) -> usize {
+    /// How many there were. They are looked for where that keeps no request waiting.
+    async fn forget_matching(&self, stamp: Stamp, glob: &Glob) -> usize {
         // First: what is not stored yet will not be.
         let what = Forget::Matching(glob.clone());
         self.purges().note(stamp, what, self.0.tags.oldest());
-        let _one_at_a_time = self.0.fills.lock();
-        let forgotten = Cell::new(0);
-        self.0.store.retain(|slot| match slot {
-            Slot::Entry(stored) if glob.matches(&stored.logical) => {
-                forgotten.set(forgotten.get() + 1);
-                false
-            }
-            Slot::Entry(_) | Slot::Varies { .. } | Slot::Same { .. } | Slot::Unstorable { .. } => {
-                true
-            }
+        drop(self.0.fills.lock()); // whoever has looked at that before has put what it brings
+        let (cache, glob) = (self.clone(), glob.clone());
+        let dropping = tokio::task::spawn_blocking(move || cache.drop_matching(&glob));
+        dropping.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "forgetting by a pattern ended badly");
+            0
+        })
+    }
+
+    fn drop_matching(&self, glob: &Glob) -> usize {
+        let here = self.all_here();
+        let matching = here.filter(|(_, stored)| glob.matches(&stored.logical));
+        let matching: Vec<Variant> = matching.map(|(variant, _)| variant).collect();
+        let dropped = matching.chunks(AT_ONCE).map(|some| {
+            let _one_at_a_time = self.0.fills.lock();
+            let still = some.iter().filter(|variant| {
+                let there = self.0.store.peek(variant);
+                let stored = there.as_ref().and_then(Slot::entry);
+                stored.is_some_and(|stored| glob.matches(&stored.logical))
+            });
+            still
+                .inspect(|variant| self.0.store.remove(variant))
+                .count()
         });
-        forgotten.get()
+        dropped.sum()
     }
 
     pub(super) fn purges(&self) -> MutexGuard<'_, Purges> {

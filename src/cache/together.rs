@@ -17,13 +17,15 @@ impl Cache {
     /// Keeps in touch with the others for as long as this runs, and these rules under the epoch of all. Comes back at once when
     /// there are none.
     pub async fn keep_in_touch(&self, rules: &LiveRules) {
-        let tell = |news| match news {
-            News::Changed | News::Begun => self.look_for_invalidated(),
-            News::Ended(flight) => {
-                self.0.ended.send(flight).ok(); // an error means that nobody waits
+        let tell = |news| async move {
+            match news {
+                News::Changed | News::Begun => self.look_for_invalidated(),
+                News::Ended(flight) => {
+                    self.0.ended.send(flight).ok(); // an error means that nobody waits
+                }
+                News::Epoch(epoch) => raise_epoch(rules, epoch),
+                News::Purged(stamp, pattern) => self.purged_elsewhere(stamp, &pattern).await,
             }
-            News::Epoch(epoch) => raise_epoch(rules, epoch),
-            News::Purged(stamp, pattern) => self.purged_elsewhere(stamp, &pattern),
         };
         self.0.tags.follow(tell).await;
     }

@@ -1,6 +1,7 @@
 //! Responses in the store: records by which they are found, and their bytes. Spread over the nodes of a Cluster, and on
 //! connections of their own, so that no tag waits behind a large body.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
@@ -211,16 +212,13 @@ impl Bodies {
         let about = about.clamp(1, AT_ONCE);
         let (names, rest) = self.scan(&keys.every_variant(), from, about).await?;
         let records = self.records(&names).await?;
-        let found = names.iter().zip(records);
-        let found = found.filter_map(|(name, record)| {
-            let name = String::from_utf8_lossy(name).into_owned();
-            Some((name, record?))
-        });
+        let found = names.into_iter().zip(records);
+        let found = found.filter_map(|(name, record)| Some((name, record?)));
         Ok((found.collect(), rest))
     }
 
     /// What is under these names, without waiting for one before the next is asked for.
-    async fn records(&self, names: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    async fn records(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, Error> {
         match &self.0 {
             Connection::One(_) if names.is_empty() => Ok(Vec::new()),
             Connection::One(_) => self.run(redis::cmd("MGET").arg(names)).await,
@@ -243,7 +241,7 @@ impl Bodies {
         pattern: &str,
         from: Scan,
         about: usize,
-    ) -> Result<(Vec<Vec<u8>>, Option<Scan>), Error> {
+    ) -> Result<(Vec<String>, Option<Scan>), Error> {
         let mut scan = redis::cmd("SCAN");
         scan.arg(from.cursor)
             .arg("MATCH")
@@ -262,7 +260,10 @@ impl Bodies {
             }
         };
         let (cursor, names): (u64, Vec<Vec<u8>>) = redis::from_redis_value(answer)?;
-        Ok((names, from.next(cursor, nodes)))
+        // A name that is no text is nobody's of ours.
+        let texts = names.iter().map(|name| String::from_utf8_lossy(name));
+        let texts = texts.map(Cow::into_owned).collect();
+        Ok((texts, from.next(cursor, nodes)))
     }
 
     /// The bytes that all servers together use for everything they hold.

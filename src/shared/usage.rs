@@ -20,7 +20,10 @@ impl Link {
         let (mut count, mut next) = (0, Some(Scan::default()));
         while let Some(from) = next {
             let (names, rest) = servers.scan(FAMILY, from, AT_ONCE).await?;
-            count += names.iter().filter(|name| keys.has(name)).count() as u64;
+            count += names
+                .iter()
+                .filter(|name| keys.has(name.as_bytes()))
+                .count() as u64;
             next = rest;
         }
         Ok(count)

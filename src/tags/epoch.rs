@@ -97,7 +97,7 @@ impl Tags {
 }
 
 /// Tells the store what it should hold, for as long as this runs; `heard` what it holds instead.
-pub(super) async fn tell(together: &Together, heard: &impl Fn(u64)) {
+pub(super) async fn tell<F: Future<Output = ()>>(together: &Together, heard: &impl Fn(u64) -> F) {
     let mut links = together.link.subscribe();
     let mut pause = SHORTEST_PAUSE;
     while let Some(epoch) = together.epoch.owed().await {
@@ -108,7 +108,7 @@ pub(super) async fn tell(together: &Together, heard: &impl Fn(u64)) {
         let Some(link) = link else { continue };
         match link.raise_epoch(epoch).await {
             Ok(stored) => {
-                heard(stored);
+                heard(stored).await;
                 pause = SHORTEST_PAUSE;
             }
             Err(error) => {

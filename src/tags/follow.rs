@@ -75,14 +75,18 @@ const SLOWEST_BEAT: Duration = Duration::from_secs(5);
 
 impl Tags {
     /// Keeps in touch with the store for as long as this runs: never ends by itself when tags are shared. What the log tells is
-    /// passed on to `tell`, which must not wait.
-    pub async fn follow(&self, tell: impl Fn(News)) {
+    /// passed on to `tell`, and what follows counts once that has come back: it must not take long.
+    pub async fn follow<F: Future<Output = ()>>(&self, tell: impl Fn(News) -> F) {
         let Some(together) = &self.together else {
             return;
         };
         let heard = |stored| {
-            if together.epoch.hear(stored) {
-                tell(News::Epoch(stored));
+            let is_news = together.epoch.hear(stored);
+            let told = is_news.then(|| tell(News::Epoch(stored)));
+            async move {
+                if let Some(told) = told {
+                    told.await;
+                }
             }
         };
         tokio::join!(
@@ -95,7 +99,7 @@ impl Tags {
     }
 
     /// Connects, reads the log, and begins again whenever something is wrong.
-    async fn listen(&self, together: &Together, tell: &impl Fn(News)) {
+    async fn listen<F: Future<Output = ()>>(&self, together: &Together, tell: &impl Fn(News) -> F) {
         let mut pause = SHORTEST_PAUSE;
         let mut known: Option<Place> = None;
         loop {
@@ -119,11 +123,11 @@ impl Tags {
             };
             if goes_on.is_none() {
                 self.begin(together, &beginning);
-                tell(News::Begun);
+                tell(News::Begun).await;
             }
             together.found(beginning.findings);
             if together.epoch.hear(beginning.epoch) {
-                tell(News::Epoch(beginning.epoch));
+                tell(News::Epoch(beginning.epoch)).await;
             }
             if *together.read.borrow() == beginning.logged {
                 // There is nothing to read: the first record may be long in coming.
@@ -181,11 +185,11 @@ impl Tags {
     }
 
     /// Reads the log for as long as the link holds.
-    async fn read_on(
+    async fn read_on<F: Future<Output = ()>>(
         &self,
         together: &Together,
         place: &mut Place,
-        tell: &impl Fn(News),
+        tell: &impl Fn(News) -> F,
         pause: &mut Duration,
     ) -> Result<(), Gap> {
         let mut links = together.link.subscribe();
@@ -203,7 +207,7 @@ impl Tags {
                     together.is_heard();
                     patience = beat(together.sharing.max_lag);
                     let all = heard.all;
-                    self.hear(together, place, heard, tell)?;
+                    self.hear(together, place, heard, tell).await?;
                     if all {
                         together.pulse.note(asked);
                         *pause = SHORTEST_PAUSE;
@@ -224,16 +228,16 @@ impl Tags {
     }
 
     /// Applies what the log says.
-    fn hear(
+    async fn hear<F: Future<Output = ()>>(
         &self,
         together: &Together,
         place: &mut Place,
         heard: Heard,
-        tell: &impl Fn(News),
+        tell: &impl Fn(News) -> F,
     ) -> Result<(), Gap> {
         // Before the pulse: what is planned once this was heard is planned under it.
         if together.epoch.hear(heard.epoch) {
-            tell(News::Epoch(heard.epoch));
+            tell(News::Epoch(heard.epoch)).await;
         }
         let mut read = *together.read.borrow();
         if heard.records.is_empty() && read < place.owed {
@@ -249,7 +253,7 @@ impl Tags {
             }
             read = record.stamp;
             if let Some(news) = self.heard(together, record)? {
-                tell(news);
+                tell(news).await;
             }
         }
         place.position = heard.position;
