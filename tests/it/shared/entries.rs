@@ -325,7 +325,10 @@ async fn l10_the_rule_bounds_the_life_of_what_the_store_alone_has() {
     let bounded = r"
   - { id: p, match: { path: '/p/.*' }, max_ttl: 2h }
 ";
-    for (rules, most) in [(bounded, 7_200), ("\n  - { id: other }\n", 7 * 86_400)] {
+    for (rules, most) in [
+        (bounded, 7_200),
+        ("\n  - { id: other, match: { path: /other } }\n", 7 * 86_400),
+    ] {
         let rules = compiled(rules);
         let listed = operator.cache.set_life(&rules, &key, week).await;
         let listed = listed.expect("the store is told").expect("it is stored");
@@ -343,8 +346,9 @@ async fn a_variant_promises_no_life_beyond_what_leads_to_it() {
     let (app, redis) = (Origin::start().await, Redis::start().await);
     let a = sidecar(&app, &redis.url(), RULES).await;
     app.answer("/p/1", reply("hallo").header("Vary", "Accept-Language"));
-    let german = crate::support::get("/p/1").header("Accept-Language", "de");
-    a.client().send(german).await.is_miss();
+    let client = a.client();
+    let german = client.get_with("/p/1", "Accept-Language", "de").await;
+    german.is_miss();
     let operator = Operator::of(&redis).await;
     until_kept(&operator, 1).await;
     let german = one(&operator, "P:1").await;
