@@ -144,7 +144,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_panics_comes_to_an_end_that_can_be_written_down() {
-        let none: Option<StatusCode> = None;
+        let none = StatusCode::from_u16(99);
         let broken = whole(async move { Ok(Done::silently(none.expect("a status"))) }).await;
         assert_eq!(broken.err(), Some(Problem::Broken));
         let done = whole(async { Ok(Done::silently(StatusCode::CREATED)) }).await;
