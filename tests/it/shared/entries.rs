@@ -119,7 +119,7 @@ async fn l11_what_all_share_is_listed_and_nothing_that_is_foreign_or_over() {
             .command(&["SET", &name, "\u{f7}tag is no record"])
             .await;
     }
-    let list = format!("tagalong:tagalong:v:{}", "f".repeat(32));
+    let list = format!("tagalong:1:tagalong:v:{}", "f".repeat(32));
     redis.command(&["LPUSH", &list, "no record"]).await;
     let operator = Operator::of(&redis).await;
     until_kept(&operator, 3).await;
@@ -325,7 +325,10 @@ async fn l10_the_rule_bounds_the_life_of_what_the_store_alone_has() {
     let bounded = r"
   - { id: p, match: { path: '/p/.*' }, max_ttl: 2h }
 ";
-    for (rules, most) in [(bounded, 7_200), ("\n  - { id: other }\n", 7 * 86_400)] {
+    for (rules, most) in [
+        (bounded, 7_200),
+        ("\n  - { id: other, match: { path: /other } }\n", 7 * 86_400),
+    ] {
         let rules = compiled(rules);
         let listed = operator.cache.set_life(&rules, &key, week).await;
         let listed = listed.expect("the store is told").expect("it is stored");
@@ -343,8 +346,9 @@ async fn a_variant_promises_no_life_beyond_what_leads_to_it() {
     let (app, redis) = (Origin::start().await, Redis::start().await);
     let a = sidecar(&app, &redis.url(), RULES).await;
     app.answer("/p/1", reply("hallo").header("Vary", "Accept-Language"));
-    let german = crate::support::get("/p/1").header("Accept-Language", "de");
-    a.client().send(german).await.is_miss();
+    let client = a.client();
+    let german = client.get_with("/p/1", "Accept-Language", "de").await;
+    german.is_miss();
     let operator = Operator::of(&redis).await;
     until_kept(&operator, 1).await;
     let german = one(&operator, "P:1").await;
@@ -363,7 +367,7 @@ async fn what_is_prolonged_is_never_shortened() {
     let operator = Operator::of(&redis).await;
     let link = operator.cache.link().expect("the store");
     let variant = KeyFields::new().base_key().only_variant();
-    let name = format!("tagalong:tagalong:v:{variant}");
+    let name = format!("tagalong:1:tagalong:v:{variant}");
     for (life, least) in [(60, 50), (600, 550), (60, 550)] {
         let life = Duration::from_secs(life);
         if least == 50 {
