@@ -119,7 +119,7 @@ async fn l11_what_all_share_is_listed_and_nothing_that_is_foreign_or_over() {
             .command(&["SET", &name, "\u{f7}tag is no record"])
             .await;
     }
-    let list = format!("tagalong:tagalong:v:{}", "f".repeat(32));
+    let list = format!("tagalong:1:tagalong:v:{}", "f".repeat(32));
     redis.command(&["LPUSH", &list, "no record"]).await;
     let operator = Operator::of(&redis).await;
     until_kept(&operator, 3).await;
@@ -367,7 +367,7 @@ async fn what_is_prolonged_is_never_shortened() {
     let operator = Operator::of(&redis).await;
     let link = operator.cache.link().expect("the store");
     let variant = KeyFields::new().base_key().only_variant();
-    let name = format!("tagalong:tagalong:v:{variant}");
+    let name = format!("tagalong:1:tagalong:v:{variant}");
     for (life, least) in [(60, 50), (600, 550), (60, 550)] {
         let life = Duration::from_secs(life);
         if least == 50 {
