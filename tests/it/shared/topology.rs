@@ -142,8 +142,15 @@ async fn d01_each_right_is_needed_and_the_one_that_is_missing_is_named() {
         };
         soon(format!("a reason without {lacking}"), told).await;
     };
-    // Needed where a server has had another life, or once in a while.
-    let seldom = ["+del", "+unlink", "+pexpire", "+pttl", "+scan"];
+    // Needed where a server has had another life, once in a while, or for who asks what operators did.
+    let seldom = [
+        "+del",
+        "+unlink",
+        "+pexpire",
+        "+pttl",
+        "+scan",
+        "+xrevrange",
+    ];
     for right in first {
         lacks(right).await;
     }
