@@ -127,6 +127,7 @@ async fn sidecar(server: &Server, tell: impl Fn(News) + Send + Sync + 'static) -
     let tags = Arc::new(Tags::shared(Clock::System, sharing));
     let followed = Arc::clone(&tags);
     let mut following = JoinSet::new();
+    let tell = move |news| std::future::ready(tell(news));
     following.spawn(async move { followed.follow(tell).await });
     tags.in_touch().await;
     Sidecar {

@@ -66,14 +66,16 @@ fn operation(call: &Call, schemas: &mut SchemaGenerator) -> Value {
         },
     });
     let parameters = parameters(call, schemas);
-    if !parameters.is_empty() {
-        operation["parameters"] = parameters.into();
-    }
-    if let Some(body) = &call.body {
-        operation["requestBody"] = json!({
+    let parameters = Some(parameters).filter(|it| !it.is_empty());
+    let body = call.body.as_ref().map(|body| {
+        json!({
             "required": true,
             "content": content(body, schemas),
-        });
+        })
+    });
+    if let Value::Object(operation) = &mut operation {
+        operation.extend(parameters.map(|it| ("parameters".to_owned(), it.into())));
+        operation.extend(body.map(|it| ("requestBody".to_owned(), it)));
     }
     operation
 }
@@ -116,13 +118,13 @@ fn queried(query: Option<Shape>, schemas: &mut SchemaGenerator) -> Vec<Value> {
         return Vec::new();
     };
     let shape = shape(schemas).to_value();
-    let required = shape["required"].as_array().cloned().unwrap_or_default();
-    let fields = shape["properties"].as_object().cloned().unwrap_or_default();
+    let required = shape.get("required").and_then(Value::as_array);
+    let required = required.cloned().unwrap_or_default();
+    let fields = shape.get("properties").and_then(Value::as_object);
+    let fields = fields.cloned().unwrap_or_default();
     let parameter = |(name, mut schema): (String, Value)| {
-        let says = schema["description"].take();
-        if let Value::Object(schema) = &mut schema {
-            schema.remove("description");
-        }
+        let schema_of = schema.as_object_mut();
+        let says = schema_of.and_then(|it| it.remove("description"));
         json!({
             "required": required.contains(&json!(name)),
             "name": name,
@@ -142,10 +144,11 @@ fn responses(call: &Call, schemas: &mut SchemaGenerator) -> Value {
         content: it,
     } in &call.answers
     {
-        let mut response = json!({ "description": says });
-        if let Some(it) = it {
-            response["content"] = content(it, schemas);
-        }
+        let content = it.as_ref().map(|it| content(it, schemas));
+        let response = match content {
+            Some(content) => json!({ "description": says, "content": content }),
+            None => json!({ "description": says }),
+        };
         responses.insert(status.to_string(), response);
     }
     let problem = schemas.subschema_for::<view::Problem>();

@@ -68,6 +68,14 @@ impl Problem {
         }
     }
 
+    /// What is wrong with the files.
+    fn mistakes(&self) -> &[String] {
+        if let Problem::Files(mistakes) = self {
+            return mistakes;
+        }
+        &[]
+    }
+
     /// What is wrong, and what is expected, in sentences.
     pub(super) fn detail(&self) -> Cow<'_, str> {
         let detail = match self {
@@ -111,10 +119,7 @@ impl IntoResponse for Problem {
             title: status.canonical_reason().unwrap_or_default().to_owned(),
             status: status.as_u16(),
             detail: self.detail().into_owned(),
-            mistakes: match &self {
-                Problem::Files(mistakes) => mistakes.clone(),
-                _ => Vec::new(),
-            },
+            mistakes: self.mistakes().to_vec(),
         };
         let mut response = view::json(status, &problem);
         let headers = response.headers_mut();

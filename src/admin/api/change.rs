@@ -63,9 +63,8 @@ fn wrong(misfit: &Misfit) -> String {
 fn read(wish: ChangeRequest) -> Change {
     let ChangeRequest { rule, old, new } = wish;
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let value = |side: &BTreeMap<String, Option<String>>, name: &String| {
-        side.get(name).cloned().flatten().map(Into::into)
-    };
+    let value =
+        |side: &BTreeMap<String, Option<String>>, name: &String| side.get(name).cloned().flatten();
     let attribute = |name: &String| Attribute {
         name: name.as_str().into(),
         old: value(&old, name),

@@ -335,9 +335,12 @@ async fn an_explanation_says_what_is_stored_and_what_it_is_still_good_for() {
 async fn an_explanation_says_why_the_last_response_was_not_stored_as_long_as_that_counts() {
     let (cache, clock) = large();
     let head = head("/a");
-    let why = || match cache.foresee(&query(&head), &head, Trust::Full) {
-        Foreseen::Fetched(Forward::UriMiss, why) => why,
-        other => panic!("{other:?}"),
+    let why = || {
+        let foreseen = cache.foresee(&query(&head), &head, Trust::Full);
+        let Foreseen::Fetched(Forward::UriMiss, why) = foreseen else {
+            panic!("{foreseen:?}");
+        };
+        why
     };
     assert_eq!(why(), None);
     let (fill, _follower) = miss(&cache, "/a");

@@ -25,8 +25,12 @@ pub(super) struct Operator {
 
 impl Operator {
     pub(super) async fn of(redis: &Redis) -> Operator {
+        Operator::at(&redis.url()).await
+    }
+
+    pub(super) async fn at(url: &str) -> Operator {
         let config = shared::Config {
-            endpoint: redis.url().parse().expect("a URL"),
+            endpoint: url.parse().expect("a URL"),
             timeout: std::time::Duration::from_secs(2),
         };
         let metrics = Metrics::default();
