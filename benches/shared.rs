@@ -127,7 +127,10 @@ async fn sidecar(server: &Server, tell: impl Fn(News) + Send + Sync + 'static) -
     let tags = Arc::new(Tags::shared(Clock::System, sharing));
     let followed = Arc::clone(&tags);
     let mut following = JoinSet::new();
-    let tell = move |news| std::future::ready(tell(news));
+    let tell = move |news| {
+        tell(news);
+        std::future::ready(())
+    };
     following.spawn(async move { followed.follow(tell).await });
     tags.in_touch().await;
     Sidecar {

@@ -341,7 +341,7 @@ async fn two_sidecars_in_one_process_do_not_count_together() {
 #[tokio::test]
 async fn connections_that_say_nothing_make_room_for_one_that_calls() {
     let (_app, _sidecar, admin) = stage(RULES).await;
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let mut silent = Vec::new();
     for _ in 0..200 {
         silent.push(admin.connect().await);
