@@ -339,6 +339,13 @@ async fn a_change_forgets_what_shows_the_old_values_or_the_new() {
         json!({ "incremented": 0 })
     );
     client.get("/books?shelf=b").await.is_hit();
+    let misspelt = json!({ "rule": "list", "old": { "shelve": "b" }, "new": { "shelve": "b" } });
+    let why = refused(&admin, 422, "/v1/change", misspelt).await;
+    assert_eq!(
+        why,
+        "`shelve` is none of the dimensions of the rule `list`."
+    );
+    client.get("/books?shelf=b").await.is_hit();
     done(&admin, "/v1/change", json!({ "rule": "list" })).await;
     client.get("/books?shelf=b").await.is_invalidated();
 }
@@ -563,6 +570,10 @@ async fn what_is_foreseen_is_what_happens() {
         ("GET", "/books/1", vec![("authorization", "Basic%20eA==")]),
         ("POST", "/books/2", vec![]),
         ("GET", "/cookie", vec![]),
+        ("GET", "/cookie", vec![]), // as the first one could not be stored, nobody waits for it
+        ("GET", "/books/2", vec![("cache-control", "only-if-cached")]),
+        ("GET", "/books/1", vec![("cache-control", "only-if-cached")]),
+        ("HEAD", "/books/2", vec![]),
         ("HEAD", "/books/1", vec![]),
     ] {
         let fielded: String = fields
@@ -814,6 +825,7 @@ async fn a_value_that_says_something_wrong_is_not_kept() {
         admin.get("/v1/objects/a").await.is_problem(404);
     }
 
+    // It is not read to its end.
     let mut large = admin.connect().await;
     let head =
         "PUT /v1/objects/a HTTP/1.1\r\nHost: localhost\r\nTagalong-Cache-Control: max-age=60\r\n";
@@ -826,4 +838,5 @@ async fn a_value_that_says_something_wrong_is_not_kept() {
         answer.contains("A body of at most 8388608 bytes"),
         "{answer}"
     );
+    admin.get("/v1/objects/a").await.is_problem(404);
 }

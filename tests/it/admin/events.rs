@@ -10,6 +10,8 @@ use crate::support::soon;
 struct Listening {
     open: Open,
     text: String,
+    /// What came while another was waited for: what comes together is told in an order of its own.
+    passed_over: Vec<(String, Value)>,
 }
 
 impl Listening {
@@ -21,19 +23,28 @@ impl Listening {
         Listening {
             open,
             text: String::new(),
+            passed_over: Vec::new(),
         }
     }
 
     /// The next event of this name, whatever comes before it; `None`: there is none more.
     async fn next(&mut self, name: &str) -> Option<Value> {
+        if let Some(place) = self.passed_over.iter().position(|(it, _)| it == name) {
+            return Some(self.passed_over.remove(place).1);
+        }
         loop {
             while let Some((event, rest)) = self.text.split_once("\n\n") {
                 let (event, rest) = (event.to_owned(), rest.to_owned());
                 self.text = rest;
-                let named = event.strip_prefix(&format!("event: {name}\ndata: "));
-                if let Some(data) = named {
-                    return Some(serde_json::from_str(data).expect("JSON"));
+                let event = event.strip_prefix("event: ");
+                let Some((kind, data)) = event.and_then(|it| it.split_once("\ndata: ")) else {
+                    continue; // a sign of life
+                };
+                let data = serde_json::from_str(data).expect("JSON");
+                if kind == name {
+                    return Some(data);
                 }
+                self.passed_over.push((kind.to_owned(), data));
             }
             let some = soon("an event", self.open.some()).await?;
             self.text.push_str(&String::from_utf8(some).expect("UTF-8"));
@@ -148,6 +159,7 @@ async fn one_that_reads_nothing_holds_up_nobody() {
     let mut late = Listening {
         open: silent,
         text: String::new(),
+        passed_over: Vec::new(),
     };
     let lagged = late.next("lagged").await;
     let missed = lagged.expect("it is told")["missed"].as_u64();

@@ -258,6 +258,9 @@ async fn it_says_that_it_drains_for_as_long_as_it_does() {
     crate::support::soon("it to drain", draining).await;
     admin.get("/readyz").await.has_status(503);
     admin.get("/healthz").await.has_status(200);
+    let purge = serde_json::json!({ "all": true });
+    let why = refused(&admin, 503, "/v1/purge", purge).await;
+    assert_eq!(why, "The sidecar is being stopped.");
     held.release(reply("one")).await;
     last.answer().await.has_body("one");
     crate::support::soon("the end", stopped)
@@ -333,4 +336,49 @@ async fn two_sidecars_in_one_process_do_not_count_together() {
     let name = r#"tagalong_requests_total{rule="page",outcome="miss"}"#;
     assert_eq!(metrics(&admin).await.get(name), Some(&1.0));
     assert_eq!(metrics(&other.admin()).await.get(name), None);
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_make_room_for_one_that_calls() {
+    let (_app, _sidecar, admin) = stage(RULES).await;
+    let began = tokio::time::Instant::now();
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(admin.connect().await);
+    }
+    admin.get("/healthz").await.has_status(200);
+    // Else each would have been closed when its time for a head was over.
+    assert!(began.elapsed() < std::time::Duration::from_secs(5));
+    assert_eq!(silent.remove(0).closed().await, b"", "the oldest");
+    let mut last = silent.pop().expect("a connection");
+    let probe = get("/healthz").with("host", "localhost");
+    last.ask(probe).await.has_status(200);
+}
+
+#[tokio::test]
+async fn what_was_begun_keeps_its_place_though_its_caller_has_left() {
+    let (app, sidecar, admin) = stage(RULES).await;
+    let mut under_way = Vec::new();
+    for n in 0..64 {
+        let path = format!("/page/{n}");
+        app.answer(&path, reply("old"));
+        sidecar.client().get(&path).await.is_miss();
+        let hold = app.hold(&path);
+        let refresh = serde_json::json!({ "url": format!("http://shop.example{path}") });
+        let call = admin
+            .begin(with_json("POST", "/v1/refresh", &refresh))
+            .await;
+        under_way.push(hold.arrived().await);
+        call.leave();
+    }
+    for _ in 0..50 {
+        let full = admin.get("/v1/stats").await;
+        full.is_problem(503).has_field("retry-after", "1");
+        admin.get("/healthz").await.has_status(200);
+    }
+    for held in under_way {
+        held.release(reply("new")).await;
+    }
+    let room = async { while admin.get("/v1/stats").await.status != 200 {} };
+    crate::support::soon("room for a call", room).await;
 }

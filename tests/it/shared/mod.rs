@@ -16,6 +16,7 @@ mod outbox;
 mod purge;
 mod ready;
 mod story;
+mod told;
 mod topology;
 mod trouble;
 mod truth;
