@@ -8,12 +8,15 @@ mod events;
 
 use std::collections::BTreeMap;
 
+use futures_util::stream::FuturesUnordered;
+use futures_util::stream::StreamExt;
 use serde_json::Value;
 
 use crate::support::Answer;
 use crate::support::Ask;
 use crate::support::Client;
 use crate::support::Origin;
+use crate::support::Pending;
 use crate::support::Setup;
 use crate::support::Sidecar;
 use crate::support::ask;
@@ -357,27 +360,37 @@ async fn connections_that_say_nothing_make_room_for_one_that_calls() {
 
 #[tokio::test]
 async fn what_was_begun_keeps_its_place_though_its_caller_has_left() {
+    const PLACES: usize = 64;
+    const LEFT: usize = 8; // as many as are fetched again at once
+    const MORE: usize = 100;
     let (app, sidecar, admin) = stage(RULES).await;
+    let refresh = |path: &str| {
+        let asked = serde_json::json!({ "url": format!("http://shop.example{path}") });
+        with_json("POST", "/v1/refresh", &asked)
+    };
     let mut under_way = Vec::new();
-    for n in 0..64 {
+    for n in 0..LEFT {
         let path = format!("/page/{n}");
         app.answer(&path, reply("old"));
         sidecar.client().get(&path).await.is_miss();
         let hold = app.hold(&path);
-        let refresh = serde_json::json!({ "url": format!("http://shop.example{path}") });
-        let call = admin
-            .begin(with_json("POST", "/v1/refresh", &refresh))
-            .await;
+        let call = admin.begin(refresh(&path)).await;
         under_way.push(hold.arrived().await);
         call.leave();
     }
-    for _ in 0..50 {
-        let full = admin.get("/v1/stats").await;
-        full.is_problem(503).has_field("retry-after", "1");
-        admin.get("/healthz").await.has_status(200);
+    app.answer("/page/more", reply("new"));
+    let more = admin.begin_many(MORE, &refresh("/page/more")).await;
+    let mut more: FuturesUnordered<_> = more.into_iter().map(Pending::answer).collect();
+    for _ in 0..MORE - (PLACES - LEFT) {
+        let refused = more.next().await.expect("an answer");
+        refused.is_problem(503).has_field("retry-after", "1");
     }
+    admin.get("/healthz").await.has_status(200);
     for held in under_way {
         held.release(reply("new")).await;
+    }
+    while let Some(done) = more.next().await {
+        done.has_status(200);
     }
     let room = async { while admin.get("/v1/stats").await.status != 200 {} };
     crate::support::soon("room for a call", room).await;
