@@ -272,7 +272,6 @@ async fn what_is_stored_is_fetched_again() {
 }
 
 #[tokio::test]
-#[ignore = "the interface has no `PUT /v1/epoch` yet"]
 async fn the_epoch_rises_and_never_falls() {
     let stage = Stage::set().await;
     stage.stored("/page/1").await;
@@ -428,7 +427,6 @@ async fn who_has_the_token_may_ask_and_is_named() {
 }
 
 #[tokio::test]
-#[ignore = "the interface has no `GET /v1/audit` yet"]
 async fn who_has_changed_what_is_listed_the_newest_first() {
     let stage = Stage::set().await;
     stage.ask(&["purge", "--rule", "page"]).await;
