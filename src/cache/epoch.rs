@@ -43,10 +43,10 @@ impl Cache {
             Told::Away => return Epoch::Away,
         };
         // Before anyone is told that it is: who asks next is answered under it.
-        let rises = rules.raise_epoch(highest);
+        rules.raise_epoch(highest); // unless the log has told of it just now
         match highest {
             is if is > epoch => Epoch::Lower { is },
-            _ if rises => Epoch::Raised(epoch),
+            _ if epoch > before => Epoch::Raised(epoch),
             _ => Epoch::Same(epoch),
         }
     }
