@@ -61,7 +61,7 @@ async def one_round(app, server, mode, number):
         await asyncio.to_thread(clients.counts, app)
         begun = time.perf_counter() + 0.05
         write = asyncio.ensure_future(change(writer, begun + CHANGE, f"/write?increment=hot-{number}"))
-        answers, lag = await steady(opened, path, begun)
+        answers, lag = await steady(opened, lambda _: path, begun, RATE, SECONDS)
         write = await write
     counted = (await asyncio.to_thread(clients.counts, app))["calls"]
     if any((answer.status, answer.length) != (200, 1000) for answer in answers) or counted.pop("/write") != 1:
@@ -77,19 +77,22 @@ async def change(writer, when, path):
     return await writer.ask(path, "POST")
 
 
-async def steady(idle, path, begun):
-    """Ask at a steady rate whatever becomes of the answers; the answers, and how late each was asked for."""
+async def steady(idle, path, begun, rate, seconds):
+    """Ask at a steady rate whatever becomes of the answers; the answers, and how late each was asked for.
+
+    `path`: of the request of this number.
+    """
     asked, lag = [], []
-    for number in range(RATE * SECONDS):
-        due = begun + number / RATE
+    for number in range(rate * seconds):
+        due = begun + number / rate
         early = due - time.perf_counter()
         if early > 0:
             await asyncio.sleep(early)
         if not idle:
-            sys.exit(f"more than {CONNECTIONS} requests wait")
+            sys.exit("more requests wait than there are connections")
         client = idle.pop()
         lag.append((time.perf_counter() - due) * 1000)
-        answer = client.ask(path)
+        answer = client.ask(path(number))
         answer.add_done_callback(lambda _, client=client: idle.append(client))
         asked.append(answer)
     return await asyncio.gather(*asked), lag
