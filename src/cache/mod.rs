@@ -80,6 +80,7 @@ use crate::cache::errand::Errand;
 use crate::cache::errand::Miss;
 use crate::cache::flights::Fills;
 use crate::cache::inspect::Census;
+use crate::cache::inspect::Order;
 use crate::cache::purge::Purges;
 use crate::cache::refresh::Refreshes;
 use crate::cache::spool::Budget;
@@ -157,6 +158,7 @@ struct Inner {
     rescheduled: Notify,
     /// Held by who goes through all of memory: one at a time.
     looks: Arc<Semaphore>,
+    order: Order,
     /// Who is told of increments.
     watcher: Option<Arc<dyn Watcher>>,
     census: Census,
@@ -244,6 +246,7 @@ impl Cache {
             refreshes: Refreshes::default(),
             rescheduled: Notify::new(),
             looks: Arc::new(Semaphore::new(1)),
+            order: Order::default(),
             watcher,
             census: Census::default(),
             metrics,

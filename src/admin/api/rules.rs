@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use tokio::task::spawn_blocking;
 
 use crate::admin::Admin;
 use crate::admin::view;
@@ -21,10 +20,7 @@ pub(super) async fn rules(State(admin): State<Admin>) -> Response {
     let in_force = parts.rules.load();
     let reload = parts.files.as_ref().map(|files| last(&files.last()));
     let counted = admin.counts(&in_force);
-    let cache = parts.cache.clone();
-    // It looks at all that is stored, and keeps no request waiting meanwhile.
-    let used = spawn_blocking(move || cache.usage_by_rule()).await;
-    let used = used.unwrap_or_default(); // an error says that the process ends
+    let used = parts.cache.usage_by_rule().await;
     let of = |rule: &Rule| used.get(name(rule)).copied().unwrap_or_default();
     let each = all(&in_force).zip(counted);
     let rules = view::Rules {

@@ -1,14 +1,15 @@
 //! What is stored, for people: lists, single responses, sums. Looking changes nothing (L14): no tag becomes known by it, nothing
 //! counts as used, and the order in which things leave stays as it was.
 //!
-//! A list of memory goes through all of it for each page, in the order of keys, which never changes: what is there from the first
-//! page to the last is listed once, whatever comes and goes meanwhile. Then comes the shared store, by `SCAN`: what is there all the
+//! A list of memory follows the order of keys, which never changes: what is there from the first page to the last is listed once,
+//! whatever comes and goes meanwhile. Then comes the shared store, by `SCAN`: what is there all the
 //! time is listed there too, but for what memory has listed. Once on each page, that is: `SCAN` may come to the same again when the
 //! store rebuilds its tables, and what moves between the two tiers meanwhile may be listed by both.
 
 mod census;
 mod cursor;
 mod listed;
+mod order;
 mod second;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub use census::Holdings;
 pub use listed::Listed;
 pub use listed::State;
 pub use listed::Tier;
+pub(super) use order::Order;
 pub(super) use second::Elsewhere;
 
 use crate::cache::Cache;
@@ -176,22 +178,15 @@ impl Cache {
         limit: usize,
         chosen: impl Fn(&Stored) -> bool,
     ) -> (Vec<Arc<Stored>>, bool) {
-        let mut found = BTreeMap::new();
-        for (variant, stored) in self.all_here() {
-            let is_late = found.len() > limit
-                && found
-                    .last_key_value()
-                    .is_some_and(|(last, _)| *last < variant);
-            if after.is_some_and(|after| variant <= after) || is_late || !chosen(&stored) {
-                continue;
-            }
-            found.insert(variant, stored);
-            if found.len() > limit + 1 {
-                found.pop_last();
-            }
-        }
-        let more = found.len() > limit;
-        (found.into_values().take(limit).collect(), more)
+        let order = self.order(after.is_none());
+        let past = after.map_or(0, |after| order.partition_point(|key| *key <= after));
+        let there = order[past..].iter().filter_map(|key| {
+            let slot = self.0.store.peek(key)?;
+            slot.entry().map(Arc::clone)
+        });
+        let mut found = there.filter(|stored| chosen(stored));
+        let some = found.by_ref().take(limit).collect();
+        (some, found.next().is_some())
     }
 
     /// One response, if clients may be answered with it.
@@ -226,9 +221,13 @@ impl Cache {
         })
     }
 
-    /// How much of memory each rule's responses take, whatever they are still good for; those of no rule under an empty name. It
-    /// looks at each of them: never on the path of a request.
-    pub fn usage_by_rule(&self) -> BTreeMap<Box<str>, Usage> {
+    /// How much of memory each rule's responses take, whatever they are still good for; those of no rule under an empty name.
+    pub async fn usage_by_rule(&self) -> BTreeMap<Box<str>, Usage> {
+        let used = self.aside_from_requests(Cache::sum_by_rule).await;
+        used.unwrap_or_default()
+    }
+
+    fn sum_by_rule(&self) -> BTreeMap<Box<str>, Usage> {
         let mut by_rule: BTreeMap<Box<str>, Usage> = BTreeMap::new();
         for (_, stored) in self.all_here() {
             let rule = stored.rule().unwrap_or_default();

@@ -260,7 +260,7 @@ async fn an_entry_is_shown_with_what_it_is_and_how_long_it_lives() {
         entries: 1,
         bytes: listed.size,
     };
-    let usage = cache.usage_by_rule();
+    let usage = cache.usage_by_rule().await;
     assert_eq!(usage, BTreeMap::from([("users".into(), of_users)]));
 }
 
@@ -380,4 +380,36 @@ async fn who_goes_through_all_of_memory_is_alone() {
     });
     let looks = futures_util::future::join_all(looks).await;
     assert_eq!(looks, [Some(true); 8]);
+}
+
+#[tokio::test]
+async fn a_list_that_begins_has_all_and_one_that_goes_on_asks_memory_for_its_pages_alone() {
+    let (cache, clock) = large();
+    for n in 0..10 {
+        fresh(&cache, &format!("/books/{n}"), "A").await;
+    }
+    let filter = Filter::default();
+    let first = cache.list(&filter, None, 4).await.unwrap();
+    let order = cache.order(false);
+    assert_eq!(order.len(), 10);
+    assert!(Arc::ptr_eq(&order, &cache.order(false)), "it is remembered");
+
+    for n in 10..20 {
+        fresh(&cache, &format!("/books/{n}"), "A").await;
+    }
+    let cursor = first.cursor.as_deref();
+    cache.list(&filter, cursor, 4).await.unwrap();
+    assert!(
+        Arc::ptr_eq(&order, &cache.order(false)),
+        "a page is no pass"
+    );
+    assert_eq!(all(&cache, &filter, 4).await.len(), 20);
+    assert_eq!(cache.order(false).len(), 20);
+
+    drop(order);
+    let made = Arc::downgrade(&cache.order(false));
+    clock.advance(Duration::from_secs(60));
+    while made.strong_count() > 0 {
+        tokio::task::yield_now().await; // hangs where nobody lets go of it
+    }
 }
