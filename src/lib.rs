@@ -42,6 +42,7 @@
 //! | [`clock`], [`body`] | the only reader of time; bodies in motion |
 //! | [`metrics`] | what is counted and measured, in one table |
 //! | [`yaml`] | text to typed values, every mistake with its place |
+//! | [`offload`] | a thread behind all others, for what operators ask for and what takes long |
 //! | [`dialects`] | how header fields spell tags, increments, and `Cache-Status` |
 //! | [`rules`] | what a request means: rule, key, tags; `plan` is also what `explain` prints |
 //! | [`policy`] | what a response means: RFC 9111, privacy, signals |
@@ -81,6 +82,7 @@ pub mod fetch;
 pub mod hooks;
 pub mod metrics;
 pub mod model;
+pub mod offload;
 pub mod policy;
 pub mod proxy;
 pub mod rules;

@@ -241,20 +241,7 @@ impl Fill {
             let life = life.max(NOTED);
             second.note(link, only, &meta.vary, until, life).await?;
         }
-        let pointer = Pointer {
-            generation,
-            key: stored.composed_key(),
-            tags: stored
-                .tags()
-                .map(|(tag, stamp)| (tag.clone(), stamp))
-                .collect(),
-            logical: stored.logical.as_ref().to_owned(),
-            rule: self.matched.rule.id.as_deref().map(str::to_owned),
-            size: stored.entry.body.len() as u64,
-            stored: stored.asked,
-            until: meta.expires(),
-            expires: meta.expires(),
-        };
+        let pointer = stored.pointer(generation);
         second
             .put(link, stored.variant, pointer, Arc::clone(stored), life)
             .await

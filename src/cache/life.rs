@@ -114,7 +114,7 @@ impl Cache {
             let notes = all.filter(|(_, slot)| slot.leads_to(variant));
             notes.map(|(note, _)| note).collect()
         };
-        self.aside_from_requests(find).await.unwrap_or_default()
+        self.offload(find).await.unwrap_or_default()
     }
 
     /// `notes`: what leads to it, as far as memory knows.

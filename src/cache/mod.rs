@@ -39,7 +39,7 @@ mod variants;
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{Notify, Semaphore, broadcast};
+use tokio::sync::{Notify, broadcast};
 
 pub use anew::AllAnew;
 pub use anew::Anew;
@@ -102,6 +102,7 @@ use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
 use crate::model::time::Timestamp;
 use crate::model::watcher::Watcher;
+use crate::offload::Offload;
 use crate::policy::request::Use;
 use crate::policy::request::Wishes;
 use crate::policy::request::usable;
@@ -156,8 +157,8 @@ struct Inner {
     refreshes: Refreshes,
     /// Something is to be done sooner than known before, for no request.
     rescheduled: Notify,
-    /// Held by who goes through all of memory: one at a time.
-    looks: Arc<Semaphore>,
+    /// Who goes through all of memory.
+    offload: Offload,
     order: Order,
     /// Who is told of increments.
     watcher: Option<Arc<dyn Watcher>>,
@@ -245,7 +246,7 @@ impl Cache {
             repeats: Mutex::default(),
             refreshes: Refreshes::default(),
             rescheduled: Notify::new(),
-            looks: Arc::new(Semaphore::new(1)),
+            offload: Offload::default(),
             order: Order::default(),
             watcher,
             census: Census::default(),

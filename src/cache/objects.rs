@@ -436,25 +436,13 @@ impl Objects<'_> {
         link: &Link,
         stored: &Arc<Stored>,
     ) -> Result<(), shared::Error> {
-        let (generation, expires) = (link.generation().to_owned(), stored.entry.meta.expires());
-        let life = expires.since(self.cache.now());
+        let generation = link.generation().to_owned();
+        let life = stored.entry.meta.expires().since(self.cache.now());
         // In this order: seals are broken in another history (L3).
         if life.is_zero() || !stored.seals.intact() {
             return Ok(());
         }
-        let tags = stored.tags().map(|(tag, stamp)| (tag.clone(), stamp));
-        let pointer = Pointer {
-            generation,
-            key: stored.composed_key(),
-            tags: tags.collect(),
-            logical: stored.logical.as_ref().to_owned(),
-            rule: None,
-            size: stored.entry.body.len() as u64,
-            stored: stored.asked,
-            until: expires,
-            expires,
-        };
-        let stored = Arc::clone(stored);
+        let (pointer, stored) = (stored.pointer(generation), Arc::clone(stored));
         second
             .put(link, stored.variant, pointer, stored, life)
             .await

@@ -191,7 +191,7 @@ impl Cache {
             let mut all = cache.all_here().map(|(_, stored)| stored);
             all.find(|it| it.composed_key() == key)
         };
-        let found = self.aside_from_requests(find).await.flatten()?;
+        let found = self.offload(find).await.flatten()?;
         Some(One {
             key,
             variant: found.variant,

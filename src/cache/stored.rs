@@ -27,6 +27,7 @@ use crate::rules::refill::OnInvalidate;
 use crate::rules::refill::WhenInvalidated;
 use crate::store::Uses;
 use crate::store::Weigh;
+use crate::store::codec::Pointer;
 use crate::tags::Seals;
 
 /// What is stored under a variant.
@@ -124,6 +125,23 @@ impl Stored {
     pub fn composed_key(&self) -> ComposedKey {
         self.variant
             .composed(self.seals.iter().map(|(tag, stamp)| (tag.as_str(), stamp)))
+    }
+
+    /// What the store that all sidecars share is told of it, in this generation. It is kept there for as long as it is fresh.
+    pub(super) fn pointer(&self, generation: String) -> Pointer {
+        let tags = self.tags().map(|(tag, stamp)| (tag.clone(), stamp));
+        let expires = self.entry.meta.expires();
+        Pointer {
+            generation,
+            key: self.composed_key(),
+            tags: tags.collect(),
+            logical: self.logical.as_ref().to_owned(),
+            rule: self.rule().map(str::to_owned),
+            size: self.entry.body.len() as u64,
+            stored: self.asked,
+            until: expires,
+            expires,
+        }
     }
 
     /// Whether it is to be looked for again where it was found.

@@ -43,6 +43,7 @@ const TABLE: &[Row] = &[
     row("clock", &["model"], &["fastrand"]), // its `Timestamp`
     row("body", &[], &["http_body"]),
     row("yaml", &["model"], &["saphyr_parser"]),
+    row("offload", &[], &["rustix"]), // its priority
     row("metrics", &["model"], &["std::sync::atomic", "prometheus_client"]),
     row("dialects", &["model"], &[]),
     row("rules", &["model", "yaml"], &["regex", "regex_syntax", "aho_corasick", "arc_swap", "ring", "base64"]),
@@ -57,7 +58,7 @@ const TABLE: &[Row] = &[
     row("telemetry", &["model", "clock", "metrics", "body", "upstream"], &["tracing_subscriber", "opentelemetry*"]),
     // Its `Clock`: others are told in batches of a time, and told again after a while.
     row("hooks", &["model", "clock", "metrics", "body", "upstream"], &[]),
-    row("cache", &["model", "clock", "metrics", "body", "rules", "policy", "shared", "tags", "store"], &[]),
+    row("cache", &["model", "clock", "metrics", "body", "offload", "rules", "policy", "shared", "tags", "store"], &[]),
     // Trailers speak the dialects too, after the head has been judged.
     row("fetch", &["model", "clock", "metrics", "body", "dialects", "rules", "policy", "upstream", "telemetry", "cache"],
         &["flate2", "brotli_decompressor", "zstd"]),

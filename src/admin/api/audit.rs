@@ -35,7 +35,7 @@ pub(super) async fn audit(
     let page = page
         .await
         .map_err(|error| Problem::Malformed(format!("`cursor`: {error}.")))?;
-    list(move || AuditPage {
+    list(&admin, move || AuditPage {
         audit: page
             .records
             .iter()

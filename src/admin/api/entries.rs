@@ -68,7 +68,7 @@ pub(super) async fn entries(
         ListError::Cursor => Problem::Malformed(format!("`cursor`: {error}.")),
         ListError::Away => Problem::Deferred(SILENT),
     })?;
-    list(move || Entries {
+    list(&admin, move || Entries {
         entries: page.entries.iter().map(Entry::from).collect(),
         cursor: page.cursor,
     })

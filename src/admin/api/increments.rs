@@ -31,7 +31,7 @@ pub(super) async fn increments(
 ) -> Result<Response, Problem> {
     let limit = limit(asked.limit, 100, 1_000).map_err(Problem::Malformed)?;
     let recent = admin.parts().cache.increments(limit);
-    list(move || {
+    list(&admin, move || {
         let increments = recent.iter().map(|it| IncrementEvent::from(&**it));
         Increments {
             increments: increments.collect(),

@@ -179,13 +179,12 @@ pub(super) fn router(admin: Admin, config: &Config, stop: watch::Receiver<bool>)
 
 /// An answer that may be long: made aside, as megabytes of JSON keep a worker busy that answers requests too.
 async fn list<T: Serialize>(
+    admin: &Admin,
     make: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Response, Problem> {
-    let made = tokio::task::spawn_blocking(move || view::json(StatusCode::OK, &make()));
-    made.await.map_err(|error| {
-        tracing::error!(%error, "an answer of the admin interface could not be made");
-        Problem::Broken
-    })
+    let cache = &admin.parts().cache;
+    let made = cache.offload(move |_| view::json(StatusCode::OK, &make()));
+    made.await.ok_or(Problem::Broken)
 }
 
 /// `GET /openapi.json`.

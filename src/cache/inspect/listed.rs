@@ -186,7 +186,7 @@ impl Listed {
 
 impl Stored {
     /// The rule that stored it, if one did.
-    pub(super) fn rule(&self) -> Option<&str> {
+    pub(in crate::cache) fn rule(&self) -> Option<&str> {
         let mut tags = self.tags();
         tags.find_map(|(tag, _)| tag.rule_id())
     }

@@ -147,7 +147,7 @@ impl Cache {
             let entries: Vec<_> = some.iter().map(|it| Listed::here(it, now)).collect();
             (entries, last, more)
         };
-        let shown = self.aside_from_requests(shown).await;
+        let shown = self.offload(shown).await;
         let (entries, last, more) = shown.unwrap_or_default();
         let then = match (more, both && self.0.second.is_some()) {
             (true, _) => Some(Place::Memory(last)),
@@ -168,7 +168,7 @@ impl Cache {
         chosen: impl Fn(&Stored) -> bool + Send + 'static,
     ) -> (Vec<Arc<Stored>>, bool) {
         let some = move |cache: &Cache| cache.first_here(after, limit, chosen);
-        self.aside_from_requests(some).await.unwrap_or_default()
+        self.offload(some).await.unwrap_or_default()
     }
 
     /// The same, for who is aside already.
@@ -209,7 +209,7 @@ impl Cache {
             let mut all = cache.all_here().map(|(_, stored)| stored);
             all.find(|it| it.is_listed(now) && it.composed_key() == key) // the hash last: it takes longest
         };
-        self.aside_from_requests(find).await.flatten()
+        self.offload(find).await.flatten()
     }
 
     /// All responses of memory, in no order.
@@ -223,7 +223,7 @@ impl Cache {
 
     /// How much of memory each rule's responses take, whatever they are still good for; those of no rule under an empty name.
     pub async fn usage_by_rule(&self) -> BTreeMap<Box<str>, Usage> {
-        let used = self.aside_from_requests(Cache::sum_by_rule).await;
+        let used = self.offload(Cache::sum_by_rule).await;
         used.unwrap_or_default()
     }
 
@@ -242,17 +242,13 @@ impl Cache {
         by_rule
     }
 
-    /// What goes through all of memory, where it keeps no request waiting, and one such look at a time; `None`: the runtime ends.
-    pub(super) async fn aside_from_requests<T: Send + 'static>(
+    /// What goes through all of memory, or makes much of what it has found there: where it keeps no request waiting, and one such
+    /// work at a time. `None`: it has panicked.
+    pub async fn offload<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Cache) -> T + Send + 'static,
     ) -> Option<T> {
         let cache = self.clone();
-        let looking = Arc::clone(&self.0.looks).acquire_owned().await.ok()?;
-        let task = tokio::task::spawn_blocking(move || {
-            let _until_done = looking; // though who has asked may have left
-            look(&cache)
-        });
-        task.await.ok()
+        self.0.offload.run(move || look(&cache)).await
     }
 }

@@ -124,7 +124,8 @@ impl Cache {
         wanted.collect()
     }
 
-    /// Whether memory has listed it, which has had it since before the list began.
+    /// Whether memory has listed it, which has had it since before the list began: if it asked the app later, it may have been
+    /// listed too, but nobody knows.
     fn has_listed(&self, found: &store::Found, list: Cursor) -> bool {
         let there = self.0.store.peek(&found.variant);
         let stored = there.as_ref().and_then(Slot::entry);
@@ -132,7 +133,7 @@ impl Cache {
             let borrowed = stored.borrowed_until.map(|until| until - BORROWED);
             stored.composed_key() == found.pointer.key
                 && stored.is_listed(self.now())
-                && borrowed.is_none_or(|since| since <= list.began)
+                && borrowed.unwrap_or(stored.asked) <= list.began
         })
     }
 

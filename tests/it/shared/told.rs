@@ -1,13 +1,16 @@
 //! What operators are told of the store that all share.
 
 use serde_json::Value;
+use serde_json::json;
 
 use super::OPEN;
 use super::calm;
+use crate::support::Answer;
 use crate::support::Origin;
 use crate::support::Redis;
 use crate::support::Setup;
 use crate::support::Sidecar;
+use crate::support::ask;
 use crate::support::reply;
 use crate::support::soon;
 
@@ -59,7 +62,7 @@ async fn o7_our_keys_are_counted_and_no_foreign_ones() {
     let away = async { while asked(&a, "/v1/stats").await["redis"]["connected"] != false {} };
     soon("the store to be missed", away).await;
     let told = asked(&a, "/v1/stats").await["redis"].clone();
-    assert_eq!(told, serde_json::json!({ "connected": false }));
+    assert_eq!(told, json!({ "connected": false }));
 }
 
 #[tokio::test]
@@ -89,4 +92,74 @@ async fn o3_a_request_that_another_sidecar_has_the_answer_to_is_explained_so() {
     // Who insists on the app's word is not answered by others.
     let insisting = format!("{CALL}&header=cache-control:no-cache");
     assert_eq!(asked(&b, &insisting).await["answer"]["outcome"], "request");
+}
+
+/// Asks until it answers so: what one sidecar has done reaches another by the log.
+async fn until(sidecar: &Sidecar, path: &str, status: u16) -> Answer {
+    let asking = async {
+        loop {
+            let answer = sidecar.admin().get(path).await;
+            if answer.status == status {
+                break answer;
+            }
+        }
+    };
+    soon(&format!("{path} to be {status}"), asking).await
+}
+
+#[tokio::test]
+async fn j16_a_value_put_through_one_sidecar_is_got_and_forgotten_through_another() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let (a, b) = (sidecar(&app, &redis).await, sidecar(&app, &redis).await);
+    let put = ask("PUT", "/v1/objects/profile");
+    let put = put.with("cache-tag", "User:42").body("Ann");
+    let put = put.with("tagalong-cache-control", "max-age=60");
+    a.admin().ask(put.clone()).await.has_status(201);
+    until(&b, "/v1/objects/profile", 200).await.has_body("Ann");
+
+    let increment = json!({ "tags": ["User:42"] }).to_string();
+    let increment = ask("POST", "/v1/tags/increment").body(increment);
+    let increment = increment.with("content-type", "application/json");
+    b.admin().ask(increment.clone()).await.has_status(200);
+    let missing = until(&a, "/v1/objects/profile", 404).await;
+    let token = missing.field("tagalong-token").expect("a token");
+    a.admin().ask(increment).await.has_status(200);
+    let late = put.with("tagalong-token", &token);
+    b.admin().ask(late).await.is_problem(409);
+}
+
+#[tokio::test]
+async fn s09_what_one_sidecar_has_stored_is_listed_and_dropped_by_another_which_all_can_read_of() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let (a, b) = (sidecar(&app, &redis).await, sidecar(&app, &redis).await);
+    app.answer("/p/1", reply("one"));
+    a.client().get("/p/1").await.is_miss();
+    let listed = async {
+        loop {
+            let page = asked(&b, "/v1/entries?tier=redis&tag=P:1").await;
+            if let [entry] = page["entries"].as_array().expect("a list").as_slice() {
+                break entry.clone();
+            }
+        }
+    };
+    let listed = soon("it to be listed", listed).await;
+    assert_eq!(listed["logical_key"], "P:1", "{listed:#}");
+    let key = listed["key"].as_str().expect("a key");
+    let path = format!("/v1/entries/{key}");
+    let dropped = b.admin().ask(ask("DELETE", &path)).await;
+    dropped.has_status(200).has_body(r#"{"purged":1}"#);
+    until(&a, &path, 404).await;
+    assert!(!a.client().get("/p/1").await.hits());
+
+    let said = async {
+        loop {
+            let audit = asked(&a, "/v1/audit").await;
+            let record = audit["audit"][0].clone();
+            if record != Value::Null {
+                break record;
+            }
+        }
+    };
+    let said = soon("it to be in the audit", said).await;
+    assert!(said.to_string().contains(key), "{said:#}");
 }
