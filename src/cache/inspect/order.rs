@@ -55,9 +55,13 @@ impl Cache {
             at: self.anchor(),
         };
         *self.0.order.last() = Some(made);
-        let (clock, order) = (self.0.clock.clone(), self.0.order.clone());
+        let (clock, order, until) = (
+            self.0.clock.clone(),
+            self.0.order.clone(),
+            self.now() + KEPT,
+        );
         tokio::spawn(async move {
-            clock.sleep_until(clock.now() + KEPT).await;
+            clock.sleep_until(until).await;
             order.forget();
         });
         keys
