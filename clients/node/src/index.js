@@ -72,10 +72,11 @@ export function tagalong (options = {}) {
     // What does not come through a sidecar is not answered through one: nobody would read its headers.
     const isAlone = clients.length > 0 && !/\btagalong=/.test([request.headers['surrogate-capability']].join())
     beforeHead(response, () => head(collector, isAlone), error => logger.error(`tagalong: the response could not be sent: ${error}`))
+    let isSent = false
+    response.once('finish', () => { isSent = true })
     response.once('close', () => {
-      const isUnsaid = collector.isOpen || !response.writableFinished
       // Whoever asked has gone, and nobody knows whether the head has arrived.
-      if (isUnsaid && !isNothing(collector.close().changes)) tell(collector.changes)
+      if (!isSent && !isNothing(collector.close().changes)) tell(collector.changes)
     })
     return current.run(collector, run)
   }

@@ -20,7 +20,7 @@ async function admin (...answers) {
     else response.writeHead(answer, { 'Content-Type': 'application/json' }).end('{"purged": 3}')
   })
   const url = await listening(server)
-  after(() => new Promise(resolve => { server.closeAllConnections(); server.close(resolve) }))
+  after(() => { server.closeAllConnections(); server.close() })
   return { asked, url }
 }
 

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import http from 'node:http'
+import http2 from 'node:http2'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { tagalong } from 'tagalong-cache'
 import { ask, deadUrl, listening, Log, THROUGH, until } from './sidecar.mjs'
 
@@ -13,13 +14,14 @@ async function answer (handle, { options = {}, path = '/' } = {}) {
   const log = new Log()
   const cache = tagalong({ logger: log, ...options })
   const server = http.createServer((request, response) => cache.run(request, response, () => handle(cache, response, request)))
+  return { ...await ask(await served(server), path, undefined, THROUGH), log }
+}
+
+/** Listens until the test is over, however it ends. */
+async function served (server) {
   const url = await listening(server)
-  try {
-    return { ...await ask(url, path, undefined, THROUGH), log }
-  } finally {
-    server.closeAllConnections()
-    await new Promise(resolve => server.close(resolve))
-  }
+  after(() => { server.closeAllConnections?.(); server.close() })
+  return url
 }
 
 /** An admin interface that takes everything, when it is told to. */
@@ -34,7 +36,7 @@ async function slowAdmin () {
     await opened
     response.setHeader('Content-Type', 'application/json').end('{}')
   })
-  return { told, open, server, url: await listening(server) }
+  return { told, open, url: await served(server) }
 }
 
 /** How a head may come to be, with a body that is not ASCII. */
@@ -71,7 +73,6 @@ for (const [how, end] of Object.entries(ENDINGS)) {
     }, { options: { adminUrls: admin.url, maxIncrementBytes: 100 } })
     assert.deepEqual([held, lines('cache-tag-increment'), text, admin.told], [[true, 0], ['Ort:Köln'], 'für', ['x'.repeat(200)]])
     assert.deepEqual(lines('x-litespeed-purge'), [])
-    await new Promise(resolve => admin.server.close(resolve) && admin.server.closeAllConnections())
   })
 }
 
@@ -93,8 +94,6 @@ test('a large body is held back while the response waits, and arrives whole and 
     await piped
   }, { options: { adminUrls: admin.url, maxIncrementBytes: 100 } })
   assert.deepEqual(text.match(/\d+/g).map(Number), Array.from({ length: 2000 }, (_, at) => at))
-  admin.server.closeAllConnections()
-  await new Promise(resolve => admin.server.close(resolve))
 })
 
 test('what nobody could be told of forgets everything', async () => {
@@ -125,8 +124,6 @@ test('a call that is wrong and had to wait ends its response alone', async () =>
     admin.open()
   }, { options: { adminUrls: admin.url, maxIncrementBytes: 100, logger: log } }))
   assert.match(log.errors[0], /could not be sent.*99/)
-  admin.server.closeAllConnections()
-  await new Promise(resolve => admin.server.close(resolve))
 })
 
 test('what the app has set itself stays, and its own freshness counts', async () => {
@@ -209,7 +206,7 @@ test('a client that leaves while its response waits breaks nothing', async () =>
     cache.increment('x'.repeat(200))
     response.end('done')
   }))
-  const request = http.get(await listening(server), { agent: false, headers: THROUGH })
+  const request = http.get(await served(server), { agent: false, headers: THROUGH })
   request.on('error', () => {}) // that is how it leaves
   const [, response] = await once(server, 'request')
   await until('the call', () => admin.told.length > 0)
@@ -218,8 +215,29 @@ test('a client that leaves while its response waits breaks nothing', async () =>
   admin.open()
   await until('the second call', () => admin.told.length > 1) // told again, as nobody knows
   assert.deepEqual(log.errors, [])
-  for (const one of [server, admin.server]) {
-    one.closeAllConnections()
-    await new Promise(resolve => one.close(resolve))
+})
+
+test('responses of HTTP/2 are the same', async () => {
+  const admin = await slowAdmin()
+  admin.open()
+  const cache = tagalong({ adminUrls: admin.url, maxIncrementBytes: 100 })
+  const server = http2.createServer((request, response) => cache.run(request, response, () => {
+    cache.cacheTag('Stadt:Zürich')
+    if (request.url === '/held') cache.increment('a', 'x'.repeat(200))
+    if (request.url === '/head') response.writeHead(200, { 'x-own': 'a' })
+    if (request.url === '/write') response.write('')
+    response.end('für')
+  }))
+  const session = http2.connect(await served(server))
+  after(() => session.destroy())
+  for (const path of ['/', '/held', '/head', '/write']) {
+    const stream = session.request({ ':path': path, 'surrogate-capability': THROUGH['Surrogate-Capability'] }).setEncoding('utf8')
+    const [head] = await once(stream, 'response')
+    let text = ''
+    for await (const piece of stream) text += piece
+    assert.deepEqual([Buffer.from(head['cache-tag'], 'latin1').toString(), text], ['Stadt:Zürich', 'für'], path)
+    assert.equal(head['cache-tag-increment'], path === '/held' ? 'a' : undefined)
+    assert.equal(head['x-own'], path === '/head' ? 'a' : undefined)
   }
+  assert.deepEqual(admin.told, ['x'.repeat(200)]) // once
 })

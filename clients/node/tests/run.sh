@@ -23,4 +23,4 @@ if ! diff -r ../types "$types"; then
 fi
 tsc --project .
 
-node --test --test-concurrency=2 ./*.test.mjs
+node --test --test-concurrency=2 --test-timeout=120000 ./*.test.mjs
