@@ -155,7 +155,7 @@ class Go(Example, unittest.TestCase):
     def command(cls) -> list[str | Path]:
         program = made("go.go", "Go")
         binary = program.with_suffix("")
-        environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local"}
+        environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
         subprocess.run(["go", "vet", program], check=True, env=environment)
         subprocess.run(["go", "build", "-o", binary, program], check=True, env=environment)
         return [binary]

@@ -113,7 +113,7 @@ export function tagalong (options = {}) {
       open(request, response, () => next()),
 
     /** Fastify 5: `await app.register(cache.fastify)`. */
-    fastify: plugin(open, request => collectors.get(request), current),
+    fastify: plugin(open),
 
     /** Anything on node:http: `http.createServer((req, res) => cache.run(req, res, () => …))`. */
     run: open,

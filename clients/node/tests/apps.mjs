@@ -104,7 +104,7 @@ const onExpress = framework => async (cache, state) => {
   }
   app.use((error, request, response, next) => response.status(500).send(error.message))
   const server = http.createServer(app)
-  return { url: await listening(server), stop: () => stop(server) }
+  return { server, url: await listening(server), stop: () => stop(server) }
 }
 
 async function onFastify (cache, state) {
@@ -114,7 +114,7 @@ async function onFastify (cache, state) {
     const [method, url] = route.split(' ')
     app.route({ method, url, handler: async (request, reply) => reply.type('text/plain; charset=utf-8').send(await answer(request)) })
   }
-  return { url: await app.listen({ port: 0, host: '127.0.0.1' }), stop: () => app.close() }
+  return { url: await app.listen({ port: 0, host: '127.0.0.1' }), server: app.server, stop: () => app.close() }
 }
 
 function stop (server) {

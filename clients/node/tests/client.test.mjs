@@ -70,7 +70,7 @@ test('a sidecar that hangs is given up in time', async () => {
 })
 
 test('what is refused is not tried again, is false, and is logged without the token', async () => {
-  for (const status of [401, 403, 409, 422, 302]) {
+  for (const status of [401, 403, 409, 422]) {
     const { asked, url } = await admin(status)
     const { increment, log } = outside({ adminUrls: url })
     assert.equal(await increment('A:1'), false)
@@ -78,6 +78,15 @@ test('what is refused is not tried again, is false, and is logged without the to
     assert.match(log.errors.join(), new RegExp(`1 changes .*"A:1".* ${status} `))
     assert.doesNotMatch(log.errors.join(), new RegExp(TOKEN))
   }
+})
+
+test('a token is for the sidecar it was given for, and goes nowhere else', async () => {
+  const other = await admin()
+  const { url } = await admin(response => response.writeHead(307, { Location: `${other.url}/v1/tags/increment` }).end())
+  const { increment, log } = outside({ adminUrls: url })
+  assert.equal(await increment('A:1'), false)
+  assert.deepEqual(other.asked, [])
+  assert.match(log.errors[0], / 307 /)
 })
 
 test('every sidecar is told, and one that is down makes it false', async () => {

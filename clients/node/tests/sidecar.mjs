@@ -79,6 +79,12 @@ rules: ./rules
     return (await response.json()).version
   }
 
+  /** How many tags were incremented since the start. */
+  async increments () {
+    const response = await fetch(`${this.admin}/metrics`, { headers: { Authorization: `Bearer ${TOKEN}` } })
+    return [...(await response.text()).matchAll(/^tagalong_increments_total\{.*\} (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0)
+  }
+
   /** What the cache says of a GET. */
   get (path) {
     return ask(this.url, path).then(answer => answer.cache)
