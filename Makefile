@@ -6,11 +6,11 @@ SIM_SEEDS ?= 100000
 HISTORY_SECONDS ?= 600
 HISTORY_SEED ?=
 FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
-SCRIPTS = scripts/setup.sh tests/openapi/run.sh .ci/run
+SCRIPTS = scripts/setup.sh tests/openapi/run.sh tests/frameworks/run.sh clients/node/tests/run.sh .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run test binary dashboard openapi conformance bench bench-peers bench-fills bench-shared bench-operators fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-fuzz
+.PHONY: help run test binary dashboard openapi node-client frameworks conformance bench bench-peers bench-fills bench-shared bench-operators fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-node setup-frameworks setup-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -18,7 +18,7 @@ help: ## this list
 run: setup ## build, start a small shop with Tagalong in front, print three curl lines to try
 	$(CARGO) run --locked -- demo
 
-test: fmt clippy unit doc shell openapi dashboard ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard
+test: fmt clippy unit doc shell openapi dashboard node-client frameworks ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard, the package for Node.js, the page for other frameworks
 
 conformance: setup-conformance $(NODE_MODULES) binary ## the public HTTP cache test suite, against what we know we pass
 	@echo "== conformance"
@@ -88,6 +88,14 @@ openapi: setup-test binary ## is /openapi.json right, and does the admin interfa
 	@echo "== openapi"
 	tests/openapi/run.sh target/debug/tagalong
 
+node-client: setup-node binary ## the package for Express and Fastify, its types, and both behind the sidecar
+	@echo "== node-client"
+	clients/node/tests/run.sh target/debug/tagalong
+
+frameworks: setup-frameworks binary ## what docs/frameworks.md shows in Go, Python and Node.js, behind the sidecar
+	@echo "== frameworks"
+	tests/frameworks/run.sh target/debug/tagalong
+
 # One page at a time: each has a sidecar and a Chromium to itself.
 dashboard: setup-dashboard $(PLAYWRIGHT) binary ## the dashboard in a real Chromium; what it looks like is in target/dashboard
 	@echo "== dashboard"
@@ -116,6 +124,12 @@ setup-conformance:
 
 setup-dashboard:
 	@scripts/setup.sh dashboard
+
+setup-node:
+	@scripts/setup.sh node
+
+setup-frameworks:
+	@scripts/setup.sh frameworks
 
 setup-fuzz:
 	@scripts/setup.sh fuzz

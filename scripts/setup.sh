@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building Tagalong needs and this machine lacks; with `test`, what the tests need as well; with
-# `conformance`, what the HTTP test suite does; with `fuzz`, what the fuzzer does; with `dashboard`, what its tests need.
+# `conformance`, what the HTTP test suite does; with `fuzz`, what the fuzzer does; with `dashboard`, what its tests need; with `node` and
+# `frameworks`, what the tests of the package for Node.js and of docs/frameworks.md do.
 # Quick and silent where nothing is missing. Installs through apt as root or with passwordless sudo; anywhere else it
 # says in one line what to install.
 set -euo pipefail
@@ -27,6 +28,15 @@ fi
 if [[ ${1-} == dashboard ]]; then
     need chromium command -v chromium # the page is tested in a real browser
     need npm command -v npm           # fetches what drives it, and a Node.js for that
+fi
+if [[ ${1-} == node ]]; then
+    need npm command -v npm # fetches Express, Fastify, TypeScript, and a Node.js for them
+fi
+if [[ ${1-} == frameworks ]]; then
+    need golang-go command -v go
+    need nodejs command -v node
+    need python3 command -v python3
+    need python3-venv python3 -c 'import ensurepip, venv'
 fi
 if [[ ${1-} == fuzz ]]; then
     need g++ command -v c++ # libFuzzer

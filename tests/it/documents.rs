@@ -52,6 +52,8 @@ fn every_rule_file_and_configuration_shown_is_right() {
         "docs/command-line.md",
         "docs/operations.md",
         "docs/sharing.md",
+        "docs/frameworks.md",
+        "clients/node/README.md",
     ] {
         let text = std::fs::read_to_string(root.join(page)).expect("the page is there");
         let blocks = blocks(&text);
