@@ -1,0 +1,254 @@
+"""The admin interface of one sidecar, call by call (docs/admin.md): JSON over HTTP, a method for each call.
+
+Keeps a connection for each thread and process, and tries again where nothing was said (no connection, 503). All of what it
+calls may be done twice without harm. Decides nothing about what is to be told to whom.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from .wire import Answer, SidecarError, Wire
+
+__all__ = ["AuditPage", "Client", "Incremented", "Missing", "Object", "Refreshed", "SidecarError", "TagState"]
+
+# What one call takes: the sidecar's own limits are 10,000 tags and 1 MiB.
+MAX_CALL_TAGS = 10_000
+MAX_CALL_BYTES = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Incremented:
+    """What was incremented."""
+
+    incremented: int
+    versions: Mapping[str, int]
+    ignored: tuple[str, ...]
+    """Tags with a constant version, of which nothing changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What was fetched again."""
+
+    refreshed: int
+    failed: int
+    skipped: int
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TagState:
+    """A tag as it is now."""
+
+    tag: str
+    version: int | None
+    """None: nobody has named it yet, or all that did was forgotten."""
+    app_version: int | None
+    incremented: Mapping[str, Any] | None
+    """Its last increment: `at`, `ago_seconds`, `by`, `source`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """What was done, newest first: each with `id`, `at`, `who`, `sidecar`, `what`, `target`, `effect`, `status`."""
+
+    records: tuple[Mapping[str, Any], ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """A value of the app's own."""
+
+    body: bytes
+    content_type: str
+    age: int
+    """For how many seconds it has been stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Nothing is stored under the key."""
+
+    token: str | None
+    """What a `put_object` presents, so that nothing old is stored (L1)."""
+
+
+class Client:
+    """The admin interface at `url`. Every method raises `SidecarError` where the call was not done."""
+
+    def __init__(self, url: str, token: str | None = None, timeout: float = 2.0, retries: int = 2) -> None:
+        """`timeout` is in seconds and for one try; `retries` says how often it is tried again."""
+        self._wire = Wire(url, token, timeout, retries)
+
+    def __repr__(self) -> str:
+        return f"Client({self.url!r})"
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._wire.url
+
+    def increment(self, tags: Iterable[str], soft: bool = False, again: int | None = None) -> Incremented:
+        """Gives tags new versions, in as many calls as they need; done once all sidecars' store has committed all of them."""
+        done, versions, ignored = 0, dict[str, int](), list[str]()
+        for some in _portions(tags):
+            wish: dict[str, Any] = {"tags": some}
+            if soft:
+                wish["soft"] = True
+            if again is not None:
+                wish["again"] = f"{again}s"
+            said = self._post("/v1/tags/increment", wish)
+            done += said["incremented"]
+            versions.update(said["versions"])
+            ignored.extend(said["ignored"])
+        return Incremented(done, versions, tuple(ignored))
+
+    def change(self, rule: str, old: Mapping[str, str], new: Mapping[str, str]) -> int:
+        """Tells of changed attributes; how many tags were incremented for them."""
+        return int(
+            self._post("/v1/change", {"rule": rule, "old": dict(old), "new": dict(new)})["incremented"]
+        )
+
+    def purge(
+        self,
+        *,
+        url: str | None = None,
+        rule: str | None = None,
+        group: str | None = None,
+        tags: Sequence[str] | None = None,
+        match: str | None = None,
+        all: bool | None = None,  # noqa: A002 - the call's own word
+        soft: bool = False,
+    ) -> int | None:
+        """Forgets what exactly one of these names; how many responses that were, which only `match` counts."""
+        targets = {"url": url, "rule": rule, "group": group, "tags": tags, "match": match, "all": all}
+        wish: dict[str, Any] = {name: it for name, it in targets.items() if it is not None}
+        if soft:
+            wish["soft"] = True
+        purged = self._post("/v1/purge", wish, long=True)["purged"]
+        return None if purged is None else int(purged)
+
+    def refresh(
+        self,
+        *,
+        url: str | None = None,
+        tags: Sequence[str] | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Refreshed:
+        """Fetches again now what the URL or the tags name; a `cursor` that is answered says that there is more."""
+        asked = {"url": url, "tags": tags, "limit": limit, "cursor": cursor}
+        wish = {name: it for name, it in asked.items() if it is not None}
+        said = self._post("/v1/refresh", wish, long=True)
+        return Refreshed(said["refreshed"], said["failed"], said["skipped"], said.get("cursor"))
+
+    def stats(self) -> Mapping[str, Any]:
+        """The sidecar in numbers."""
+        return self._get("/v1/stats")
+
+    def rules(self) -> Mapping[str, Any]:
+        """The rules in force, their counts, and what is wrong with the files."""
+        return self._get("/v1/rules")
+
+    def tags(self) -> Mapping[str, Any]:
+        """Tags in numbers: those incremented most, and those that made most requests miss."""
+        return self._get("/v1/tags")
+
+    def tag(self, tag: str) -> TagState:
+        """A tag as it is now; asking creates nothing (L14)."""
+        said = self._get(f"/v1/tags/{quote(tag, safe='')}")
+        return TagState(said["tag"], said["version"], said.get("app_version"), said.get("incremented"))
+
+    def explain(
+        self, url: str, method: str = "GET", headers: Mapping[str, str] | None = None
+    ) -> Mapping[str, Any]:
+        """What a request means now, and what is stored for it: `plan`, `answer`, `stored`, tags."""
+        fields = [f"{name}: {value}" for name, value in (headers or {}).items()]
+        return self._get("/v1/explain", {"method": method, "url": url, "header": fields})
+
+    def audit(self, limit: int = 100, cursor: str | None = None) -> AuditPage:
+        """A page of what was done, newest first."""
+        query: dict[str, Any] = {"limit": limit}
+        if cursor is not None:
+            query["cursor"] = cursor
+        said = self._get("/v1/audit", query)
+        records = next((it for it in said.values() if isinstance(it, list)), [])
+        return AuditPage(tuple(records), said.get("cursor"))
+
+    def get_object(self, key: str) -> Object | Missing:
+        """A value of the app's own; or, where there is none, what it may be stored with."""
+        answer = self._wire.call("GET", _object(key), good=(200, 404))
+        if answer.status == 404:
+            return Missing(answer.headers.get("Tagalong-Token"))
+        kind = answer.headers.get("Content-Type", "application/octet-stream")
+        return Object(answer.body, kind, int(answer.headers.get("Age", "0")))
+
+    def put_object(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        max_age: int,
+        tags: Sequence[str] = (),
+        token: str | None = None,
+        content_type: str = "application/octet-stream",
+    ) -> bool:
+        """Stores a value for `max_age` seconds (a week at most). False: one of its tags was incremented since the token
+        was given, or another value came first; nothing is stored (L1)."""
+        headers = {"Content-Type": content_type, "Tagalong-Cache-Control": f"max-age={max_age}"}
+        if tags:
+            headers["Cache-Tag"] = ", ".join(tags).encode().decode("latin-1")
+        if token is not None:
+            headers["Tagalong-Token"] = token
+        return self._wire.call("PUT", _object(key), body, headers, good=(201, 204, 409)).status != 409
+
+    def delete_object(self, key: str) -> int | None:
+        """Forgets a value; how many that were."""
+        purged = _json(self._wire.call("DELETE", _object(key)))["purged"]
+        return None if purged is None else int(purged)
+
+    def close(self) -> None:
+        """Closes the connection of this thread; the next call opens another."""
+        self._wire.close()
+
+    def _get(self, path: str, query: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        tail = f"?{urlencode(query, doseq=True)}" if query else ""
+        return _json(self._wire.call("GET", path + tail))
+
+    def _post(self, path: str, wish: Mapping[str, Any], long: bool = False) -> Mapping[str, Any]:
+        body = json.dumps(wish).encode()
+        headers = {"Content-Type": "application/json"}
+        return _json(self._wire.call("POST", path, body, headers, long=long))
+
+
+def _object(key: str) -> str:
+    return f"/v1/objects/{quote(key, safe='')}"
+
+
+def _json(answer: Answer) -> Mapping[str, Any]:
+    try:
+        said = json.loads(answer.body)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        raise SidecarError("what answered is no sidecar: JSON was expected", answer.status)
+    return said
+
+
+def _portions(tags: Iterable[str]) -> Iterable[list[str]]:
+    """Each as many as one call takes."""
+    some, size = list[str](), 0
+    for tag in dict.fromkeys(tags):
+        # As JSON writes it: up to six bytes for a character, and what stands around it.
+        length = len(json.dumps(tag)) + 2
+        if some and (len(some) == MAX_CALL_TAGS or size + length > MAX_CALL_BYTES):
+            yield some
+            some, size = [], 0
+        some.append(tag)
+        size += length
+    if some:
+        yield some

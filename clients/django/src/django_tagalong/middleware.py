@@ -1,0 +1,148 @@
+"""The middleware: a collector for each request, and what it has collected on the response, also on that of an error.
+
+What finds no room on the response is told to the admin interface before it leaves; if that fails, the response has
+everything forgotten rather than something old left. Where a response never comes into being, the admin interface is told.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase, ResponseHeaders
+
+from . import conf, headers, tell
+from .collector import Change, Collected, Increment, collecting
+
+logger = logging.getLogger("django_tagalong")
+
+_Left = tuple[list[Increment], list[Change], bool]
+
+
+class TagalongMiddleware:
+    """`django_tagalong.middleware.TagalongMiddleware`, the first in `MIDDLEWARE`; for WSGI and ASGI."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        conf.get()  # What is wrong with the setting is said when the server starts, not by the first request.
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self.is_async:
+            return self._acall(request)
+        with collecting() as collector:
+            try:
+                response = cast(HttpResponseBase, self.get_response(request))
+            except BaseException:
+                _tell_without_response(collector.close())
+                raise
+            collected = collector.close()
+        left = _write(response, collected)
+        if left is not None and not tell.tell(left[0], left[1]):
+            _fail_safe(response, left)
+        return response
+
+    async def _acall(self, request: HttpRequest) -> HttpResponseBase:
+        with collecting() as collector:
+            try:
+                response = cast(HttpResponseBase, await self.get_response(request))
+            except BaseException:
+                # A client that leaves cancels this task: what it tells runs on by itself.
+                loop = asyncio.get_running_loop()
+                loop.run_in_executor(None, _tell_without_response, collector.close())
+                raise
+            collected = collector.close()
+        left = _write(response, collected)
+        if left is not None and not await sync_to_async(tell.tell, thread_sensitive=False)(left[0], left[1]):
+            _fail_safe(response, left)
+        return response
+
+
+class RepeatedHeaders(ResponseHeaders):
+    """Header fields of which some have several lines. Whoever sets or deletes such a field does so with all of its lines."""
+
+    def __init__(self, fields: ResponseHeaders) -> None:
+        super().__init__(dict(fields.items()))
+        self._more: dict[str, list[str]] = {}
+
+    def __setitem__(self, name: str, value: str | bytes | int) -> None:
+        self.__dict__.get("_more", {}).pop(name.lower(), None)
+        super().__setitem__(name, value)
+
+    def pop(self, name: str, default: Any = None) -> Any:
+        self._more.pop(name.lower(), None)
+        return super().pop(name, default)
+
+    def set_lines(self, name: str, lines: list[bytes]) -> None:
+        """All lines of a field, in place of those that it had."""
+        self[name] = lines[0]
+        self._more[name.lower()] = [line.decode("latin-1") for line in lines[1:]]
+
+    def items(self) -> Any:
+        """What goes on the wire: both of Django's handlers write what is here."""
+        return list(self._lines())
+
+    def _lines(self) -> Iterator[tuple[str, str]]:
+        for name in self:
+            yield name, self[name]
+            for line in self._more.get(name.lower(), ()):
+                yield name, line
+
+
+def _write(response: HttpResponseBase, collected: Collected) -> _Left | None:
+    """Writes what was collected; what is still to be told to the admin interface, and whether it is there for want of room."""
+    setting = conf.get()
+    if not setting.enabled:
+        return None
+    head = headers.write(
+        collected,
+        max_line=setting.max_header_line,
+        max_tag_bytes=setting.max_tag_bytes,
+        max_increment_bytes=setting.max_increment_bytes,
+    )
+    if len(collected.tags) > setting.max_tags or not head.has_all_tags:
+        logger.warning("a response has %d tags, which is too many: it is not stored", len(collected.tags))
+    for name, lines in head.lines:
+        _set(response, name, lines)
+    is_left = bool(head.left_increments or head.left_changes)
+    if len(setting.admin_urls) > 1 and (collected.increments or collected.changes):
+        # Sidecars that share no store: the response tells one of them alone.
+        return list(collected.increments.values()), list(collected.changes), is_left
+    return (head.left_increments, head.left_changes, True) if is_left else None
+
+
+def _set(response: HttpResponseBase, name: str, lines: list[bytes]) -> None:
+    """Adds lines to a field. What a view itself says of freshness stays, unless the response is not to be stored."""
+    said = response.headers.get(name)
+    if said and name == headers.FRESHNESS:
+        if lines != [b"no-store"]:
+            return
+    elif said:
+        lines = [said.encode("latin-1"), *lines]
+    if len(lines) == 1:
+        response.headers[name] = lines[0]
+        return
+    if not isinstance(response.headers, RepeatedHeaders):
+        response.headers = RepeatedHeaders(response.headers)
+    response.headers.set_lines(name, lines)
+
+
+def _fail_safe(response: HttpResponseBase, left: _Left) -> None:
+    if left[2]:
+        count = len(left[0]) + len(left[1])
+        logger.error(
+            "%d changes found no room on a response and could not be told: all is forgotten instead", count
+        )
+        response.headers[headers.EVERYTHING] = "*"
+
+
+def _tell_without_response(collected: Collected) -> None:
+    if conf.get().enabled and (collected.increments or collected.changes):
+        tell.tell(collected.increments.values(), collected.changes)

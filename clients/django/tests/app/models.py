@@ -1,0 +1,17 @@
+"""Models as apps have them."""
+
+from django.db import models
+
+
+class User(models.Model):
+    name = models.CharField(max_length=100)
+
+
+class Book(models.Model):
+    title = models.CharField(max_length=100)
+    readers = models.ManyToManyField(User, related_name="books", blank=True)
+
+
+class Foo(models.Model):
+    attr1 = models.CharField(max_length=20, blank=True)
+    attr2 = models.CharField(max_length=20, blank=True)
