@@ -9,7 +9,7 @@ from django_tagalong import conf, tell
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The setting is read anew, no connection is kept, and the warning that is given once may be given again."""
+    """The setting is read anew, no connection is kept, and what is said once may be said again."""
     monkeypatch.setattr(conf, "_current", None)
     monkeypatch.setattr(tell, "_clients", {})
     monkeypatch.setattr(tell, "_warned", False)

@@ -1,4 +1,6 @@
-"""Of the app that the tests run, in this process and under real servers: what differs there comes from the environment."""
+"""Of the app that the tests run, in this process and under real servers: what differs there comes from the
+environment.
+"""
 
 import json
 import os

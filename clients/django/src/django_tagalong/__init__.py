@@ -1,7 +1,7 @@
 """Django's side of Tagalong: an app names the tags of its responses and reports what has changed.
 
-What is public is re-exported here, and read where it is when it is first asked for: importing this package needs no
-settings and no apps, so that it may be imported from anywhere, `settings.py` and `models.py` too.
+What is public is re-exported here, and read where it is when it is first asked for: importing this package
+needs no settings and no apps, so that it may be imported from anywhere, `settings.py` and `models.py` too.
 """
 
 from importlib import import_module

@@ -1,18 +1,22 @@
 """The admin interface of one sidecar, call by call (docs/admin.md): JSON over HTTP, a method for each call.
 
-Keeps a connection for each thread and process, and tries again where nothing was said (no connection, 503). All of what it
-calls may be done twice without harm. Decides nothing about what is to be told to whom.
+Keeps a connection for each thread and process, and tries again where nothing was said (no connection,
+503). All of what it calls may be done twice without harm. Decides nothing about what is to be told to
+whom.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
+from .tags import check_tagged
 from .wire import Answer, SidecarError, Wire
 
 __all__ = ["AuditPage", "Client", "Incremented", "Missing", "Object", "Refreshed", "SidecarError", "TagState"]
+
+T = TypeVar("T")
 
 # What one call takes: the sidecar's own limits are 10,000 tags and 1 MiB.
 MAX_CALL_TAGS = 10_000
@@ -53,7 +57,9 @@ class TagState:
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
-    """What was done, newest first: each with `id`, `at`, `who`, `sidecar`, `what`, `target`, `effect`, `status`."""
+    """What was done, newest first: each with `id`, `at`, `who`, `sidecar`, `what`, `target`, `effect`,
+    `status`.
+    """
 
     records: tuple[Mapping[str, Any], ...]
     cursor: str | None
@@ -77,6 +83,24 @@ class Missing:
     """What a `put_object` presents, so that nothing old is stored (L1)."""
 
 
+class Said(dict[str, Any]):
+    """The JSON of an answer; where something is missing, something else than a sidecar has answered."""
+
+    def take(self, name: str, kind: type[T]) -> T:
+        """The field, which is there and of this kind."""
+        value = self.take_or_none(name, kind)
+        if value is None:
+            raise SidecarError(f"what answered is no sidecar: `{name}` was expected")
+        return value
+
+    def take_or_none(self, name: str, kind: type[T]) -> T | None:
+        """The field, which may be null or not there."""
+        value = self.get(name)
+        if value is not None and not isinstance(value, kind):
+            raise SidecarError(f"what answered is no sidecar: `{name}` is not what was expected")
+        return value
+
+
 class Client:
     """The admin interface at `url`. Every method raises `SidecarError` where the call was not done."""
 
@@ -93,7 +117,9 @@ class Client:
         return self._wire.url
 
     def increment(self, tags: Iterable[str], soft: bool = False, again: int | None = None) -> Incremented:
-        """Gives tags new versions, in as many calls as they need; done once all sidecars' store has committed all of them."""
+        """Gives tags new versions, in as many calls as they need; done once all sidecars' store has committed
+        all of them.
+        """
         done, versions, ignored = 0, dict[str, int](), list[str]()
         for some in _portions(tags):
             wish: dict[str, Any] = {"tags": some}
@@ -102,16 +128,15 @@ class Client:
             if again is not None:
                 wish["again"] = f"{again}s"
             said = self._post("/v1/tags/increment", wish)
-            done += said["incremented"]
-            versions.update(said["versions"])
-            ignored.extend(said["ignored"])
+            done += said.take("incremented", int)
+            versions.update(said.take("versions", dict))
+            ignored.extend(said.take("ignored", list))
         return Incremented(done, versions, tuple(ignored))
 
     def change(self, rule: str, old: Mapping[str, str], new: Mapping[str, str]) -> int:
         """Tells of changed attributes; how many tags were incremented for them."""
-        return int(
-            self._post("/v1/change", {"rule": rule, "old": dict(old), "new": dict(new)})["incremented"]
-        )
+        said = self._post("/v1/change", {"rule": rule, "old": dict(old), "new": dict(new)})
+        return said.take("incremented", int)
 
     def purge(
         self,
@@ -124,13 +149,12 @@ class Client:
         all: bool | None = None,  # noqa: A002 - the call's own word
         soft: bool = False,
     ) -> int | None:
-        """Forgets what exactly one of these names; how many responses that were, which only `match` counts."""
+        """Forgets what exactly one of these names; how many responses, which only `match` counts."""
         targets = {"url": url, "rule": rule, "group": group, "tags": tags, "match": match, "all": all}
         wish: dict[str, Any] = {name: it for name, it in targets.items() if it is not None}
         if soft:
             wish["soft"] = True
-        purged = self._post("/v1/purge", wish, long=True)["purged"]
-        return None if purged is None else int(purged)
+        return self._post("/v1/purge", wish, long=True).take_or_none("purged", int)
 
     def refresh(
         self,
@@ -140,11 +164,14 @@ class Client:
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Refreshed:
-        """Fetches again now what the URL or the tags name; a `cursor` that is answered says that there is more."""
+        """Fetches again now what the URL or the tags name; a `cursor` that is answered says that there is
+        more.
+        """
         asked = {"url": url, "tags": tags, "limit": limit, "cursor": cursor}
         wish = {name: it for name, it in asked.items() if it is not None}
         said = self._post("/v1/refresh", wish, long=True)
-        return Refreshed(said["refreshed"], said["failed"], said["skipped"], said.get("cursor"))
+        counts = (said.take(name, int) for name in ("refreshed", "failed", "skipped"))
+        return Refreshed(*counts, cursor=said.take_or_none("cursor", str))
 
     def stats(self) -> Mapping[str, Any]:
         """The sidecar in numbers."""
@@ -161,7 +188,12 @@ class Client:
     def tag(self, tag: str) -> TagState:
         """A tag as it is now; asking creates nothing (L14)."""
         said = self._get(f"/v1/tags/{quote(tag, safe='')}")
-        return TagState(said["tag"], said["version"], said.get("app_version"), said.get("incremented"))
+        return TagState(
+            said.take("tag", str),
+            said.take_or_none("version", int),
+            said.take_or_none("app_version", int),
+            said.take_or_none("incremented", dict),
+        )
 
     def explain(
         self, url: str, method: str = "GET", headers: Mapping[str, str] | None = None
@@ -176,8 +208,7 @@ class Client:
         if cursor is not None:
             query["cursor"] = cursor
         said = self._get("/v1/audit", query)
-        records = next((it for it in said.values() if isinstance(it, list)), [])
-        return AuditPage(tuple(records), said.get("cursor"))
+        return AuditPage(tuple(said.take("audit", list)), said.take_or_none("cursor", str))
 
     def get_object(self, key: str) -> Object | Missing:
         """A value of the app's own; or, where there is none, what it may be stored with."""
@@ -185,7 +216,8 @@ class Client:
         if answer.status == 404:
             return Missing(answer.headers.get("Tagalong-Token"))
         kind = answer.headers.get("Content-Type", "application/octet-stream")
-        return Object(answer.body, kind, int(answer.headers.get("Age", "0")))
+        age = answer.headers.get("Age", "")
+        return Object(answer.body, kind, int(age) if age.isdecimal() else 0)
 
     def put_object(
         self,
@@ -197,29 +229,29 @@ class Client:
         token: str | None = None,
         content_type: str = "application/octet-stream",
     ) -> bool:
-        """Stores a value for `max_age` seconds (a week at most). False: one of its tags was incremented since the token
-        was given, or another value came first; nothing is stored (L1)."""
+        """Stores a value for `max_age` seconds (a week at most). False: one of its tags was incremented since
+        the token was given, or another value came first; nothing is stored (L1).
+        """
         headers = {"Content-Type": content_type, "Tagalong-Cache-Control": f"max-age={max_age}"}
         if tags:
-            headers["Cache-Tag"] = ", ".join(tags).encode().decode("latin-1")
+            headers["Cache-Tag"] = ", ".join(map(check_tagged, tags)).encode().decode("latin-1")
         if token is not None:
             headers["Tagalong-Token"] = token
         return self._wire.call("PUT", _object(key), body, headers, good=(201, 204, 409)).status != 409
 
     def delete_object(self, key: str) -> int | None:
         """Forgets a value; how many that were."""
-        purged = _json(self._wire.call("DELETE", _object(key)))["purged"]
-        return None if purged is None else int(purged)
+        return _json(self._wire.call("DELETE", _object(key))).take_or_none("purged", int)
 
     def close(self) -> None:
         """Closes the connection of this thread; the next call opens another."""
         self._wire.close()
 
-    def _get(self, path: str, query: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    def _get(self, path: str, query: Mapping[str, Any] | None = None) -> "Said":
         tail = f"?{urlencode(query, doseq=True)}" if query else ""
         return _json(self._wire.call("GET", path + tail))
 
-    def _post(self, path: str, wish: Mapping[str, Any], long: bool = False) -> Mapping[str, Any]:
+    def _post(self, path: str, wish: Mapping[str, Any], long: bool = False) -> "Said":
         body = json.dumps(wish).encode()
         headers = {"Content-Type": "application/json"}
         return _json(self._wire.call("POST", path, body, headers, long=long))
@@ -229,14 +261,14 @@ def _object(key: str) -> str:
     return f"/v1/objects/{quote(key, safe='')}"
 
 
-def _json(answer: Answer) -> Mapping[str, Any]:
+def _json(answer: Answer) -> Said:
     try:
         said = json.loads(answer.body)
     except ValueError:
         said = None
     if not isinstance(said, dict):
-        raise SidecarError("what answered is no sidecar: JSON was expected", answer.status)
-    return said
+        raise SidecarError("what answered is no sidecar: a JSON object was expected", answer.status)
+    return Said(said)
 
 
 def _portions(tags: Iterable[str]) -> Iterable[list[str]]:

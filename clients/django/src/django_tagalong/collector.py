@@ -1,8 +1,9 @@
 """What one request collects for the head of its response: tags, increments, changes, freshness.
 
-A collector is open until the head is made, and takes nothing afterwards: who comes too late is told so, and goes another
-way. Each request has its own, in a context variable: threads that a view starts have none, tasks that it starts have that
-of the request. Decides how what is said twice becomes one; knows nothing of headers, transactions and the sidecar.
+A collector is open until the head is made, and takes nothing afterwards: who comes too late is told so,
+and goes another way. Each request has its own, in a context variable: threads that a view starts have
+none, tasks that it starts have that of the request. Decides how what is said twice becomes one; knows
+nothing of headers, transactions and the sidecar.
 """
 
 from collections.abc import Iterator
@@ -23,7 +24,9 @@ class Increment:
     """Once more, this many seconds later."""
 
     def merged(self, other: "Increment") -> "Increment":
-        """Both wishes for one tag: a hard one counts more than a soft one, the later second increment covers the earlier."""
+        """Both wishes for one tag: a hard one counts more than a soft one, the later second increment covers
+        the earlier.
+        """
         again = max((it for it in (self.again, other.again) if it is not None), default=None)
         return Increment(self.tag, self.soft and other.soft, again)
 
@@ -46,7 +49,9 @@ class Collected:
     increments: dict[str, Increment] = field(default_factory=dict)
     changes: dict[Change, None] = field(default_factory=dict)
     freshness: dict[str, int | None] = field(default_factory=dict)
-    """Directives of `Tagalong-Cache-Control` with their seconds; None for those that have none, such as `no-store`."""
+    """Directives of `Tagalong-Cache-Control` with their seconds; None for those that have none, such as
+    `no-store`.
+    """
 
 
 class Collector:

@@ -1,7 +1,8 @@
 """The setting `TAGALONG`: one dict, read into a type that cannot be wrong.
 
-Decides what each key may be, and what it is when it is not there. What is wrong is found here once, for the system checks
-(which tell all of it) and for the start of a server (which does not run them, and must not start with half a setting).
+Decides what each key may be, and what it is when it is not there. What is wrong is found here once, for
+the system checks (which tell all of it) and for the start of a server (which does not run them, and must
+not start with half a setting).
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,9 @@ class Settings:
     enabled: bool = True
     """False: no header is written and nobody is told of a change."""
     admin_urls: tuple[str, ...] = ()
-    """Admin interfaces, such as `http://127.0.0.1:9080`. Several: sidecars that share no store, so that each is told."""
+    """Admin interfaces, such as `http://127.0.0.1:9080`. Several: sidecars that share no store, so that each
+    is told.
+    """
     token: str | None = field(default=None, repr=False)
     """The token of the admin interface."""
     timeout: float = 2.0
@@ -29,13 +32,19 @@ class Settings:
     retries: int = 2
     """How often a call is tried again."""
     max_tags: int = 256
-    """From how many tags on a response is noted in the log, as the sidecar does not store it (`limits.max_tags`)."""
+    """From how many tags on a response is noted in the log, as the sidecar does not store it
+    (`limits.max_tags`).
+    """
     max_tag_bytes: int = 16 * 1024
-    """How many bytes of tags a response may have; with more it says that it is not to be stored (`limits.max_tag_bytes`)."""
+    """How many bytes of tags a response may have; with more it says that it is not to be stored
+    (`limits.max_tag_bytes`).
+    """
     max_header_line: int = 4096
     """How many bytes a header line may have; a longer list is several lines."""
     max_increment_bytes: int = 32 * 1024
-    """How many bytes of increments a response carries; what is more goes to the admin interface before it leaves."""
+    """How many bytes of increments a response carries; what is more goes to the admin interface before it
+    leaves.
+    """
 
 
 class Problem(NamedTuple):
@@ -72,7 +81,7 @@ def get() -> Settings:
 
 
 def read(raw: object) -> Settings:
-    """Makes a `Settings` of the dict. Raises `ImproperlyConfigured`, naming everything that is wrong with it."""
+    """Makes a `Settings` of the dict. Raises `ImproperlyConfigured`, naming all that is wrong with it."""
     wrong = list(problems(raw))
     if wrong:
         raise ImproperlyConfigured("\n".join(f"{it.id}: {it.says} {it.hint}" for it in wrong))
@@ -131,7 +140,7 @@ def _url_problems(value: object) -> Iterator[Problem]:
             yield Problem(
                 "tagalong.E004",
                 "TAGALONG['ADMIN_URLS'] has something that is no URL of an admin interface.",
-                "Expected is text, or a list of it, such as 'http://127.0.0.1:9080', without user, query and fragment.",
+                "Expected is text, or a list of it, such as 'http://127.0.0.1:9080'; no user, no query.",
             )
 
 
@@ -162,7 +171,7 @@ def _token_problems(value: object) -> Iterator[Problem]:
 
 def _missing_token(raw: Mapping[Any, Any]) -> Iterator[Problem]:
     urls = [url for url in _urls(raw.get("ADMIN_URLS", [])) if _is_url(url)]
-    if raw.get("TOKEN") is None and not all(map(_is_loopback, urls)):
+    if raw.get("TOKEN") is None and not all(map(is_loopback, urls)):
         yield Problem(
             "tagalong.E005",
             "TAGALONG['ADMIN_URLS'] names another machine, and there is no TAGALONG['TOKEN'].",
@@ -170,7 +179,7 @@ def _missing_token(raw: Mapping[Any, Any]) -> Iterator[Problem]:
         )
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
     host = urlsplit(url).hostname or ""
     return host in ("localhost", "::1") or host.startswith("127.")
 

@@ -1,13 +1,17 @@
-"""What was collected, as the lines of a response's head (docs/headers.md). Pure: no request, no setting, no network.
+"""What was collected, as the lines of a response's head (docs/headers.md). Pure: no request, no setting, no
+network.
 
-Decides how each thing is spelled, how long lists are split into lines, and what is too much for a head. Values are bytes of
-UTF-8, as the sidecar reads them.
+Decides how each thing is spelled, how long lists are split into lines, and what is too much for a head.
+Values are bytes of UTF-8, as the sidecar reads them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from .collector import Change, Collected, Increment
+
+T = TypeVar("T")
 
 TAGS = "Cache-Tag"
 INCREMENTS = "Cache-Tag-Increment"
@@ -30,8 +34,10 @@ class Head:
 
 
 def write(collected: Collected, *, max_line: int, max_tag_bytes: int, max_increment_bytes: int) -> Head:
-    """The head of a response. Increments and changes take `max_increment_bytes` together, what stands between them included;
-    the first that finds no room and all after it are left. Tags are written all or not at all, never cut off."""
+    """The head of a response. Increments and changes take `max_increment_bytes` together, what stands between
+    them included; the first that finds no room and all after it are left. Tags are written all or not at
+    all, never cut off.
+    """
     head = Head()
     tags = [tag.encode() for tag in collected.tags]
     if sum(map(len, tags)) <= max_tag_bytes:
@@ -92,9 +98,11 @@ def _add(head: Head, name: str, members: list[bytes], max_line: int) -> None:
         head.lines.append((name, split(members, max_line)))
 
 
-def _fitting(wishes, spell, room: int):  # type: ignore[no-untyped-def]
+def _fitting(
+    several: Iterable[T], spell: Callable[[T], bytes], room: int
+) -> tuple[list[bytes], list[T], int]:
     """Those that fit, spelled; those that do not; how much room is left."""
-    wishes = list(wishes)
+    wishes = list(several)
     written: list[bytes] = []
     for n, wish in enumerate(wishes):
         member = spell(wish)
@@ -106,13 +114,13 @@ def _fitting(wishes, spell, room: int):  # type: ignore[no-untyped-def]
 
 
 def _string(text: str) -> str:
-    """A string (RFC 9651 §3.3.3); a display string (§3.3.8) where it has something else than printable ASCII."""
+    """A string (RFC 9651 §3.3.3); a display string (§3.3.8) where there is more than printable ASCII."""
     if text.isascii() and text.isprintable():
         escaped = text.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
-    plain = (0x20 <= byte <= 0x7E and byte not in b'%"' for byte in text.encode())
-    return (
-        '%"'
-        + "".join(chr(b) if ok else f"%{b:02x}" for b, ok in zip(text.encode(), plain, strict=True))
-        + '"'
-    )
+    spelled = (chr(byte) if chr(byte) in _PLAIN else f"%{byte:02x}" for byte in text.encode())
+    return f'%"{"".join(spelled)}"'
+
+
+# What stands for itself in a display string: printable ASCII but `%` and `"`.
+_PLAIN = frozenset(map(chr, range(0x20, 0x7F))) - frozenset('%"')

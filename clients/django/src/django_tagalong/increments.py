@@ -1,9 +1,12 @@
-"""The one door for changes: what has changed is told after its transaction has committed, and never otherwise.
+"""The one door for changes: what has changed is told after its transaction has committed, and never
+otherwise.
 
-Inside a request it then travels on the response; anywhere else, and while a body is streamed, the admin interface is told
-at once. A sidecar that cannot be told breaks nothing: it is logged as an error, and the answer is False.
+Inside a request it then travels on the response; anywhere else, and while a body is streamed, the admin
+interface is told at once. A sidecar that cannot be told breaks nothing: it is logged as an error, and the
+answer is False.
 """
 
+import logging
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -15,6 +18,8 @@ from . import collector, conf, tell
 from .collector import Change, Increment
 from .tags import check
 
+logger = logging.getLogger("django_tagalong")
+
 # The sidecar's own limit for a second increment, in seconds.
 MAX_AGAIN = 86_400
 
@@ -24,11 +29,13 @@ def increment(
 ) -> bool | None:
     """Reports that what these tags name has changed.
 
-    `using` is the database whose transaction it belongs to; `soft` lets old responses be served while one request replaces
-    them; `again` increments once more so many seconds later (1 to 86400), for apps that read from replicas.
+    `using` is the database whose transaction it belongs to; `soft` lets old responses be served while one
+    request replaces them; `again` increments once more so many seconds later (1 to 86400), for apps that
+    read from replicas.
 
-    None: it travels later, with the commit or the response (or `ENABLED` is off); True: every sidecar has committed it;
-    False: it could not be told, which was logged. Raises `ValueError` for what is no tag, and never for the network.
+    None: it travels later, with the commit or the response (or `ENABLED` is off); True: every sidecar has
+    committed it; False: it could not be told, which was logged. Raises `ValueError` for what is no tag,
+    and never for the network.
     """
     if again is not None and (
         isinstance(again, bool) or not isinstance(again, int) or not 1 <= again <= MAX_AGAIN
@@ -46,9 +53,10 @@ def change(
 ) -> bool | None:
     """Reports that an object which the responses of `rule` are filtered by has other values (rules.md §6).
 
-    `old` and `new` give attributes by their names in the rule's `dimensions`; None, or not being there, is to have no
-    value. Without any, the whole rule is meant; where nothing differs nothing is told, and the answer is None. Otherwise
-    answers as `increment` does. Raises `ValueError` for a rule or an attribute that cannot have this name.
+    `old` and `new` give attributes by their names in the rule's `dimensions`; None, or not being there, is
+    to have no value. Without any, the whole rule is meant; where nothing differs nothing is told, and the
+    answer is None. Otherwise answers as `increment` does. Raises `ValueError` for a rule or an attribute
+    that cannot have this name.
     """
     old, new = old or {}, new or {}
     if not isinstance(rule, str) or not rule or not rule.isascii() or not rule.isprintable():
@@ -130,6 +138,8 @@ class _AfterCommit:
 def _after_commit(wishes: list[Increment] | list[Change], using: str | None) -> bool | None:
     connection = transaction.get_connection(using)
     if not connection.in_atomic_block:
+        if connection.connection is not None and not connection.autocommit:
+            logger.warning("autocommit is off: changes are told at once, so report them after the commit")
         return deliver(list(wishes))
     hook = _AfterCommit(_open_batch(connection) or _Batch(), list(wishes))
     connection.on_commit(hook, robust=True)

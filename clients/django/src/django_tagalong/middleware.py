@@ -1,13 +1,15 @@
-"""The middleware: a collector for each request, and what it has collected on the response, also on that of an error.
+"""The middleware: a collector for each request, and what it has collected on the response, also on that of an
+error.
 
-What finds no room on the response is told to the admin interface before it leaves; if that fails, the response has
-everything forgotten rather than something old left. Where a response never comes into being, the admin interface is told.
+What finds no room on the response is told to the admin interface before it leaves; if that fails, the
+response has everything forgotten rather than something old left. Where a response never comes into being,
+the admin interface is told.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest
@@ -18,7 +20,14 @@ from .collector import Change, Collected, Increment, collecting
 
 logger = logging.getLogger("django_tagalong")
 
-_Left = tuple[list[Increment], list[Change], bool]
+
+class _Left(NamedTuple):
+    """What the admin interface is still to be told before a response leaves."""
+
+    increments: list[Increment]
+    changes: list[Change]
+    found_no_room: bool
+    """Whether some of it is not on the response."""
 
 
 class TagalongMiddleware:
@@ -45,35 +54,41 @@ class TagalongMiddleware:
                 raise
             collected = collector.close()
         left = _write(response, collected)
-        if left is not None and not tell.tell(left[0], left[1]):
+        if left is not None and not tell.tell(left.increments, left.changes):
             _fail_safe(response, left)
         return response
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
+        collected = None
         with collecting() as collector:
             try:
                 response = cast(HttpResponseBase, await self.get_response(request))
+                collected = collector.close()
+                left = _write(response, collected)
+                if left is not None and not await _atell(left.increments, left.changes):
+                    _fail_safe(response, left)
             except BaseException:
-                # A client that leaves cancels this task: what it tells runs on by itself.
-                loop = asyncio.get_running_loop()
-                loop.run_in_executor(None, _tell_without_response, collector.close())
+                # A client that leaves has this task cancelled: what is told now runs on by itself.
+                lost = collected or collector.close()
+                asyncio.get_running_loop().run_in_executor(None, _tell_without_response, lost)
                 raise
-            collected = collector.close()
-        left = _write(response, collected)
-        if left is not None and not await sync_to_async(tell.tell, thread_sensitive=False)(left[0], left[1]):
-            _fail_safe(response, left)
         return response
 
 
+_atell = sync_to_async(tell.tell, thread_sensitive=False)
+
+
 class RepeatedHeaders(ResponseHeaders):
-    """Header fields of which some have several lines. Whoever sets or deletes such a field does so with all of its lines."""
+    """Header fields of which some have several lines. Whoever sets or deletes such a field does so with all
+    of its lines.
+    """
 
     def __init__(self, fields: ResponseHeaders) -> None:
-        super().__init__(dict(fields.items()))
         self._more: dict[str, list[str]] = {}
+        super().__init__(dict(fields.items()))
 
     def __setitem__(self, name: str, value: str | bytes | int) -> None:
-        self.__dict__.get("_more", {}).pop(name.lower(), None)
+        self._more.pop(name.lower(), None)
         super().__setitem__(name, value)
 
     def pop(self, name: str, default: Any = None) -> Any:
@@ -85,19 +100,17 @@ class RepeatedHeaders(ResponseHeaders):
         self[name] = lines[0]
         self._more[name.lower()] = [line.decode("latin-1") for line in lines[1:]]
 
+    def lines(self, name: str) -> list[str]:
+        """The lines of a field that is there."""
+        return [self[name], *self._more.get(name.lower(), ())]
+
     def items(self) -> Any:
         """What goes on the wire: both of Django's handlers write what is here."""
-        return list(self._lines())
-
-    def _lines(self) -> Iterator[tuple[str, str]]:
-        for name in self:
-            yield name, self[name]
-            for line in self._more.get(name.lower(), ()):
-                yield name, line
+        return [(name, line) for name in self for line in self.lines(name)]
 
 
 def _write(response: HttpResponseBase, collected: Collected) -> _Left | None:
-    """Writes what was collected; what is still to be told to the admin interface, and whether it is there for want of room."""
+    """Writes what was collected, and says what is still to be told."""
     setting = conf.get()
     if not setting.enabled:
         return None
@@ -114,18 +127,20 @@ def _write(response: HttpResponseBase, collected: Collected) -> _Left | None:
     is_left = bool(head.left_increments or head.left_changes)
     if len(setting.admin_urls) > 1 and (collected.increments or collected.changes):
         # Sidecars that share no store: the response tells one of them alone.
-        return list(collected.increments.values()), list(collected.changes), is_left
-    return (head.left_increments, head.left_changes, True) if is_left else None
+        return _Left(list(collected.increments.values()), list(collected.changes), is_left)
+    return _Left(head.left_increments, head.left_changes, True) if is_left else None
 
 
 def _set(response: HttpResponseBase, name: str, lines: list[bytes]) -> None:
-    """Adds lines to a field. What a view itself says of freshness stays, unless the response is not to be stored."""
+    """Adds lines to a field. What a view itself says of freshness stays, unless the response is not to be
+    stored.
+    """
     said = response.headers.get(name)
     if said and name == headers.FRESHNESS:
         if lines != [b"no-store"]:
             return
     elif said:
-        lines = [said.encode("latin-1"), *lines]
+        lines = [line.encode("latin-1") for line in _lines_of(response.headers, name)] + lines
     if len(lines) == 1:
         response.headers[name] = lines[0]
         return
@@ -134,11 +149,15 @@ def _set(response: HttpResponseBase, name: str, lines: list[bytes]) -> None:
     response.headers.set_lines(name, lines)
 
 
+def _lines_of(fields: ResponseHeaders, name: str) -> list[str]:
+    return fields.lines(name) if isinstance(fields, RepeatedHeaders) else [fields[name]]
+
+
 def _fail_safe(response: HttpResponseBase, left: _Left) -> None:
-    if left[2]:
-        count = len(left[0]) + len(left[1])
+    if left.found_no_room:
+        count = len(left.increments) + len(left.changes)
         logger.error(
-            "%d changes found no room on a response and could not be told: all is forgotten instead", count
+            "%d changes found no room on a response and were told to nobody: all is forgotten instead", count
         )
         response.headers[headers.EVERYTHING] = "*"
 

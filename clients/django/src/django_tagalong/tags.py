@@ -1,8 +1,9 @@
 """Tags: how they are spelled, as the sidecar's rule templates spell them (`Name` or `Name:instance`).
 
-Values are percent-encoded so that none ends its tag. Of several parts of an instance, a colon is encoded in each but the
-last: a name that is always used with as many parts means one thing only (L7), while a tag with one part is what the
-template `Name:{x}` of a rule makes. Knows nothing of requests and of the sidecar.
+Values are percent-encoded so that none ends its tag. Of several parts of an instance, a colon is encoded
+in each but the last: a name that is always used with as many parts means one thing only (L7), while a tag
+with one part is what the template `Name:{x}` of a rule makes. Knows nothing of requests and of the
+sidecar.
 """
 
 import unicodedata
@@ -14,9 +15,9 @@ MAX_BYTES = 4096
 def tag(name: str, *instance: object) -> str:
     """The tag `name`, or `name:part:part` of an instance: `tag("User", 42)` is `User:42`.
 
-    A part is anything that has a text. Raises `ValueError` where a part is None (an object that is not saved yet has no
-    tag: it must not become one of all), where the name is empty, has a colon or begins with `~`, and where it is longer
-    than 4096 bytes; `TypeError` for bytes.
+    A part is anything that has a text. Raises `ValueError` where a part is None (an object that is not
+    saved yet has no tag: it must not become one of all), where the name is empty, has a colon or begins
+    with `~`, and where it is longer than 4096 bytes; `TypeError` for bytes.
     """
     if not isinstance(name, str):
         raise TypeError(f"the name of a tag is text, not {type(name).__name__}")
@@ -115,7 +116,7 @@ def _encoded(c: str) -> str:
 
 
 def _splits(c: str) -> bool:
-    # Python's `isspace` and Unicode's White_Space differ in U+001C to U+001F alone, which are control characters.
+    # Python's `isspace` and Unicode's White_Space differ in U+001C to U+001F alone: control characters.
     return c.isspace() or unicodedata.category(c) == "Cc"
 
 

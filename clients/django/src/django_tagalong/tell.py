@@ -1,7 +1,7 @@
 """Tells every admin interface of the setting what has changed; never raises for the network.
 
-A failure is logged as an error and answered as False. Sidecars that share a store are one URL; several URLs are several
-caches, and each must have been told.
+A failure is logged as an error and answered as False. Sidecars that share a store are one URL; several
+URLs are several caches, and each must have been told.
 """
 
 import logging
@@ -32,8 +32,8 @@ def tell(increments: Iterable[Increment], changes: Iterable[Change] = ()) -> boo
     if not told_to:
         _warn_once(len(increments) + len(changes))
         return False
-    # Not `all` of a generator: the second is told whatever became of the first.
-    return all([_tell_one(client, increments, changes) for client in told_to])
+    done = [_tell_one(client, increments, changes) for client in told_to]
+    return all(done)
 
 
 def _tell_one(client: Client, increments: list[Increment], changes: list[Change]) -> bool:

@@ -1,7 +1,8 @@
 """HTTP to one admin interface: a connection for each thread and process, bounded time, tries again.
 
-Decides what is tried again: a connection that fails, and 503. After everything has failed a call is tried once only for a
-while, so that a sidecar that is away costs an app little. Knows no call; shows the token nowhere.
+Decides what is tried again: a connection that fails, and 503. After everything has failed a call is tried
+once only for a while, so that a sidecar that is away costs an app little. Knows no call; shows the token
+nowhere.
 """
 
 import http.client
@@ -21,8 +22,6 @@ BACKOFF = 0.05
 CAUTION = 5.0
 # How long a call may take that goes through everything, as the sidecar allows it, in seconds.
 LONG = 600.0
-# No answer is longer than what a sidecar stores, by default 8 MiB; this is against what is none.
-MAX_ANSWER = 256 * 1024 * 1024
 
 
 class SidecarError(Exception):
@@ -66,7 +65,7 @@ class Wire:
         good: tuple[int, ...] = (200,),
         long: bool = False,
     ) -> Answer:
-        """Calls, and again where nothing came of it. Raises `SidecarError` for any status that is not good."""
+        """Calls, and again where nothing came of it. Raises `SidecarError` for a status that is not good."""
         sent = dict(headers or {})
         if self._token is not None:
             sent["Authorization"] = f"Bearer {self._token}"
@@ -99,45 +98,47 @@ class Wire:
     def _once(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> Answer:
-        connection, is_used = self._connection(timeout)
         try:
+            connection, is_used = self._connection(timeout)
             try:
-                return self._exchange(connection, method, path, body, headers)
+                return _exchange(connection, method, path, body, headers)
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 if not is_used:
                     raise
             # It was closed while nobody used it, which says nothing of the sidecar.
             self.close()
             connection, _ = self._connection(timeout)
-            return self._exchange(connection, method, path, body, headers)
+            return _exchange(connection, method, path, body, headers)
         except BaseException:
             self.close()
             raise
 
-    def _exchange(
-        self,
-        connection: http.client.HTTPConnection,
-        method: str,
-        path: str,
-        body: bytes | None,
-        headers: Mapping[str, str],
-    ) -> Answer:
-        connection.request(method, path, body, dict(headers))
-        response = connection.getresponse()
-        answer = response.read(MAX_ANSWER)
-        if not response.isclosed() and response.read(1):
-            raise http.client.HTTPException("the answer is too long")
-        return Answer(response.status, response.headers, answer)
-
     def _connection(self, timeout: float) -> tuple[http.client.HTTPConnection, bool]:
-        """The connection of this thread and process, and whether it has been used: one from before a fork is the parent's."""
+        """The connection of this thread and process, and whether it has been used: one from before a fork is
+        the parent's.
+        """
         pid, held = os.getpid(), getattr(self._mine, "held", None)
         if held is not None and held[0] == pid and held[1].sock is not None:
             held[1].sock.settimeout(timeout)
             return held[1], True
-        connection = self._kind(self._host, self._port, timeout=timeout)
+        connection = self._kind(self._host, self._port, timeout=self._timeout)
         self._mine.held = (pid, connection)
+        connection.connect()
+        connection.sock.settimeout(timeout)
         return connection, False
+
+
+def _exchange(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+) -> Answer:
+    connection.request(method, path, body, dict(headers))
+    response = connection.getresponse()
+    # All of it: with a length to read, a body that was cut short would pass for whole.
+    return Answer(response.status, response.headers, response.read())
 
 
 def _why(error: Exception) -> str:
