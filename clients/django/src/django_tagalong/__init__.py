@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .client import Client as Client
     from .client import SidecarError as SidecarError
+    from .decorators import cache_tag as cache_tag
+    from .decorators import cache_tags as cache_tags
     from .increments import achange as achange
     from .increments import aincrement as aincrement
     from .increments import change as change
     from .increments import increment as increment
+    from .memo import tagged_cache as tagged_cache
     from .tags import aggregate_tag as aggregate_tag
     from .tags import constant_tag as constant_tag
     from .tags import custom_tag as custom_tag
@@ -27,6 +30,8 @@ _HOMES = {
     "SidecarError": "client",
     "achange": "increments",
     "aincrement": "increments",
+    "cache_tag": "decorators",
+    "cache_tags": "decorators",
     "change": "increments",
     "increment": "increments",
     "aggregate_tag": "tags",
@@ -35,6 +40,7 @@ _HOMES = {
     "list_tag": "tags",
     "model_tag": "tags",
     "tag": "tags",
+    "tagged_cache": "memo",
 }
 
 
