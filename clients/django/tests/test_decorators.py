@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -196,9 +196,9 @@ def _templates(settings: Settings) -> None:
 
 
 @pytest.fixture
-def get() -> Iterator[Callable[..., HttpResponseBase]]:
+def get() -> Callable[..., HttpResponseBase]:
     client = Client(raise_request_exception=False)
-    yield lambda path, **more: client.get(path, **more)
+    return lambda page, **more: client.get(page, **more)
 
 
 def test_j11_a_view_sets_its_tags_its_life_and_what_it_varies_on(get: Callable[..., Any]) -> None:
@@ -337,8 +337,8 @@ def test_j11_without_a_sidecar_or_the_middleware_nothing_breaks(
 ) -> None:
     settings.MIDDLEWARE = middleware
     settings.TAGALONG = {"ENABLED": False}
-    for path in ("/users/42", "/api/books/7", "/asyncclass/7", "/streams", "/template"):
-        response = get(path)
+    for page in ("/users/42", "/api/books/7", "/asyncclass/7", "/streams", "/template"):
+        response = get(page)
         assert response.status_code == 200
         assert not [name for name in response.headers if name.startswith(("Cache-Tag", "Tagalong"))]
     assert get("/users/42")["Vary"] == "Accept-Language", "that is for every cache"
