@@ -1,4 +1,4 @@
-"""The app: it has Django check the setting, and nothing else happens when it starts."""
+"""The app: it has Django check the setting, and hears of the models that were registered by name."""
 
 from django.apps import AppConfig
 
@@ -11,4 +11,7 @@ class TagalongConfig(AppConfig):
     verbose_name = "Tagalong"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401 - registers them
+        from . import checks, m2m, registry  # noqa: F401 - registers them
+
+        registry.models_are_loaded()
+        m2m.models_are_loaded()

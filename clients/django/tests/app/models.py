@@ -2,6 +2,8 @@
 
 from django.db import models
 
+from . import library  # noqa: F401 - more of them
+
 
 class User(models.Model):
     name = models.CharField(max_length=100)
