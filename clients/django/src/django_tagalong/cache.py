@@ -181,6 +181,10 @@ class TagalongCache(BaseCache):
         found = objects.get(name)
         return isinstance(found, Missing) and self._keep(name, value, (), timeout, found.token)
 
+    def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        name, life = self.name(key, version=version), self._life(timeout)
+        return objects.touch(name, life) if life > 0 else objects.delete(name)
+
     def get_or_set(
         self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> Any:

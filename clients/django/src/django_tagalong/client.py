@@ -73,6 +73,8 @@ class Object:
     content_type: str
     age: int
     """For how many seconds it has been stored."""
+    entry: str = ""
+    """The key of its entry, for `set_life`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,8 @@ class Client:
             return Missing(answer.headers.get("Tagalong-Token"))
         kind = answer.headers.get("Content-Type", "application/octet-stream")
         age = answer.headers.get("Age", "")
-        return Object(answer.body, kind, int(age) if age.isdecimal() else 0)
+        entry = answer.headers.get("Tagalong-Key", "")
+        return Object(answer.body, kind, int(age) if age.isdecimal() else 0, entry)
 
     def put_object(
         self,
@@ -242,6 +245,13 @@ class Client:
     def delete_object(self, key: str) -> int | None:
         """Forgets a value; how many that were."""
         return _json(self._wire.call("DELETE", _object(key))).take_or_none("purged", int)
+
+    def set_life(self, entry: str, seconds: int) -> bool:
+        """Gives what is stored another life, from now on. False: it is not there any more."""
+        path = f"/v1/entries/{quote(entry, safe='')}"
+        body = json.dumps({"ttl": f"{seconds}s"}).encode()
+        headers = {"Content-Type": "application/json"}
+        return self._wire.call("PATCH", path, body, headers, good=(200, 404)).status == 200
 
     def close(self) -> None:
         """Closes the connection of this thread; the next call opens another."""

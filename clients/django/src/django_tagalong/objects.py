@@ -61,6 +61,16 @@ def put(name: str, body: bytes, content_type: str, life: int, tags: Sequence[str
     return _ask(put_to) or False
 
 
+def touch(name: str, life: int) -> bool:
+    """Gives a value another life, in seconds from now on. False: there is none."""
+
+    def touch_at(client: Client) -> bool:
+        found = client.get_object(name)
+        return isinstance(found, Object) and client.set_life(found.entry, life)
+
+    return _ask(touch_at) or False
+
+
 def delete(name: str) -> bool:
     """Forgets a value, in every sidecar of the setting. True: there was one."""
     return bool(sum(_tell(lambda client: client.delete_object(name), f"the value {name}")))
