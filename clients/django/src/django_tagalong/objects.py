@@ -29,6 +29,8 @@ logger = logging.getLogger("django_tagalong")
 PAUSE = 5.0
 #: How many seconds one look may take: what is longer is slower than to compute.
 PATIENCE = 1.0
+#: The longest value, in bytes: what a sidecar stores unless it is told otherwise (`limits.max_object`).
+MAX_BYTES = 8 * 1024 * 1024
 #: How many tokens are remembered before those are dropped that no sidecar honours any more.
 MANY = 1000
 #: For how many seconds a token is worth something, with a margin; the sidecar's own bound is a minute.
@@ -54,6 +56,14 @@ def put(name: str, body: bytes, content_type: str, life: int, tags: Sequence[str
     """Stores a value for `life` seconds. False: it is not stored; that is no mistake where a tag was
     incremented.
     """
+    if len(body) > MAX_BYTES:
+        logger.error(
+            "The value %s is not kept: of its %d bytes %d are too many",
+            name,
+            len(body),
+            len(body) - MAX_BYTES,
+        )
+        return False
 
     def put_to(client: Client) -> bool:
         return client.put_object(name, body, max_age=life, tags=tags, token=token, content_type=content_type)

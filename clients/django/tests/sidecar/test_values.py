@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from django_tagalong.client import Client, Missing, Object
 from django_tagalong.collector import collecting
 from django_tagalong.tell import clients
 
-from ..app.models import Book
+from tests.app.models import Book
 from .alone import Alone
 
 pytestmark = [
@@ -225,13 +226,13 @@ def test_j01_within_a_transaction_that_changes_something_nothing_is_read_or_kept
     cache: TagalongCache,
 ) -> None:
     cache.set_with_tags("k", "committed", A)
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         assert cache.get_with_tags("k", A) == "committed", "nothing has changed yet"
         Book.objects.create(title="uncommitted")
         increment("A:1")
         assert cache.get_or_set_with_tags("k", lambda: "uncommitted", A) == "uncommitted"
         assert cache.set_with_tags("k", "uncommitted", A) is False
-        _ = 1 / 0
+        transaction.set_rollback(True)
     assert cache.get_with_tags("k", A) == "committed", "it was rolled back"
 
 
@@ -242,9 +243,9 @@ def test_fk9_tags_are_incremented_after_the_commit_and_not_before(cache: Tagalon
         assert isinstance(objects.get(cache.name("k", ["A:1"])), Object)
     assert cache.get_with_tags("k", A) is None
     cache.set_with_tags("k", "old", A)
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         cache.invalidate_tags(A)
-        _ = 1 / 0
+        transaction.set_rollback(True)
     assert cache.get_with_tags("k", A) == "old"
 
 
@@ -444,7 +445,7 @@ def test_a_value_that_would_not_come_back_the_same_is_refused_or_computed(
     assert "is not kept" in caplog.text
 
 
-def test_l07_a_value_too_large_or_a_tag_too_many_is_computed(
+def test_a_value_too_large_or_a_tag_too_many_is_computed(
     cache: TagalongCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     large = "x" * (9 * 1024 * 1024)
@@ -453,7 +454,7 @@ def test_l07_a_value_too_large_or_a_tag_too_many_is_computed(
     many = [("T", n) for n in range(300)]
     assert cache.get_or_set_with_tags("k", 1, many) == 1
     assert cache.get_with_tags("k", many) is None
-    assert caplog.text.count("A value is not kept") == 2
+    assert caplog.text.count("is not kept") == 2
     cache.set("other", 1)
     assert cache.get("other") == 1, "the sidecar is asked all the same"
 
@@ -523,8 +524,6 @@ def test_l13_a_sidecar_that_hangs_is_asked_once_and_left_alone_for_a_while(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    import socket
-
     monkeypatch.setattr(objects, "PATIENCE", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         settings.TAGALONG = {"ADMIN_URLS": f"http://127.0.0.1:{hanging.getsockname()[1]}", "RETRIES": 0}
