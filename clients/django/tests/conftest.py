@@ -1,10 +1,14 @@
 """What all tests have: nothing of one is left for the next."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
+from pytest_django import Settings
 
 from django_tagalong import conf, tell
+
+from .scripted import ScriptedAdmin
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +20,26 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for client in tell._clients.values():
         client.close()
+
+
+@pytest.fixture
+def admin() -> Iterator[ScriptedAdmin]:
+    """An admin interface that does what it is asked."""
+    admin = ScriptedAdmin()
+    yield admin
+    admin.close()
+
+
+@pytest.fixture
+def told(admin: ScriptedAdmin, settings: Settings) -> ScriptedAdmin:
+    """The same, and the setting names it."""
+    settings.TAGALONG = {"ADMIN_URLS": admin.url}
+    return admin
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """The URL of an admin interface that is not there: nothing listens on its port, and nothing else gets it."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"

@@ -41,6 +41,16 @@ class Answer:
     body: bytes
 
 
+class _Held:
+    """A connection, of the process that opened it; closed when its thread ends."""
+
+    def __init__(self, pid: int, connection: http.client.HTTPConnection) -> None:
+        self.pid, self.connection = pid, connection
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
 class Wire:
     """One admin interface."""
 
@@ -93,7 +103,7 @@ class Wire:
         held = getattr(self._mine, "held", None)
         self._mine.held = None
         if held is not None:
-            held[1].close()
+            held.connection.close()
 
     def _once(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float
@@ -118,11 +128,11 @@ class Wire:
         the parent's.
         """
         pid, held = os.getpid(), getattr(self._mine, "held", None)
-        if held is not None and held[0] == pid and held[1].sock is not None:
-            held[1].sock.settimeout(timeout)
-            return held[1], True
+        if held is not None and held.pid == pid and held.connection.sock is not None:
+            held.connection.sock.settimeout(timeout)
+            return held.connection, True
         connection = self._kind(self._host, self._port, timeout=self._timeout)
-        self._mine.held = (pid, connection)
+        self._mine.held = _Held(pid, connection)
         connection.connect()
         connection.sock.settimeout(timeout)
         return connection, False
