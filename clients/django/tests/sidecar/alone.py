@@ -5,9 +5,21 @@ import re
 import secrets
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from pytest_django import Settings
+
+from django_tagalong import objects
+from django_tagalong.tell import clients
+
 SECONDS = 20.0
+BACKEND = "django_tagalong.cache.TagalongCache"
+NEEDS_A_SIDECAR = [
+    pytest.mark.sidecar,
+    pytest.mark.skipif(not os.environ.get("TAGALONG_BINARY"), reason="TAGALONG_BINARY names no sidecar"),
+]
 
 
 class Alone:
@@ -63,3 +75,26 @@ class Alone:
         """Kills it, as a machine would that is lost."""
         self._process.kill()
         self._process.wait(SECONDS)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
+    """A sidecar for all tests of a module."""
+    sidecar = Alone(tmp_path_factory.mktemp("sidecar"))
+    yield sidecar
+    sidecar.stop()
+
+
+@pytest.fixture
+def beside(running: Alone, settings: Settings) -> None:
+    """The app is beside it, with caches of several kinds, and nothing is stored."""
+    settings.TAGALONG = running.setting
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
+        "fragmented": {"BACKEND": BACKEND, "KEY_PREFIX": "foo"},
+        "foobar": {"BACKEND": BACKEND, "KEY_PREFIX": "foobar"},
+        "pickle": {"BACKEND": BACKEND, "KEY_PREFIX": "foo", "OPTIONS": {"SERIALIZER": "pickle"}},
+    }
+    objects._paused.clear()
+    objects._forget_tokens()
+    clients()[0].purge(all=True)

@@ -1,11 +1,10 @@
 """Values with tags, in the real sidecar."""
 
 import asyncio
-import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,39 +19,13 @@ from django_tagalong.cache import LONGEST, TagalongCache
 from django_tagalong.client import Client, Missing, Object
 from django_tagalong.collector import collecting
 from django_tagalong.tell import clients
-
 from tests.app.models import Book
-from .alone import Alone
 
-pytestmark = [
-    pytest.mark.sidecar,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not os.environ.get("TAGALONG_BINARY"), reason="TAGALONG_BINARY names no sidecar"),
-]
+from .alone import BACKEND, NEEDS_A_SIDECAR, Alone, beside, running  # noqa: F401 - fixtures
 
-BACKEND = "django_tagalong.cache.TagalongCache"
+pytestmark = [*NEEDS_A_SIDECAR, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("beside")]
+
 A, B = [("A", 1)], ["B"]
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
-    sidecar = Alone(tmp_path_factory.mktemp("values"))
-    yield sidecar
-    sidecar.stop()
-
-
-@pytest.fixture(autouse=True)
-def _beside(running: Alone, settings: Settings) -> None:
-    settings.TAGALONG = running.setting
-    settings.CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
-        "fragmented": {"BACKEND": BACKEND, "KEY_PREFIX": "foo"},
-        "foobar": {"BACKEND": BACKEND, "KEY_PREFIX": "foobar"},
-        "pickle": {"BACKEND": BACKEND, "KEY_PREFIX": "foo", "OPTIONS": {"SERIALIZER": "pickle"}},
-    }
-    objects._paused.clear()
-    objects._forget_tokens()
-    clients()[0].purge(all=True)
 
 
 @pytest.fixture
@@ -210,7 +183,10 @@ def test_a_request_puts_nothing_by_what_another_has_looked_for(cache: TagalongCa
 
 
 def test_l01_what_was_looked_for_while_the_sidecar_was_away_is_not_kept(
-    cache: TagalongCache, nobody: str, settings: Settings, running: Alone
+    cache: TagalongCache,
+    nobody: str,
+    settings: Settings,
+    running: Alone,  # noqa: F811 - the fixture
 ) -> None:
     settings.TAGALONG = {"ADMIN_URLS": nobody, "RETRIES": 0}
     assert cache.get_with_tags("k", A) is None
