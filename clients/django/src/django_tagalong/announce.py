@@ -145,7 +145,8 @@ class Announcement:
             old = _absent(hook is CREATE) if before is None else before.values[index]
             new = _absent(hook is DELETE) if after is None else after.values[index]
             found = changes.difference(it, old, new)
-            if found is not None and changes.counts(it, before and before.row, after and after.row):
+            rows = [None if look is None else look.row for look in (before, after)]
+            if found is not None and changes.counts(it, *rows):
                 self.changes[found] = None
 
 

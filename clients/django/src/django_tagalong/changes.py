@@ -32,7 +32,7 @@ class Difference(NamedTuple):
 
     rule: str
     old: tuple[tuple[str, str], ...] = ()
-    """Attributes with their texts before, by name; one that is not there had no value."""
+    """Attributes that differ with their texts before, by name; one that is not there had no value."""
     new: tuple[tuple[str, str], ...] = ()
 
 
@@ -98,8 +98,9 @@ def difference(change: RuleChange, old: Values | None, new: Values | None) -> Di
     if old is None or new is None or not change.sources:
         return Difference(change.rule)
     before, after = _texts(old), _texts(new)
+    same = before & after
     if before != after:
-        return Difference(change.rule, before, after)
+        return Difference(change.rule, tuple(sorted(before - same)), tuple(sorted(after - same)))
     # Of a row that comes or goes without any value nothing selects, and yet the lists that are not filtered
     # show it.
     return None if old and new else Difference(change.rule)
@@ -136,8 +137,8 @@ def _value(source: Source, row: Model) -> object:
     return plain(column, getattr(row, column.attname))
 
 
-def _texts(values: Values) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((name, _text(value)) for name, value in values.items() if value is not None))
+def _texts(values: Values) -> set[tuple[str, str]]:
+    return {(name, _text(value)) for name, value in values.items() if value is not None}
 
 
 def _text(value: object) -> str:

@@ -38,8 +38,6 @@ class Atlas(Volume):
 
     scale = models.IntegerField(default=1)
 
-    objects = CacheAwareManager()
-
 
 class Chapter(models.Model):
     """Goes with its volume."""
