@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from urllib.parse import urlsplit
@@ -145,7 +146,10 @@ def _exchange(
     body: bytes | None,
     headers: Mapping[str, str],
 ) -> Answer:
-    connection.request(method, path, body, dict(headers))
+    # What is refused before all of it was sent, such as a body that is too long, may have an answer all the
+    # same.
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.request(method, path, body, dict(headers))
     response = connection.getresponse()
     # All of it: with a length to read, a body that was cut short would pass for whole.
     return Answer(response.status, response.headers, response.read())

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -435,6 +436,20 @@ def test_a_value_too_large_or_a_tag_too_many_is_computed(
     assert cache.get("other") == 1, "the sidecar is asked all the same"
 
 
+def test_a_sidecar_that_stores_less_says_so_and_is_asked_on(
+    tmp_path: Path, cache: TagalongCache, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    small = Alone(tmp_path / "small", more="limits: { max_object: 1KiB }\n")
+    settings.TAGALONG = small.setting
+    try:
+        large = "x" * (1024 * 1024)
+        assert cache.get_or_set_with_tags("k", large, A) == large
+        assert "413" in caplog.text
+        assert cache.set_with_tags("other", 1, A)
+    finally:
+        small.stop()
+
+
 # Tags
 
 
@@ -511,7 +526,7 @@ def test_l13_a_sidecar_that_hangs_is_asked_once_and_left_alone_for_a_while(
 
 
 def test_l03_a_sidecar_that_was_restarted_has_nothing_old(
-    tmp_path: Any, settings: Settings, cache: TagalongCache
+    tmp_path: Path, settings: Settings, cache: TagalongCache
 ) -> None:
     first = Alone(tmp_path / "first")
     settings.TAGALONG = first.setting
