@@ -39,7 +39,7 @@ def told(admin: ScriptedAdmin, settings: Settings) -> ScriptedAdmin:
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """The URL of an admin interface that is not there: nothing listens on its port, and nothing else gets it."""
+    """The URL of an admin interface that is not there: nobody listens on its port, nobody gets it."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{held.getsockname()[1]}"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase, ResponseHeaders
+from django.http.response import BadHeaderError, HttpResponseBase, ResponseHeaders
 
 from . import conf, headers, tell
 from .collector import Change, Collected, Increment, collecting
@@ -97,6 +97,8 @@ class RepeatedHeaders(ResponseHeaders):
 
     def set_lines(self, name: str, lines: list[bytes]) -> None:
         """All lines of a field, in place of those that it had."""
+        if any(b"\n" in line or b"\r" in line for line in lines):
+            raise BadHeaderError(f"a line of {name} has a line break")
         self[name] = lines[0]
         self._more[name.lower()] = [line.decode("latin-1") for line in lines[1:]]
 

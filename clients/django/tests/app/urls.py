@@ -3,10 +3,16 @@
 from django.contrib import admin
 from django.urls import path
 
-from . import views
+from . import aviews, views
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("users/<str:pk>", views.user),
-    path("save/<int:pk>", views.save_thrice),
+    path("users/<int:pk>", views.user),
+    path("value", views.value),
+    path("write/<str:how>/<int:pk>", views.write),
+    path("awrite/<str:how>/<int:pk>", aviews.write),
+    path("stream/<int:pk>", views.stream),
+    path("astream/<int:pk>", aviews.stream),
+    path("meet/<str:mine>/<str:other>", aviews.meet),
+    path("tags/<int:count>", views.tags),
 ]
