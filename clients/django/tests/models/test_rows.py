@@ -6,36 +6,23 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F
 from django.db.models.functions import Upper
 from django.db.models.signals import post_save, pre_save
 from django.test.utils import isolate_apps
 
-from django_tagalong import registry, tag, tell
+from django_tagalong import registry, tag
 from django_tagalong.collector import collecting
 from django_tagalong.registry import register_model
+from django_tagalong.signals import locked
+from tests.app.library import Atlas, Chapter, Document, Keyed, OldVolume, Shelf, Volume
+from tests.app.models import User
 
-from .app.library import Atlas, Chapter, Document, Keyed, OldVolume, Shelf, Volume
-from .app.models import User
 from .telling import Told
 
 pytestmark = pytest.mark.django_db(transaction=True)
 both_databases = pytest.mark.django_db(transaction=True, databases=["default", "other"])
-
-
-@pytest.fixture(autouse=True)
-def _reset() -> Iterator[None]:
-    registry.reset_configuration()
-    yield
-    registry.reset_configuration()
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    told = Told()
-    monkeypatch.setattr(tell, "tell", told)
-    return told
 
 
 @contextmanager
@@ -285,6 +272,17 @@ def test_a_key_with_a_default_needs_no_look(django_assert_num_queries: Any, told
     with django_assert_num_queries(1):
         document.save()
     assert told.tags == {f"Document:{document.pk}", "Documents"}
+
+
+def test_within_a_transaction_the_old_row_is_locked(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    # SQLite has no such locks, and no second writer either: what PostgreSQL would be asked is looked at.
+    for feature in ("has_select_for_update", "has_select_for_no_key_update"):
+        monkeypatch.setattr(connection.features, feature, True)
+    rows = User.objects.all()
+    assert not locked(rows, "default").query.select_for_update
+    with transaction.atomic():
+        query = locked(rows, "default").query
+    assert (query.select_for_update, query.select_for_no_key_update) == (True, True)
 
 
 # -- hooks and predicates --

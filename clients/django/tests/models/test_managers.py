@@ -2,40 +2,26 @@
 
 import asyncio
 import weakref
-from collections.abc import Iterator
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django import VERSION
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Case, F, Value, When
 from django.db.models.signals import post_init
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, isolate_apps
 
-from django_tagalong import registry, tag, tell
+from django_tagalong import registry, tag
 from django_tagalong.announce import MANY
 from django_tagalong.bulk import CHUNK
 from django_tagalong.changes import RuleChange
 from django_tagalong.collector import collecting
-from django_tagalong.managers import CacheAwareQuerySet
+from django_tagalong.managers import CacheAwareManager, CacheAwareQuerySet
 from django_tagalong.registry import register_model
+from tests.app.library import Atlas, OldVolume, Shelf, Volume
 
-from .app.library import Atlas, OldVolume, Shelf, Volume
 from .telling import Told
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _reset() -> Iterator[None]:
-    registry.reset_configuration()
-    yield
-    registry.reset_configuration()
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    told = Told()
-    monkeypatch.setattr(tell, "tell", told)
-    return told
 
 
 @pytest.fixture(autouse=True)
@@ -350,3 +336,36 @@ def test_a_queryset_of_ones_own_keeps_its_methods(told: Told) -> None:
     register_model(Volume)
     assert Shop(Volume).filter(pk=1).sell() == 1
     assert told.tags == {"Volume:1"}
+
+
+@pytest.mark.skipif(VERSION < (5, 2), reason="composite keys came with Django 5.2")
+def test_rows_with_a_key_of_several_columns_have_tags_of_several_parts(told: Told) -> None:
+    with isolate_apps("tests.app"):
+
+        class Line(models.Model):
+            pk = models.CompositePrimaryKey("a", "b")
+            a = models.IntegerField()
+            b = models.CharField(max_length=9)
+            c = models.IntegerField(default=0)
+
+            objects = CacheAwareManager()
+
+            class Meta:
+                app_label = "app"
+
+    with connection.schema_editor() as editor:
+        editor.create_model(Line)
+    register_model(Line, tags=lambda row: tag("C", row.c))
+    writes = [
+        (lambda: Line.objects.create(a=1, b="x:y"), {"C:0"}),
+        (lambda: Line.objects.filter(a=1).update(c=5), {"C:0", "C:5"}),
+        (lambda: Line.objects.bulk_update([Line(a=1, b="x:y", c=6)], ["c"]), {"C:5", "C:6"}),
+        (lambda: registry.invalidate_model_tag(Line, (1, "x:y")), set()),
+        (lambda: Line.objects.all().delete(), {"C:6"}),
+    ]
+    for write, others in writes:
+        told.clear()
+        write()
+        assert told.tags == {tag("Line", 1, "x:y"), *others}
+    with connection.schema_editor() as editor:
+        editor.delete_model(Line)

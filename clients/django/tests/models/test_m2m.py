@@ -1,34 +1,20 @@
 """Many-to-many relations: what each way of writing them tells, from both sides."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.db import transaction
 from django.db.models.signals import m2m_changed, pre_delete
 
-from django_tagalong import registry, tag, tell
+from django_tagalong import tag
 from django_tagalong.m2m import register_m2m, unregister_m2m
 from django_tagalong.registry import register_model
+from tests.app.library import Club, Membership, Person
+from tests.app.models import Book, User
 
-from .app.library import Club, Membership, Person
-from .app.models import Book, User
 from .telling import Told
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _reset() -> Iterator[None]:
-    registry.reset_configuration()
-    yield
-    registry.reset_configuration()
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    told = Told()
-    monkeypatch.setattr(tell, "tell", told)
-    return told
 
 
 @pytest.fixture

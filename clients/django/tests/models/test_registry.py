@@ -4,7 +4,6 @@ import gc
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,29 +14,15 @@ from django.db import models, transaction
 from django.db.models.signals import m2m_changed, post_save, pre_delete, pre_save
 
 import django_tagalong
-from django_tagalong import m2m, registry, tell
+from django_tagalong import m2m, registry
 from django_tagalong.collector import collecting
 from django_tagalong.registry import ModelTagManager, register_model
+from tests.app.library import Document, OldVolume, Volume
+from tests.app.models import Book, User
 
-from .app.library import Document, OldVolume, Volume
-from .app.models import Book, User
 from .telling import Told
 
 SIGNALS = (pre_save, post_save, pre_delete)
-
-
-@pytest.fixture(autouse=True)
-def _reset() -> Iterator[None]:
-    registry.reset_configuration()
-    yield
-    registry.reset_configuration()
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    told = Told()
-    monkeypatch.setattr(tell, "tell", told)
-    return told
 
 
 @pytest.mark.django_db(transaction=True)

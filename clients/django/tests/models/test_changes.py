@@ -1,36 +1,20 @@
 """Differences in attributes: what is told to which rule."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from django_tagalong import registry, tell
 from django_tagalong.changes import RuleChange
 from django_tagalong.collector import collecting
 from django_tagalong.headers import spell_change
 from django_tagalong.registry import register_model
+from tests.app.library import Shelf, Volume
+from tests.app.models import Foo
 
-from .app.library import Shelf, Volume
-from .app.models import Foo
 from .telling import Told
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _reset() -> Iterator[None]:
-    registry.reset_configuration()
-    yield
-    registry.reset_configuration()
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    told = Told()
-    monkeypatch.setattr(tell, "tell", told)
-    return told
 
 
 def seen(told: Told) -> list[tuple[str, dict[str, str], dict[str, str]]]:
