@@ -100,14 +100,45 @@ def test_a_transaction_that_fails_tells_nothing_later_either(told: ScriptedAdmin
 
 
 @commits
-def test_others_that_wait_for_the_commit_are_called_in_their_turn(told: ScriptedAdmin) -> None:
-    seen: list[str] = []
+def test_a_commit_is_one_call_whatever_else_waits_for_it(told: ScriptedAdmin) -> None:
+    seen: list[list[str]] = []
+    with transaction.atomic():
+        transaction.on_commit(lambda: seen.append(told.incremented))
+        increment("a")
+        transaction.on_commit(lambda: seen.append(told.incremented))
+        with transaction.atomic():
+            increment("b")
+        increment("c")
+    assert seen == [[], ["a", "b", "c"]]
+    assert len(told.calls) == 1
+
+
+@commits
+def test_what_is_reported_after_a_commit_is_told_after_the_next(told: ScriptedAdmin) -> None:
+    def report() -> None:
+        with transaction.atomic():
+            increment("later")
+            assert told.incremented == ["a", "b"]
+
     with transaction.atomic():
         increment("a")
-        transaction.on_commit(lambda: seen.extend(told.incremented))
+        transaction.on_commit(report)
         increment("b")
-    assert seen == ["a"]
-    assert told.incremented == ["a", "b"]
+    assert told.incremented == ["a", "b", "later"]
+
+
+@commits
+def test_of_savepoints_that_are_rolled_back_nothing_is_told_by_what_comes_after(told: ScriptedAdmin) -> None:
+    with transaction.atomic():
+        increment("first")
+        for n in range(3):
+            with transaction.atomic():
+                increment(f"lost:{n}")
+                with transaction.atomic():
+                    increment(f"lost:{n}:inner")
+                transaction.set_rollback(True)
+            increment(f"kept:{n}")
+    assert told.incremented == ["first", "kept:0", "kept:1", "kept:2"]
 
 
 @commits

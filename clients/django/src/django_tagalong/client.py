@@ -172,8 +172,8 @@ class Client:
         asked = {"url": url, "tags": tags, "limit": limit, "cursor": cursor}
         wish = {name: it for name, it in asked.items() if it is not None}
         said = self._post("/v1/refresh", wish, long=True)
-        counts = (said.take(name, int) for name in ("refreshed", "failed", "skipped"))
-        return Refreshed(*counts, cursor=said.take_or_none("cursor", str))
+        refreshed, failed, skipped = (said.take(name, int) for name in ("refreshed", "failed", "skipped"))
+        return Refreshed(refreshed, failed, skipped, said.take_or_none("cursor", str))
 
     def stats(self) -> Mapping[str, Any]:
         """The sidecar in numbers."""

@@ -25,6 +25,8 @@ class Settings:
     """Admin interfaces, such as `http://127.0.0.1:9080`. Several: sidecars that share no store, so that each
     is told.
     """
+    at_once: bool = False
+    """True: what a request has committed is told to the admin interface at once, and by its response too."""
     token: str | None = field(default=None, repr=False)
     """The token of the admin interface."""
     timeout: float = 2.0
@@ -106,7 +108,7 @@ def problems(raw: object) -> Iterator[Problem]:
             yield from _url_problems(value)
         elif key == "TOKEN":
             yield from _token_problems(value)
-        elif key == "ENABLED":
+        elif key in ("ENABLED", "AT_ONCE"):
             if not isinstance(value, bool):
                 yield _kind(key, "True or False")
         else:

@@ -9,10 +9,10 @@ answer is False.
 import logging
 from collections.abc import Mapping
 from decimal import Decimal
+from weakref import ref
 
 from asgiref.sync import sync_to_async
 from django.db import transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from . import collector, conf, tell
 from .collector import Change, Increment
@@ -109,27 +109,36 @@ def _text(value: object) -> str:
 
 
 class _Batch:
-    """What one part of a transaction has to tell: all of it is rolled back, or nothing."""
+    """What one transaction has to tell, in one call.
+
+    Django drops the hooks of a savepoint that is rolled back, and holds the others until it has called
+    them: what is to be told is what its hook still lives of. Were one to live longer, a response too much
+    would be forgotten.
+    """
 
     def __init__(self) -> None:
-        self.wishes: list[list[Increment | Change]] = []
+        self.hooks: list[ref[_AfterCommit]] = []
         self.told = 0
 
-    def tell_from(self, index: int) -> bool | None:
-        """Tells everything from there on that has not been told, at once."""
-        start = max(index, self.told)
-        self.told = max(self.told, len(self.wishes))
-        wishes = [it for several in self.wishes[start:] for it in several]
-        return deliver(wishes) if wishes else None
+    def tell_from(self, index: int) -> None:
+        """Tells everything from there on that was not told yet. What came before is not told: within a test
+        case Django has it wait for ever.
+        """
+        hooks = self.hooks[max(index, self.told) :]
+        self.told = len(self.hooks)
+        alive = (hook() for hook in hooks)
+        wishes = [wish for hook in alive if hook is not None for wish in hook.wishes]
+        if wishes:
+            deliver(wishes)
 
 
 class _AfterCommit:
-    """What Django calls after the commit. The first of a batch tells it all, so that a commit is one call."""
+    """What Django calls after the commit. The first of a transaction tells what all of them have to tell."""
 
     def __init__(self, batch: _Batch, wishes: list[Increment | Change]) -> None:
-        self.batch = batch
-        self.index = len(batch.wishes)
-        batch.wishes.append(wishes)
+        self.batch, self.wishes = batch, wishes
+        self.index = len(batch.hooks)
+        batch.hooks.append(ref(self))
 
     def __call__(self) -> None:
         self.batch.tell_from(self.index)
@@ -141,31 +150,25 @@ def _after_commit(wishes: list[Increment] | list[Change], using: str | None) -> 
         if connection.connection is not None and not connection.autocommit:
             logger.warning("autocommit is off: changes are told at once, so report them after the commit")
         return deliver(list(wishes))
-    hook = _AfterCommit(_open_batch(connection) or _Batch(), list(wishes))
+    ours = (it[1] for it in reversed(connection.run_on_commit) if isinstance(it[1], _AfterCommit))
+    last = next(ours, None)
+    hook = _AfterCommit(_Batch() if last is None else last.batch, list(wishes))
     connection.on_commit(hook, robust=True)
-    return None
-
-
-def _open_batch(connection: BaseDatabaseWrapper) -> _Batch | None:
-    """The batch of what was registered last, if that is ours and lives and dies with the same savepoints."""
-    registered = connection.run_on_commit
-    if not registered:
-        return None
-    savepoints, hook, *_ = registered[-1]
-    if isinstance(hook, _AfterCommit) and savepoints == set(connection.savepoint_ids):
-        return hook.batch
     return None
 
 
 def deliver(wishes: list[Increment | Change]) -> bool | None:
     """Passes on what has been committed: to the response that is being made, or to the admin interface."""
-    if not conf.get().enabled:
+    setting = conf.get()
+    if not setting.enabled:
         return None
     increments = [it for it in wishes if isinstance(it, Increment)]
     changes = [it for it in wishes if isinstance(it, Change)]
     here = collector.current()
     if here is not None and here.increment(*increments):
         if here.change(*changes):
+            if setting.at_once:
+                tell.tell(increments, changes)
             return None
         increments = []  # closed in between: those are on the response, these are not
     return tell.tell(increments, changes)

@@ -1,5 +1,7 @@
 """Views as apps have them: pages with tags, and every way to write."""
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 
@@ -27,14 +29,20 @@ def user(request: HttpRequest, pk: int) -> HttpResponse:
     return HttpResponse(found.name if found else "nobody", headers=FRESH)
 
 
-def value(request: HttpRequest) -> HttpResponse:
+def value(request: HttpRequest, value: str | None = None) -> HttpResponse:
     """GET: a page of a value, tagged by the view if it is asked to, else by a rule. POST: it changed."""
-    named = tag("Value", *request.GET.getlist("value"))
+    values = [value] if value is not None else request.GET.getlist("value")
+    named = tag("Value" if len(values) == 1 else "Pair", *values)
     if request.method == "POST":
         increment(named)
     elif "tagged" in request.GET:
         name_tags(named)
     return HttpResponse("value", headers=FRESH)
+
+
+def shelves(request: HttpRequest) -> HttpResponse:
+    """A page that a rule knows the dimensions of."""
+    return HttpResponse(request.GET["shelf"], headers=FRESH)
 
 
 def tags(request: HttpRequest, count: int) -> HttpResponse:
@@ -47,6 +55,13 @@ def save(pk: int, name: str, using: str = "default") -> None:
     """One save, and what a signal would report of it."""
     User.objects.using(using).update_or_create(pk=pk, defaults={"name": name})
     increment(tag("User", pk), using=using)
+
+
+def update(pk: int, name: str) -> None:
+    """Of what is there; it waits for others that write."""
+    with transaction.atomic():
+        User.objects.filter(pk=pk).update(name=name)
+        increment(tag("User", pk))
 
 
 def thrice(pk: int, name: str) -> None:
@@ -87,6 +102,11 @@ def commit_and_raise(pk: int, name: str) -> None:
     with transaction.atomic():
         save(pk, name)
     raise RuntimeError("after the commit")
+
+
+def commit_and_die(pk: int, name: str) -> None:
+    save(pk, name)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def save_elsewhere(pk: int, name: str) -> None:
@@ -132,12 +152,14 @@ def report_change(pk: int, name: str) -> None:
 
 WAYS: dict[str, Callable[[int, str], None]] = {
     "save": save,
+    "update": update,
     "thrice": thrice,
     "thrice-at-once": thrice_at_once,
     "roll-back": roll_back,
     "roll-back-inner": roll_back_inner,
     "nest": nest,
     "commit-and-raise": commit_and_raise,
+    "commit-and-die": commit_and_die,
     "elsewhere": save_elsewhere,
     "many": save_many,
     "thread": save_in_thread,
