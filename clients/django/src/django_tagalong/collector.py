@@ -6,8 +6,6 @@ none, tasks that it starts have that of the request. Decides how what is said tw
 nothing of headers, transactions and the sidecar.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Lock
@@ -52,6 +50,9 @@ class Collected:
     """Directives of `Tagalong-Cache-Control` with their seconds; None for those that have none, such as
     `no-store`.
     """
+
+    def __bool__(self) -> bool:
+        return bool(self.tags or self.increments or self.changes or self.freshness)
 
 
 class Collector:
@@ -123,12 +124,15 @@ def current() -> Collector | None:
     return _current.get()
 
 
-@contextmanager
-def collecting() -> Iterator[Collector]:
+class collecting:  # noqa: N801 - read as a verb: `with collecting() as collector`
     """A collector for what happens inside. Who made it closes it; nobody finds it afterwards."""
-    collector = Collector()
-    token = _current.set(collector)
-    try:
-        yield collector
-    finally:
-        _current.reset(token)
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> Collector:
+        collector = Collector()
+        self._token = _current.set(collector)
+        return collector
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)

@@ -44,12 +44,8 @@ def write(collected: Collected, *, max_line: int, max_tag_bytes: int, max_increm
         _add(head, TAGS, tags, max_line)
     else:
         head.has_all_tags = False
-    written, head.left_increments, rest = _fitting(
-        collected.increments.values(), spell_increment, max_increment_bytes
-    )
-    _add(head, INCREMENTS, written, max_line)
-    written, head.left_changes, _ = _fitting(collected.changes, spell_change, rest)
-    _add(head, CHANGES, written, max_line)
+    if collected.increments or collected.changes:
+        _add_changes(head, collected, max_line, max_increment_bytes)
     freshness = spell_freshness(collected.freshness) if head.has_all_tags else b"no-store"
     _add(head, FRESHNESS, [freshness] if freshness else [], max_line)
     return head
@@ -91,6 +87,13 @@ def split(members: Iterable[bytes], max_line: int) -> list[bytes]:
     if line:
         lines.append(b", ".join(line))
     return lines
+
+
+def _add_changes(head: Head, collected: Collected, max_line: int, room: int) -> None:
+    increments, head.left_increments, room = _fitting(collected.increments.values(), spell_increment, room)
+    _add(head, INCREMENTS, increments, max_line)
+    changes, head.left_changes, _ = _fitting(collected.changes, spell_change, room)
+    _add(head, CHANGES, changes, max_line)
 
 
 def _add(head: Head, name: str, members: list[bytes], max_line: int) -> None:

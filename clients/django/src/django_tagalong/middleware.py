@@ -69,7 +69,7 @@ class TagalongMiddleware:
                     _fail_safe(response, left)
             except BaseException:
                 # A client that leaves has this task cancelled: what is told now runs on by itself.
-                lost = collected or collector.close()
+                lost = collector.close() if collected is None else collected
                 asyncio.get_running_loop().run_in_executor(None, _tell_without_response, lost)
                 raise
         return response
@@ -114,7 +114,7 @@ class RepeatedHeaders(ResponseHeaders):
 def _write(response: HttpResponseBase, collected: Collected) -> _Left | None:
     """Writes what was collected, and says what is still to be told."""
     setting = conf.get()
-    if not setting.enabled:
+    if not (collected and setting.enabled):
         return None
     head = headers.write(
         collected,
