@@ -6,11 +6,11 @@ SIM_SEEDS ?= 100000
 HISTORY_SECONDS ?= 600
 HISTORY_SEED ?=
 FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
-SCRIPTS = scripts/setup.sh tests/openapi/run.sh .ci/run
+SCRIPTS = scripts/setup.sh tests/openapi/run.sh clients/django/tests/run.sh .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run test binary dashboard openapi conformance bench bench-peers bench-fills bench-shared bench-operators fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-fuzz
+.PHONY: help run test binary dashboard openapi django conformance bench bench-peers bench-fills bench-shared bench-operators fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -18,7 +18,7 @@ help: ## this list
 run: setup ## build, start a small shop with Tagalong in front, print three curl lines to try
 	$(CARGO) run --locked -- demo
 
-test: fmt clippy unit doc shell openapi dashboard ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard
+test: fmt clippy unit doc shell openapi django dashboard ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the Django package, the dashboard
 
 conformance: setup-conformance $(NODE_MODULES) binary ## the public HTTP cache test suite, against what we know we pass
 	@echo "== conformance"
@@ -87,6 +87,10 @@ doc: setup-test ## documentation, warnings denied
 openapi: setup-test binary ## is /openapi.json right, and does the admin interface do what it says?
 	@echo "== openapi"
 	tests/openapi/run.sh target/debug/tagalong
+
+django: setup-test binary ## the Django package: format, lints, types, tests with two versions of Django behind this sidecar
+	@echo "== Django package"
+	clients/django/tests/run.sh target/debug/tagalong
 
 # One page at a time: each has a sidecar and a Chromium to itself.
 dashboard: setup-dashboard $(PLAYWRIGHT) binary ## the dashboard in a real Chromium; what it looks like is in target/dashboard
