@@ -75,16 +75,18 @@ class Announcement:
         written, for its key and the hook.
         """
         config = match.config
-        if match.whole:
-            then = None if after is None else look(config, after)
-            looks = [it for it in (before, then) if it is not None]
-            if looks and not any(it.wanted for it in looks):
-                return
-            for it in looks:
-                self._add(it.tags)
-            self._add(_hooked(config, hook, as_model(given, config.model)))
-            self._differ(config, before, then, hook)
+        if not match.whole:
+            self._own(match, given)
+            return
+        then = None if after is None else look(config, after)
+        looks = [it for it in (before, then) if it is not None]
+        if looks and not any(it.wanted for it in looks):
+            return
         self._own(match, given)
+        for it in looks:
+            self._add(it.tags)
+        self._add(_hooked(config, hook, as_model(given, config.model)))
+        self._differ(config, before, then, hook)
 
     def unread(self, match: Match, row: Model) -> None:
         """Adds what a write says while nothing may be read: what the row gives, and changes of whole
