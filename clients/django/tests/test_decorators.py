@@ -24,6 +24,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
 from django_tagalong import cache_tag, cache_tags
+from django_tagalong.collector import collecting
 from django_tagalong.test import tags_of
 
 from .app.models import User
@@ -324,8 +325,6 @@ def nobody(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
 def test_somebody_who_is_logged_in_is_a_tag() -> None:
     request = HttpRequest()
     request.user = User(pk=7)  # type: ignore[assignment]
-    from django_tagalong.collector import collecting
-
     with collecting() as collector:
         mine(request)
         assert list(collector.close().tags) == ["User:7"]
@@ -342,6 +341,13 @@ def test_j11_without_a_sidecar_or_the_middleware_nothing_breaks(
         assert response.status_code == 200
         assert not [name for name in response.headers if name.startswith(("Cache-Tag", "Tagalong"))]
     assert get("/users/42")["Vary"] == "Accept-Language", "that is for every cache"
+
+
+def test_a_tag_that_comes_after_the_head_is_not_lost_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    with collecting() as collector:
+        collector.close()
+        assert cache_tag("Late:1") is False
+    assert "does not have the tags Late:1" in caplog.text
 
 
 def test_outside_of_a_request_a_tag_is_nobodys_and_harmless() -> None:

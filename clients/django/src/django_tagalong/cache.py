@@ -2,41 +2,35 @@
 
     CACHES = {"fragmented": {"BACKEND": "django_tagalong.cache.TagalongCache", "TIMEOUT": 3600}}
 
-A value is found by its key, its tags and its group, and no more once one of its tags was incremented. What
-was computed while that happened is not kept (L1). None and what is empty are values (L8), every value has an
-end, a week at most (L10), and without a sidecar everything is computed (L13). A response that is made of such
-values depends on their tags, too. Within a transaction that has reported changes nothing is read or kept:
-others must not see what may be rolled back. How values become bytes, and what the sidecar is told, is for
-`values` and `objects`.
+A value is found by its key, its tags and its group, and no more once one of its tags was incremented. None
+and what is empty are values (L8), every value has an end, a week at most (L10), and without a sidecar
+everything is computed (L13). Decides what the calls mean and what values are named by; when a value is read
+and kept is for `keeping`.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
-from inspect import isawaitable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils.module_loading import import_string
 
-from . import conf, flight, objects, tell
-from .client import Missing, Object, SidecarError
+from . import conf, objects, tell
+from .client import Missing, SidecarError
 from .collector import Increment
 from .decorators import cache_tag
 from .increments import increment
+from .keeping import Keeping
 from .names import object_name, of_prefix
 from .tags import check, check_tagged, tag
 from .values import Json, Pickle, Serializer
 
 logger = logging.getLogger("django_tagalong")
 
-#: The longest that a value is kept, in seconds: a week, as the sidecar does.
-LONGEST = 7 * 24 * 3600
-
 AnyTag = str | tuple[Any, ...]
 
-_NONE = object()
 _SERIALIZERS: Mapping[str, Callable[[], Serializer]] = {"json": Json, "pickle": Pickle}
 
 
@@ -55,8 +49,8 @@ class TagalongCache(BaseCache):
         super().__init__(params)
         options = params.get("OPTIONS") or {}
         serializer = options.get("SERIALIZER", "json")
-        self._serializer: Serializer = (_SERIALIZERS.get(serializer) or import_string(serializer))()
-        self._wait = float(options.get("WAIT", 10))
+        chosen: Serializer = (_SERIALIZERS.get(serializer) or import_string(serializer))()
+        self.keeping = Keeping(chosen, self.default_timeout, float(options.get("WAIT", 10)))
 
     # With tags
 
@@ -70,7 +64,7 @@ class TagalongCache(BaseCache):
     ) -> Any:
         """The value under a key with these tags, or `default`."""
         texts = texts_of(tags)
-        return self.find(self.name(key, texts, version, group_id), texts, default)
+        return self.keeping.find(self.name(key, texts, version, group_id), texts, default)
 
     def set_with_tags(
         self,
@@ -92,7 +86,7 @@ class TagalongCache(BaseCache):
         has_looked, token = objects.remembered(name)
         if has_looked and token is None:
             return False  # nobody knows what has changed since then
-        return self._keep(name, value, texts, timeout, token)
+        return self.keeping.keep(name, value, texts, timeout, token)
 
     def get_or_set_with_tags(
         self,
@@ -107,7 +101,9 @@ class TagalongCache(BaseCache):
         computes.
         """
         texts = texts_of(tags)
-        return self.find_or_make(self.name(key, texts, version, group_id), texts, _maker(default), timeout)
+        return self.keeping.find_or_make(
+            self.name(key, texts, version, group_id), texts, _maker(default), timeout
+        )
 
     def delete_with_tags(
         self, key: str, tags: Iterable[AnyTag], version: int | None = None, group_id: str | None = None
@@ -157,7 +153,7 @@ class TagalongCache(BaseCache):
         """As `get_or_set_with_tags`; what `default` returns may be awaited."""
         texts = texts_of(tags)
         name = self.name(key, texts, version, group_id)
-        return await self.find_or_make_later(name, texts, _maker(default), timeout)
+        return await self.keeping.find_or_make_later(name, texts, _maker(default), timeout)
 
     async def adelete_with_tags(self, key: str, tags: Iterable[AnyTag], **more: Any) -> bool:
         """As `delete_with_tags`."""
@@ -170,25 +166,25 @@ class TagalongCache(BaseCache):
     # As every cache of Django's
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-        return self.find(self.name(key, version=version), (), default)
+        return self.keeping.find(self.name(key, version=version), (), default)
 
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         # Without a token: the last one wins, as in every cache of Django's. No tag can tell what is old.
-        self._keep(self.name(key, version=version), value, (), timeout, None)
+        self.keeping.keep(self.name(key, version=version), value, (), timeout, None)
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         name = self.name(key, version=version)
         found = objects.get(name)
-        return isinstance(found, Missing) and self._keep(name, value, (), timeout, found.token)
+        return isinstance(found, Missing) and self.keeping.keep(name, value, (), timeout, found.token)
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        name, life = self.name(key, version=version), self._life(timeout)
+        name, life = self.name(key, version=version), self.keeping.life(timeout)
         return objects.touch(name, life) if life > 0 else objects.delete(name)
 
     def get_or_set(
         self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> Any:
-        return self.find_or_make(self.name(key, version=version), (), _maker(default), timeout)
+        return self.keeping.find_or_make(self.name(key, version=version), (), _maker(default), timeout)
 
     def delete(self, key: Any, version: int | None = None) -> bool:
         return objects.delete(self.name(key, version=version))
@@ -222,110 +218,6 @@ class TagalongCache(BaseCache):
             tags=tags,
         )
 
-    def find(self, name: str, tags: Collection[str], default: Any = None) -> Any:
-        """What is kept under a name, or `default`; the response that is being made depends on the tags."""
-        cache_tag(*tags)
-        value, token = self._look(name, tags)
-        if value is not _NONE:
-            return value
-        if tags:
-            objects.remember(name, token)
-        return default
-
-    def find_or_make(
-        self, name: str, tags: Collection[str], make: Callable[[], Any], timeout: float | None
-    ) -> Any:
-        """What is kept under a name, or what `make` returns, which is kept then."""
-        cache_tag(*tags)
-        value, _ = self._look(name, tags)
-        if value is not _NONE:
-            return value
-        with flight.alone(name, self._wait):
-            # Again: another may have made it meanwhile, whether one has waited for it or not.
-            value, token = self._look(name, tags)
-            if value is _NONE:
-                value = make()
-                self._keep_if_known(name, value, tags, timeout, token)
-        return value
-
-    async def find_or_make_later(
-        self,
-        name: str,
-        tags: Collection[str],
-        make: Callable[[], Any],
-        timeout: float | None,  # noqa: ASYNC109 - as Django calls it
-    ) -> Any:
-        """As `find_or_make`, for coroutines; what `make` returns may be awaited."""
-        # In the thread of the database, which knows of open transactions.
-        look, keep = sync_to_async(self._look), sync_to_async(self._keep_if_known)
-        cache_tag(*tags)
-        value, _ = await look(name, tags)
-        if value is not _NONE:
-            return value
-        async with flight.alone_later(name, self._wait):
-            value, token = await look(name, tags)
-            if value is _NONE:
-                value = make()
-                value = await value if isawaitable(value) else value
-                await keep(name, value, tags, timeout, token)
-        return value
-
-    def _look(self, name: str, tags: Collection[str]) -> tuple[Any, str | None]:
-        """The value; or `_NONE`, and the token to put one with, if that is known."""
-        if tags and _has_uncommitted_changes():
-            return _NONE, None
-        found = objects.get(name)
-        if isinstance(found, Object):
-            value = self._read(found, name)
-            if value is not _NONE:
-                return value, None
-            objects.delete(name)
-            found = objects.get(name)
-        return _NONE, found.token if isinstance(found, Missing) else None
-
-    def _read(self, found: Object, name: str) -> Any:
-        # Never another serializer's: pickle reads for those alone who have chosen it.
-        if found.content_type != self._serializer.content_type:
-            logger.warning("The value %s is %s, which is not read here", name, found.content_type)
-            return _NONE
-        try:
-            return self._serializer.loads(found.body)
-        except ValueError as error:
-            logger.warning("The value %s cannot be read: %s", name, error)
-            return _NONE
-
-    def _keep(
-        self, name: str, value: Any, tags: Collection[str], timeout: float | None, token: str | None
-    ) -> bool:
-        life = self._life(timeout)
-        body = self._serializer.dumps(value)
-        if life <= 0:
-            objects.delete(name)
-            return False
-        if tags and _has_uncommitted_changes():
-            return False
-        return objects.put(name, body, self._serializer.content_type, life, tuple(tags), token)
-
-    def _keep_if_known(
-        self, name: str, value: Any, tags: Collection[str], timeout: float | None, token: str | None
-    ) -> None:
-        """Keeps what was made after a look that gave this token. None: nobody knows what has changed since
-        then.
-        """
-        if token is None:
-            return
-        try:
-            self._keep(name, value, tags, timeout, token)
-        except TypeError as error:
-            logger.error("The value %s is not kept: %s", name, error)
-
-    def _life(self, timeout: float | None) -> int:
-        if timeout is DEFAULT_TIMEOUT:
-            timeout = self.default_timeout
-        if timeout is None:
-            return LONGEST
-        return min(LONGEST, int(timeout) if timeout <= 0 or timeout >= 1 else 1)
-
 
 def texts_of(tags: Iterable[AnyTag]) -> list[str]:
     """Tags as text. Raises `ValueError` for what is none."""
@@ -336,8 +228,3 @@ def texts_of(tags: Iterable[AnyTag]) -> list[str]:
 
 def _maker(default: Any) -> Callable[[], Any]:
     return default if callable(default) else lambda: default
-
-
-def _has_uncommitted_changes() -> bool:
-    """Whether a transaction is open here that has something to tell after its commit."""
-    return any(it.in_atomic_block and it.run_on_commit for it in connections.all(initialized_only=True))

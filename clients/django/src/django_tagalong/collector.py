@@ -6,6 +6,7 @@ none, tasks that it starts have that of the request. Decides how what is said tw
 nothing of headers, transactions and the sidecar.
 """
 
+from collections.abc import Collection
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Lock
@@ -87,6 +88,11 @@ class Collector:
                 other = known.get(it.tag)
                 known[it.tag] = it if other is None else it.merged(other)
             return True
+
+    def reports_any(self, tags: Collection[str]) -> bool:
+        """Whether one of these has changed, which the sidecar will learn from the response."""
+        with self._lock:
+            return self._collected is not None and not self._collected.increments.keys().isdisjoint(tags)
 
     def change(self, *changes: Change) -> bool:
         """These have changed. False: the head is made already."""

@@ -37,7 +37,12 @@ def cache_tag(*tags: str | tuple[Any, ...]) -> bool:
     """
     texts = [tag(*it) if isinstance(it, tuple) else check_tagged(it) for it in tags]
     here = collector.current()
-    return here is not None and here.tag(*texts)
+    if here is None:
+        return False
+    is_tagged = here.tag(*texts)
+    if texts and not is_tagged:
+        logger.warning("The head of the response is made: it does not have the tags %s", ", ".join(texts[:5]))
+    return is_tagged
 
 
 def do_not_store(why: str) -> None:

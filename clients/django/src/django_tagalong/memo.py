@@ -61,7 +61,7 @@ def tagged_cache(
             if planned is None:
                 return function(*args, **kwargs)
             backend, name, texts = planned
-            return backend.find_or_make(name, texts, lambda: function(*args, **kwargs), timeout)
+            return backend.keeping.find_or_make(name, texts, lambda: function(*args, **kwargs), timeout)
 
         @wraps(function)
         async def cached_later(*args: Any, **kwargs: Any) -> Any:
@@ -69,7 +69,9 @@ def tagged_cache(
             if planned is None:
                 return await function(*args, **kwargs)
             backend, name, texts = planned
-            return await backend.find_or_make_later(name, texts, lambda: function(*args, **kwargs), timeout)
+            return await backend.keeping.find_or_make_later(
+                name, texts, lambda: function(*args, **kwargs), timeout
+            )
 
         return cached_later if iscoroutinefunction(function) else cached  # type: ignore[return-value]
 

@@ -16,9 +16,10 @@ from django.db import transaction
 from pytest_django import Settings
 
 from django_tagalong import increment, objects
-from django_tagalong.cache import LONGEST, TagalongCache
+from django_tagalong.cache import TagalongCache
 from django_tagalong.client import Client, Missing, Object
 from django_tagalong.collector import collecting
+from django_tagalong.keeping import LONGEST
 from django_tagalong.tell import clients
 from tests.app.models import Book
 
@@ -253,6 +254,17 @@ def test_within_a_request_tags_are_incremented_at_once(cache: TagalongCache) -> 
         assert collector.close().increments == {}
 
 
+def test_a_request_finds_nothing_old_after_its_own_write(cache: TagalongCache) -> None:
+    cache.set_with_tags("k", "old", A)
+    with collecting() as collector:
+        increment("A:1")  # travels on the response
+        assert cache.get_or_set_with_tags("k", "new", A) == "new"
+        assert cache.get_with_tags("k", A) is None
+        assert cache.get_or_set_with_tags("other", "any", B) == "any"
+        assert list(collector.close().increments) == ["A:1"]
+    assert cache.get_with_tags("k", A) == "old", "nobody has told the sidecar: there was no response"
+
+
 # One computes
 
 
@@ -355,7 +367,14 @@ def test_l10_every_value_has_an_end(cache: TagalongCache, client: Client) -> Non
     cache.set("none", 1, timeout=60)
     cache.set("none", 2, timeout=0)
     assert cache.get("none") is None, "0 keeps nothing, and forgets what is there"
-    assert [cache._life(it) for it in (None, 10**9, 0.5, 0, -1, 60)] == [LONGEST, LONGEST, 1, 0, -1, 60]
+    assert [cache.keeping.life(it) for it in (None, 10**9, 0.5, 0, -1, 60)] == [
+        LONGEST,
+        LONGEST,
+        1,
+        0,
+        -1,
+        60,
+    ]
     assert all(cache.get(key) == 1 for key in ("for ever", "long", "default"))
     until(lambda: cache.get("short") is None)
 
@@ -507,6 +526,18 @@ def test_l13_without_a_sidecar_everything_is_computed(
         assert not cache.invalidate_tags(A)
         cache.clear()
     assert "A:1" in caplog.text, "an increment that could not be told is never silent"
+
+
+def test_l13_nobody_waits_for_what_will_not_be_kept(cache: TagalongCache, settings: Settings) -> None:
+    settings.TAGALONG = {}
+    together = threading.Barrier(3)
+
+    def make() -> int:
+        return together.wait(20)  # each of them is inside at once, or none ever ends
+
+    with ThreadPoolExecutor(3) as pool:
+        asking = [pool.submit(cache.get_or_set_with_tags, "k", make, A) for _ in range(3)]
+        assert sorted(it.result(30) for it in asking) == [0, 1, 2]
 
 
 def test_l13_a_sidecar_that_hangs_is_asked_once_and_left_alone_for_a_while(
