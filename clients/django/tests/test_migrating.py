@@ -1,4 +1,4 @@
-"""The pages for those who move over do what they say: every example under "Now" is run, or checked by the
+"""The pages for Django do what they say: every example under "Now" is run, or checked by the
 sidecar.
 """
 
@@ -15,17 +15,33 @@ from tests.sidecar.alone import NEEDS_A_SIDECAR, Alone
 
 #: Each page with the app that it shows parts of.
 APPS = {
-    "README": "shop",
-    "fragmented-keys-django": "myapp",
-    "django-cache": "my_application",
-    "relaycache": "shop",
-    "django-cacheme": "api",
+    "django": "shop",
+    "migrating/README": "shop",
+    "migrating/fragmented-keys-django": "myapp",
+    "migrating/django-cache": "my_application",
+    "migrating/relaycache": "shop",
+    "migrating/django-cacheme": "api",
 }
 PACKAGE = Path(__file__).parents[1]
 
 #: What a page takes for granted: models that its readers have.
 GIVEN = {
-    "README": {
+    "django": {
+        "shop/models.py": """
+from django.db import models
+
+class Book(models.Model):
+    title = models.CharField(max_length=255)
+    shelf = models.CharField(max_length=40)
+""",
+        "project_urls.py": """
+from django.urls import path
+from shop.views import BookView
+
+urlpatterns = [path("books/<int:pk>", BookView.as_view())]
+""",
+    },
+    "migrating/README": {
         "shop/models.py": """
 from django.db import models
 
@@ -33,7 +49,7 @@ class Book(models.Model):
     title = models.CharField(max_length=255)
 """
     },
-    "relaycache": {
+    "migrating/relaycache": {
         "shop/models.py": """
 from django.db import models
 
@@ -79,7 +95,7 @@ def run(page: str, folder: Path, tagalong: dict[str, object]) -> None:
 
 
 def test_there_is_a_page_for_each_and_a_test_for_each_page() -> None:
-    assert {it.stem for it in FOLDER.glob("*.md")} == set(APPS)
+    assert {f"migrating/{it.stem}" for it in (FOLDER / "migrating").glob("*.md")} == set(APPS) - {"django"}
 
 
 @pytest.mark.parametrize("page", APPS)
@@ -87,8 +103,8 @@ def test_every_page_shows_something_of_each_kind(page: str) -> None:
     blocks = blocks_of((FOLDER / f"{page}.md").read_text())
     assert {it.language for it in blocks} <= {"python", "yaml", "sh"}, "nothing that no test looks at"
     assert len(shown(page, "python")) >= 3
-    assert shown(page, "yaml") or page == "fragmented-keys-django"
-    assert any(it.is_before for it in blocks) or page == "README"
+    assert shown(page, "yaml") or page in ("django", "migrating/fragmented-keys-django")
+    assert any(it.is_before for it in blocks) or page in ("django", "migrating/README")
 
 
 @pytest.mark.parametrize("page", APPS)

@@ -7,10 +7,12 @@ there is a sidecar that keeps anything.
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.http import HttpRequest
 from django.test.utils import CaptureQueriesContext
 
+from django_tagalong import increment
 from django_tagalong.collector import collecting
 from django_tagalong.test import recording
 
@@ -213,10 +215,37 @@ def cacheme(names: Names, kept: bool) -> None:
     assert {f"Book:{book.pk}:users", f"User:{reader.pk}:books"} <= set(said.increments)
 
 
+def django_prepare() -> None:
+    from shop.models import Book
+
+    Book.objects.create(pk=1, title="A", shelf="a,b")
+    Book.objects.create(pk=2, title="B", shelf="a,b")
+
+
+def django(names: Names, kept: bool) -> None:
+    from django.test.utils import get_runner
+    from shop import services, views
+    from shop.models import Book
+
+    runner = get_runner(settings)(verbosity=0, interactive=False)
+    suite = runner.build_suite(["shop"])
+    assert suite.countTestCases() == 3
+    result = runner.run_suite(suite)
+    assert result.wasSuccessful(), result.failures + result.errors
+    response, tags, life = get(views.dashboard, user_id=42)
+    assert (tags, life, response["Vary"]) == ({"Dashboard", "User:42"}, "3600", "Accept-Language")
+    _, tags, life = get(views.shelf, shelf="a,b")
+    assert (tags, life) == ({"Book:1", "Book:2"}, "60")
+    is_forgotten(lambda: services.similar(1), lambda: increment("Book:1"), kept)
+    is_forgotten(lambda: services.count_of("a,b"), lambda: increment("Shelf:a%2Cb"), kept)
+    assert services.count_of("a,b") == Book.objects.count()
+
+
 PAGES: dict[str, tuple[Callable[[], None], Callable[[Names, bool], None]]] = {
-    "README": (nothing, index),
-    "fragmented-keys-django": (fragmented_prepare, fragmented),
-    "django-cache": (nothing, django_cache),
-    "relaycache": (relay_prepare, relay),
-    "django-cacheme": (nothing, cacheme),
+    "django": (django_prepare, django),
+    "migrating/README": (nothing, index),
+    "migrating/fragmented-keys-django": (fragmented_prepare, fragmented),
+    "migrating/django-cache": (nothing, django_cache),
+    "migrating/relaycache": (relay_prepare, relay),
+    "migrating/django-cacheme": (nothing, cacheme),
 }

@@ -1,4 +1,4 @@
-"""The pages for those who move over, as a project: what they show under "Now" is written to files and run.
+"""The pages for users of Django, as a project: what they show under "Now" is written to files and run.
 
 A block of Python whose first line is a comment with a path (`# shop/views.py`) is that file, or a part of it;
 any other is run once the project is set up, in the order of the page. What stands under "Before" is another
@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[4] / "docs" / "migrating"
+FOLDER = Path(__file__).resolve().parents[4] / "docs"
 
 _FENCE = re.compile(r"```(\w*)$")
 _MARK = re.compile(r"\*\*(Before|Now)\*\*")
@@ -90,6 +90,7 @@ import json
 import os
 
 SECRET_KEY = "only for tests"
+TEMPLATES = [{{"BACKEND": "django.template.backends.django.DjangoTemplates"}}]
 USE_TZ = True
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "project_urls"
