@@ -17,7 +17,7 @@ from django.db.models import Model
 from . import changes, tags
 from .changes import Difference, Values
 from .increments import change, increment
-from .registry import Match, ModelConfig, as_model, key_of, tag_of
+from .rows import Match, ModelConfig, as_model, key_of, tag_of
 
 logger = logging.getLogger("django_tagalong")
 

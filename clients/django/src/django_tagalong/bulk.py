@@ -13,7 +13,7 @@ from django.db.models import Model
 
 from . import signals
 from .announce import CREATE, DELETE, Announcement, Hook, Look, look, update_hook
-from .registry import Match
+from .rows import Match
 
 # Rows in one statement: SQLite may be built to take no more than 999 parameters.
 CHUNK = 500

@@ -18,7 +18,8 @@ from . import registry
 from .announce import asked
 from .bulk import chunks
 from .increments import increment
-from .registry import ModelOrName, Tags
+from .registry import ModelOrName
+from .rows import Tags, kin
 from .tags import encode, tag
 from .wiring import Wiring, models
 
@@ -105,12 +106,11 @@ def register_m2m(through: ModelOrName, left: End | None = None, right: End | Non
     elif apps.models_ready:
         _register(apps.get_model(through), left, right)
     else:
-        _waiting[through.lower()] = {"left": left, "right": right}
+        _waiting[through] = {"left": left, "right": right}
 
 
 def unregister_m2m(through: type[Model]) -> None:
     """Has the relation announce nothing any more. One that is not registered is no error."""
-    _waiting.pop(through._meta.label_lower, None)
     _relations.pop(through, None)
     _sync()
 
@@ -177,7 +177,7 @@ def _changed(
 def _end_deleted(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
     for it in _silent():
         for right, model in enumerate(it.models):
-            if registry.kin(sender, model):
+            if kin(sender, model):
                 _tell(it, instance, bool(right), _others(it, instance, bool(right), using), using)
 
 
@@ -201,14 +201,15 @@ def _row_deleting(sender: type[Model], instance: Model, using: str, **_: Any) ->
 
 def _tell_rows(sender: type[Model], rows: list[Model], using: str) -> None:
     """Tells of both ends of these rows of a relation's own model."""
-    for through in (it for it in _relations if registry.kin(sender, it)):
+    for through in (it for it in _relations if kin(sender, it)):
         for it in _relations[through]:
             lefts, rights = ({getattr(row, key.attname) for row in rows} - {None} for key in it.keys)
             it.tell(_primary_keys(it.keys[0], lefts, using), _primary_keys(it.keys[1], rights, using), using)
 
 
 def _tell(relation: Relation, instance: Model, right: bool, others: set[Any], using: str) -> None:
-    ends = ([instance.pk], others)
+    key = relation.models[1 if right else 0]._meta.pk
+    ends = ([instance.pk if key is None else getattr(instance, key.attname)], others)
     lefts, rights = ends[::-1] if right else ends
     relation.tell(lefts, rights, using)
 
@@ -217,7 +218,7 @@ def _is_right(relation: Relation, instance: Model, reverse: bool) -> bool:
     """Whether the instance is the right end: of two fields with one table, `reverse` speaks of the other
     one.
     """
-    left, right = (registry.kin(type(instance), model) is True for model in relation.models)
+    left, right = (kin(type(instance), model) is True for model in relation.models)
     return reverse if left and right else right
 
 
@@ -256,11 +257,11 @@ def _silent() -> list[Relation]:
 
 
 def _hears_end(model: type[Model]) -> bool:
-    return any(registry.kin(model, end) for it in _silent() for end in it.models)
+    return any(kin(model, end) for it in _silent() for end in it.models)
 
 
 def _hears_row(model: type[Model]) -> bool:
-    return any(registry.kin(model, it) for it in _relations if not it._meta.auto_created)
+    return any(kin(model, it) for it in _relations if not it._meta.auto_created)
 
 
 _changes = Wiring("m2m", {m2m_changed: _changed}, _relations.__contains__)

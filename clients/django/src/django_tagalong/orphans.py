@@ -12,6 +12,7 @@ from django.db.models.signals import post_delete, pre_delete
 
 from . import registry
 from .bulk import BulkWrite
+from .rows import kin
 from .wiring import Wiring
 
 if TYPE_CHECKING:
@@ -38,14 +39,14 @@ def _keys() -> "Iterator[Key]":
 
 
 def _hears(model: type[Model]) -> bool:
-    return any(registry.kin(model, it.remote_field.model) for it in _keys())
+    return any(kin(model, it.remote_field.model) for it in _keys())
 
 
 def _deleting(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
     writes = []
     for key in _keys():
         matches = [it for it in registry.of(key.model) if it.config.auto_connect]
-        if matches and registry.kin(sender, key.remote_field.model):
+        if matches and kin(sender, key.remote_field.model):
             rows = key.model._base_manager.using(using).filter(**{key.name: instance})
             pks = list(rows.values_list("pk", flat=True))
             write = BulkWrite(key.model, matches, using)

@@ -1,55 +1,21 @@
-"""Which models announce their changes, and what each of them says.
+"""Which models announce their changes, and calls by hand for what no signal tells of.
 
-A registration speaks of rows, not of classes: a row that is written through a proxy, or as the parent or
-the child of a table that inherits (multi-table inheritance), is the row of the registered model all the
-same. Decides which registrations a written class concerns, and the tag of a row; knows nothing of signals,
-transactions and what a change has to say beside that tag.
+Decides which registrations a write through some class concerns. Knows nothing of signals and transactions,
+and not what a write has to say beside the tag of its row.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.apps import apps
-from django.db.models import Model, OneToOneField
+from django.db.models import Model
 
-from .changes import RuleChange, RuleChanges, plain, rule_changes
+from .changes import RuleChanges, rule_changes
 from .increments import increment
+from .rows import Match, ModelConfig, Tags, kin, tag_of
 from .tags import tag
 
-#: What functions of the app answer: one tag, several, or none.
-Tags = str | Iterable[str] | None
 ModelOrName = type[Model] | str
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """What `register_model` was told."""
-
-    model: type[Model]
-    tag_name: str
-    tags: Callable[[Any], Tags] | None = None
-    on_create: Callable[..., Tags] | None = None
-    on_update: Callable[..., Tags] | None = None
-    on_delete: Callable[..., Tags] | None = None
-    changes: tuple[RuleChange, ...] = ()
-    when: Callable[[Any], bool] | None = None
-    auto_connect: bool = True
-
-    def fields(self) -> frozenset[str] | None:
-        """The fields that what it says depends on, beside the primary key; None: any of them."""
-        if self.tags is not None or self.when is not None or hasattr(self.model, "cache_key"):
-            return None
-        several = [change.fields() for change in self.changes]
-        return None if None in several else frozenset().union(*(it for it in several if it is not None))
-
-
-class Match(NamedTuple):
-    """A registration that writes of a class concern."""
-
-    config: ModelConfig
-    whole: bool
-    """What is written is a row of the registered model. Else it is that of a table it inherits from."""
 
 
 _registered: dict[str, ModelConfig] = {}  # by `app.model` in small letters
@@ -102,7 +68,7 @@ def register_model(
     elif apps.models_ready:
         _register(apps.get_model(model), tag_name, said)
     else:
-        _waiting[model.lower()] = {"tag_name": tag_name, "said": said}
+        _waiting[_label(model)] = {"tag_name": tag_name, "said": said}
 
 
 def unregister_model(model: ModelOrName) -> None:
@@ -195,42 +161,6 @@ def listens(sender: type[Model]) -> bool:
     return any(match.config.auto_connect for match in _find(sender))
 
 
-def kin(written: type[Model], told: type[Model]) -> bool | None:
-    """True: a row of `written` is one of `told`; False: it is that of a table which `told` inherits from,
-    with the same primary key; None: neither.
-    """
-    table, wanted = written._meta.concrete_model, told._meta.concrete_model
-    if table is None or wanted is None:
-        return None
-    if table is wanted or wanted in table._meta.get_parent_list():
-        return True
-    return False if table in _parents_by_key(wanted) else None
-
-
-def key_of(match: Match, row: Model) -> Any:
-    """The primary key of the row in the table of the registered model."""
-    key = match.config.model._meta.pk
-    return getattr(row, key.attname) if match.whole and key is not None else row.pk
-
-
-def tag_of(config: ModelConfig, pk: object) -> str:
-    """`tag_name:pk`; the parts of a composite key one by one. Text of a key is what the database makes of
-    it: "042" is 42.
-    """
-    key = config.model._meta.pk
-    parts = pk if isinstance(pk, tuple) or key is None else (plain(key, pk),)
-    return tag(config.tag_name, *parts)
-
-
-def as_model(row: Model, model: type[Model]) -> Model:
-    """The row as the class that was registered, so that functions find the methods of a proxy."""
-    if isinstance(row, model):
-        return row
-    twin = model.__new__(model)
-    twin.__dict__.update(row.__dict__)
-    return twin
-
-
 def _register(model: type[Model], tag_name: str | None, said: dict[str, Any]) -> None:
     if model._meta.abstract:
         raise ValueError(f"{model._meta.label} is abstract: register the models that have tables")
@@ -253,7 +183,10 @@ def _changed() -> None:
 
 
 def _label(model: ModelOrName) -> str:
-    return (model if isinstance(model, str) else model._meta.label).lower()
+    if not isinstance(model, str):
+        return model._meta.label_lower
+    app_label, _, name = model.rpartition(".")
+    return f"{app_label}.{name.lower()}"
 
 
 def _find(sender: type[Model]) -> Iterator[Match]:
@@ -261,14 +194,6 @@ def _find(sender: type[Model]) -> Iterator[Match]:
         whole = kin(sender, config.model)
         if whole is not None:
             yield Match(config, whole)
-
-
-def _parents_by_key(model: type[Model]) -> Iterator[type[Model]]:
-    key = model._meta.pk
-    while isinstance(key, OneToOneField) and key.remote_field.parent_link:
-        parent: type[Model] = key.remote_field.model
-        yield parent
-        key = parent._meta.pk
 
 
 def _named_tags(model: ModelOrName, pk: object) -> list[str]:
@@ -286,8 +211,8 @@ def _named(name: str) -> list[type[Model]]:
     """The models that are meant by "app.Model", registered or not, or registered ones by the name of their
     class.
     """
-    app_label, _, model_name = name.lower().partition(".")
-    found = apps.all_models.get(app_label, {}).get(model_name)
+    app_label, _, model_name = name.rpartition(".")
+    found = apps.all_models.get(app_label, {}).get(model_name.lower())
     if found is not None:
         return [found]
     return [config.model for config in _registered.values() if config.model.__name__ == name]

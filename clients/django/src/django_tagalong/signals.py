@@ -13,7 +13,7 @@ from django.db.models.signals import post_save, pre_delete, pre_save
 
 from . import registry
 from .announce import CREATE, DELETE, Announcement, Look, look, update_hook
-from .registry import Match
+from .rows import Match
 from .wiring import Wiring
 
 # On an instance, between its signals: what its row said before. A stack, as a receiver may save it again.
@@ -92,7 +92,8 @@ def reads(match: Match, update_fields: UpdateFields) -> bool:
 
 def read(model: type[Model], pk: object, using: str, matches: list[Match]) -> Model | None:
     """The row as it is in the table, with the fields that these read."""
-    return needed(locked(model._base_manager.using(using).filter(pk=pk), using), matches).first()
+    rows = needed(locked(model._base_manager.using(using).filter(pk=pk), using), matches)
+    return next(iter(rows), None)
 
 
 def needed(rows: "QuerySet[Any]", matches: list[Match]) -> "QuerySet[Any]":
@@ -114,7 +115,8 @@ def locked(rows: "QuerySet[Any]", using: str) -> "QuerySet[Any]":
     if not (connection.in_atomic_block and connection.features.has_select_for_update):
         return rows
     # As the UPDATE will lock it, so that rows which refer to it can be inserted meanwhile (PostgreSQL).
-    return rows.select_for_update(no_key=connection.features.has_select_for_no_key_update)
+    no_key = connection.features.has_select_for_no_key_update
+    return rows.select_related(None).select_for_update(no_key=no_key)
 
 
 def _written(

@@ -152,6 +152,17 @@ def test_names_registered_before_the_models_are_loaded_are_registered_then(
     assert registry.get_tag_name_for_model(User) == "People"
 
 
+def test_the_label_of_an_app_may_have_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(apps.all_models, "MyApp", {"user": User})
+    monkeypatch.setattr(User._meta, "app_label", "MyApp")
+    register_model(User, tag_name="People")
+    assert registry.is_registered("MyApp.User")
+    assert registry.get_tag_name_for_model("MyApp.User") == "People"
+    assert registry._named_tags("MyApp.User", 1) == ["People:1"]
+    registry.unregister_model("MyApp.User")
+    assert not registry.is_registered(User)
+
+
 def test_a_name_that_no_model_has_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apps, "models_ready", False)
     register_model("app.Nobody")

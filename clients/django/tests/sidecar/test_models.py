@@ -3,6 +3,10 @@
 from itertools import count
 
 import pytest
+from pytest_django import Settings
+
+from django_tagalong import invalidate_bulk, invalidate_model_tag, invalidate_scope
+from tests.app.library import Volume
 
 from .conftest import Stack
 from .served import ask
@@ -63,3 +67,26 @@ def test_what_was_rolled_back_is_on_no_response(stack: Stack) -> None:
     response = ask(f"{stack.app.url}/shop/write/roll_back/{base}", "POST")
     assert (response.status, response.text) == (200, "written")
     assert response.lines("Cache-Tag-Increment") == response.lines("Cache-Tag-Change") == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_calls_by_hand_answer_true_once_the_sidecar_has_done_it(
+    gunicorn: Stack, settings: Settings, nobody: str
+) -> None:
+    base = next(BASES)
+    settings.TAGALONG = gunicorn.sidecar.setting
+    page, shelf = f"/shop/Volume/{base}", f"/shop/Shelf/{base}"
+    for call, url in (
+        (lambda: invalidate_model_tag(Volume, base), page),
+        (lambda: invalidate_model_tag("app.Volume", base), page),
+        (lambda: invalidate_bulk(Volume, range(base, base + 300)), page),
+        (lambda: invalidate_scope("Shelf", base), shelf),
+    ):
+        assert (gunicorn.get(url).status, gunicorn.get(url).outcome) == (200, "hit")
+        assert call() is True
+        assert gunicorn.get(url).outcome == "fwd=stale; stored; detail=invalidated"
+    settings.TAGALONG = {**gunicorn.sidecar.setting, "TOKEN": "wrong"}
+    assert invalidate_model_tag(Volume, base) is False
+    both = [gunicorn.sidecar.admin, nobody]
+    settings.TAGALONG = {**gunicorn.sidecar.setting, "ADMIN_URLS": both, "RETRIES": 0}
+    assert invalidate_model_tag(Volume, base) is False
