@@ -188,6 +188,26 @@ def test_once_the_head_is_made_the_admin_interface_is_told(told: ScriptedAdmin) 
     assert told.calls[-1].json == {"rule": "r", "old": {"a": "1"}, "new": {"a": "2"}}
 
 
+def test_where_the_setting_says_so_every_increment_is_repeated(
+    told: ScriptedAdmin, settings: Settings
+) -> None:
+    settings.TAGALONG = {"ADMIN_URLS": told.url, "AGAIN": 3}
+    increment("a")
+    increment("b", again=1)
+    assert [call.json for call in told.calls] == [
+        {"tags": ["a"], "again": "3s"},
+        {"tags": ["b"], "again": "1s"},
+    ]
+
+
+def test_told_at_once_it_travels_on_the_response_too(told: ScriptedAdmin, settings: Settings) -> None:
+    settings.TAGALONG = {"ADMIN_URLS": told.url, "AT_ONCE": True}
+    with collecting() as collector:
+        assert increment("a") is None
+        assert told.incremented == ["a"]
+        assert list(collector.close().increments) == ["a"]
+
+
 @commits
 def test_soft_and_repeated_ones_are_calls_of_their_own(told: ScriptedAdmin) -> None:
     with transaction.atomic():

@@ -25,6 +25,10 @@ from .scripted import Reply, ScriptedAdmin
 commits = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
 
+# What a sidecar says of itself in a request that it passes on.
+PASSED_ON = {"Surrogate-Capability": 'other="x", tagalong="Surrogate/1.0"'}
+
+
 def lines(response: HttpResponseBase, name: str) -> list[str]:
     """The lines of a field as they go on the wire, read as UTF-8."""
     return [value.encode("latin-1").decode() for field, value in response.items() if field == name]
@@ -35,13 +39,14 @@ def members(response: HttpResponseBase, name: str) -> list[str]:
 
 
 def post(way: str, pk: int = 1, name: str = "Ann") -> HttpResponse:
-    return Client(raise_request_exception=False).post(f"/write/{way}/{pk}", name, content_type="text/plain")
+    client = Client(raise_request_exception=False)
+    return client.post(f"/write/{way}/{pk}", name, content_type="text/plain", headers=PASSED_ON)
 
 
 def apost(way: str, pk: int = 1, name: str = "Ann") -> HttpResponse:
     async def send() -> HttpResponse:
         client = AsyncClient(raise_request_exception=False)
-        return await client.post(f"/awrite/{way}/{pk}", name, content_type="text/plain")
+        return await client.post(f"/awrite/{way}/{pk}", name, content_type="text/plain", headers=PASSED_ON)
 
     return async_to_sync(send)()
 
@@ -182,6 +187,22 @@ def test_sidecars_that_share_no_store_are_all_told_before_the_response_leaves(
     assert members(response, "Cache-Tag-Increment") == ["User:1"]
     assert lines(response, "X-LiteSpeed-Purge") == []
     assert [it.levelno for it in caplog.records if it.name == "django_tagalong"] == [logging.ERROR]
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+@pytest.mark.parametrize("said", [None, 'nginx="Surrogate/1.0"', ""])
+def test_where_the_sidecar_has_not_passed_a_request_on_it_is_told_by_a_call(
+    told: ScriptedAdmin, client: type[Client | AsyncClient], said: str | None
+) -> None:
+    headers = {} if said is None else {"Surrogate-Capability": said}
+    if client is Client:
+        response = Client().post("/untold/value?value=1", headers=headers)
+    else:
+        response = async_to_sync(AsyncClient().post)("/untold/value?value=1", headers=headers)
+    assert members(response, "Cache-Tag-Increment") == told.incremented == ["Value:1"]
+    assert len(told.calls) == 1
+    Client().get("/tags/3", headers=headers)
+    assert len(told.calls) == 1
 
 
 @pytest.mark.parametrize("count", [256, 257])

@@ -29,6 +29,10 @@ class Settings:
     """True: what a request has committed is told to the admin interface at once, and by its response too."""
     token: str | None = field(default=None, repr=False)
     """The token of the admin interface."""
+    again: int | None = None
+    """After how many seconds every increment is repeated that says nothing of it: longer than the app's read
+    replicas lag behind.
+    """
     timeout: float = 2.0
     """Seconds that one try of a call may take."""
     retries: int = 2
@@ -59,6 +63,7 @@ class Problem(NamedTuple):
 
 # The range of each number, ends included.
 _RANGES: dict[str, tuple[float, float]] = {
+    "AGAIN": (1, 86_400),
     "TIMEOUT": (0.01, 600),
     "RETRIES": (0, 10),
     "MAX_TAGS": (1, 100_000),
@@ -123,6 +128,8 @@ def _kind(key: str, expected: str) -> Problem:
 
 
 def _number_problems(key: str, value: object) -> Iterator[Problem]:
+    if key == "AGAIN" and value is None:
+        return
     low, high = _RANGES[key]
     whole = key != "TIMEOUT"
     kinds = int if whole else (int, float)

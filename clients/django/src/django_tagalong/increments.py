@@ -30,8 +30,8 @@ def increment(
     """Reports that what these tags name has changed.
 
     `using` is the database whose transaction it belongs to; `soft` lets old responses be served while one
-    request replaces them; `again` increments once more so many seconds later (1 to 86400), for apps that
-    read from replicas.
+    request replaces them; `again` increments once more so many seconds later (1 to 86400; without it `AGAIN`
+    of the setting), for apps that read from replicas.
 
     None: it travels later, with the commit or the response (or `ENABLED` is off); True: every sidecar has
     committed it; False: it could not be told, which was logged. Raises `ValueError` for what is no tag,
@@ -41,7 +41,8 @@ def increment(
         isinstance(again, bool) or not isinstance(again, int) or not 1 <= again <= MAX_AGAIN
     ):
         raise ValueError(f"`again` is a whole number of seconds from 1 to {MAX_AGAIN}")
-    wishes = [Increment(check(tag), bool(soft), again) for tag in tags]
+    later = conf.get().again if again is None else again
+    wishes = [Increment(check(tag), bool(soft), later) for tag in tags]
     return _after_commit(wishes, using) if wishes else None
 
 

@@ -18,6 +18,9 @@ from django.http.response import BadHeaderError, HttpResponseBase, ResponseHeade
 from . import conf, headers, tell
 from .collector import Change, Collected, Increment, collecting
 
+# What a sidecar adds to `Surrogate-Capability` of the requests that it passes on.
+CAPABILITY = 'tagalong="Surrogate/1.0"'
+
 logger = logging.getLogger("django_tagalong")
 
 
@@ -53,7 +56,7 @@ class TagalongMiddleware:
                 _tell_without_response(collector.close())
                 raise
             collected = collector.close()
-        left = _write(response, collected)
+        left = _write(request, response, collected)
         if left is not None and not tell.tell(left.increments, left.changes):
             _fail_safe(response, left)
         return response
@@ -64,7 +67,7 @@ class TagalongMiddleware:
             try:
                 response = cast(HttpResponseBase, await self.get_response(request))
                 collected = collector.close()
-                left = _write(response, collected)
+                left = _write(request, response, collected)
                 if left is not None and not await _atell(left.increments, left.changes):
                     _fail_safe(response, left)
             except BaseException:
@@ -111,7 +114,7 @@ class RepeatedHeaders(ResponseHeaders):
         return [(name, line) for name in self for line in self.lines(name)]
 
 
-def _write(response: HttpResponseBase, collected: Collected) -> _Left | None:
+def _write(request: HttpRequest, response: HttpResponseBase, collected: Collected) -> _Left | None:
     """Writes what was collected, and says what is still to be told."""
     setting = conf.get()
     if not (collected and setting.enabled):
@@ -126,11 +129,23 @@ def _write(response: HttpResponseBase, collected: Collected) -> _Left | None:
         logger.warning("a response has %d tags, which is too many: it is not stored", len(collected.tags))
     for name, lines in head.lines:
         _set(response, name, lines)
+    if not (collected.increments or collected.changes):
+        return None
     is_left = bool(head.left_increments or head.left_changes)
-    if len(setting.admin_urls) > 1 and (collected.increments or collected.changes):
-        # Sidecars that share no store: the response tells one of them alone.
+    if not _reaches_all(request, setting):
         return _Left(list(collected.increments.values()), list(collected.changes), is_left)
     return _Left(head.left_increments, head.left_changes, True) if is_left else None
+
+
+def _reaches_all(request: HttpRequest, setting: conf.Settings) -> bool:
+    """Whether everyone who is to know of changes is told by the response. Sidecars that share no store are
+    not: it passes one of them alone. One that has not passed the request on has none of the response: it
+    says so in every request that it does pass on (docs/headers.md), and removes what a client says there.
+    """
+    if not setting.admin_urls:
+        return True
+    is_passed_on = CAPABILITY in request.META.get("HTTP_SURROGATE_CAPABILITY", "")
+    return is_passed_on and len(setting.admin_urls) == 1
 
 
 def _set(response: HttpResponseBase, name: str, lines: list[bytes]) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from django_tagalong.middleware import CAPABILITY
+
 from .alone import SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -40,16 +42,19 @@ class Response:
         return "; ".join(parts)
 
 
-def ask(url: str, method: str = "GET", body: str | None = None) -> Response:
-    """One request on a connection of its own. The URL goes out as it is written."""
+def ask(url: str, method: str = "GET", body: str | None = None, passed_on: bool = False) -> Response:
+    """One request on a connection of its own. The URL goes out as it is written. `passed_on`: as a sidecar
+    asks the app.
+    """
     parts = urlsplit(url)
     assert parts.hostname is not None
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=SECONDS)
     try:
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        connection.request(
-            method, path, body and body.encode(), {"Content-Type": "text/plain"} if body else {}
-        )
+        headers = {"Content-Type": "text/plain"} if body else {}
+        if passed_on:
+            headers["Surrogate-Capability"] = CAPABILITY
+        connection.request(method, path, body and body.encode(), headers)
         response = connection.getresponse()
         return Response(response.status, response.getheaders(), response.read().decode())
     finally:
