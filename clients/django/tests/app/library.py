@@ -76,3 +76,14 @@ class Membership(models.Model):
     person = models.ForeignKey(Person, on_delete=models.CASCADE)
     club = models.ForeignKey(Club, to_field="code", on_delete=models.CASCADE)
     role = models.CharField(max_length=10, blank=True)
+
+
+class Leaf(models.Model):
+    """Django updates it through a manager that announces, too."""
+
+    volume = models.ForeignKey(Volume, null=True, on_delete=models.CASCADE, related_name="leaves")
+
+    objects = CacheAwareManager()
+
+    class Meta:
+        base_manager_name = "objects"

@@ -17,7 +17,7 @@ from django_tagalong.changes import RuleChange
 from django_tagalong.collector import collecting
 from django_tagalong.managers import CacheAwareManager, CacheAwareQuerySet
 from django_tagalong.registry import register_model
-from tests.app.library import Atlas, OldVolume, Shelf, Volume
+from tests.app.library import Atlas, Leaf, OldVolume, Shelf, Volume
 
 from .telling import Told
 
@@ -115,6 +115,23 @@ def test_an_update_through_a_relation_is_told(told: Told) -> None:
     told.clear()
     Shelf.objects.get(pk=1).volumes.clear()
     assert told.tags == {"Volume:1", "Volume:2", "Shelf:1"}
+
+
+def test_adding_to_a_plain_foreign_key_is_told_where_the_base_manager_announces(told: Told) -> None:
+    register_model(Leaf)
+    register_model(Volume)
+    leaf = Leaf.objects.create(pk=5)
+    told.clear()
+    Volume.objects.get(pk=1).leaves.add(leaf)
+    assert told.tags == {"Leaf:5"}
+    leaf.refresh_from_db()
+    assert leaf.volume_id == 1
+    leaf.save()
+    leaf.delete()
+    told.clear()
+    # Django writes these through its own manager, and sends no signal.
+    Shelf.objects.get(pk=3).volumes.add(Volume.objects.get(pk=1))
+    assert told.calls == []
 
 
 def test_an_update_of_equal_rows_is_one_change(told: Told) -> None:
