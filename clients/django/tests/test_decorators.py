@@ -55,6 +55,11 @@ def computed(request: HttpRequest, slug: str) -> HttpResponse:
     return HttpResponse(slug)
 
 
+@cache_tags("Long:{name}", ttl=60)
+def long(request: HttpRequest, name: str) -> HttpResponse:
+    return HttpResponse("long")
+
+
 @cache_tags("User:{usr}")
 def mistaken(request: HttpRequest, **kwargs: Any) -> HttpResponse:
     return HttpResponse("never")
@@ -167,6 +172,7 @@ urlpatterns = [
     path("mine", mine),
     path("computed/<str:slug>", computed),
     path("mistaken", mistaken),
+    path("long/<str:name>", long),
     path("raises/<int:pk>", raises),
     path("answers/<int:status>", answers),
     path("never", never),
@@ -312,6 +318,14 @@ def test_fk5_a_placeholder_without_a_value_keeps_the_response_from_being_stored(
     assert (response.status_code, tags_of(response)) == (200, [])
     assert response[FRESHNESS] == "no-store"
     assert "'request.user.pk' is None" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "url", ["/long/" + "x" * 5000, "/computed/a b", "/computed/a,b", "/computed/" + "x" * 5000]
+)
+def test_l13_no_url_makes_a_view_fail_for_its_tag(get: Callable[..., Any], url: str) -> None:
+    response = get(url)
+    assert (response.status_code, tags_of(response), response[FRESHNESS]) == (200, [], "no-store")
 
 
 def nobody(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

@@ -85,6 +85,23 @@ def test_an_argument_that_tells_nothing_apart_is_an_error_that_says_what_to_do()
         tagged_cache()(lambda it: it)(object())
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"PREFIX": "x"},
+        {"CACHE_NAME": "default"},
+        {"LOCATION": "redis://127.0.0.1"},
+        {"OPTIONS": {"serializer": "pickle"}},
+    ],
+    ids=str,
+)
+def test_a_setting_that_would_be_ignored_is_an_error(settings: Settings, wrong: dict[str, Any]) -> None:
+    ours = {"BACKEND": "django_tagalong.cache.TagalongCache", **wrong}
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}, "values": ours}
+    with pytest.raises(ImproperlyConfigured, match="TagalongCache"):
+        cache_of("values")
+
+
 def test_the_cache_is_the_first_that_keeps_tags_or_one_with_the_defaults(settings: Settings) -> None:
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
     assert cache_of(None).name("k") == ":1:k"

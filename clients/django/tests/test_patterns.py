@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import TextChoices
 
-from django_tagalong.patterns import Arguments, MissingTagValue, Pattern, Tags
+from django_tagalong.patterns import Arguments, NoTag, Pattern, Tags
 
 from .app.models import User
 
@@ -63,7 +63,7 @@ def test_fk5_a_name_that_no_argument_has_is_an_error_and_no_tag_for_all() -> Non
 
 @pytest.mark.parametrize("value", [None, User(), AnonymousUser()], ids=repr)
 def test_fk5_a_value_that_is_missing_is_no_tag(value: object) -> None:
-    with pytest.raises(MissingTagValue):
+    with pytest.raises(NoTag):
         Pattern("User:{u}").tag({"u": value})
 
 
@@ -128,6 +128,13 @@ def test_tags_may_be_computed() -> None:
     assert tags.of((1,), {}) == ["A", "B:1", "C", "D"]
 
 
-def test_what_is_computed_and_no_tag_is_an_error() -> None:
-    with pytest.raises(ValueError, match="is no tag"):
-        Tags([lambda a: ["a b"]], Arguments(plain)).of((1,), {})
+@pytest.mark.parametrize("source", ["A:{a}", lambda a: f"A:{a}", lambda a: ["A", f"A:{a}"]])
+@pytest.mark.parametrize("value", ["x" * 5000, "é" * 2100])
+def test_l13_what_a_client_has_made_too_long_is_no_tag_and_no_error(source: Any, value: str) -> None:
+    with pytest.raises(NoTag, match="longer than"):
+        Tags([source], Arguments(plain)).of((value,), {})
+
+
+def test_l13_what_is_computed_of_what_a_client_sent_is_no_tag_and_no_error() -> None:
+    with pytest.raises(NoTag, match="is no tag"):
+        Tags([lambda a: [f"A:{a}"]], Arguments(plain)).of(("a b",), {})

@@ -14,6 +14,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.utils.module_loading import import_string
 
@@ -47,7 +48,7 @@ class TagalongCache(BaseCache):
     def __init__(self, location: str = "", params: Mapping[str, Any] | None = None) -> None:
         params = dict(params or {})
         super().__init__(params)
-        options = params.get("OPTIONS") or {}
+        options = _options(location, params)
         serializer = options.get("SERIALIZER", "json")
         chosen: Serializer = (_SERIALIZERS.get(serializer) or import_string(serializer))()
         self.keeping = Keeping(chosen, self.default_timeout, float(options.get("WAIT", 10)))
@@ -217,6 +218,25 @@ class TagalongCache(BaseCache):
             arguments=arguments,
             tags=tags,
         )
+
+
+def _options(location: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Raises `ImproperlyConfigured` for what would be ignored without a word."""
+    for name in ("PREFIX", "CACHE_NAME"):
+        if name in params:
+            raise ImproperlyConfigured(
+                f"a TagalongCache has no {name}: KEY_PREFIX is what its keys begin with"
+            )
+    if location:
+        raise ImproperlyConfigured("a TagalongCache has no LOCATION: TAGALONG['ADMIN_URLS'] says where it is")
+    options: Mapping[str, Any] = params.get("OPTIONS") or {}
+    # The last two are Django's, for caches that lie in the process.
+    unknown = options.keys() - {"SERIALIZER", "WAIT", "MAX_ENTRIES", "CULL_FREQUENCY"}
+    if unknown:
+        raise ImproperlyConfigured(
+            f"OPTIONS of a TagalongCache are SERIALIZER and WAIT, not {sorted(unknown)}"
+        )
+    return options
 
 
 def texts_of(tags: Iterable[AnyTag]) -> list[str]:

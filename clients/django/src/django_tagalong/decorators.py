@@ -21,7 +21,7 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
 from . import collector
-from .patterns import Arguments, Computed, MissingTagValue, Tags
+from .patterns import Arguments, Computed, NoTag, Tags
 from .tags import check_tagged, tag
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def _around(
         try:
             # A method finds what the URL names in its object.
             cache_tag(*tags.of(args, kwargs, getattr(args[0], "kwargs", None) if args else None))
-        except MissingTagValue as missing:
+        except NoTag as missing:
             do_not_store(str(missing))
 
     def end(response: Any) -> Any:

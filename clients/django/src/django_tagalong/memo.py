@@ -22,7 +22,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from .cache import TagalongCache
 from .decorators import do_not_store
-from .patterns import Arguments, Computed, MissingTagValue, Tags
+from .patterns import Arguments, Computed, NoTag, Tags
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -100,7 +100,7 @@ class _Plan:
             )
         try:
             texts = self.tags.of(args, kwargs)
-        except MissingTagValue as missing:
+        except NoTag as missing:
             do_not_store(str(missing))
             return None
         backend = cache_of(self.cache_name)

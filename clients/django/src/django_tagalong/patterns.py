@@ -23,8 +23,8 @@ from .tags import check, encode, valid
 Computed = Callable[..., str | Iterable[str]]
 
 
-class MissingTagValue(Exception):  # noqa: N818 - its name is the sidecar's word for it, missing-tag-value
-    """A placeholder is None in this call: no increment would reach what is made now; it must not be kept."""
+class NoTag(Exception):  # noqa: N818 - an outcome: the call goes on, and nothing of it is kept
+    """A tag of this call is not known: no increment would reach what is made now, so it must not be kept."""
 
 
 class Pattern:
@@ -48,7 +48,7 @@ class Pattern:
 
     def tag(self, values: Mapping[str, object]) -> str:
         """The tag of a call with these arguments. Raises `LookupError` for a name that none has, and
-        `MissingTagValue`.
+        `NoTag`.
         """
         return "".join(
             literal + (self._value(field, values) if field else "") for literal, field in self._parts
@@ -65,7 +65,7 @@ class Pattern:
             value = getattr(value, attribute)
         text = text_of(value)
         if text is None:
-            raise MissingTagValue(f"{field!r} is None, so there is no tag {self.text!r}")
+            raise NoTag(f"{field!r} is None, so there is no tag {self.text!r}")
         return encode(text)
 
 
@@ -142,15 +142,20 @@ class Tags:
     ) -> list[str]:
         """The tags of one call; `more` are values that its arguments do not have.
 
-        Raises `LookupError`, `MissingTagValue`, and `ValueError` for what a function has computed and is no
+        Raises `LookupError`, `NoTag`, and `ValueError` for what a function has computed and is no
         tag.
         """
         values = {**(more or {}), **self._arguments.of(args, kwargs)} if self._needs_values else {}
         tags: list[str] = []
         for source in self._sources:
             if isinstance(source, Pattern):
-                tags.append(check(source.tag(values)))
+                tags.append(source.tag(values))
             else:
                 computed = source(*args, **kwargs)
-                tags += map(check, [computed] if isinstance(computed, str) else computed)
-        return tags
+                tags += [computed] if isinstance(computed, str) else computed
+        try:
+            return [check(it) for it in tags]
+        except (
+            ValueError
+        ) as wrong:  # what clients choose may be too long, or be in what a function has computed
+            raise NoTag(str(wrong)) from wrong
