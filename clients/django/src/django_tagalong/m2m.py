@@ -224,14 +224,7 @@ def _is_right(relation: Relation, instance: Model, reverse: bool) -> bool:
 
 def _others(relation: Relation, instance: Model, right: bool, using: str) -> set[Any]:
     """The primary keys of what the instance is connected with."""
-    left_key, right_key = relation.keys
-    found = set() if right else _connected(relation, instance, left_key, right_key, using)
-    if right or relation.symmetrical:
-        found |= _connected(relation, instance, right_key, left_key, using)
-    return found
-
-
-def _connected(relation: Relation, instance: Model, own: "Key", other: "Key", using: str) -> set[Any]:
+    own, other = relation.keys[::-1] if right else relation.keys
     rows = relation.through._base_manager.using(using)
     value = getattr(instance, own.target_field.attname)
     found = rows.filter(**{own.attname: value}).values_list(other.attname, flat=True)

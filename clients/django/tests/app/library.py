@@ -72,6 +72,23 @@ class Club(models.Model):
     members = models.ManyToManyField(Person, through="Membership", related_name="clubs")
 
 
+class Choir(models.Model):
+    """Both ends have a field for the same table."""
+
+    singers: "models.ManyToManyField[Singer, Part]" = models.ManyToManyField(
+        "Singer", through="Part", related_name="+"
+    )
+
+
+class Singer(models.Model):
+    choirs = models.ManyToManyField(Choir, through="Part", related_name="+")
+
+
+class Part(models.Model):
+    choir = models.ForeignKey(Choir, on_delete=models.CASCADE)
+    singer = models.ForeignKey(Singer, on_delete=models.CASCADE)
+
+
 class Membership(models.Model):
     person = models.ForeignKey(Person, on_delete=models.CASCADE)
     club = models.ForeignKey(Club, to_field="code", on_delete=models.CASCADE)

@@ -9,7 +9,7 @@ from django.db.models.signals import m2m_changed, pre_delete
 from django_tagalong import tag
 from django_tagalong.m2m import register_m2m, unregister_m2m
 from django_tagalong.registry import register_model
-from tests.app.library import Club, Membership, Person
+from tests.app.library import Choir, Club, Membership, Part, Person, Singer
 from tests.app.models import Book, User
 
 from .telling import Told
@@ -233,6 +233,22 @@ def test_a_relation_that_refers_to_another_field_than_the_key_is_told_of_by_keys
     told.clear()
     write(club)
     assert told.tags == {"Club:10:members", "Person:2:clubs"}
+
+
+def test_two_fields_with_one_table_tell_each_end_as_what_it_is(told: Told) -> None:
+    choir, singer = Choir.objects.create(pk=1), Singer.objects.create(pk=2)
+    register_m2m(Part, left="Left:{pk}", right="Right:{pk}")
+    # Either field is the left one of its own: both ends are told as both.
+    expected = {"Left:1", "Right:2", "Left:2", "Right:1"}
+    for write in (
+        lambda: choir.singers.add(singer),
+        lambda: choir.singers.clear(),
+        lambda: singer.choirs.add(choir),
+        lambda: singer.choirs.remove(choir),
+    ):
+        told.clear()
+        write()
+        assert told.tags == expected
 
 
 @pytest.mark.parametrize(
