@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
@@ -100,6 +101,25 @@ def test_a_setting_that_would_be_ignored_is_an_error(settings: Settings, wrong: 
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}, "values": ours}
     with pytest.raises(ImproperlyConfigured, match="TagalongCache"):
         cache_of("values")
+
+
+@pytest.mark.parametrize(
+    ("more", "tagalong", "ids"),
+    [
+        ({}, {"ADMIN_URLS": "http://127.0.0.1:9"}, []),
+        ({}, {}, ["tagalong.W005"]),
+        (None, {}, []),
+    ],
+    ids=str,
+)
+def test_system_checks_find_caches_that_keep_nothing(
+    settings: Settings, more: dict[str, Any] | None, tagalong: dict[str, Any], ids: list[str]
+) -> None:
+    dummy = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
+    ours = dummy if more is None else {"BACKEND": "django_tagalong.cache.TagalongCache", **more}
+    settings.TAGALONG = tagalong
+    settings.CACHES = {"default": dummy, "values": ours}
+    assert [it.id for it in run_checks() if str(it.id).startswith("tagalong.")] == ids
 
 
 def test_the_cache_is_the_first_that_keeps_tags_or_one_with_the_defaults(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Django's system checks: of the setting, and of the middleware's place among the others.
+"""Django's system checks: of the setting, of caches, and of the middleware's place among the others.
 
 Servers do not run them; what makes a setting unusable is therefore found in `conf` too, when a server
 starts. What is found here besides works, and loses something.
@@ -69,6 +69,25 @@ def check_transport(app_configs: Sequence[AppConfig] | None = None, **_: Any) ->
     ]
 
 
+@checks.register(checks.Tags.caches)
+def check_caches(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Whether caches that keep values in a sidecar can."""
+    from .cache import TagalongCache
+
+    named = {alias: it.get("BACKEND") for alias, it in settings.CACHES.items()}
+    ours = [alias for alias, path in named.items() if _is_a(path, TagalongCache)]
+    raw = getattr(settings, "TAGALONG", {})
+    if not ours or any(conf.problems(raw)) or conf.read(raw).admin_urls:
+        return []
+    return [
+        checks.Warning(
+            f"CACHES names a TagalongCache ({', '.join(ours)}) that keeps nothing.",
+            hint="TAGALONG['ADMIN_URLS'] says where the sidecar is that would keep it.",
+            id="tagalong.W005",
+        )
+    ]
+
+
 def _misplaced(middleware: list[str]) -> Iterator[checks.CheckMessage]:
     place = next((n for n, path in enumerate(middleware) if _is_ours(path)), None)
     if place is None:
@@ -95,12 +114,14 @@ def _misplaced(middleware: list[str]) -> Iterator[checks.CheckMessage]:
 
 
 def _is_ours(path: str) -> bool:
-    if path == OURS:
-        return True
-    try:
-        found = import_string(path)
-    except ImportError:  # which Django tells itself
-        return False
     from .middleware import TagalongMiddleware
 
-    return isinstance(found, type) and issubclass(found, TagalongMiddleware)
+    return path == OURS or _is_a(path, TagalongMiddleware)
+
+
+def _is_a(path: object, kind: type) -> bool:
+    try:
+        found = import_string(path) if isinstance(path, str) else path
+    except ImportError:  # which Django tells itself
+        return False
+    return isinstance(found, type) and issubclass(found, kind)
