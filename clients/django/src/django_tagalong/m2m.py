@@ -19,7 +19,7 @@ from .announce import asked
 from .bulk import chunks
 from .increments import increment
 from .registry import ModelOrName
-from .rows import Tags, kin
+from .rows import Tags, Writers, kin
 from .tags import encode, tag
 from .wiring import Wiring, models
 
@@ -142,8 +142,9 @@ def _register(through: type[Model], left: End | None, right: End | None) -> None
 
 
 def _sync() -> None:
-    for wiring in (_changes, _ends, _rows):
-        wiring.sync(*_relations)
+    _changes.sync(Writers(_relations))
+    _ends.sync(Writers(end for it in _silent() for end in it.models))
+    _rows.sync(Writers(it for it in _relations if not it._meta.auto_created))
 
 
 def _filled(template: str, pk: object) -> str:
@@ -249,16 +250,6 @@ def _silent() -> list[Relation]:
     return [it for several in _relations.values() for it in several if it.through._meta.auto_created]
 
 
-def _hears_end(model: type[Model]) -> bool:
-    return any(kin(model, end) for it in _silent() for end in it.models)
-
-
-def _hears_row(model: type[Model]) -> bool:
-    return any(kin(model, it) for it in _relations if not it._meta.auto_created)
-
-
-_changes = Wiring("m2m", {m2m_changed: _changed}, _relations.__contains__)
-_ends = Wiring("m2m.ends", {pre_delete: _end_deleted}, _hears_end)
-_rows = Wiring(
-    "m2m.rows", {pre_save: _row_saving, post_save: _row_saved, pre_delete: _row_deleting}, _hears_row
-)
+_changes = Wiring("m2m", {m2m_changed: _changed})
+_ends = Wiring("m2m.ends", {pre_delete: _end_deleted})
+_rows = Wiring("m2m.rows", {pre_save: _row_saving, post_save: _row_saved, pre_delete: _row_deleting})

@@ -12,7 +12,7 @@ from django.db.models.signals import post_delete, pre_delete
 
 from . import registry
 from .bulk import BulkWrite
-from .rows import kin
+from .rows import Writers, kin
 from .wiring import Wiring
 
 if TYPE_CHECKING:
@@ -27,19 +27,15 @@ _WRITES = "_tagalong_orphans"
 
 def sync() -> None:
     """Hears what registered models refer to."""
-    _wiring.sync()
+    _wiring.sync(Writers(it.remote_field.model for it in _keys()))
 
 
 def _keys() -> "Iterator[Key]":
     """The foreign keys of registered models that may be set by a delete."""
-    for model in registry.get_registered_models():
+    for model in registry.heard():
         for it in model._meta.concrete_fields:
             if isinstance(it, ForeignKey) and it.remote_field.on_delete not in _NOTHING_SET:
                 yield it
-
-
-def _hears(model: type[Model]) -> bool:
-    return any(kin(model, it.remote_field.model) for it in _keys())
 
 
 def _deleting(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
@@ -61,4 +57,4 @@ def _deleted(instance: Model, **_: Any) -> None:
         write.tell()
 
 
-_wiring = Wiring("orphans", {pre_delete: _deleting, post_delete: _deleted}, _hears)
+_wiring = Wiring("orphans", {pre_delete: _deleting, post_delete: _deleted})

@@ -156,9 +156,9 @@ def of(sender: type[Model]) -> tuple[Match, ...]:
     return _matches[sender]
 
 
-def listens(sender: type[Model]) -> bool:
-    """Whether writes through this class are to be heard."""
-    return any(match.config.auto_connect for match in _find(sender))
+def heard() -> list[type[Model]]:
+    """The models whose signals are heard."""
+    return [config.model for config in _registered.values() if config.auto_connect]
 
 
 def _register(model: type[Model], tag_name: str | None, said: dict[str, Any]) -> None:

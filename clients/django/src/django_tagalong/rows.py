@@ -60,6 +60,29 @@ def kin(written: type[Model], told: type[Model]) -> bool | None:
     return False if table in _parents_by_key(wanted) else None
 
 
+class Writers:
+    """The classes through which rows of some models are written, as `kin` says it of each.
+
+    Every class that there is is asked about with each registration, so the answer must be quick.
+    """
+
+    def __init__(self, told: Iterable[type[Model]], parents: bool = False) -> None:
+        """`parents`: also the tables that these inherit from."""
+        told = list(told)
+        above = [it for model in told for it in _parents_by_key(model)] if parents else []
+        self._tables = {it._meta.concrete_model for it in told}
+        self._parents = {it._meta.concrete_model for it in above}
+
+    def include(self, written: type[Model]) -> bool:
+        """Whether it is one of them."""
+        table = written._meta.concrete_model
+        if table is None:
+            return False
+        if table in self._tables or table in self._parents:
+            return True
+        return not self._tables.isdisjoint(table._meta.get_parent_list())
+
+
 def key_of(match: Match, row: Model) -> Any:
     """The primary key of the row in the table of the registered model."""
     key = match.config.model._meta.pk

@@ -13,7 +13,7 @@ from django.db.models.signals import post_save, pre_delete, pre_save
 
 from . import registry
 from .announce import CREATE, DELETE, Announcement, Look, look, update_hook
-from .rows import Match
+from .rows import Match, Writers
 from .wiring import Wiring
 
 # On an instance, between its signals: what its row said before. A stack, as a receiver may save it again.
@@ -24,7 +24,8 @@ UpdateFields = Collection[str] | None
 
 def sync() -> None:
     """Hears the models that are registered now."""
-    _wiring.sync(*registry.get_registered_models())
+    heard = registry.heard()
+    _wiring.sync(Writers(heard, parents=True), *heard)
 
 
 def _saving(
@@ -159,4 +160,4 @@ def _pop(instance: Model) -> dict[str, Look]:
     return before
 
 
-_wiring = Wiring("models", {pre_save: _saving, post_save: _saved, pre_delete: _deleting}, registry.listens)
+_wiring = Wiring("models", {pre_save: _saving, post_save: _saved, pre_delete: _deleting})

@@ -12,26 +12,25 @@ from django.apps import apps
 from django.db.models import Model
 from django.db.models.signals import ModelSignal, class_prepared
 
+from .rows import Writers
+
 Receiver = Callable[..., None]
 
 
 class Wiring:
     """Receivers by their signals, and which classes they hear."""
 
-    def __init__(
-        self, name: str, receivers: Mapping[ModelSignal, Receiver], hears: Callable[[type[Model]], bool]
-    ) -> None:
+    def __init__(self, name: str, receivers: Mapping[ModelSignal, Receiver]) -> None:
         self._name = f"django_tagalong.{name}"
         self._receivers = receivers
-        self._hears = hears
+        self._heard = Writers(())
         self._connected: set[type[Model]] = set()
         class_prepared.connect(self._prepared, weak=False, dispatch_uid=self._name)
 
-    def sync(self, *others: type[Model]) -> None:
-        """Connects and disconnects as `hears` says now; `others` are classes that Django's registry does
-        not have.
-        """
-        wanted = {model for model in {*models(), *others, *self._connected} if self._hears(model)}
+    def sync(self, heard: Writers, *others: type[Model]) -> None:
+        """Hears these classes, those too that are made later. `others` are some that Django may not know of."""
+        self._heard = heard
+        wanted = {model for model in {*models(), *others, *self._connected} if heard.include(model)}
         for model in self._connected - wanted:
             for signal in self._receivers:
                 signal.disconnect(sender=model, dispatch_uid=self._name)
@@ -45,7 +44,7 @@ class Wiring:
             signal.connect(receiver, sender=model, weak=False, dispatch_uid=self._name)
 
     def _prepared(self, sender: type[Model], **_: Any) -> None:
-        if self._hears(sender):
+        if self._heard.include(sender):
             self._connect(sender)
             self._connected.add(sender)
 

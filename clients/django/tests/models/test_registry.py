@@ -14,7 +14,7 @@ from django.db import models, transaction
 from django.db.models.signals import m2m_changed, post_save, pre_delete, pre_save
 
 import django_tagalong
-from django_tagalong import m2m, registry
+from django_tagalong import m2m, registry, rows, wiring
 from django_tagalong.collector import collecting
 from django_tagalong.registry import ModelTagManager, register_model
 from tests.app.library import Document, OldVolume, Volume
@@ -161,6 +161,19 @@ def test_the_label_of_an_app_may_have_capitals(monkeypatch: pytest.MonkeyPatch) 
     assert registry._named_tags("MyApp.User", 1) == ["People:1"]
     registry.unregister_model("MyApp.User")
     assert not registry.is_registered(User)
+
+
+def test_a_registration_does_not_compare_every_class_with_every_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared = []
+    monkeypatch.setattr(rows.Writers, "include", lambda self, written: compared.append(written) or False)
+    monkeypatch.setattr(registry, "kin", compared.append)
+    for model in (User, Book, Volume, Document):
+        compared.clear()
+        register_model(model)
+        # Once for signals of models, once for what they refer to: however many are registered.
+        assert len(compared) <= 2 * len({*wiring.models()})
 
 
 def test_a_name_that_no_model_has_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
