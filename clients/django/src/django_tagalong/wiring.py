@@ -28,7 +28,7 @@ class Wiring:
         class_prepared.connect(self._prepared, weak=False, dispatch_uid=self._name)
 
     def sync(self, heard: Writers, *others: type[Model]) -> None:
-        """Hears these classes, those too that are made later. `others` are some that Django may not know of."""
+        """Hears these classes, those too that are made later. `others` are such that Django may not know."""
         self._heard = heard
         wanted = {model for model in {*models(), *others, *self._connected} if heard.include(model)}
         for model in self._connected - wanted:
