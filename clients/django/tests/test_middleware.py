@@ -5,6 +5,7 @@ import logging
 import pickle
 from collections.abc import Callable
 from contextlib import closing
+from contextvars import Context, copy_context
 from typing import Any
 
 import pytest
@@ -255,7 +256,8 @@ def test_a_tag_in_another_script_is_utf_8_on_the_wire() -> None:
 
 def test_switched_off_nothing_is_written(settings: Settings) -> None:
     settings.TAGALONG = {"ENABLED": False}
-    assert set(dict(post("save").items())) == set(dict(HttpResponse().items())) | {"Content-Length"}
+    assert not {"Cache-Tag-Increment", "Cache-Tag"} & set(dict(post("save").items()))
+    assert not {"Cache-Tag-Increment", "Cache-Tag"} & set(dict(Client().get("/users/1").items()))
 
 
 @commits
@@ -303,6 +305,28 @@ def test_a_request_that_is_cancelled_loses_no_increment(told: ScriptedAdmin) -> 
     started = asyncio.Event()
     asyncio.run(leave())  # which waits for what its threads do
     assert told.incremented == ["User:1"]
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_what_goes_on_in_a_request_s_context_after_its_response_is_told_by_a_call(
+    told: ScriptedAdmin, is_async: bool
+) -> None:
+    left: list[Context] = []
+
+    def view(request: HttpRequest) -> HttpResponse:
+        increment("in-time")
+        left.append(copy_context())
+        return HttpResponse()
+
+    async def aview(request: HttpRequest) -> HttpResponse:
+        return view(request)
+
+    request = RequestFactory().get("/", headers=PASSED_ON)
+    answering: Any = TagalongMiddleware(aview if is_async else view)(request)
+    response = asyncio.run(answering) if is_async else answering
+    assert left[0].run(increment, "late") is True
+    assert members(response, "Cache-Tag-Increment") == ["in-time"]
+    assert told.incremented == ["late"]
 
 
 def test_two_requests_that_take_turns_do_not_mix() -> None:
