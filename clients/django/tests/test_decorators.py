@@ -215,6 +215,10 @@ def test_j11_a_view_sets_its_tags_its_life_and_what_it_varies_on(get: Callable[.
     assert response["Vary"] == "Accept-Language"
 
 
+def test_a_view_that_varies_on_nothing_says_nothing_of_it(get: Callable[..., Any]) -> None:
+    assert "Vary" not in get("/paged")
+
+
 @pytest.mark.parametrize(
     ("path", "tags"),
     [

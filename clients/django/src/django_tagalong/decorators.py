@@ -102,7 +102,8 @@ def _around(
 
     def end(response: Any) -> Any:
         if isinstance(response, HttpResponseBase):
-            patch_vary_headers(response, headers)
+            if headers:  # without any, Django would write an empty `Vary`
+                patch_vary_headers(response, headers)
             if response.status_code < 400 and not _is_kept_back(response):
                 _say(life)
         return response
