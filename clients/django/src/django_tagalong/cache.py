@@ -121,7 +121,9 @@ class TagalongCache(BaseCache):
         texts = [check(it) for it in texts_of(tags)]
         if transaction.get_connection(using).in_atomic_block:
             return increment(*texts, using=using)
-        return tell.tell(map(Increment, texts)) if conf.get().enabled and texts else None
+        setting = conf.get()
+        wishes = [Increment(it, again=setting.again) for it in texts]
+        return tell.tell(wishes) if setting.enabled and wishes else None
 
     def get_tag_version(self, name: str, *instance: object) -> int | None:
         """The version of a tag; None where it has none, or nobody can be asked. Creates nothing (L14)."""
