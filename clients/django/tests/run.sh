@@ -32,7 +32,18 @@ export PYTHONDONTWRITEBYTECODE=1
 "$work/$newest/bin/ruff" check --cache-dir "$work/ruff" .
 "$work/$newest/bin/ruff" format --check --cache-dir "$work/ruff" .
 "$work/$newest/bin/mypy" --cache-dir "$work/mypy"
+
+# Both at once: they wait for servers most of the time, and share nothing.
+test_with() { # test_with <version of Django> <arguments of pytest>
+    "$work/$1/bin/python" -m pytest -q "${@:2}" >"$work/$1.log" 2>&1
+}
+test_with "$oldest" "$@" &
+oldest_is=$!
+failed=0
+test_with "$newest" "$@" || failed=1
+wait "$oldest_is" || failed=1
 for version in "$newest" "$oldest"; do
     echo "== Django $version"
-    "$work/$version/bin/python" -m pytest -q "$@"
+    cat "$work/$version.log"
 done
+exit "$failed"

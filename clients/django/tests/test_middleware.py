@@ -199,7 +199,11 @@ def test_where_the_sidecar_has_not_passed_a_request_on_it_is_told_by_a_call(
     if client is Client:
         response = Client().post("/untold/value?value=1", headers=headers)
     else:
-        response = async_to_sync(AsyncClient().post)("/untold/value?value=1", headers=headers)
+
+        async def send() -> HttpResponse:
+            return await AsyncClient().post("/untold/value?value=1", headers=headers)
+
+        response = async_to_sync(send)()
     assert members(response, "Cache-Tag-Increment") == told.incremented == ["Value:1"]
     assert len(told.calls) == 1
     Client().get("/tags/3", headers=headers)
@@ -254,10 +258,12 @@ def test_a_tag_in_another_script_is_utf_8_on_the_wire() -> None:
     assert value.encode("latin-1") == "Café:日本".encode()
 
 
+@commits
 def test_switched_off_nothing_is_written(settings: Settings) -> None:
     settings.TAGALONG = {"ENABLED": False}
-    assert not {"Cache-Tag-Increment", "Cache-Tag"} & set(dict(post("save").items()))
-    assert not {"Cache-Tag-Increment", "Cache-Tag"} & set(dict(Client().get("/users/1").items()))
+    for response in (post("save"), Client().get("/users/1")):
+        assert response.status_code == 200
+        assert not [name for name, _ in response.items() if "Tag" in name]
 
 
 @commits
