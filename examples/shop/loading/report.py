@@ -21,8 +21,9 @@ INTRO = """\
 `save()`, `update()`, `bulk_update()`, relations (`add`, `remove`, `set`, `clear`) and orders, some of them
 without a request. {products} products, of which those that are read most are edited most. Two gunicorn
 workers of four threads, SQLite in WAL mode. `without`: gunicorn alone, django-tagalong off; the others: two
-sidecars in front of the same, which share a Redis. {rounds} rounds of {seconds:g} s for each, by turns;
-medians (least–most). The load generator is on the same machine, and takes its share of it.
+sidecars in front of the same, which share a Redis. {rounds} rounds of {seconds:g} s for each, by turns, after
+a short one to warm up, which counts for freshness alone; medians (least–most). The load generator is on the
+same machine, and takes its share of it.
 """
 FRESHNESS = """\
 Every page shows how often what is on it was written, and every edit answers with the counts that it made. A
@@ -32,12 +33,12 @@ within the second.
 """
 
 
-def line(number: int, it: Round) -> str:
+def line(it: Round) -> str:
     """A round in short."""
     rate, edits = _reads(it) / it.seconds, _edits(it) / it.seconds
     return (
-        f"{number} {it.name:8} {rate:7.0f} reads/s {edits:6.0f} edits/s  hits {_hit_ratio(it):4.0%}"
-        f"  p50 {median(it.took):6.2f} ms  p99 {_p99(it):7.2f} ms"
+        f"{it.number} {it.name:8} {rate:7.0f} reads/s {edits:6.0f} edits/s  hits {_hit_ratio(it):4.0%}"
+        f"  p50 {median(it.took or [0]):6.2f} ms  p99 {_p99(it):7.2f} ms"
         f"  too old {it.too_old}  late {it.late}  failed {it.failed}"
         + "".join(f"\n    {example}" for example in it.examples)
     )
@@ -45,18 +46,20 @@ def line(number: int, it: Round) -> str:
 
 def markdown(rounds: list[Round], said: argparse.Namespace, load_before: float) -> str:
     """The page."""
-    of = {name: [it for it in rounds if it.name == name] for name in dict.fromkeys(it.name for it in rounds)}
+    names = dict.fromkeys(it.name for it in rounds)
+    every = {name: [it for it in rounds if it.name == name] for name in names}
+    of = {name: [it for it in every[name] if it.number] for name in names}
     load = f"load average before and after: {load_before:.2f}, {os.getloadavg()[0]:.2f}"
     lines = ["# The shop, read while it is edited", "", INTRO.format(**vars(said))]
     lines += [f"    {_command(said)}", "", *(f"- {it}" for it in [*_versions(said), load]), "", *_rates(of)]
-    lines += ["", "## How new pages were", "", FRESHNESS, *_freshness(of)]
+    lines += ["", "## How new pages were", "", FRESHNESS, *_freshness(every)]
     lines += ["", "## What was read and edited", "", *_kinds(of)]
     return "\n".join(lines) + "\n"
 
 
 def _rates(of: dict[str, list[Round]]) -> list[str]:
     lines = _head(
-        "", "reads/s", "over `without`", "edits/s", "hits, %", "p50, ms", "p99, ms", "generator, % of a core"
+        "", "reads/s", "over the first", "edits/s", "hits, %", "p50, ms", "p99, ms", "generator, % of a core"
     )
     bare = [_reads(it) / it.seconds for it in next(iter(of.values()))]
     for name, rounds in of.items():
@@ -118,7 +121,7 @@ def _hit_ratio(it: Round) -> float:
 
 
 def _p99(it: Round) -> float:
-    return quantiles(it.took, n=100)[98]
+    return quantiles(it.took, n=100)[98] if len(it.took) > 1 else 0.0
 
 
 def _spread(figures: list[float], digits: int) -> str:

@@ -20,6 +20,8 @@ class Round:
     """What was seen in one round."""
 
     name: str
+    number: int
+    """0 for the one to warm up."""
     seconds: float = 0.0
     took: list[float] = field(default_factory=list)
     """How long reads took, in milliseconds."""
@@ -53,9 +55,9 @@ class Round:
             self.examples.append(what)
 
 
-async def run(shop: Shop, seconds: float, edits: float) -> Round:
+async def run(shop: Shop, number: int, seconds: float, edits: float) -> Round:
     """One round, of which the share `edits` of requests are edits."""
-    seen = Round(shop.name)
+    seen = Round(shop.name, number)
     began, cpu = time.monotonic(), time.process_time()
     end = began + seconds
     async with asyncio.TaskGroup() as tasks:
