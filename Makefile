@@ -6,11 +6,11 @@ SIM_SEEDS ?= 100000
 HISTORY_SECONDS ?= 600
 HISTORY_SEED ?=
 FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
-SCRIPTS = scripts/setup.sh tests/openapi/run.sh tests/frameworks/run.sh clients/node/tests/run.sh .ci/run
+SCRIPTS = scripts/setup.sh tests/openapi/run.sh clients/django/tests/run.sh clients/node/tests/run.sh tests/frameworks/run.sh examples/shop/run.sh examples/shop/venv.sh examples/shop/tests/run.sh .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run test binary dashboard openapi node-client frameworks conformance bench bench-peers bench-fills bench-shared bench-operators fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-node setup-frameworks setup-fuzz
+.PHONY: help run shop test binary dashboard openapi django node-client frameworks shop-test conformance bench bench-peers bench-fills bench-shared bench-operators bench-shop fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-node setup-frameworks setup-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -18,7 +18,10 @@ help: ## this list
 run: setup ## build, start a small shop with Tagalong in front, print three curl lines to try
 	$(CARGO) run --locked -- demo
 
-test: fmt clippy unit doc shell openapi dashboard node-client frameworks ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard, the package for Node.js, the page for other frameworks
+shop: setup-test binary ## a shop in Django (examples/shop) under gunicorn, with Tagalong in front; ends with Ctrl-C
+	examples/shop/run.sh target/debug/tagalong
+
+test: fmt clippy unit doc shell openapi dashboard django shop-test node-client frameworks ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard, the packages for Django and Node.js, the shop, the page for other frameworks
 
 conformance: setup-conformance $(NODE_MODULES) binary ## the public HTTP cache test suite, against what we know we pass
 	@echo "== conformance"
@@ -45,6 +48,10 @@ bench-shared: setup-test ## increments per second, delivery to 50 sidecars, look
 bench-operators: setup ## hits while operators scrape, watch and list 100,000 entries
 	$(CARGO) build --locked --release
 	python3 benches/operators/run.py --tagalong target/release/tagalong
+
+bench-shop: setup-test ## the shop, read while it is edited: hits, speed, and how new every page is; without and with two sidecars
+	$(CARGO) build --locked --release
+	$$(examples/shop/venv.sh run examples/shop/requirements.txt) examples/shop/load.py --tagalong target/release/tagalong --consistency strict,bounded --write
 
 # No nightly: instrumented for coverage, without a sanitizer. New inputs stay in target/fuzz, those that break something
 # in tests/fuzz/artifacts; the seeds stay as they are.
@@ -95,6 +102,13 @@ node-client: setup-node binary ## the package for Express and Fastify, its types
 frameworks: setup-frameworks binary ## what docs/frameworks.md shows in Go, Python and Node.js, behind the sidecar
 	@echo "== frameworks"
 	tests/frameworks/run.sh target/debug/tagalong
+django: setup-test binary ## the Django package: format, lints, types, tests with two versions of Django behind this sidecar
+	@echo "== Django package"
+	clients/django/tests/run.sh target/debug/tagalong
+
+shop-test: setup-test binary ## the shop of examples/shop: its tests, and a short load in which no page may be too old
+	@echo "== shop"
+	examples/shop/tests/run.sh target/debug/tagalong
 
 # One page at a time: each has a sidecar and a Chromium to itself.
 dashboard: setup-dashboard $(PLAYWRIGHT) binary ## the dashboard in a real Chromium; what it looks like is in target/dashboard

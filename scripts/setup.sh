@@ -17,7 +17,7 @@ need libc6-dev test -e /usr/include/stdio.h
 if [[ ${1-} == test ]]; then
     need curl command -v curl # the three lines of the demo are run as printed
     need redis-server command -v redis-server
-    need python3 command -v python3 # the walk in front of Datasette; Schemathesis
+    need python3 command -v python3 # the walk in front of Datasette; Schemathesis; the Django package
     need python3-venv python3 -c 'import ensurepip, venv'
     need shellcheck command -v shellcheck
 fi

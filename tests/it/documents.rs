@@ -54,6 +54,10 @@ fn every_rule_file_and_configuration_shown_is_right() {
         "docs/sharing.md",
         "docs/frameworks.md",
         "clients/node/README.md",
+        "docs/migrating/README.md",
+        "docs/migrating/django-cache.md",
+        "docs/migrating/relaycache.md",
+        "docs/migrating/django-cacheme.md",
     ] {
         let text = std::fs::read_to_string(root.join(page)).expect("the page is there");
         let blocks = blocks(&text);

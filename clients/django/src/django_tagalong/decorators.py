@@ -1,0 +1,167 @@
+"""Views name what their responses depend on, how long the sidecar may use them, and what they vary on.
+
+    @cache_tags("Dashboard", "User:{user_id}", ttl=3600, swr=30, vary_on="Accept-Language")
+    def dashboard(request, user_id): ...
+
+All of it goes to the collector of the request and from there into the head of the response; where there is
+none, nothing happens. Tags are said before the view runs, so that the page of an error has them too; a life
+only of responses that succeed, and that do not say themselves that they are private.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
+from functools import wraps
+from inspect import isawaitable
+from string import ascii_letters, digits
+from typing import Any, TypeVar
+
+from asgiref.sync import iscoroutinefunction
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+
+from . import collector
+from .patterns import Arguments, Computed, NoTag, Tags
+from .tags import check_tagged, tag
+
+logger = logging.getLogger(__name__)
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def cache_tag(*tags: str | tuple[Any, ...]) -> bool:
+    """The response that is being made depends on these: texts such as `User:42`, or tuples such as `("User",
+    42)`.
+
+    False: there is no response to be tagged, as outside of a request. Raises `ValueError` for what is no tag.
+    """
+    texts = [tag(*it) if isinstance(it, tuple) else check_tagged(it) for it in tags]
+    here = collector.current()
+    if here is None:
+        return False
+    is_tagged = here.tag(*texts)
+    if texts and not is_tagged:
+        logger.warning("The head of the response is made: it does not have the tags %s", ", ".join(texts[:5]))
+    return is_tagged
+
+
+def do_not_store(why: str) -> None:
+    """The response that is being made must not be kept: a tag of it is not known."""
+    here = collector.current()
+    if here is not None and here.fresh("no-store"):
+        logger.warning("The response is not stored: %s.", why)
+
+
+def cache_tags(
+    *tags: str | Computed,
+    ttl: int | timedelta | None = None,
+    swr: int | timedelta | None = None,
+    sie: int | timedelta | None = None,
+    vary_on: str | Iterable[str] = (),
+) -> Callable[[View], View]:
+    """Tags the responses of a view: a function, a coroutine, a class, or a method of one (of a view set,
+    too).
+
+    A tag is text with placeholders for the view's arguments (`User:{user_id}`, `User:{request.user.pk}`), or
+    a function that is called with these and returns one tag or several. A placeholder without an argument is
+    an error, one that is None keeps the response from being stored.
+
+    `ttl` is how long the sidecar may use the response, `swr` how long after that while it fetches it again,
+    and `sie` while the app fails: seconds, or a `timedelta`. They are for the sidecar alone
+    (`Tagalong-Cache-Control`), and for responses below 400 that are neither `private` nor `no-store`.
+    `vary_on` names headers of requests for `Vary`.
+
+    Raises `ValueError` at once for what is no tag, no header and no time.
+    """
+    life = _life(ttl, swr, sie)
+    headers = _headers(vary_on)
+
+    def decorate(view: View) -> View:
+        if not isinstance(view, type):
+            return _around(view, tags, life, headers)  # type: ignore[return-value]
+        dispatch = getattr(view, "dispatch", None)
+        if dispatch is None:
+            raise TypeError(f"{view.__name__} is no class of views: it has no `dispatch`")
+        view.dispatch = _around(dispatch, tags, life, headers)  # type: ignore[attr-defined]
+        return view
+
+    return decorate
+
+
+def _around(
+    view: Callable[..., Any], sources: Iterable[str | Computed], life: dict[str, int], headers: list[str]
+) -> Callable[..., Any]:
+    tags = Tags(sources, Arguments(view))
+
+    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            # A method finds what the URL names in its object.
+            cache_tag(*tags.of(args, kwargs, getattr(args[0], "kwargs", None) if args else None))
+        except NoTag as missing:
+            do_not_store(str(missing))
+
+    def end(response: Any) -> Any:
+        if isinstance(response, HttpResponseBase):
+            if headers:  # without any, Django would write an empty `Vary`
+                patch_vary_headers(response, headers)
+            if response.status_code < 400 and not _is_kept_back(response):
+                _say(life)
+        return response
+
+    async def end_later(response: Awaitable[Any]) -> Any:
+        return end(await response)
+
+    @wraps(view)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        begin(args, kwargs)
+        response = view(*args, **kwargs)
+        # `dispatch` of a class with coroutines is a function that returns one.
+        return end_later(response) if isawaitable(response) else end(response)
+
+    @wraps(view)
+    async def wrapped_coroutine(*args: Any, **kwargs: Any) -> Any:
+        begin(args, kwargs)
+        return end(await view(*args, **kwargs))
+
+    return wrapped_coroutine if iscoroutinefunction(view) else wrapped
+
+
+def _say(life: dict[str, int]) -> None:
+    here = collector.current()
+    if here is not None:
+        for directive, seconds in life.items():
+            here.fresh(directive, seconds)
+
+
+def _is_kept_back(response: HttpResponseBase) -> bool:
+    """Whether the response is for one client, or for none: the sidecar would believe the `ttl`."""
+    directives = response.headers.get("Cache-Control", "").split(",")
+    return not {"private", "no-store"}.isdisjoint(it.partition("=")[0].strip().lower() for it in directives)
+
+
+def _life(
+    ttl: int | timedelta | None, swr: int | timedelta | None, sie: int | timedelta | None
+) -> dict[str, int]:
+    given = {"max-age": ttl, "stale-while-revalidate": swr, "stale-if-error": sie}
+    life = {name: _seconds(it) for name, it in given.items() if it is not None}
+    if life and "max-age" not in life:
+        raise ValueError("`swr` and `sie` count from the end of the `ttl`: give that, too")
+    return life
+
+
+def _seconds(time: int | timedelta) -> int:
+    seconds = time // timedelta(seconds=1) if isinstance(time, timedelta) else time
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds < 2**31:
+        raise ValueError(f"{time!r} is no time: whole seconds, or a timedelta, from 0 on are expected")
+    return seconds
+
+
+_TOKEN = frozenset(ascii_letters + digits + "!#$%&'*+-.^_`|~")
+
+
+def _headers(names: str | Iterable[str]) -> list[str]:
+    headers = [names] if isinstance(names, str) else list(names)
+    for name in headers:
+        if not name or not _TOKEN.issuperset(name):
+            raise ValueError(f"{name!r} is no name of a header")
+    return headers

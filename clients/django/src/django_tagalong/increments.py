@@ -1,0 +1,175 @@
+"""The one door for changes: what has changed is told after its transaction has committed, and never
+otherwise.
+
+Inside a request it then travels on the response; anywhere else, and while a body is streamed, the admin
+interface is told at once. A sidecar that cannot be told breaks nothing: it is logged as an error, and the
+answer is False.
+"""
+
+import logging
+from collections.abc import Mapping
+from decimal import Decimal
+from weakref import ref
+
+from asgiref.sync import sync_to_async
+from django.db import transaction
+
+from . import collector, conf, tell
+from .collector import Change, Increment
+from .tags import check
+
+logger = logging.getLogger("django_tagalong")
+
+# The sidecar's own limit for a second increment, in seconds.
+MAX_AGAIN = 86_400
+
+
+def increment(
+    *tags: str, using: str | None = None, soft: bool = False, again: int | None = None
+) -> bool | None:
+    """Reports that what these tags name has changed.
+
+    `using` is the database whose transaction it belongs to; `soft` lets old responses be served while one
+    request replaces them; `again` increments once more so many seconds later (1 to 86400; without it `AGAIN`
+    of the setting), for apps that read from replicas.
+
+    None: it travels later, with the commit or the response (or `ENABLED` is off); True: every sidecar has
+    committed it; False: it could not be told, which was logged. Raises `ValueError` for what is no tag,
+    and never for the network.
+    """
+    if again is not None and (
+        isinstance(again, bool) or not isinstance(again, int) or not 1 <= again <= MAX_AGAIN
+    ):
+        raise ValueError(f"`again` is a whole number of seconds from 1 to {MAX_AGAIN}")
+    later = conf.get().again if again is None else again
+    wishes = [Increment(check(tag), bool(soft), later) for tag in tags]
+    return _after_commit(wishes, using) if wishes else None
+
+
+def change(
+    rule: str,
+    old: Mapping[str, object] | None = None,
+    new: Mapping[str, object] | None = None,
+    using: str | None = None,
+) -> bool | None:
+    """Reports that an object which the responses of `rule` are filtered by has other values (rules.md §6).
+
+    `old` and `new` give attributes by their names in the rule's `dimensions`; None, or not being there, is
+    to have no value. Without any, the whole rule is meant; where nothing differs nothing is told, and the
+    answer is None. Otherwise answers as `increment` does. Raises `ValueError` for a rule or an attribute
+    that cannot have this name.
+    """
+    old, new = old or {}, new or {}
+    if not isinstance(rule, str) or not rule or not rule.isascii() or not rule.isprintable():
+        raise ValueError("the id of a rule is printable ASCII")
+    before, after = _texts(old), _texts(new)
+    if (old or new) and before == after:
+        return None
+    return _after_commit([Change(rule, before, after)], using)
+
+
+async def aincrement(
+    *tags: str, using: str | None = None, soft: bool = False, again: int | None = None
+) -> bool | None:
+    """As `increment`, for coroutines: a call to the admin interface does not hold up the event loop."""
+    return await sync_to_async(increment)(*tags, using=using, soft=soft, again=again)
+
+
+async def achange(
+    rule: str,
+    old: Mapping[str, object] | None = None,
+    new: Mapping[str, object] | None = None,
+    using: str | None = None,
+) -> bool | None:
+    """As `change`, for coroutines."""
+    return await sync_to_async(change)(rule, old, new, using)
+
+
+type_of_wish = Increment | Change
+
+
+def _texts(values: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    for name in values:
+        if not isinstance(name, str) or not name or not all(c in _ATTRIBUTE for c in name):
+            raise ValueError(
+                f"{name!r} is no attribute of a rule: a-z, 0-9, `_`, `-`, `.` and `*` are expected"
+            )
+    return tuple(sorted((name, _text(value)) for name, value in values.items() if value is not None))
+
+
+# What may follow `old.` in the key of a structured field (RFC 9651 §3.1.2).
+_ATTRIBUTE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-.*")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return str(value).encode("utf-8", "replace").decode()
+
+
+class _Batch:
+    """What one transaction has to tell, in one call.
+
+    Django drops the hooks of a savepoint that is rolled back, and holds the others until it has called
+    them: what is to be told is what its hook still lives of. Were one to live longer, a response too much
+    would be forgotten.
+    """
+
+    def __init__(self) -> None:
+        self.hooks: list[ref[_AfterCommit]] = []
+        self.told = 0
+
+    def tell_from(self, index: int) -> None:
+        """Tells everything from there on that was not told yet. What came before is not told: within a test
+        case Django has it wait for ever.
+        """
+        hooks = self.hooks[max(index, self.told) :]
+        self.told = len(self.hooks)
+        alive = (hook() for hook in hooks)
+        wishes = [wish for hook in alive if hook is not None for wish in hook.wishes]
+        if wishes:
+            deliver(wishes)
+
+
+class _AfterCommit:
+    """What Django calls after the commit. The first of a transaction tells what all of them have to tell."""
+
+    def __init__(self, batch: _Batch, wishes: list[Increment | Change]) -> None:
+        self.batch, self.wishes = batch, wishes
+        self.index = len(batch.hooks)
+        batch.hooks.append(ref(self))
+
+    def __call__(self) -> None:
+        self.batch.tell_from(self.index)
+
+
+def _after_commit(wishes: list[Increment] | list[Change], using: str | None) -> bool | None:
+    connection = transaction.get_connection(using)
+    if not connection.in_atomic_block:
+        if connection.connection is not None and not connection.autocommit:
+            logger.warning("autocommit is off: changes are told at once, so report them after the commit")
+        return deliver(list(wishes))
+    ours = (it[1] for it in reversed(connection.run_on_commit) if isinstance(it[1], _AfterCommit))
+    last = next(ours, None)
+    hook = _AfterCommit(_Batch() if last is None else last.batch, list(wishes))
+    connection.on_commit(hook, robust=True)
+    return None
+
+
+def deliver(wishes: list[Increment | Change]) -> bool | None:
+    """Passes on what has been committed: to the response that is being made, or to the admin interface."""
+    setting = conf.get()
+    if not setting.enabled:
+        return None
+    increments = [it for it in wishes if isinstance(it, Increment)]
+    changes = [it for it in wishes if isinstance(it, Change)]
+    here = collector.current()
+    if here is not None and here.increment(*increments):
+        if here.change(*changes):
+            if setting.at_once:
+                tell.tell(increments, changes)
+            return None
+        increments = []  # closed in between: those are on the response, these are not
+    return tell.tell(increments, changes)

@@ -1,0 +1,165 @@
+"""`manage.py tagalong`: what operators and deployments ask of the sidecars that `TAGALONG` names.
+
+Of several that share no store each is told, and each is shown. Ends with 0 where all of it was done, 1 where
+something was not, 2 where the arguments are wrong. Decides nothing about what is forgotten; that is the
+sidecar's.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from django_tagalong import conf, tell
+from django_tagalong.client import Client, Refreshed, SidecarError
+from django_tagalong.increments import MAX_AGAIN
+from django_tagalong.tags import check
+
+
+class Command(BaseCommand):
+    """Forgets, refreshes and shows what the sidecars have stored."""
+
+    help = "Forgets, refreshes and shows what the Tagalong sidecars have stored."
+    requires_system_checks: list[str] = []  # pages are purged in any state of the app
+
+    def add_arguments(self, parser: Any) -> None:
+        commands = parser.add_subparsers(dest="what", required=True, metavar="COMMAND")
+        purge = commands.add_parser("purge", help="forget what exactly one option names")
+        target = purge.add_mutually_exclusive_group(required=True)
+        target.add_argument(
+            "--tag", action="append", metavar="TAG", help="what has this tag; may be repeated"
+        )
+        target.add_argument("--url", help="an absolute URL, as the sidecar sees it")
+        target.add_argument("--rule", metavar="ID", help="the responses of a rule")
+        target.add_argument("--group", metavar="NAME", help="one of the sidecar's purge_groups")
+        target.add_argument("--match", metavar="GLOB", help="logical keys; looks at all that is stored")
+        target.add_argument("--all", action="store_true", help="everything of the namespace")
+        purge.add_argument("--soft", action="store_true", help="it may be served while it is fetched again")
+        increment = commands.add_parser("increment", help="give tags new versions")
+        increment.add_argument("tag", nargs="+")
+        increment.add_argument("--soft", action="store_true", help="old responses may be served for a while")
+        increment.add_argument("--again", type=_seconds, metavar="SECONDS", help="and once more, later")
+        refresh = commands.add_parser("refresh", help="fetch again now")
+        what = refresh.add_mutually_exclusive_group(required=True)
+        what.add_argument("--tag", action="append", metavar="TAG")
+        what.add_argument("--url")
+        tags = commands.add_parser("tags", help="versions of tags; without any, those incremented most")
+        tags.add_argument("tag", nargs="*")
+        commands.add_parser("stats", help="the sidecar in numbers")
+        explain = commands.add_parser("explain", help="what a request would be answered with, and why")
+        explain.add_argument("url")
+        explain.add_argument("-X", "--method", default="GET")
+        explain.add_argument("-H", "--header", action="append", default=[], metavar="NAME: VALUE")
+        for one in commands.choices.values():
+            one.add_argument("--json", action="store_true", help="as JSON, a document for each sidecar")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        ask = _QUESTIONS[options["what"]](options)
+        if not conf.get().enabled:
+            raise CommandError("TAGALONG['ENABLED'] is off: no sidecar is asked")
+        clients = tell.clients()
+        if not clients:
+            raise CommandError("TAGALONG['ADMIN_URLS'] is empty: there is no sidecar to ask")
+        # Each is asked, whatever became of the one before.
+        done = [self._ask(client, ask, options) for client in clients]
+        if not all(done):
+            raise CommandError("not all of it was done")
+
+    def _ask(self, client: Client, ask: Callable[[Client], Any], options: Mapping[str, Any]) -> bool:
+        try:
+            said = ask(client)
+        except SidecarError as error:
+            self.stderr.write(f"{client.url}: {error}")
+            return False
+        if options["json"]:
+            self.stdout.write(json.dumps({"sidecar": client.url, **said}))
+        else:
+            self.stdout.write(f"{client.url}:")
+            self._show(said)
+        return not said.get("failed")
+
+    def _show(self, said: Mapping[str, Any], indent: str = "  ") -> None:
+        for name, value in said.items():
+            if isinstance(value, Mapping):
+                self.stdout.write(f"{indent}{_printable(name)}:")
+                self._show(value, indent + "  ")
+            else:
+                self.stdout.write(f"{indent}{_printable(name)}: {_printable(value)}")
+
+
+def _printable(value: object) -> str:
+    """Keys and tags are what clients have sent: a terminal must not obey them."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _purge(options: Mapping[str, Any]) -> Callable[[Client], Any]:
+    named = {name: options[name] for name in ("url", "rule", "group", "match")}
+    purge = {**named, "tags": options["tag"], "all": options["all"] or None, "soft": options["soft"]}
+    return lambda client: {"purged": client.purge(**purge)}
+
+
+def _increment(options: Mapping[str, Any]) -> Callable[[Client], Any]:
+    tags = _checked(options["tag"])
+    return lambda client: asdict(client.increment(tags, options["soft"], options["again"]))
+
+
+def _refresh(options: Mapping[str, Any]) -> Callable[[Client], Any]:
+    def all_of_it(client: Client) -> Any:
+        done = failed = skipped = 0
+        cursor = None
+        while True:
+            page: Refreshed = client.refresh(url=options["url"], tags=options["tag"], cursor=cursor)
+            done, failed, skipped = done + page.refreshed, failed + page.failed, skipped + page.skipped
+            cursor = page.cursor
+            if cursor is None:
+                return {"refreshed": done, "failed": failed, "skipped": skipped}
+
+    return all_of_it
+
+
+def _tags(options: Mapping[str, Any]) -> Callable[[Client], Any]:
+    if not options["tag"]:
+        return Client.tags
+    return lambda client: {name: client.tag(name).version for name in options["tag"]}
+
+
+def _stats(options: Mapping[str, Any]) -> Callable[[Client], Any]:
+    return Client.stats
+
+
+def _explain(options: Mapping[str, Any]) -> Callable[[Client], Any]:
+    headers = dict(_header(line) for line in options["header"])
+    return lambda client: client.explain(options["url"], options["method"], headers)
+
+
+_QUESTIONS = {
+    "purge": _purge,
+    "increment": _increment,
+    "refresh": _refresh,
+    "tags": _tags,
+    "stats": _stats,
+    "explain": _explain,
+}
+
+
+def _checked(tags: list[str]) -> list[str]:
+    try:
+        return [check(tag) for tag in tags]
+    except ValueError as error:
+        raise CommandError(str(error), returncode=2) from error
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    if not colon or not name.strip():
+        raise CommandError(f"{line!r} is no header: `Name: value` is expected", returncode=2)
+    return name.strip(), value.strip()
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_AGAIN:
+        raise ValueError(text)
+    return int(text)

@@ -1,0 +1,184 @@
+"""The middleware: a collector for each request, and what it has collected on the response, also on that of an
+error.
+
+What finds no room on the response is told to the admin interface before it leaves; if that fails, the
+response has everything forgotten rather than something old left. Where a response never comes into being,
+the admin interface is told.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.http import HttpRequest
+from django.http.response import BadHeaderError, HttpResponseBase, ResponseHeaders
+
+from . import conf, headers, tell
+from .collector import Change, Collected, Increment, collecting
+
+# What a sidecar adds to `Surrogate-Capability` of the requests that it passes on.
+CAPABILITY = 'tagalong="Surrogate/1.0"'
+
+logger = logging.getLogger("django_tagalong")
+
+
+class _Left(NamedTuple):
+    """What the admin interface is still to be told before a response leaves."""
+
+    increments: list[Increment]
+    changes: list[Change]
+    found_no_room: bool
+    """Whether some of it is not on the response."""
+
+
+class TagalongMiddleware:
+    """`django_tagalong.middleware.TagalongMiddleware`, the first in `MIDDLEWARE`; for WSGI and ASGI."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        conf.get()  # What is wrong with the setting is said when the server starts, not by the first request.
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self.is_async:
+            return self._acall(request)
+        with collecting() as collector:
+            try:
+                response = cast(HttpResponseBase, self.get_response(request))
+            except BaseException:
+                _tell_without_response(collector.close())
+                raise
+            collected = collector.close()
+        left = _write(request, response, collected)
+        if left is not None and not tell.tell(left.increments, left.changes):
+            _fail_safe(response, left)
+        return response
+
+    async def _acall(self, request: HttpRequest) -> HttpResponseBase:
+        collected = None
+        with collecting() as collector:
+            try:
+                response = cast(HttpResponseBase, await self.get_response(request))
+                collected = collector.close()
+                left = _write(request, response, collected)
+                if left is not None and not await _atell(left.increments, left.changes):
+                    _fail_safe(response, left)
+            except BaseException:
+                # A client that leaves has this task cancelled: what is told now runs on by itself.
+                lost = collector.close() if collected is None else collected
+                asyncio.get_running_loop().run_in_executor(None, _tell_without_response, lost)
+                raise
+        return response
+
+
+_atell = sync_to_async(tell.tell, thread_sensitive=False)
+
+
+class RepeatedHeaders(ResponseHeaders):
+    """Header fields of which some have several lines. Whoever sets or deletes such a field does so with all
+    of its lines.
+    """
+
+    def __init__(self, fields: ResponseHeaders) -> None:
+        self._more: dict[str, list[str]] = {}
+        super().__init__(dict(fields.items()))
+
+    def __setitem__(self, name: str, value: str | bytes | int) -> None:
+        self._more.pop(name.lower(), None)
+        super().__setitem__(name, value)
+
+    def pop(self, name: str, default: Any = None) -> Any:
+        self._more.pop(name.lower(), None)
+        return super().pop(name, default)
+
+    def set_lines(self, name: str, lines: list[bytes]) -> None:
+        """All lines of a field, in place of those that it had."""
+        if any(b"\n" in line or b"\r" in line for line in lines):
+            raise BadHeaderError(f"a line of {name} has a line break")
+        self[name] = lines[0]
+        self._more[name.lower()] = [line.decode("latin-1") for line in lines[1:]]
+
+    def lines(self, name: str) -> list[str]:
+        """The lines of a field that is there."""
+        return [self[name], *self._more.get(name.lower(), ())]
+
+    def items(self) -> Any:
+        """What goes on the wire: both of Django's handlers write what is here."""
+        return [(name, line) for name in self for line in self.lines(name)]
+
+
+def _write(request: HttpRequest, response: HttpResponseBase, collected: Collected) -> _Left | None:
+    """Writes what was collected, and says what is still to be told."""
+    setting = conf.get()
+    if not (collected and setting.enabled):
+        return None
+    head = headers.write(
+        collected,
+        max_line=setting.max_header_line,
+        max_tag_bytes=setting.max_tag_bytes,
+        max_increment_bytes=setting.max_increment_bytes,
+    )
+    if len(collected.tags) > setting.max_tags or not head.has_all_tags:
+        logger.warning("a response has %d tags, which is too many: it is not stored", len(collected.tags))
+    for name, lines in head.lines:
+        _set(response, name, lines)
+    if not (collected.increments or collected.changes):
+        return None
+    is_left = bool(head.left_increments or head.left_changes)
+    if not _reaches_all(request, setting):
+        return _Left(list(collected.increments.values()), list(collected.changes), is_left)
+    return _Left(head.left_increments, head.left_changes, True) if is_left else None
+
+
+def _reaches_all(request: HttpRequest, setting: conf.Settings) -> bool:
+    """Whether everyone who is to know of changes is told by the response. Sidecars that share no store are
+    not: it passes one of them alone. One that has not passed the request on has none of the response: it
+    says so in every request that it does pass on (docs/headers.md), and removes what a client says there.
+    """
+    if not setting.admin_urls:
+        return True
+    is_passed_on = CAPABILITY in request.META.get("HTTP_SURROGATE_CAPABILITY", "")
+    return is_passed_on and len(setting.admin_urls) == 1
+
+
+def _set(response: HttpResponseBase, name: str, lines: list[bytes]) -> None:
+    """Adds lines to a field. What a view itself says of freshness stays, unless the response is not to be
+    stored.
+    """
+    said = response.headers.get(name)
+    if said and name == headers.FRESHNESS:
+        if lines != [b"no-store"]:
+            return
+    elif said:
+        lines = [line.encode("latin-1") for line in _lines_of(response.headers, name)] + lines
+    if len(lines) == 1:
+        response.headers[name] = lines[0]
+        return
+    if not isinstance(response.headers, RepeatedHeaders):
+        response.headers = RepeatedHeaders(response.headers)
+    response.headers.set_lines(name, lines)
+
+
+def _lines_of(fields: ResponseHeaders, name: str) -> list[str]:
+    return fields.lines(name) if isinstance(fields, RepeatedHeaders) else [fields[name]]
+
+
+def _fail_safe(response: HttpResponseBase, left: _Left) -> None:
+    if left.found_no_room:
+        count = len(left.increments) + len(left.changes)
+        logger.error(
+            "%d changes found no room on a response and were told to nobody: all is forgotten instead", count
+        )
+        response.headers[headers.EVERYTHING] = "*"
+
+
+def _tell_without_response(collected: Collected) -> None:
+    if conf.get().enabled and (collected.increments or collected.changes):
+        tell.tell(collected.increments.values(), collected.changes)

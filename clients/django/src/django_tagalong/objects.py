@@ -1,0 +1,160 @@
+"""The app's own values in the sidecar, as bytes: looked for, put and deleted, and never an error for the
+network (L13).
+
+A sidecar that does not answer is left alone for a while, so that an app that asks for a hundred values in a
+request does not wait a hundred times; what deletes is told all the same. Of several sidecars that share no
+store the first has this app's values. Knows nothing of what the bytes mean.
+
+What a miss has told (`Tagalong-Token`) is remembered until the value is put, so that a value that was
+computed in between is refused if one of its tags was incremented meanwhile (L1). Each request and each task
+remembers its own.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from threading import Lock
+from types import MappingProxyType
+from typing import TypeVar
+
+from django.core.signals import request_started
+
+from . import conf, tell
+from .client import Client, Missing, Object, SidecarError
+
+logger = logging.getLogger("django_tagalong")
+
+#: For how many seconds a sidecar that did not answer is left alone.
+PAUSE = 5.0
+#: How many seconds one look may take: what is longer is slower than to compute.
+PATIENCE = 1.0
+#: The longest value, in bytes: what a sidecar stores unless it is told otherwise (`limits.max_object`).
+MAX_BYTES = 8 * 1024 * 1024
+#: How many tokens are remembered before those are dropped that no sidecar honours any more.
+MANY = 1000
+#: For how many seconds a token is worth something, with a margin; the sidecar's own bound is a minute.
+HONOURED = 120.0
+
+Said = TypeVar("Said")
+
+_clients: dict[tuple[str, str | None], Client] = {}
+_paused: dict[str, float] = {}
+_lock = Lock()
+_NOTHING: Mapping[str, tuple[float, str | None]] = MappingProxyType({})
+_tokens: ContextVar[Mapping[str, tuple[float, str | None]]] = ContextVar(
+    "django_tagalong_tokens", default=_NOTHING
+)
+
+
+def get(name: str) -> Object | Missing | None:
+    """What is stored under a name. None: nobody can be asked."""
+    return _ask(lambda client: client.get_object(name))
+
+
+def put(name: str, body: bytes, content_type: str, life: int, tags: Sequence[str], token: str | None) -> bool:
+    """Stores a value for `life` seconds. False: it is not stored; that is no mistake where a tag was
+    incremented.
+    """
+    if len(body) > MAX_BYTES:
+        logger.error(
+            "The value %s is not kept: of its %d bytes %d are too many",
+            name,
+            len(body),
+            len(body) - MAX_BYTES,
+        )
+        return False
+
+    def put_to(client: Client) -> bool:
+        return client.put_object(name, body, max_age=life, tags=tags, token=token, content_type=content_type)
+
+    return _ask(put_to) or False
+
+
+def touch(name: str, life: int) -> bool:
+    """Gives a value another life, in seconds from now on. False: there is none."""
+
+    def touch_at(client: Client) -> bool:
+        found = client.get_object(name)
+        return isinstance(found, Object) and client.set_life(found.entry, life)
+
+    return _ask(touch_at) or False
+
+
+def delete(name: str) -> bool:
+    """Forgets a value, in every sidecar of the setting. True: there was one."""
+    return bool(sum(_tell(lambda client: client.delete_object(name), f"the value {name}")))
+
+
+def clear(prefix: str) -> bool:
+    """Forgets all values whose names begin so. True: every sidecar has done it."""
+    done = _tell(lambda client: client.purge(match=f"object:{prefix}*"), f"the values {prefix}*")
+    return len(done) == len(tell.clients())
+
+
+def remember(name: str, token: str | None) -> None:
+    """What the sidecar has said when it had nothing under this name. None: it could not be asked."""
+    known, now = dict(_tokens.get()), time.monotonic()
+    if len(known) >= MANY:
+        known = {name: it for name, it in known.items() if now - it[0] < HONOURED}
+    known[name] = (now, token)
+    _tokens.set(known)
+
+
+def remembered(name: str) -> tuple[bool, str | None]:
+    """Whether something was remembered of this name, and the token; it is used up."""
+    if name not in _tokens.get():
+        return False, None
+    known = dict(_tokens.get())
+    _, token = known.pop(name)
+    _tokens.set(known)
+    return True, token
+
+
+def _forget_tokens(**_: object) -> None:
+    """A request begins: what others have looked for before it puts nothing now."""
+    _tokens.set(_NOTHING)
+
+
+request_started.connect(_forget_tokens, dispatch_uid="django_tagalong.objects")
+
+
+def _ask(question: Callable[[Client], Said]) -> Said | None:
+    client = _client()
+    if client is None or time.monotonic() < _paused.get(client.url, 0.0):
+        return None
+    try:
+        said = question(client)
+    except SidecarError as error:
+        if error.status in (None, 503):
+            _paused[client.url] = time.monotonic() + PAUSE
+            logger.error("Values are computed and not kept for %g seconds: %s", PAUSE, error)
+        else:
+            logger.error("A value is not kept: %s", error)
+        return None
+    _paused.pop(client.url, None)
+    return said
+
+
+def _client() -> Client | None:
+    setting = conf.get()
+    if not setting.enabled or not setting.admin_urls:
+        return None
+    url, token = setting.admin_urls[0], setting.token
+    with _lock:
+        client = _clients.get((url, token))
+        if client is None:
+            client = _clients[url, token] = Client(url, token, min(setting.timeout, PATIENCE), retries=0)
+        return client
+
+
+def _tell(wish: Callable[[Client], int | None], what: str) -> list[int]:
+    if not conf.get().enabled:
+        return []
+    done = []
+    for client in tell.clients():
+        try:
+            done.append(wish(client) or 0)
+        except SidecarError as error:
+            logger.error("%s was not told to forget %s: %s", client.url, what, error)
+    return done

@@ -1,0 +1,154 @@
+"""`manage.py tagalong`: what it asks, and how it ends."""
+
+import json
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from django_tagalong.management.commands.tagalong import Command
+
+from .scripted import Reply, ScriptedAdmin
+
+PURGES = [
+    (["--tag", "User:42", "--tag", "Users"], {"tags": ["User:42", "Users"]}),
+    (["--url", "http://shop.example/a"], {"url": "http://shop.example/a"}),
+    (["--rule", "books"], {"rule": "books"}),
+    (["--group", "books"], {"group": "books"}),
+    (["--match", "*lang=de*"], {"match": "*lang=de*"}),
+    (["--all"], {"all": True}),
+    (["--all", "--soft"], {"all": True, "soft": True}),
+]
+
+
+@pytest.fixture
+def admin(settings: Settings) -> Any:
+    admin = ScriptedAdmin()
+    settings.TAGALONG = {"ADMIN_URLS": admin.url, "RETRIES": 0, "TOKEN": "secret"}
+    yield admin
+    admin.close()
+
+
+def answering(body: Any, status: int = 200) -> Any:
+    return lambda call: Reply(status, body)
+
+
+@pytest.mark.parametrize(("arguments", "asked"), PURGES, ids=str)
+def test_j14_purge_names_one_thing(
+    admin: ScriptedAdmin, arguments: list[str], asked: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    admin.answer = answering({"purged": 7})
+    call_command("tagalong", "purge", *arguments)
+    assert [(call.path, call.json) for call in admin.calls] == [("/v1/purge", asked)]
+    assert "purged: 7" in capsys.readouterr().out
+
+
+def test_increment_refresh_and_tags_ask_for_what_they_are_given(
+    admin: ScriptedAdmin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("tagalong", "increment", "User:42", "Users", "--soft", "--again", "2")
+    assert admin.calls[-1].json == {"tags": ["User:42", "Users"], "soft": True, "again": "2s"}
+    pages = [
+        {"refreshed": 1, "failed": 0, "skipped": 2, "cursor": "x"},
+        {"refreshed": 3, "failed": 0, "skipped": 0, "cursor": None},
+    ]
+    admin.script = [Reply(body=page) for page in pages]
+    call_command("tagalong", "refresh", "--tag", "Users", "--json")
+    assert [call.json for call in admin.calls[-2:]] == [
+        {"tags": ["Users"]},
+        {"tags": ["Users"], "cursor": "x"},
+    ]
+    shown = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert shown == {"sidecar": admin.url, "refreshed": 4, "failed": 0, "skipped": 2}
+    admin.answer = answering({"tag": "User:42", "version": 7})
+    call_command("tagalong", "tags", "User:42")
+    assert admin.calls[-1].path == "/v1/tags/User%3A42"
+    assert "User:42: 7" in capsys.readouterr().out
+
+
+def test_stats_tags_and_explain_show_what_is_answered(
+    admin: ScriptedAdmin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    admin.answer = answering({"totals": {"hits": 3}, "name": "x"})
+    call_command("tagalong", "stats")
+    assert "totals:\n    hits: 3\n  name: x" in capsys.readouterr().out
+    call_command("tagalong", "tags")
+    assert admin.calls[-1].path == "/v1/tags"
+    call_command("tagalong", "explain", "http://shop.example/a", "-H", "Accept-Language: de", "-X", "HEAD")
+    query = "method=HEAD&url=http%3A%2F%2Fshop.example%2Fa&header=Accept-Language%3A+de"
+    assert admin.calls[-1].path == f"/v1/explain?{query}"
+
+
+def test_a_terminal_is_not_obeying_what_clients_have_sent(
+    admin: ScriptedAdmin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    admin.answer = answering({"tags": [{"tag": "\x1b[2J\u202e"}], "x\x07": "\r\n"})
+    call_command("tagalong", "tags")
+    out = capsys.readouterr().out
+    assert all(c.isprintable() or c == "\n" for c in out)
+    assert r"\u001b[2J\u202e" in out
+
+
+def test_every_sidecar_is_told_though_one_is_away(
+    admin: ScriptedAdmin, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.TAGALONG = {"ADMIN_URLS": ["http://127.0.0.1:9", admin.url], "RETRIES": 0, "TOKEN": "secret"}
+    admin.answer = answering({"purged": None})
+    with pytest.raises(CommandError) as failed:
+        call_command("tagalong", "purge", "--all")
+    assert failed.value.returncode == 1
+    assert len(admin.calls) == 1
+    said = capsys.readouterr()
+    assert "http://127.0.0.1:9" in said.err
+    assert "secret" not in said.err + said.out
+
+
+@pytest.mark.parametrize(
+    ("answer", "arguments"),
+    [
+        (answering({"title": "No", "detail": "No."}, 422), ["purge", "--rule", "nothing"]),
+        (answering({"refreshed": 1, "failed": 1, "skipped": 0, "cursor": None}), ["refresh", "--tag", "A"]),
+    ],
+)
+def test_what_is_not_done_ends_with_1(admin: ScriptedAdmin, answer: Any, arguments: list[str]) -> None:
+    admin.answer = answer
+    with pytest.raises(CommandError) as failed:
+        call_command("tagalong", *arguments)
+    assert failed.value.returncode == 1
+
+
+@pytest.mark.parametrize("setting", [{}, {"ENABLED": False, "ADMIN_URLS": "http://127.0.0.1:9"}])
+def test_without_a_sidecar_there_is_nobody_to_ask(settings: Settings, setting: dict[str, Any]) -> None:
+    settings.TAGALONG = setting
+    with pytest.raises(CommandError) as failed:
+        call_command("tagalong", "stats")
+    assert failed.value.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ([], 2),
+        (["nothing"], 2),
+        (["purge"], 2),
+        (["purge", "--all", "--tag", "A"], 2),
+        (["increment"], 2),
+        (["increment", "a b"], 2),
+        (["increment", "~all"], 2),
+        (["increment", "A", "--again", "0"], 2),
+        (["refresh"], 2),
+        (["explain"], 2),
+        (["explain", "http://x/", "-H", "nothing"], 2),
+        (["purge", "--all"], 1),
+    ],
+    ids=str,
+)
+def test_j14_wrong_arguments_end_with_2_and_a_sidecar_that_is_away_with_1(
+    arguments: list[str], code: int, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.TAGALONG = {"ADMIN_URLS": "http://127.0.0.1:9", "RETRIES": 0}
+    with pytest.raises(SystemExit) as ended:
+        Command().run_from_argv(["manage.py", "tagalong", *arguments])
+    assert ended.value.code == code
+    assert capsys.readouterr().err

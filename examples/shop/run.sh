@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Runs the shop: gunicorn with two workers, and the sidecar in front of it. All of it ends with Ctrl-C.
+# examples/shop/run.sh TAGALONG-BINARY
+set -euo pipefail
+
+binary=$(realpath "$1")
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here"
+export PYTHONDONTWRITEBYTECODE=1
+data=$here/../../target/shop/data
+mkdir -p "$data"
+data=$(cd "$data" && pwd)
+export SHOP_DATA=$data SHOP_ADMIN_URL=http://127.0.0.1:9080
+
+for port in 8000 8080 9080; do
+    if (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+        echo "shop: somebody listens on port $port already; end that first" >&2
+        exit 1
+    fi
+done
+
+python=$(./venv.sh run requirements.txt)
+
+# Passwords that nobody else has, kept for the next time, readable for their owner alone.
+secret() { # secret <file>
+    [[ -s $1 ]] || (umask 077 && od -An -N12 -tx1 /dev/urandom | tr -d ' \n' >"$1")
+    cat "$1"
+}
+SHOP_ADMIN_PASSWORD=$(secret "$data/admin-password")
+SHOP_STAFF_TOKEN=$(secret "$data/staff-token")
+export SHOP_ADMIN_PASSWORD SHOP_STAFF_TOKEN
+
+processes=()
+stop() {
+    trap - EXIT INT TERM
+    for process in "${processes[@]}"; do
+        kill "$process" 2>/dev/null || true
+    done
+    wait || true
+}
+trap stop EXIT
+trap 'stop; exit 0' INT TERM
+
+until_answers() { # until_answers <url> <process> <log>
+    for _ in {1..200}; do
+        if curl -fso /dev/null "$1"; then return; fi
+        if ! kill -0 "$2" 2>/dev/null; then break; fi
+        sleep 0.1
+    done
+    echo "shop: $1 does not answer:" >&2
+    tail "$3" >&2
+    exit 1
+}
+
+# The sidecar first: what `seed` changes is told to it.
+"$binary" serve --config tagalong.yaml >"$data/sidecar.log" 2>&1 &
+processes+=($!)
+until_answers http://127.0.0.1:9080/healthz $! "$data/sidecar.log"
+"$python" manage.py migrate --verbosity 0
+"$python" manage.py seed
+"$python" -m gunicorn --bind 127.0.0.1:8000 --workers 2 --threads 4 --log-level warning shop.wsgi >"$data/gunicorn.log" 2>&1 &
+processes+=($!)
+until_answers http://127.0.0.1:8000/ $! "$data/gunicorn.log"
+
+cat <<TEXT
+
+The shop       http://127.0.0.1:8080/
+Its admin      http://127.0.0.1:8080/admin/   user admin, password $SHOP_ADMIN_PASSWORD
+The dashboard  http://127.0.0.1:9080/         what the sidecar does
+Logs           $data
+
+A miss, then a hit; an order, and the new number:
+
+  curl -si http://127.0.0.1:8080/products/1 | grep -iE '^cache-status|in stock|left'
+  curl -s -H 'Content-Type: application/json' -d '{"products": {"1": 2}}' http://127.0.0.1:8080/api/orders
+  curl -si http://127.0.0.1:8080/products/1 | grep -iE '^cache-status|in stock|left'
+
+Ctrl-C ends all of it.
+TEXT
+wait -n "${processes[@]}" || true
+echo "shop: a part of it has ended; see $data" >&2
+exit 1
