@@ -139,7 +139,8 @@ impl Fill {
         if asks && !tags.catch_up(Some(&seals), None).await || !seals.intact() {
             return Ok(None);
         }
-        let Some(entry) = second.entry(link, &pointer).await? else {
+        let entry = second.entry(link, &pointer, self.cache.now());
+        let Some(entry) = entry.await? else {
             return Ok(None);
         };
         let now = self.cache.now();

@@ -89,7 +89,7 @@ impl Cache {
     ) -> Option<Arc<Stored>> {
         let (store, now) = (&self.0.store, self.now());
         let mut changed = Stored::clone(stored);
-        changed.entry.meta = with_life(&stored.entry.meta, life, now);
+        changed.entry.meta = stored.entry.meta.fresh_until(now + life, now);
         let until = kept_until(&changed.entry.meta, true);
         let changed = Arc::new(changed);
         let _one_at_a_time = self.0.fills.lock();
@@ -142,14 +142,15 @@ impl Cache {
             let prolonged = second.prolong(&link, *note, life).await;
             prolonged.map_err(|error| self.unanswered(&link, &error))?;
         }
-        entry.meta = with_life(&entry.meta, life, now);
+        entry.meta = entry.meta.fresh_until(now + life, now);
+        let expires = entry.meta.expires();
         let mut listed = Listed::elsewhere(found.pointer.clone()).with(&entry);
-        (listed.fresh_until, listed.expires) = (entry.meta.expires(), entry.meta.expires());
+        (listed.fresh_until, listed.expires) = (expires, expires);
         let tags = found.pointer.tags.iter().map(|(tag, _)| tag);
         if !self.keep_tags_known(tags, &entry.meta).await {
             return Err(Away);
         }
-        let given = second.give_life(&link, found, entry, life).await;
+        let given = second.give_life(&link, found, expires, life).await;
         let replaced = given.map_err(|error| self.unanswered(&link, &error))?;
         Ok(replaced.then_some(listed))
     }
@@ -211,16 +212,4 @@ fn longest(rules: &RuleSet, pointer: &Pointer) -> Duration {
         None => Some(rules.unmatched()),
     };
     rule.map_or(LONGEST, |rule| rule.terms.max_ttl)
-}
-
-/// What is known of a response whose life ends so long after now. Its age stays what it is; of a soft life that is over nothing is
-/// left.
-fn with_life(meta: &EntryMeta, life: Duration, now: Timestamp) -> EntryMeta {
-    let born = meta.born.min(now); // the clock may have been set back
-    EntryMeta {
-        born,
-        lifetime: now.since(born) + life,
-        soft_until: meta.soft_until.filter(|until| *until > now),
-        ..meta.clone()
-    }
 }

@@ -289,7 +289,8 @@ impl Objects<'_> {
         if asks && !tags.catch_up(Some(&seals), None).await || !seals.intact() {
             return Ok(None);
         }
-        let Some(entry) = second.entry(link, &pointer).await? else {
+        let entry = second.entry(link, &pointer, self.cache.now());
+        let Some(entry) = entry.await? else {
             return Ok(None);
         };
         let now = self.cache.now();

@@ -139,7 +139,7 @@ impl Stored {
             rule: self.rule().map(str::to_owned),
             size: self.entry.body.len() as u64,
             stored: self.asked,
-            until: expires,
+            at_first: expires,
             expires,
         }
     }

@@ -155,7 +155,7 @@ impl Listed {
             status: None,
             created: pointer.stored,
             fresh_until: pointer.expires,
-            expires: pointer.until,
+            expires: pointer.expires,
             hits: 0,
             size: pointer.size,
             tier: Tier::Redis,

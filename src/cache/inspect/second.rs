@@ -208,7 +208,7 @@ impl Cache {
         {
             return Ok(None);
         }
-        let entry = second.entry(link, &pointer).await?;
+        let entry = second.entry(link, &pointer, self.now()).await?;
         let answers = |entry: &Entry| {
             entry.part.is_none() && usable(&entry.meta, wishes, self.now()) == Use::Fresh
         };
@@ -243,7 +243,8 @@ impl Cache {
             let Some(found) = self.current_of(vec![found], &link).await?.pop() else {
                 return Ok(None);
             };
-            let entry = second.entry(&link, &found.pointer).await?;
+            let entry = second.entry(&link, &found.pointer, self.now());
+            let entry = entry.await?;
             Ok(entry.map(|entry| Elsewhere { found, entry }))
         };
         look.await.map_err(|error| self.unanswered(&link, &error))
