@@ -31,6 +31,7 @@ const SHORTEST: Duration = Duration::from_micros(1);
 /// A response of memory that has another life.
 struct Relived {
     listed: Listed,
+    variant: Variant,
     /// No longer than its rule allows.
     life: Duration,
     /// What leads to it.
@@ -53,10 +54,12 @@ impl Cache {
     ) -> Result<Option<Listed>, Away> {
         let life = life.clamp(SHORTEST, LONGEST);
         let Some(here) = self.set_life_here(*key, life).await else {
-            return self.set_life_elsewhere(rules, *key, life, &[]).await;
+            let there = self.stored_elsewhere(*key).await?;
+            return self.set_life_elsewhere(rules, there, life, &[]).await;
         };
         // No longer than here, where the rule is that under which it was stored.
-        self.set_life_elsewhere(rules, *key, here.life, &here.notes)
+        let there = self.stored_under(here.variant, *key).await?;
+        self.set_life_elsewhere(rules, there, here.life, &here.notes)
             .await?;
         Ok(Some(here.listed))
     }
@@ -72,6 +75,7 @@ impl Cache {
                 let listed = Listed::here(&changed, self.now());
                 return Some(Relived {
                     listed,
+                    variant: stored.variant,
                     life,
                     notes,
                 });
@@ -121,14 +125,14 @@ impl Cache {
     async fn set_life_elsewhere(
         &self,
         rules: &RuleSet,
-        key: ComposedKey,
+        there: Option<Elsewhere>,
         life: Duration,
         notes: &[Variant],
     ) -> Result<Option<Listed>, Away> {
         let Some((second, link)) = self.shared_responses()? else {
             return Ok(None);
         };
-        let Some(Elsewhere { found, mut entry }) = self.stored_elsewhere(key).await? else {
+        let Some(Elsewhere { found, mut entry }) = there else {
             return Ok(None);
         };
         let now = self.now();
@@ -140,7 +144,7 @@ impl Cache {
         }
         for note in notes {
             let prolonged = second.prolong(&link, *note, life).await;
-            prolonged.map_err(|error| self.unanswered(&link, &error))?;
+            self.answered(&link, prolonged)?;
         }
         entry.meta = entry.meta.fresh_until(now + life, now);
         let expires = entry.meta.expires();
@@ -151,8 +155,7 @@ impl Cache {
             return Err(Away);
         }
         let given = second.give_life(&link, found, expires, life).await;
-        let replaced = given.map_err(|error| self.unanswered(&link, &error))?;
-        Ok(replaced.then_some(listed))
+        Ok(self.answered(&link, given)?.then_some(listed))
     }
 
     /// Lets the tags of a response be known to all for as long as it is kept now; whether the store could be told.

@@ -205,7 +205,7 @@ impl Cache {
             return Ok(None);
         };
         let found = second.find(&link, key).await;
-        let found = found.map_err(|error| self.unanswered(&link, &error))?;
+        let found = self.answered(&link, found)?;
         Ok(found.map(|found| One {
             key,
             variant: found.variant,

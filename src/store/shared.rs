@@ -61,11 +61,29 @@ impl Shared {
     ///
     /// The store cannot be asked.
     pub async fn record(&self, link: &Link, variant: Variant) -> Result<Option<Record>, Error> {
-        let bytes = match link.record(variant).await {
-            Err(error) if error.kind == SharedError::WrongType => Some(Vec::new()), // nothing that was written here
-            other => other?,
-        };
+        let bytes = written(link, variant).await?;
         Ok(bytes.and_then(|bytes| self.known(Record::decode(&bytes))))
+    }
+
+    /// The record of a response under a variant, if there is one that this version can read.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be asked.
+    pub async fn found(&self, link: &Link, variant: Variant) -> Result<Option<Found>, Error> {
+        let bytes = written(link, variant).await?;
+        Ok(bytes.and_then(|bytes| self.read(variant, bytes)))
+    }
+
+    fn read(&self, variant: Variant, bytes: Vec<u8>) -> Option<Found> {
+        match self.known(Record::decode(&bytes))? {
+            Record::Entry(pointer) => Some(Found {
+                variant,
+                pointer,
+                bytes,
+            }),
+            Record::Varies { .. } => None,
+        }
     }
 
     /// The response a record points to, if it is still there and this version can read it. It lives as the record says.
@@ -241,14 +259,7 @@ impl Shared {
         let (records, rest) = link.some_records(from, about).await?;
         let found = records.into_iter().filter_map(|(name, bytes)| {
             let variant = name.rsplit(':').next().and_then(Variant::from_hex)?;
-            match self.known(Record::decode(&bytes))? {
-                Record::Entry(pointer) => Some(Found {
-                    variant,
-                    pointer,
-                    bytes,
-                }),
-                Record::Varies { .. } => None,
-            }
+            self.read(variant, bytes)
         });
         Ok((found.collect(), rest))
     }
@@ -312,5 +323,13 @@ impl Shared {
 
     fn known<T>(&self, read: Result<T, Foreign>) -> Option<T> {
         read.map_err(|why| self.metrics.store_foreign.add(why)).ok()
+    }
+}
+
+/// What stands under a variant, as it is.
+async fn written(link: &Link, variant: Variant) -> Result<Option<Vec<u8>>, Error> {
+    match link.record(variant).await {
+        Err(error) if error.kind == SharedError::WrongType => Ok(Some(Vec::new())), // nothing that was written here
+        other => other,
     }
 }

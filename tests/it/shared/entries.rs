@@ -13,6 +13,7 @@ use tagalong::cache::Lookup;
 use tagalong::cache::State;
 use tagalong::cache::Tier;
 use tagalong::cache::Trust;
+use tagalong::cache::objects::Object;
 use tagalong::metrics::Metrics;
 use tagalong::model::compress::Compress;
 use tagalong::model::entry::Entry;
@@ -280,7 +281,10 @@ async fn another_life_for_what_has_left_does_nothing_to_what_is_newer_under_its_
     let operator = Operator::of(&redis).await;
     until_kept(&operator, 1).await;
     let key = one(&operator, "P:1").await.key;
-    let (link, now) = (operator.cache.link().expect("the store"), operator.cache.now());
+    let (link, now) = (
+        operator.cache.link().expect("the store"),
+        operator.cache.now(),
+    );
     let second = store::Shared::new(Compress::Zstd, 1 << 16, Metrics::default());
     let found = second.find(&link, key).await.expect("an answer");
     let found = found.expect("it is stored");
@@ -442,6 +446,35 @@ async fn s10_another_life_is_so_for_whoever_finds_it_in_the_store() {
     let c = sidecar(&app, &redis.url(), RULES).await;
     c.client().get("/p/1").await.is_miss();
     assert_eq!(app.calls("/p/2"), 1);
+}
+
+#[tokio::test]
+async fn of_what_memory_has_too_the_store_is_asked_for_that_one_alone() {
+    let redis = Redis::start().await;
+    let operator = Operator::of(&redis).await;
+    let (hour, rules) = (Duration::from_secs(3_600), operator.rules.load());
+    let object = Object {
+        content_type: None,
+        body: "x".into(),
+        tags: Vec::new(),
+        life: Duration::from_secs(60),
+    };
+    let objects = operator.cache.objects(&rules);
+    let put = objects.put("k", object, None, &"PUT".into()).await;
+    assert!(put.is_ok(), "{put:?}");
+    let filter = Filter {
+        tier: Some(Tier::Redis),
+        ..Filter::default()
+    };
+    let before = all(&operator, &filter, 10).await;
+    let asked = redis.command_stats().await.get("scan").copied();
+    let key = before.first().expect("it is shared").key;
+    let here = set_life(&operator, &key, hour).await.expect("it is here");
+    assert_eq!(here.tier, Tier::Memory);
+    assert_eq!(redis.command_stats().await.get("scan").copied(), asked);
+    let after = all(&operator, &filter, 10).await;
+    let longer = after.first().expect("it is shared").fresh_until;
+    assert!(longer > before.first().expect("it was").fresh_until + hour / 2);
 }
 
 #[tokio::test]
