@@ -123,7 +123,7 @@ impl Listed {
         let meta = &stored.entry.meta;
         let has_validator = !freshening::conditions(&stored.entry).is_empty();
         let kept = kept_until(meta, has_validator);
-        let forgotten = stored.invalidated(now);
+        let forgotten = stored.seen_invalidated(now);
         let forgotten = forgotten.map(|it| it.since + stored.after_increment);
         Listed {
             key: stored.composed_key(),
