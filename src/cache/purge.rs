@@ -407,17 +407,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_pass_that_has_begun_is_waited_for_and_one_that_broke_is_made_again() {
-        let cache = cache();
-        put(&cache, "a").await;
-        let stamp = Stamp::from_raw(7);
-        let Pass::Ours(pass) = cache.purges().pass(stamp) else {
-            panic!("nobody has begun it");
-        };
-        let mut heard = Box::pin(cache.purged_elsewhere(vec![(stamp, "*a".into())]));
-        assert!(futures_util::poll!(&mut heard).is_pending(), "it goes on");
-        drop(pass);
-        heard.await;
-        assert_eq!(held(&cache), 0);
+        for (ends_well, left) in [(true, 1), (false, 0)] {
+            let cache = cache();
+            put(&cache, "a").await;
+            let stamp = Stamp::from_raw(7);
+            let Pass::Ours(pass) = cache.purges().pass(stamp) else {
+                panic!("nobody has begun it");
+            };
+            let mut heard = Box::pin(cache.purged_elsewhere(vec![(stamp, "*a".into())]));
+            assert!(futures_util::poll!(&mut heard).is_pending(), "it goes on");
+            if ends_well {
+                pass.send_replace(Some(0));
+            }
+            drop(pass);
+            heard.await;
+            assert_eq!(held(&cache), left, "{ends_well}");
+        }
     }
 
     #[tokio::test]
