@@ -299,7 +299,7 @@ async fn increments_are_committed_when_they_are_answered_and_constants_are_told(
         .iter()
         .filter_map(|it| it["tag"].as_str())
         .collect();
-    assert_eq!(names, ["Book:1", "Nobody"].into());
+    assert_eq!(names, ["Book:1", "Nobody", "Version"].into());
 }
 
 #[tokio::test]
