@@ -1,5 +1,5 @@
 //! What changes something: it runs in a task of its own, so that it is done as a whole and written down though its caller has
-//! left.
+//! left. What the app does all the time with its own values is counted instead.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use crate::admin::room::Place;
 use crate::admin::view;
 use crate::audit::Act;
 use crate::audit::What;
+use crate::metrics::ObjectChange;
 
 /// Who has something done, and its place among the calls: held until it is done, whoever has left.
 #[derive(Debug)]
@@ -93,7 +94,10 @@ impl Admin {
         }
         let task = tokio::spawn(async move {
             let done = whole(doing).await;
-            admin.write_down(&actor.name, what, target, &done).await;
+            match (done.is_ok(), object_change(what)) {
+                (true, Some(change)) => admin.parts().metrics.object_changes.add(change),
+                _ => admin.write_down(&actor.name, what, target, &done).await,
+            }
             drop((actor.place, counted));
             done
         });
@@ -126,6 +130,17 @@ impl Admin {
             status: status.as_u16(),
         };
         self.parts().audit.record(act).await;
+    }
+}
+
+/// What is traffic rather than an operator's deed, and would leave no room for those.
+fn object_change(what: What) -> Option<ObjectChange> {
+    if what == What::ObjectPut {
+        Some(ObjectChange::Put)
+    } else if what == What::ObjectDelete {
+        Some(ObjectChange::Delete)
+    } else {
+        None
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -26,13 +26,15 @@ use crate::admin::Config;
 use crate::admin::api;
 use crate::admin::patience::Patient;
 use crate::admin::room::MAX_CALLS;
+use crate::admin::room::Place;
 
 /// The longest head of a call, in bytes.
 const MAX_HEAD: usize = 16 << 10;
 /// The most fields of a head.
 const MAX_FIELDS: usize = 64;
 /// Connections at once; one more takes the place of the oldest that has not called yet, or waits until one is done. Twice as many
-/// as calls that are answered: the others are told that there is no room.
+/// as calls that are answered: the others are probes, or are told that there is no room, which takes no time, as so little is sent
+/// at once.
 const MAX_CONNECTIONS: usize = 2 * MAX_CALLS;
 /// For a whole head.
 const HEAD_TIME: Duration = Duration::from_secs(5);
@@ -175,11 +177,15 @@ async fn serve_one(
 ) {
     let (number, mut closed) = silent.enter();
     let (calls, ending) = (TowerToHyperService::new(router), Notify::new());
+    let kept = OnceLock::<Place>::new(); // until the caller has taken all of the answer
     let service = service_fn(|request| {
         silent.leave(number);
         let answer = calls.call(request);
         async {
-            let answer = answer.await?;
+            let mut answer = answer.await?;
+            if let Some(place) = answer.extensions_mut().remove() {
+                kept.set(place).ok(); // there is one call
+            }
             if !is_endless(&answer) {
                 ending.notify_one();
             }

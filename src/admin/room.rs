@@ -1,4 +1,5 @@
-//! How many calls are answered at once, and how long each may take: callers are few, and one that is too much is told so at once.
+//! How many calls are answered at once, and how long each may take: callers are few, and one that is too much is told so at once. A
+//! call has its place until its answer was taken, as that is in memory for so long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,9 +100,9 @@ pub(super) async fn with_room(
         return Ok(next.run(request).await);
     }
     let place = room.call()?;
-    request.extensions_mut().insert(place.clone()); // a stream keeps it for longer
-    let answer = next.run(request).await;
-    drop(place);
+    request.extensions_mut().insert(place.clone()); // what changes something keeps it to its end
+    let mut answer = next.run(request).await;
+    answer.extensions_mut().insert(place); // for the listener
     Ok(answer)
 }
 

@@ -96,12 +96,16 @@ impl Audit {
         record
     }
 
-    /// Waits until the store has what was recorded here. At once when there is none.
+    /// Waits until the store has what was recorded here, or says that it will not have it. At once when there is none.
     pub async fn flush(&self) {
         let mut pause = SHORTEST_PAUSE;
         while self.0.link.is_some() && self.kept().waiting() > 0 {
             let sent = match self.link() {
-                Some(link) => self.deliver(&link).await.is_ok(), // why not is told at the end, once
+                Some(link) => match self.deliver(&link).await {
+                    Ok(()) => true,
+                    Err(error) if error.is_final() => return untold(&error),
+                    Err(_) => false, // what is lost in the end is told then
+                },
                 None => false,
             };
             if !sent {

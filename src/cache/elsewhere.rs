@@ -83,11 +83,7 @@ impl Fill {
         let look = self.look_in(second, &link);
         let found = match self.cache.0.clock.within(link.patience(), look).await {
             None => None, // the app is faster
-            Some(Ok(found)) => found,
-            Some(Err(error)) => {
-                self.cache.0.tags.failed_with_response(&link, &error);
-                None
-            }
+            Some(found) => self.cache.answered(&link, found).ok().flatten(),
         };
         let counted = &self.cache.0.metrics.shared_lookups;
         counted.add(match found {
@@ -112,10 +108,8 @@ impl Fill {
     }
 
     fn second_tier(&self) -> Option<(&store::Shared, Link)> {
-        let second = self.cache.0.second.as_ref()?;
-        let link = self.cache.0.tags.link()?;
-        let kept = self.matched.rule.kept_in != KeptIn::Memory && link.has_bodies();
-        kept.then_some((second, link))
+        let there = self.cache.second_tier()?;
+        (self.matched.rule.kept_in != KeptIn::Memory).then_some(there)
     }
 
     async fn look_in(
@@ -139,7 +133,8 @@ impl Fill {
         if asks && !tags.catch_up(Some(&seals), None).await || !seals.intact() {
             return Ok(None);
         }
-        let Some(entry) = second.entry(link, &pointer).await? else {
+        let entry = second.entry(link, &pointer, self.cache.now());
+        let Some(entry) = entry.await? else {
             return Ok(None);
         };
         let now = self.cache.now();
@@ -210,15 +205,12 @@ impl Fill {
             self.put_in(second, &link, stored).await?;
             // A pattern may have come meanwhile, and whoever acts on it may have looked here before this was put.
             if !self.cache.0.tags.catch_up(None, None).await || self.is_purged() {
-                second
-                    .drop(&link, stored.variant, stored.composed_key())
-                    .await?;
+                let (variant, key) = (stored.variant, stored.composed_key());
+                second.drop_one(&link, variant, key).await?;
             }
-            Ok::<(), shared::Error>(())
+            Ok(())
         };
-        if let Err(error) = put.await {
-            self.cache.0.tags.failed_with_response(&link, &error);
-        }
+        self.cache.answered(&link, put.await).ok(); // an error is told there
     }
 
     async fn put_in(

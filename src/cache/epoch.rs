@@ -44,10 +44,17 @@ impl Cache {
         };
         // Before anyone is told that it is: who asks next is answered under it.
         rules.raise_epoch(highest); // unless the log has told of it just now
-        match highest {
-            is if is > epoch => Epoch::Lower { is },
-            _ if epoch > before => Epoch::Raised(epoch),
-            _ => Epoch::Same(epoch),
+        Epoch::of(epoch, before, highest.max(rules.load().epoch()))
+    }
+}
+
+impl Epoch {
+    /// What has come of the wish for this one, by what it was before and what it is: others may have raised it meanwhile.
+    fn of(wished: u64, before: u64, is: u64) -> Epoch {
+        match is {
+            is if is > wished => Epoch::Lower { is },
+            _ if wished > before => Epoch::Raised(wished),
+            _ => Epoch::Same(wished),
         }
     }
 }
@@ -61,6 +68,18 @@ mod tests {
     use crate::clock::Clock;
     use crate::rules::Context;
     use crate::rules::RuleSet;
+
+    #[test]
+    fn a_wish_that_others_have_outdone_meanwhile_is_answered_with_what_is_in_force() {
+        for (wished, before, is, expected) in [
+            (3, 1, 5, Epoch::Lower { is: 5 }),
+            (3, 1, 3, Epoch::Raised(3)),
+            (3, 3, 3, Epoch::Same(3)),
+            (3, 3, 4, Epoch::Lower { is: 4 }),
+        ] {
+            assert_eq!(Epoch::of(wished, before, is), expected, "{wished} {is}");
+        }
+    }
 
     #[test]
     fn k16_an_operator_raises_the_epoch_and_never_lowers_it() {

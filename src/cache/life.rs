@@ -31,6 +31,7 @@ const SHORTEST: Duration = Duration::from_micros(1);
 /// A response of memory that has another life.
 struct Relived {
     listed: Listed,
+    variant: Variant,
     /// No longer than its rule allows.
     life: Duration,
     /// What leads to it.
@@ -53,10 +54,12 @@ impl Cache {
     ) -> Result<Option<Listed>, Away> {
         let life = life.clamp(SHORTEST, LONGEST);
         let Some(here) = self.set_life_here(*key, life).await else {
-            return self.set_life_elsewhere(rules, *key, life, &[]).await;
+            let there = self.stored_elsewhere(*key).await?;
+            return self.set_life_elsewhere(rules, there, life, &[]).await;
         };
         // No longer than here, where the rule is that under which it was stored.
-        self.set_life_elsewhere(rules, *key, here.life, &here.notes)
+        let there = self.stored_under(here.variant, *key).await?;
+        self.set_life_elsewhere(rules, there, here.life, &here.notes)
             .await?;
         Ok(Some(here.listed))
     }
@@ -72,6 +75,7 @@ impl Cache {
                 let listed = Listed::here(&changed, self.now());
                 return Some(Relived {
                     listed,
+                    variant: stored.variant,
                     life,
                     notes,
                 });
@@ -89,7 +93,7 @@ impl Cache {
     ) -> Option<Arc<Stored>> {
         let (store, now) = (&self.0.store, self.now());
         let mut changed = Stored::clone(stored);
-        changed.entry.meta = with_life(&stored.entry.meta, life, now);
+        changed.entry.meta = stored.entry.meta.fresh_until(now + life, now);
         let until = kept_until(&changed.entry.meta, true);
         let changed = Arc::new(changed);
         let _one_at_a_time = self.0.fills.lock();
@@ -121,14 +125,14 @@ impl Cache {
     async fn set_life_elsewhere(
         &self,
         rules: &RuleSet,
-        key: ComposedKey,
+        there: Option<Elsewhere>,
         life: Duration,
         notes: &[Variant],
     ) -> Result<Option<Listed>, Away> {
         let Some((second, link)) = self.shared_responses()? else {
             return Ok(None);
         };
-        let Some(Elsewhere { found, mut entry }) = self.stored_elsewhere(key).await? else {
+        let Some(Elsewhere { found, mut entry }) = there else {
             return Ok(None);
         };
         let now = self.now();
@@ -140,18 +144,18 @@ impl Cache {
         }
         for note in notes {
             let prolonged = second.prolong(&link, *note, life).await;
-            prolonged.map_err(|error| self.unanswered(&link, &error))?;
+            self.answered(&link, prolonged)?;
         }
-        entry.meta = with_life(&entry.meta, life, now);
+        entry.meta = entry.meta.fresh_until(now + life, now);
+        let expires = entry.meta.expires();
         let mut listed = Listed::elsewhere(found.pointer.clone()).with(&entry);
-        (listed.fresh_until, listed.expires) = (entry.meta.expires(), entry.meta.expires());
+        (listed.fresh_until, listed.expires) = (expires, expires);
         let tags = found.pointer.tags.iter().map(|(tag, _)| tag);
         if !self.keep_tags_known(tags, &entry.meta).await {
             return Err(Away);
         }
-        let given = second.give_life(&link, found, entry, life).await;
-        let replaced = given.map_err(|error| self.unanswered(&link, &error))?;
-        Ok(replaced.then_some(listed))
+        let given = second.give_life(&link, found, expires, life).await;
+        Ok(self.answered(&link, given)?.then_some(listed))
     }
 
     /// Lets the tags of a response be known to all for as long as it is kept now; whether the store could be told.
@@ -211,16 +215,4 @@ fn longest(rules: &RuleSet, pointer: &Pointer) -> Duration {
         None => Some(rules.unmatched()),
     };
     rule.map_or(LONGEST, |rule| rule.terms.max_ttl)
-}
-
-/// What is known of a response whose life ends so long after now. Its age stays what it is; of a soft life that is over nothing is
-/// left.
-fn with_life(meta: &EntryMeta, life: Duration, now: Timestamp) -> EntryMeta {
-    let born = meta.born.min(now); // the clock may have been set back
-    EntryMeta {
-        born,
-        lifetime: now.since(born) + life,
-        soft_until: meta.soft_until.filter(|until| *until > now),
-        ..meta.clone()
-    }
 }

@@ -216,7 +216,7 @@ impl Objects<'_> {
         let stamps = self.cache.increment_by_operator(&increments, by).await;
         let variant = key.base.only_variant();
         self.cache.0.store.remove(&variant);
-        if let Some((second, link)) = self.second_tier() {
+        if let Some((second, link)) = self.cache.second_tier() {
             let dropped = async {
                 match second.record(&link, variant).await? {
                     Some(Record::Entry(pointer)) => second.drop(&link, variant, pointer.key).await,
@@ -224,7 +224,7 @@ impl Objects<'_> {
                 }
             };
             // What stays there is of no use to anybody, and expires.
-            self.done(&link, dropped.await);
+            self.cache.answered(&link, dropped.await).ok(); // an error is told there
         }
         stamps.map(|_| was_there.unwrap_or_default().into())
     }
@@ -254,19 +254,13 @@ impl Objects<'_> {
         (!stored.is_given_back(self.cache.now())).then_some(stored)
     }
 
-    fn second_tier(&self) -> Option<(&store::Shared, Link)> {
-        let second = self.cache.0.second.as_ref()?;
-        let link = self.cache.0.tags.link()?;
-        link.has_bodies().then_some((second, link))
-    }
-
     /// What another sidecar has put, which is kept here for a while.
     async fn elsewhere(&self, key: &ObjectKey) -> Option<Arc<Stored>> {
-        let (second, link) = self.second_tier()?;
+        let (second, link) = self.cache.second_tier()?;
         let before = self.cache.0.tags.snapshot();
         let look = self.look_in(second, &link, key);
         let found = self.cache.0.clock.within(link.patience(), look).await?;
-        let stored = Arc::new(self.done(&link, found)??);
+        let stored = Arc::new(self.cache.answered(&link, found).ok()??);
         self.keep(&stored, &before).ok()?;
         Some(stored)
     }
@@ -289,7 +283,8 @@ impl Objects<'_> {
         if asks && !tags.catch_up(Some(&seals), None).await || !seals.intact() {
             return Ok(None);
         }
-        let Some(entry) = second.entry(link, &pointer).await? else {
+        let entry = second.entry(link, &pointer, self.cache.now());
+        let Some(entry) = entry.await? else {
             return Ok(None);
         };
         let now = self.cache.now();
@@ -319,11 +314,7 @@ impl Objects<'_> {
         let Some(Record::Entry(pointer)) = second.record(link, variant).await? else {
             return Ok(None);
         };
-        let tags = pointer.tags.iter();
-        let tags = tags.map(|(tag, stamp)| (tag.as_str(), *stamp));
-        let is_so = pointer.generation == link.generation()
-            && pointer.key == variant.composed(tags)
-            && pointer.expires > self.cache.now();
+        let is_so = pointer.is_of(variant, link.generation(), self.cache.now());
         Ok(is_so.then_some(pointer))
     }
 
@@ -334,7 +325,7 @@ impl Objects<'_> {
         {
             return Some(true);
         }
-        let Some((second, link)) = self.second_tier() else {
+        let Some((second, link)) = self.cache.second_tier() else {
             return Some(false);
         };
         let recorded = self
@@ -345,7 +336,7 @@ impl Objects<'_> {
                 let seals = seals.flatten();
                 seals.is_some_and(|seals| seals.intact() || seals.are_unknown())
             });
-        self.done(&link, recorded)
+        self.cache.answered(&link, recorded).ok()
     }
 
     /// What was there is used by nobody any more; what is put in its place is, unless another had been since `before`.
@@ -412,7 +403,7 @@ impl Objects<'_> {
 
     /// Tells the other sidecars of what has just been put here.
     async fn put_elsewhere(&self, stored: &Arc<Stored>, before: &Snapshot) {
-        let Some((second, link)) = self.second_tier() else {
+        let Some((second, link)) = self.cache.second_tier() else {
             return;
         };
         let put = async {
@@ -427,7 +418,7 @@ impl Objects<'_> {
             }
             Ok(())
         };
-        self.done(&link, put.await);
+        self.cache.answered(&link, put.await).ok(); // an error is told there
     }
 
     async fn put_in(
@@ -446,14 +437,6 @@ impl Objects<'_> {
         second
             .put(link, stored.variant, pointer, stored, life)
             .await
-    }
-
-    /// What has come of asking the store, if it has answered.
-    fn done<T>(&self, link: &Link, answer: Result<T, shared::Error>) -> Option<T> {
-        let tags = &self.cache.0.tags;
-        answer
-            .map_err(|error| tags.failed_with_response(link, &error))
-            .ok()
     }
 }
 

@@ -6,8 +6,11 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
+
 use crate::cache::Away;
 use crate::cache::Cache;
+use crate::cache::Stored;
 use crate::cache::stored::Slot;
 use crate::model::glob::Glob;
 use crate::model::key::ComposedKey;
@@ -82,10 +85,23 @@ pub(super) struct Purges {
     recent: VecDeque<(Stamp, Forget)>,
     /// Fills that began before this are held to patterns that are no longer here.
     forgotten: Stamp,
+    /// The last passes over memory, each by the stamp of its pattern, and how many responses it has dropped once it is done.
+    passes: VecDeque<(Stamp, watch::Receiver<Option<usize>>)>,
+}
+
+/// The pass over memory for a pattern: who asks here and who hears of it by the log want the same one.
+enum Pass {
+    /// Nobody has begun it.
+    Ours(watch::Sender<Option<usize>>),
+    /// It has begun, and tells when it is done.
+    Begun(watch::Receiver<Option<usize>>),
 }
 
 /// How many patterns are remembered, if fills are that slow.
 const MOST: usize = 1_000;
+
+/// How many passes are remembered: who hears of one later makes it again.
+const PASSES: usize = 64;
 
 /// How many responses are dropped before a fill gets its turn.
 const AT_ONCE: usize = 256;
@@ -115,6 +131,19 @@ impl Purges {
         }
     }
 
+    /// The pass for the pattern of this stamp.
+    fn pass(&mut self, stamp: Stamp) -> Pass {
+        if let Some((_, begun)) = self.passes.iter().find(|(it, _)| *it == stamp) {
+            return Pass::Begun(begun.clone());
+        }
+        let (ours, begun) = watch::channel(None);
+        self.passes.push_back((stamp, begun));
+        if self.passes.len() > PASSES {
+            self.passes.pop_front();
+        }
+        Pass::Ours(ours)
+    }
+
     /// Whether what was asked for at `before` is to be forgotten.
     pub(super) fn forget(&self, logical: &str, before: Stamp) -> bool {
         let concerns = |(stamp, what): &(Stamp, Forget)| *stamp > before && what.concerns(logical);
@@ -131,25 +160,18 @@ impl Cache {
             return Some(0); // nothing matches it, and it would be taken for something else
         }
         let stamp = self.0.tags.purge(&text, by).await?;
-        let here = self.forget_matching(stamp, glob).await;
+        let here = self.forget_matching(vec![(stamp, glob.clone())]).await;
         let Some((second, link)) = self.shared_responses().ok()? else {
             return Some(here);
         };
         let dropped = second
             .drop_where(&link, |pointer| glob.matches(&pointer.logical))
             .await;
-        match dropped {
-            Ok(shared) => {
-                // Whoever has looked there meanwhile may have found it once more.
-                let stamp = self.0.tags.purge(&text, by).await?;
-                self.forget_matching(stamp, glob).await;
-                Some(shared.max(here)) // what is here is there too, for the most part
-            }
-            Err(error) => {
-                self.0.tags.failed_with_response(&link, &error);
-                None
-            }
-        }
+        let shared = self.answered(&link, dropped).ok()?;
+        // Whoever has looked there meanwhile may have found it once more.
+        let stamp = self.0.tags.purge(&text, by).await?;
+        self.forget_matching(vec![(stamp, glob.clone())]).await;
+        Some(shared.max(here)) // what is here is there too, for the most part
     }
 
     /// Forgets one response, here, in all other sidecars and where all share it, and whatever is being fetched under its logical
@@ -171,18 +193,12 @@ impl Cache {
         let Some((second, link)) = self.shared_responses().ok()? else {
             return Some(here.into());
         };
-        match second.drop_one(&link, one.variant, key).await {
-            Ok(there) => {
-                // Whoever has looked there meanwhile may have found it once more.
-                let stamp = self.0.tags.purge(&text, by).await?;
-                self.forget_one(stamp, &one);
-                Some((here || there).into())
-            }
-            Err(error) => {
-                self.0.tags.failed_with_response(&link, &error);
-                None
-            }
-        }
+        let dropped = second.drop_one(&link, one.variant, key).await;
+        let there = self.answered(&link, dropped).ok()?;
+        // Whoever has looked there meanwhile may have found it once more.
+        let stamp = self.0.tags.purge(&text, by).await?;
+        self.forget_one(stamp, &one);
+        Some((here || there).into())
     }
 
     /// The response of this identity in memory, whatever it is still good for.
@@ -205,7 +221,7 @@ impl Cache {
             return Ok(None);
         };
         let found = second.find(&link, key).await;
-        let found = found.map_err(|error| self.unanswered(&link, &error))?;
+        let found = self.answered(&link, found)?;
         Ok(found.map(|found| One {
             key,
             variant: found.variant,
@@ -214,15 +230,17 @@ impl Cache {
     }
 
     /// What the log says is to be forgotten.
-    pub(super) async fn purged_elsewhere(&self, stamp: Stamp, pattern: &str) {
-        match Forget::parse(pattern) {
-            Forget::Matching(glob) => {
-                self.forget_matching(stamp, &glob).await;
-            }
-            Forget::One(one) => {
-                self.forget_one(stamp, &one);
+    pub(super) async fn purged_elsewhere(&self, patterns: Vec<(Stamp, Box<str>)>) {
+        let mut matching = Vec::new();
+        for (stamp, text) in patterns {
+            match Forget::parse(&text) {
+                Forget::Matching(glob) => matching.push((stamp, glob)),
+                Forget::One(one) => {
+                    self.forget_one(stamp, &one);
+                }
             }
         }
+        self.forget_matching(matching).await;
     }
 
     /// Whether it was here. One look: who hears of increments waits for this.
@@ -240,36 +258,75 @@ impl Cache {
         is_there
     }
 
-    /// How many there were. They are looked for where that keeps no request waiting.
-    async fn forget_matching(&self, stamp: Stamp, glob: &Glob) -> usize {
-        // First: what is not stored yet will not be.
-        let what = Forget::Matching(glob.clone());
-        self.purges().note(stamp, what, self.0.tags.oldest());
-        drop(self.0.fills.lock()); // whoever has looked at that before has put what it brings
-        let (cache, glob) = (self.clone(), glob.clone());
-        let dropping = tokio::task::spawn_blocking(move || cache.drop_matching(&glob));
+    /// Forgets what matches any of these, in one pass, unless that has begun; how many there were. Comes back when all of it is
+    /// forgotten.
+    async fn forget_matching(&self, patterns: Vec<(Stamp, Glob)>) -> usize {
+        let (mut ours, mut begun) = (Vec::new(), Vec::new());
+        {
+            let mut purges = self.purges();
+            let oldest = self.0.tags.oldest();
+            for (stamp, glob) in patterns {
+                // First: what is not stored yet will not be.
+                purges.note(stamp, Forget::Matching(glob.clone()), oldest);
+                match purges.pass(stamp) {
+                    Pass::Ours(done) => ours.push((glob, done)),
+                    Pass::Begun(done) => begun.push((glob, done)),
+                }
+            }
+        }
+        let mut count = self.pass(ours).await;
+        for (glob, mut done) in begun {
+            let dropped = done.wait_for(Option::is_some).await.map(|it| *it);
+            count += match dropped {
+                Ok(dropped) => dropped.unwrap_or_default(),
+                Err(_) => self.pass(vec![(glob, watch::Sender::new(None))]).await, // it has come to no end
+            };
+        }
+        count
+    }
+
+    /// A pass over memory, where it keeps no request waiting.
+    async fn pass(&self, globs: Vec<(Glob, watch::Sender<Option<usize>>)>) -> usize {
+        if globs.is_empty() {
+            return 0;
+        }
+        drop(self.0.fills.lock()); // whoever has looked at the patterns before they were noted has put what it brings
+        let cache = self.clone();
+        let dropping = tokio::task::spawn_blocking(move || cache.drop_matching(globs));
         dropping.await.unwrap_or_else(|error| {
             tracing::error!(%error, "forgetting by a pattern ended badly");
             0
         })
     }
 
-    fn drop_matching(&self, glob: &Glob) -> usize {
+    fn drop_matching(&self, globs: Vec<(Glob, watch::Sender<Option<usize>>)>) -> usize {
         let here = self.all_here();
-        let matching = here.filter(|(_, stored)| glob.matches(&stored.logical));
+        let is_wanted = |stored: &Stored| globs.iter().any(|(it, _)| it.matches(&stored.logical));
+        let matching = here.filter(|(_, stored)| is_wanted(stored));
         let matching: Vec<Variant> = matching.map(|(variant, _)| variant).collect();
-        let dropped = matching.chunks(AT_ONCE).map(|some| {
+        let mut counts = vec![0; globs.len()];
+        let mut dropped = 0;
+        for some in matching.chunks(AT_ONCE) {
             let _one_at_a_time = self.0.fills.lock();
-            let still = some.iter().filter(|variant| {
+            for variant in some {
                 let there = self.0.store.peek(variant);
-                let stored = there.as_ref().and_then(Slot::entry);
-                stored.is_some_and(|stored| glob.matches(&stored.logical))
-            });
-            still
-                .inspect(|variant| self.0.store.remove(variant))
-                .count()
-        });
-        dropped.sum()
+                let Some(stored) = there.as_ref().and_then(Slot::entry) else {
+                    continue;
+                };
+                if !is_wanted(stored) {
+                    continue; // another has taken its place
+                }
+                for ((glob, _), count) in globs.iter().zip(&mut counts) {
+                    *count += usize::from(glob.matches(&stored.logical));
+                }
+                self.0.store.remove(variant);
+                dropped += 1;
+            }
+        }
+        for ((_, done), count) in globs.iter().zip(counts) {
+            done.send_replace(Some(count));
+        }
+        dropped
     }
 
     pub(super) fn purges(&self) -> MutexGuard<'_, Purges> {
@@ -279,8 +336,15 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::cache::Config;
+    use crate::cache::objects::Object;
+    use crate::clock::Clock;
     use crate::model::key::KeyFields;
+    use crate::rules::Context;
+    use crate::rules::RuleSet;
 
     fn glob(text: &str) -> Forget {
         Forget::Matching(Glob::new(text))
@@ -298,6 +362,85 @@ mod tests {
         assert!(purges.forget("a1", stamp(4)), "by another's token");
         assert!(!purges.forget("a1", stamp(5)));
         assert!(purges.forget("c1", stamp(8)));
+    }
+
+    async fn put(cache: &Cache, name: &str) {
+        let object = Object {
+            content_type: None,
+            body: "x".into(),
+            tags: Vec::new(),
+            life: Duration::from_secs(60),
+        };
+        let rules = RuleSet::none(&Context::new("test"));
+        let (objects, by) = (cache.objects(&rules), "PUT".into());
+        objects.put(name, object, None, &by).await.unwrap();
+    }
+
+    fn held(cache: &Cache) -> usize {
+        cache.all_here().count()
+    }
+
+    fn cache() -> Cache {
+        let config = Config {
+            max_bytes: 1 << 20,
+            max_object: 1 << 10,
+            max_variants: 4,
+        };
+        Cache::new(config, Clock::System)
+    }
+
+    #[tokio::test]
+    async fn memory_is_gone_through_once_for_a_pattern_of_its_own_that_the_log_tells_of_too() {
+        let cache = cache();
+        put(&cache, "a").await;
+        let (tags, by) = (&cache.0.tags, "POST".into());
+        let own = tags.purge("*a", &by).await.unwrap();
+        let here = cache.forget_matching(vec![(own, Glob::new("*a"))]);
+        assert_eq!(here.await, 1);
+        put(&cache, "a").await; // a pass would drop it
+        cache.purged_elsewhere(vec![(own, "*a".into())]).await;
+        assert_eq!(held(&cache), 1);
+        let other = tags.purge("*a", &by).await.unwrap();
+        cache.purged_elsewhere(vec![(other, "*a".into())]).await;
+        assert_eq!(held(&cache), 0);
+    }
+
+    #[tokio::test]
+    async fn a_pass_that_has_begun_is_waited_for_and_one_that_broke_is_made_again() {
+        for (ends_well, left) in [(true, 1), (false, 0)] {
+            let cache = cache();
+            put(&cache, "a").await;
+            let stamp = Stamp::from_raw(7);
+            let Pass::Ours(pass) = cache.purges().pass(stamp) else {
+                panic!("nobody has begun it");
+            };
+            let mut heard = Box::pin(cache.purged_elsewhere(vec![(stamp, "*a".into())]));
+            assert!(futures_util::poll!(&mut heard).is_pending(), "it goes on");
+            if ends_well {
+                pass.send_replace(Some(0));
+            }
+            drop(pass);
+            heard.await;
+            assert_eq!(held(&cache), left, "{ends_well}");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_pass_forgets_what_matches_any_of_several_patterns_and_nothing_else() {
+        let cache = cache();
+        for name in ["a1", "a2", "b1", "c1"] {
+            put(&cache, name).await;
+        }
+        let glob = |stamp, text| (Stamp::from_raw(stamp), Glob::new(text));
+        let globs = vec![
+            glob(7, "*a*"),
+            glob(8, "*a1"),
+            glob(9, "*b1"),
+            glob(10, "*x"),
+        ];
+        assert_eq!(cache.forget_matching(globs).await, 3);
+        let left = cache.all_here().map(|(_, it)| it.logical.to_string());
+        assert!(left.collect::<String>().ends_with("c1"));
     }
 
     #[test]

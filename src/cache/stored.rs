@@ -139,7 +139,7 @@ impl Stored {
             rule: self.rule().map(str::to_owned),
             size: self.entry.body.len() as u64,
             stored: self.asked,
-            until: expires,
+            at_first: expires,
             expires,
         }
     }
@@ -157,10 +157,17 @@ impl Stored {
 
     /// Since when one of its tags has another version, if one has.
     pub(super) fn invalidated(&self, now: Timestamp) -> Option<Invalidated> {
+        let seen = self.seen_invalidated(now)?;
+        // Who looks first notes it: later increments do not put off the end of a time that counts from the first.
+        let since = *self.noticed.get_or_init(|| seen.since);
+        Some(Invalidated { since, ..seen })
+    }
+
+    /// The same, for who is nobody's reader: it is not noted (L14).
+    pub(super) fn seen_invalidated(&self, now: Timestamp) -> Option<Invalidated> {
         let broken = self.seals.broken()?;
-        // Who looks first notes it: later increments do not put off the end of a time that counts from the first. Stamps
-        // may be ahead of the clock.
-        let since = *self.noticed.get_or_init(|| broken.at.min(now));
+        let noticed = self.noticed.get().copied();
+        let since = noticed.unwrap_or_else(|| broken.at.min(now)); // stamps may be ahead of the clock
         let soft = broken.soft;
         Some(Invalidated { since, soft })
     }

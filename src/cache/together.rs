@@ -24,7 +24,7 @@ impl Cache {
                     self.0.ended.send(flight).ok(); // an error means that nobody waits
                 }
                 News::Epoch(epoch) => raise_epoch(rules, epoch),
-                News::Purged(stamp, pattern) => self.purged_elsewhere(stamp, &pattern).await,
+                News::Purged(patterns) => self.purged_elsewhere(patterns).await,
             }
         };
         self.0.tags.follow(tell).await;

@@ -123,6 +123,20 @@ words!(LeaseEnd {
     Lost => "lost",
 });
 
+/// What was done with a value of the app's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectChange {
+    /// It was put.
+    Put,
+    /// It was deleted.
+    Delete,
+}
+
+words!(ObjectChange {
+    Put => "put",
+    Delete => "delete",
+});
+
 /// Where entries are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tier {
@@ -274,6 +288,10 @@ impl Label for Foreign {
     const NAME: &'static str = "kind";
 }
 
+impl Label for ObjectChange {
+    const NAME: &'static str = "change";
+}
+
 impl Label for LeaseEnd {
     const NAME: &'static str = "result";
 }
@@ -298,6 +316,7 @@ mod tests {
         in_order::<Source>();
         in_order::<Answered>();
         in_order::<CallStatus>();
+        in_order::<ObjectChange>();
         in_order::<Sent>();
         in_order::<SharedLookup>();
         in_order::<Foreign>();

@@ -31,6 +31,7 @@ pub use labels::CallStatus;
 pub use labels::Foreign;
 pub use labels::Label;
 pub use labels::LeaseEnd;
+pub use labels::ObjectChange;
 pub use labels::Sent;
 pub use labels::SharedError;
 pub use labels::SharedLookup;
@@ -102,6 +103,7 @@ table! {
     store_foreign: Counters<Foreign> = "store_foreign", "Entries found in the shared store that this version cannot read, by why";
     leases: Counters<LeaseEnd> = "leases", "Fills that were to be the only one of all sidecars, by how that went";
     admin_calls: Counters<CallStatus> = "admin_calls", "Calls of the admin interface, by the class of their status";
+    object_changes: Counters<ObjectChange> = "object_changes", "Values of the app's own that were put or deleted by calls of the admin interface";
     event_streams: Level = "event_streams", "Callers of the admin interface that are told of events as they happen";
     trace_exports: Counters<Sent> = "trace_exports", "Batches of spans that were to be sent, by whether they were";
     rules_reload_failed: Flag = "rules_reload_failed", "1 while the files are wrong and the rules from before stay in force, else 0";

@@ -112,6 +112,17 @@ impl EntryMeta {
         self.born + self.lifetime
     }
 
+    /// The same, but fresh until then, whatever it came with. Its age stays what it is; of a soft life that is over nothing is left.
+    pub fn fresh_until(&self, then: Timestamp, now: Timestamp) -> EntryMeta {
+        let born = self.born.min(now); // the clock may have been set back
+        EntryMeta {
+            born,
+            lifetime: then.since(born),
+            soft_until: self.soft_until.filter(|until| *until > now),
+            ..self.clone()
+        }
+    }
+
     /// Whole seconds until it expires, rounded down; negative after that.
     pub fn ttl(&self, now: Timestamp) -> i64 {
         let signed = |at: Timestamp| i64::try_from(at.as_micros()).unwrap_or(i64::MAX);

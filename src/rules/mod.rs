@@ -220,6 +220,13 @@ impl Rule {
         self.constants.iter().map(|constant| &constant.tag)
     }
 
+    /// Whether it may tag a response so that an increment changes that.
+    fn may_tag(&self, tag: &Tag) -> bool {
+        let of_bodies = self.body_tags.iter().map(|it| &it.tag);
+        let mut all = self.tags.iter().chain(of_bodies);
+        all.any(|it| it.may_be(tag.as_str()))
+    }
+
     /// The templates that its key is made of, beside the fields.
     fn keyed_by(&self) -> impl Iterator<Item = &Template> {
         let key = self.key.iter().map(|key| &key.template);
@@ -240,6 +247,15 @@ struct Constant {
     version: Box<str>,
     /// The name of its key field.
     field: Box<str>,
+}
+
+/// The rule that has this tag as a constant, if no rule has it as anything else. The app may name it all the same.
+fn constant_of<'r>(rules: impl Iterator<Item = &'r Rule> + Clone, tag: &Tag) -> Option<&'r Rule> {
+    if rules.clone().any(|rule| rule.may_tag(tag)) {
+        return None;
+    }
+    let mut all = rules;
+    all.find(|rule| rule.constants().any(|it| it == tag))
 }
 
 /// All rules in force, in the order in which they are tried.
@@ -284,6 +300,11 @@ impl RuleSet {
                 ..Rule::unmatched(context.sharing)
             }),
         }
+    }
+
+    /// Whether to the rules a tag is nothing but a constant: what they tag with it no increment changes.
+    pub fn is_constant(&self, tag: &Tag) -> bool {
+        constant_of(self.rules.iter().map(|rule| &**rule), tag).is_some()
     }
 
     /// The same rules, which count by these tallies what becomes of their requests.

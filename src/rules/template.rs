@@ -9,6 +9,7 @@ use http::HeaderName;
 use regex::Captures;
 
 use crate::model::cookies;
+use crate::model::glob::Glob;
 use crate::model::key::KeyFields;
 use crate::model::request::Head;
 use crate::model::tag::{Tag, TagError};
@@ -123,6 +124,18 @@ impl Template {
             source: text.into(),
             parts,
         })
+    }
+
+    /// Whether there may be values with which it is this text.
+    pub(super) fn may_be(&self, text: &str) -> bool {
+        let mut texts = vec![String::new()];
+        for part in &self.parts {
+            match (part, texts.last_mut()) {
+                (Part::Text(text), Some(last)) => last.push_str(text),
+                (Part::Placeholder(_), _) | (_, None) => texts.push(String::new()),
+            }
+        }
+        Glob::of_parts(texts.into_iter().map(Into::into).collect()).matches(text)
     }
 
     /// Reads the template of a tag: what it renders to, whatever the values, must be one.

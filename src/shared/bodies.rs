@@ -156,21 +156,16 @@ impl Bodies {
         Ok(replaced)
     }
 
-    /// Lets what is recorded under a variant live for so long at least.
-    pub(super) async fn prolong_record(
-        &self,
-        keys: &Keys,
-        variant: Variant,
-        life: Duration,
-    ) -> Result<(), Error> {
+    /// Lets a key live for so long at least; whether it is there.
+    pub(super) async fn prolong(&self, key: String, life: Duration) -> Result<bool, Error> {
         let script = Script::new(include_str!("scripts/prolong.lua"));
-        let mut call = script.key(keys.variant(variant));
+        let mut call = script.key(key);
         call.arg(millis(life));
-        match self.0.clone() {
+        let is_there: bool = match self.0.clone() {
             Connection::One(mut one) => call.invoke_async(&mut one).await?,
             Connection::Cluster(mut cluster) => call.invoke_async(&mut cluster).await?,
-        }
-        Ok(())
+        };
+        Ok(is_there)
     }
 
     async fn put(

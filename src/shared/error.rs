@@ -22,6 +22,11 @@ impl Error {
         !self.refused
     }
 
+    /// Whether the same command will be refused again, on whichever connection, until somebody changes the server.
+    pub fn is_final(&self) -> bool {
+        self.refused && self.kind != SharedError::Moved // while a slot moves its keys
+    }
+
     pub(super) fn new(kind: SharedError, text: impl Into<String>) -> Error {
         let text = text.into();
         let refused = matches!(
@@ -226,22 +231,30 @@ mod tests {
 
     #[test]
     fn what_another_connection_does_not_change_ends_none() {
-        for (said, ends) in [
+        for (said, ends, is_final) in [
             (
                 "-NOPERM User ada has no permissions to run the 'xadd' command",
                 false,
+                true,
             ),
             (
                 "-TRYAGAIN Multiple keys request during rehashing of slot",
                 false,
+                false,
             ),
-            ("-ASK 3999 127.0.0.1:6381", false),
-            ("-OOM command not allowed", false),
-            ("-MOVED 3999 127.0.0.1:6381", true),
-            ("-NOAUTH Authentication required.", true),
-            ("-LOADING Redis is loading the dataset in memory", true),
+            ("-ASK 3999 127.0.0.1:6381", false, false),
+            ("-OOM command not allowed", false, true),
+            ("-MOVED 3999 127.0.0.1:6381", true, false),
+            ("-NOAUTH Authentication required.", true, false),
+            (
+                "-LOADING Redis is loading the dataset in memory",
+                true,
+                false,
+            ),
         ] {
-            assert_eq!(answered(said).ends_link(), ends, "{said}");
+            let error = answered(said);
+            let found = (error.ends_link(), error.is_final());
+            assert_eq!(found, (ends, is_final), "{said}");
         }
     }
 }

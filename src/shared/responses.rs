@@ -102,15 +102,27 @@ impl Link {
         }
     }
 
-    /// Lets what is recorded under a variant live for so long at least.
+    /// Lets what is recorded under a variant be kept for so long at least; whether there is something.
     ///
     /// # Errors
     ///
     /// It may be so all the same.
-    pub async fn prolong_record(&self, variant: Variant, life: Duration) -> Result<(), Error> {
+    pub async fn prolong_record(&self, variant: Variant, life: Duration) -> Result<bool, Error> {
         match self.bodies() {
-            Some(bodies) => bodies.prolong_record(self.keys(), variant, life).await,
-            None => Ok(()),
+            Some(bodies) => bodies.prolong(self.keys().variant(variant), life).await,
+            None => Ok(false),
+        }
+    }
+
+    /// The same of the bytes of a response.
+    ///
+    /// # Errors
+    ///
+    /// It may be so all the same.
+    pub async fn prolong_response(&self, key: ComposedKey, life: Duration) -> Result<bool, Error> {
+        match self.bodies() {
+            Some(bodies) => bodies.prolong(self.keys().response(key), life).await,
+            None => Ok(false),
         }
     }
 

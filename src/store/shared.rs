@@ -61,19 +61,42 @@ impl Shared {
     ///
     /// The store cannot be asked.
     pub async fn record(&self, link: &Link, variant: Variant) -> Result<Option<Record>, Error> {
-        let bytes = match link.record(variant).await {
-            Err(error) if error.kind == SharedError::WrongType => Some(Vec::new()), // nothing that was written here
-            other => other?,
-        };
+        let bytes = written(link, variant).await?;
         Ok(bytes.and_then(|bytes| self.known(Record::decode(&bytes))))
     }
 
-    /// The response a record points to, if it is still there and this version can read it.
+    /// The record of a response under a variant, if there is one that this version can read.
     ///
     /// # Errors
     ///
     /// The store cannot be asked.
-    pub async fn entry(&self, link: &Link, pointer: &Pointer) -> Result<Option<Entry>, Error> {
+    pub async fn found(&self, link: &Link, variant: Variant) -> Result<Option<Found>, Error> {
+        let bytes = written(link, variant).await?;
+        Ok(bytes.and_then(|bytes| self.read(variant, bytes)))
+    }
+
+    fn read(&self, variant: Variant, bytes: Vec<u8>) -> Option<Found> {
+        match self.known(Record::decode(&bytes))? {
+            Record::Entry(pointer) => Some(Found {
+                variant,
+                pointer,
+                bytes,
+            }),
+            Record::Varies { .. } => None,
+        }
+    }
+
+    /// The response a record points to, if it is still there and this version can read it. It lives as the record says.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be asked.
+    pub async fn entry(
+        &self,
+        link: &Link,
+        pointer: &Pointer,
+        now: Timestamp,
+    ) -> Result<Option<Entry>, Error> {
         if pointer.size > (self.max_object + MOST_HEAD) as u64 {
             self.metrics.store_foreign.add(Foreign::TooLarge);
             return Ok(None);
@@ -94,7 +117,13 @@ impl Shared {
             },
             false => decode(),
         };
-        Ok(self.known(read))
+        Ok(self.known(read).map(|mut entry| {
+            // Not what is newer already, to which an operator has said nothing: its record comes after it.
+            if entry.meta.expires() == pointer.at_first && pointer.expires != pointer.at_first {
+                entry.meta = entry.meta.fresh_until(pointer.expires, now);
+            }
+            entry
+        }))
     }
 
     /// Puts a response and its record, for so long; what its record pointed to before is dropped.
@@ -230,14 +259,7 @@ impl Shared {
         let (records, rest) = link.some_records(from, about).await?;
         let found = records.into_iter().filter_map(|(name, bytes)| {
             let variant = name.rsplit(':').next().and_then(Variant::from_hex)?;
-            match self.known(Record::decode(&bytes))? {
-                Record::Entry(pointer) => Some(Found {
-                    variant,
-                    pointer,
-                    bytes,
-                }),
-                Record::Varies { .. } => None,
-            }
+            self.read(variant, bytes)
         });
         Ok((found.collect(), rest))
     }
@@ -263,16 +285,17 @@ impl Shared {
         Ok(None)
     }
 
-    /// Puts a response with another life in the place of one that was found, if that is still recorded; whether it was.
+    /// Lets a response that was found be fresh until then, if it is still what is recorded; whether it was. Its bytes stay as they
+    /// are, as under its key there may be newer ones by now: whoever reads them goes by the record.
     ///
     /// # Errors
     ///
-    /// It may be there all the same.
+    /// It may be so all the same.
     pub async fn give_life(
         &self,
         link: &Link,
         found: Found,
-        entry: Entry,
+        expires: Timestamp,
         life: Duration,
     ) -> Result<bool, Error> {
         let Found {
@@ -280,22 +303,13 @@ impl Shared {
             mut pointer,
             bytes: old,
         } = found;
-        (pointer.until, pointer.expires) = (entry.meta.expires(), entry.meta.expires());
-        let (key, compress) = (pointer.key, self.compress);
-        let bytes = tokio::task::spawn_blocking(move || codec::encode_entry(&entry, compress));
-        let Ok(bytes) = bytes.await else {
-            return Ok(false); // the runtime ends
-        };
-        pointer.size = bytes.len() as u64;
+        pointer.expires = expires;
         // In this order: a record never points to what has left before it.
-        link.put_response(key, &bytes, life).await?;
-        let new = Record::Entry(pointer).encode();
-        if link.replace_record(variant, (&old, &new), life).await? {
-            return Ok(true);
+        if !link.prolong_response(pointer.key, life).await? {
+            return Ok(false);
         }
-        // Nothing leads to it any more, or what does is newer, and so was what it has taken the place of.
-        link.drop_response(key).await?;
-        Ok(false)
+        let new = Record::Entry(pointer).encode();
+        link.replace_record(variant, (&old, &new), life).await
     }
 
     /// Lets a note be found for so long at least.
@@ -304,10 +318,18 @@ impl Shared {
     ///
     /// It may be found all the same.
     pub async fn prolong(&self, link: &Link, note: Variant, life: Duration) -> Result<(), Error> {
-        link.prolong_record(note, life).await
+        link.prolong_record(note, life).await.map(|_| ())
     }
 
     fn known<T>(&self, read: Result<T, Foreign>) -> Option<T> {
         read.map_err(|why| self.metrics.store_foreign.add(why)).ok()
+    }
+}
+
+/// What stands under a variant, as it is.
+async fn written(link: &Link, variant: Variant) -> Result<Option<Vec<u8>>, Error> {
+    match link.record(variant).await {
+        Err(error) if error.kind == SharedError::WrongType => Ok(Some(Vec::new())), // nothing that was written here
+        other => other,
     }
 }

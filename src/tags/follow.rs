@@ -4,6 +4,7 @@
 //! record is missing, and where the store has another history than before (flushed, another server, a replica in the
 //! primary's place), everything that is known here is forgotten at once (L3).
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,8 +39,8 @@ use crate::tags::together::Together;
 pub enum News {
     /// Tags have changed.
     Changed,
-    /// Everything is to be forgotten whose logical key matches, as of that stamp.
-    Purged(Stamp, Box<str>),
+    /// Everything is to be forgotten whose logical key matches one of these, as of its stamp.
+    Purged(Vec<(Stamp, Box<str>)>),
     /// The fetch for all sidecars of what lies under this variant has ended.
     Ended(Box<str>),
     /// Everything that is known here is forgotten.
@@ -243,6 +244,7 @@ impl Tags {
         if heard.records.is_empty() && read < place.owed {
             return Err(Gap); // what was there has left the log unread
         }
+        let mut purged = Vec::new(); // all at once: each may take a pass over what is stored
         for record in heard.records {
             let record = record.ok_or(Gap)?;
             if record.stamp <= read {
@@ -252,9 +254,22 @@ impl Tags {
                 return Err(Gap);
             }
             read = record.stamp;
-            if let Some(news) = self.heard(together, record)? {
-                tell(news).await;
+            match self.heard(together, record)? {
+                Some(News::Purged(more)) => purged.extend(more),
+                // Whoever waited for it looks at what is stored.
+                Some(ended @ News::Ended(_)) => {
+                    if !purged.is_empty() {
+                        tell(News::Purged(mem::take(&mut purged))).await;
+                    }
+                    tell(ended).await;
+                }
+                Some(news) => tell(news).await,
+                None => {}
             }
+        }
+        // Before the pulse: until it is done, what came before it does not count as applied.
+        if !purged.is_empty() {
+            tell(News::Purged(purged)).await;
         }
         place.position = heard.position;
         place.owed = heard.logged;
@@ -291,7 +306,7 @@ impl Tags {
                 together.count_others(others);
                 (new > 0).then_some(News::Changed)
             }
-            What::Purged(pattern) => Some(News::Purged(stamp, pattern)),
+            What::Purged(pattern) => Some(News::Purged(vec![(stamp, pattern)])),
             What::Ended(flight) => Some(News::Ended(flight)),
             What::Begun => None,
         };

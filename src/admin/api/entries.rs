@@ -42,7 +42,7 @@ pub(super) struct Asks {
     matching: Option<String>,
     /// Where it is kept.
     tier: Option<view::Tier>,
-    /// How many at most. Default: 100.
+    /// About how many: of the shared store a page may have some more, as it gives several at once. Default: 100.
     #[schemars(range(min = 1, max = 10_000))]
     limit: Option<usize>,
     /// Where to go on: what the page before said.

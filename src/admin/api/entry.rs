@@ -68,10 +68,9 @@ pub(super) async fn forget(
         async move {
             let purged = admin.parts().cache.purge_entry(&of, &by).await;
             let purged = purged.ok_or(Problem::Deferred(
-                "The shared store could not be told: nothing is forgotten elsewhere; try again.",
+                "The shared store could not be told: nothing is sure to be forgotten, and nothing waits; call again.",
             ))?;
-            let purged = Some(purged as u64);
-            Ok(Done::with(&Purged { purged }))
+            Ok(Done::with(&Purged::counted(purged)))
         }
     };
     let target = json!({ "key": key });

@@ -39,7 +39,7 @@ struct Listening {
     audit: broadcast::Receiver<Arc<Record>>,
     stop: watch::Receiver<bool>,
     _counted: Held,
-    _places: [Place; 2],
+    _place: Place,
 }
 
 /// `GET /v1/events`.
@@ -47,9 +47,7 @@ pub(super) async fn events(
     State(admin): State<Admin>,
     Extension(Stop(stop)): Extension<Stop>,
     Extension(room): Extension<Arc<Room>>,
-    Extension(place): Extension<Place>,
 ) -> Result<Response, Problem> {
-    let stream = room.stream()?;
     let parts = admin.parts();
     let listening = Listening {
         numbers: admin.numbers(),
@@ -58,7 +56,7 @@ pub(super) async fn events(
         first: Some(admin.numbers_now().await),
         stop,
         _counted: parts.metrics.event_streams.hold(),
-        _places: [place, stream],
+        _place: room.stream()?,
     };
     let events = stream::unfold(listening, |mut listening| async move {
         let event = listening.next().await?;

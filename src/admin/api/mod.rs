@@ -54,6 +54,7 @@ struct Stop(watch::Receiver<bool>);
 /// All calls.
 fn calls() -> Vec<Call> {
     const NO_STORE: &str = "The shared store could not be told; the tags wait for it.";
+    const NOT_FORGOTTEN: &str = "The shared store could not be told: nothing is sure to be forgotten, and nothing waits; call again.";
     const NOTHING: &str = "Nothing that could answer a request is stored under this key.";
     let metrics = Content::of(Metrics::CONTENT_TYPE);
     let json = Content::of("application/json");
@@ -85,17 +86,20 @@ fn calls() -> Vec<Call> {
             .answers::<view::Entries>("A page.")
             .refuses(503, entries::SILENT),
         Call::new("get", "/v1/entries/{key}", get(entries::entry), "One stored response")
+            .within(room::LONG)
             .answers::<view::Entry>("The response.")
             .refuses(404, NOTHING)
             .refuses(503, entries::SILENT),
         Call::new("patch", "/v1/entries/{key}", patch(entry::set_life), "Give one stored response another life, here and in the shared store")
             .takes::<view::LifeRequest>()
+            .within(room::LONG)
             .answers::<view::Entry>("With its new life, which is no longer than its rule and a week allow.")
             .refuses(404, NOTHING)
             .refuses(503, "The shared store could not be told: what it has keeps its life."),
         Call::new("delete", "/v1/entries/{key}", delete(entry::forget), "Forget one stored response, everywhere")
+            .within(room::LONG)
             .answers::<view::Purged>("How many there were, one or none.")
-            .refuses(503, NO_STORE),
+            .refuses(503, NOT_FORGOTTEN),
         Call::new("get", "/v1/tags", get(tags::tags), "The tags that matter most since the start")
             .answers::<view::Tags>("The most first; counts of many tags are estimates."),
         Call::new("get", "/v1/tags/{tag}", get(tags::tag), "A tag as it is now; looking creates nothing")
@@ -124,7 +128,7 @@ fn calls() -> Vec<Call> {
             .takes::<view::PurgeRequest>()
             .within(room::LONG)
             .answers::<view::Purged>("Forgotten: nobody is answered with them from now on.")
-            .refuses(503, NO_STORE),
+            .refuses(503, "The shared store could not be told; the tags wait for it. With `match` nothing is sure to be forgotten, and nothing waits: call again."),
         Call::new("post", "/v1/refresh", post(refresh::refresh), "Fetch again now, fresh or not; what has begun goes on though the caller leaves")
             .takes::<view::RefreshRequest>()
             .within(room::LONG)

@@ -149,8 +149,7 @@ pub(super) async fn delete(
             let purged = objects.delete(&name, &by).await.ok_or(Problem::Deferred(
                 "The shared store has not been told in time: it counts here, and waits for the store.",
             ))?;
-            let purged = Some(purged as u64);
-            Ok(Done::with(&Purged { purged }))
+            Ok(Done::with(&Purged::counted(purged)))
         }
     };
     admin.act(actor, What::ObjectDelete, target, doing).await

@@ -52,21 +52,24 @@ async fn purged(
     let wish = wish?;
     let purged = match admin.what(&wish).map_err(Problem::Wrong)? {
         What::Tags(tags) => {
-            let soft = wish.soft;
+            let (soft, ignored) = (wish.soft, admin.constants(&tags));
             let increment = |tag: Tag| Increment { soft, ..tag.into() };
             let increments: Vec<Increment> = tags.into_iter().map(increment).collect();
             admin.increment(&increments, &by).await?;
-            None
+            Purged {
+                purged: None,
+                ignored,
+            }
         }
         What::Matching(glob) => {
             let purged = admin.parts().cache.purge_matching(&glob, &by).await;
             let purged = purged.ok_or(Problem::Deferred(
-                "The shared store could not be told: nothing is forgotten elsewhere; try again.",
+                "The shared store could not be told: nothing is sure to be forgotten, and nothing waits; call again.",
             ))?;
-            Some(purged as u64)
+            Purged::counted(purged)
         }
     };
-    Ok(Done::with(&Purged { purged }))
+    Ok(Done::with(&purged))
 }
 
 impl Admin {

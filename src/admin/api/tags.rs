@@ -98,27 +98,29 @@ async fn incremented(
     let IncrementRequest { tags, soft, again } = wish?;
     let again = again.as_deref().map(units::duration).transpose();
     let again = again.map_err(|error| Problem::Wrong(format!("`again`: {error}.")))?;
-    let named = all_named(&tags)?;
-    let rules = admin.parts().rules.load();
-    let constants: BTreeSet<&Tag> = rules.rules().iter().flat_map(|it| it.constants()).collect();
-    let (ignored, tags): (Vec<Tag>, Vec<Tag>) =
-        named.into_iter().partition(|tag| constants.contains(tag));
+    let tags = all_named(&tags)?;
     let increment = |tag: &Tag| Increment {
         tag: tag.clone(),
         soft,
         again,
     };
     let increments: Vec<Increment> = tags.iter().map(increment).collect();
-    let stamps = match increments.is_empty() {
-        true => Vec::new(),
-        false => admin.increment(&increments, &by).await?,
-    };
+    let stamps = admin.increment(&increments, &by).await?;
     let version = |(tag, stamp): (&Tag, Stamp)| (tag.to_string(), stamp.get());
     Ok(Done::with(&Incremented {
         incremented: tags.len() as u64,
         versions: tags.iter().zip(stamps).map(version).collect(),
-        ignored: ignored.iter().map(ToString::to_string).collect(),
+        ignored: admin.constants(&tags),
     }))
+}
+
+impl Admin {
+    /// Those of these tags of which the rules in force go on using what they tag with them.
+    pub(super) fn constants(&self, tags: &[Tag]) -> Vec<String> {
+        let rules = self.parts().rules.load();
+        let constants = tags.iter().filter(|tag| rules.is_constant(tag));
+        constants.map(ToString::to_string).collect()
+    }
 }
 
 /// The tag with this name, one of the cache's own too.

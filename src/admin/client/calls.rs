@@ -121,17 +121,22 @@ impl Client {
 
     /// One of them.
     pub fn entry(&self, key: &str) -> Asked<Entry> {
-        self.ask(Call::get("/v1/entries").of(key))
+        self.ask(Call::get("/v1/entries").of(key).long())
     }
 
     /// Gives one another life.
     pub fn set_life(&self, key: &str, life: &LifeRequest) -> Asked<Entry> {
-        self.ask(Call::new(Method::PATCH, "/v1/entries").of(key).json(life))
+        self.ask(
+            Call::new(Method::PATCH, "/v1/entries")
+                .of(key)
+                .json(life)
+                .long(),
+        )
     }
 
     /// Forgets one.
     pub fn delete_entry(&self, key: &str) -> Asked<Purged> {
-        self.ask(Call::new(Method::DELETE, "/v1/entries").of(key))
+        self.ask(Call::new(Method::DELETE, "/v1/entries").of(key).long())
     }
 
     /// The tags in numbers.

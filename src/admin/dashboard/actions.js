@@ -6,6 +6,8 @@ import { $, announce, h, problem } from './dom.js'
 const lines = text => text.split('\n').map(it => it.trim()).filter(Boolean)
 const tagList = tags => tags.length <= 3 ? tags.map(it => `“${cut(it, 80)}”`).join(', ') : `“${cut(tags[0], 80)}” and ${plural(tags.length - 1, 'other tag')}`
 
+const constants = tags => tags?.length > 0 ? ` What the rules tag with a constant stays: ${tags.map(it => cut(it, 60)).join(', ')}.` : ''
+
 /** What can be purged: what is asked for, how it is said, and how it is called. */
 const TARGETS = {
   url: { title: 'A URL', field: 'URL', example: 'https://shop.example/users/42', effect: it => `everything that is stored for the URL “${cut(it)}”` },
@@ -61,7 +63,7 @@ export class Actions {
         effect: `This forgets ${TARGETS[id].effect(value, this.#namespace())}. ${kept}`,
         type: id === 'all' ? this.#namespace() : undefined,
         call: ['POST', '/v1/purge', { [id]: value, ...(gentle ? { soft: true } : {}) }],
-        result: ({ purged }) => typeof purged === 'number' ? `${plural(purged, 'entry', 'entries')} purged.` : 'Purged.'
+        result: ({ purged, ignored }) => (typeof purged === 'number' ? `${plural(purged, 'entry', 'entries')} purged.` : 'Purged.') + constants(ignored)
       }
     }, Boolean(chosen))
   }
@@ -80,7 +82,7 @@ export class Actions {
         effect: `This gives ${tagList(list)} a new version: every entry with ${list.length === 1 ? 'it' : 'one of them'} ${gentle ? 'is stale and is fetched again' : 'no longer answers'}, in every sidecar.${later ? ` Once more after ${cut(later, 20)}.` : ''}`,
         list,
         call: ['POST', '/v1/tags/increment', { tags: list, ...(gentle ? { soft: true } : {}), ...(later ? { again: later } : {}) }],
-        result: ({ incremented, ignored }) => `${plural(incremented, 'tag')} incremented.${ignored?.length > 0 ? ` Constant, and left alone: ${ignored.map(it => cut(it, 60)).join(', ')}.` : ''}`
+        result: ({ incremented, ignored }) => `${plural(incremented, 'tag')} incremented.${constants(ignored)}`
       }
     }, Boolean(given.tags))
   }

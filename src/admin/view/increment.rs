@@ -30,7 +30,7 @@ pub struct Incremented {
     pub incremented: u64,
     /// Their new versions.
     pub versions: BTreeMap<String, u64>,
-    /// Those with a constant version, of which nothing changed.
+    /// Those that are nothing but constants to the rules: what they tag so stays, and what the app itself has tagged so does not.
     pub ignored: Vec<String>,
 }
 

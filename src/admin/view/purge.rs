@@ -45,4 +45,17 @@ pub struct PurgeRequest {
 pub struct Purged {
     /// How many responses; `null`: nobody has counted, as what carries a tag is not looked for.
     pub purged: Option<u64>,
+    /// Of the tags, those that are nothing but constants to the rules: what they tag so stays; absent if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
+}
+
+impl Purged {
+    /// So many, which were looked for.
+    pub fn counted(count: usize) -> Purged {
+        Purged {
+            purged: Some(count as u64),
+            ignored: Vec::new(),
+        }
+    }
 }

@@ -123,7 +123,7 @@ impl Listed {
         let meta = &stored.entry.meta;
         let has_validator = !freshening::conditions(&stored.entry).is_empty();
         let kept = kept_until(meta, has_validator);
-        let forgotten = stored.invalidated(now);
+        let forgotten = stored.seen_invalidated(now);
         let forgotten = forgotten.map(|it| it.since + stored.after_increment);
         Listed {
             key: stored.composed_key(),
@@ -155,7 +155,7 @@ impl Listed {
             status: None,
             created: pointer.stored,
             fresh_until: pointer.expires,
-            expires: pointer.until,
+            expires: pointer.expires,
             hits: 0,
             size: pointer.size,
             tier: Tier::Redis,

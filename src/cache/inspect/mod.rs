@@ -180,7 +180,7 @@ impl Cache {
     ) -> (Vec<Arc<Stored>>, bool) {
         let order = self.order(after.is_none());
         let past = after.map_or(0, |after| order.partition_point(|key| *key <= after));
-        let there = order[past..].iter().filter_map(|key| {
+        let there = order.iter().skip(past).filter_map(|key| {
             let slot = self.0.store.peek(key)?;
             slot.entry().map(Arc::clone)
         });

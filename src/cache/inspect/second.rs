@@ -48,17 +48,29 @@ impl Cache {
     pub(in crate::cache) fn shared_responses(
         &self,
     ) -> Result<Option<(&store::Shared, Link)>, Away> {
-        let Some(second) = &self.0.second else {
-            return Ok(None);
-        };
-        let link = self.0.tags.link().filter(Link::has_bodies);
-        Ok(Some((second, link.ok_or(Away)?)))
+        match self.0.second {
+            Some(_) => Ok(Some(self.second_tier().ok_or(Away)?)),
+            None => Ok(None),
+        }
     }
 
-    /// It has not answered.
-    pub(in crate::cache) fn unanswered(&self, link: &Link, error: &shared::Error) -> Away {
-        self.0.tags.failed_with_response(link, error);
-        Away
+    /// The same; `None` also while nobody can be asked there.
+    pub(in crate::cache) fn second_tier(&self) -> Option<(&store::Shared, Link)> {
+        let second = self.0.second.as_ref()?;
+        let link = self.0.tags.link().filter(Link::has_bodies)?;
+        Some((second, link))
+    }
+
+    /// What it has answered, if it has.
+    pub(in crate::cache) fn answered<T>(
+        &self,
+        link: &Link,
+        answer: Result<T, shared::Error>,
+    ) -> Result<T, Away> {
+        answer.map_err(|error| {
+            self.0.tags.failed_with_response(link, &error);
+            Away
+        })
     }
 
     pub(super) async fn list_elsewhere(
@@ -87,10 +99,8 @@ impl Cache {
                 let some = self.wanted_of(some, filter, from, &link);
                 Ok((self.current_of(some, &link).await?, rest))
             };
-            let (mut some, rest) = looked.await.map_err(|error| {
-                self.0.tags.failed_with_response(&link, &error);
-                ListError::Away
-            })?;
+            let looked = self.answered(&link, looked.await);
+            let (mut some, rest) = looked.map_err(|Away| ListError::Away)?;
             some.retain(|it| seen.insert(it.pointer.key.to_bytes()));
             if !entries.is_empty() && entries.len() + some.len() > limit {
                 break; // the next page begins with these
@@ -171,8 +181,7 @@ impl Cache {
 
     /// What the shared store has that answers a request which memory does not: what a fill would look for before it asks the app.
     pub async fn explain_elsewhere(&self, query: &Query, head: &Head) -> Option<Listed> {
-        let second = self.0.second.as_ref()?;
-        let link = self.0.tags.link()?;
+        let (second, link) = self.second_tier()?;
         if query.rule.kept_in == KeptIn::Memory {
             return None;
         }
@@ -190,10 +199,7 @@ impl Cache {
             let shown = self.shown(second, &link, (variant, pointer), &wishes);
             shown.await
         };
-        let found = look.await.inspect_err(|error| {
-            self.0.tags.failed_with_response(&link, error);
-        });
-        found.ok().flatten()
+        self.answered(&link, look.await).ok().flatten()
     }
 
     async fn shown(
@@ -208,7 +214,7 @@ impl Cache {
         {
             return Ok(None);
         }
-        let entry = second.entry(link, &pointer).await?;
+        let entry = second.entry(link, &pointer, self.now()).await?;
         let answers = |entry: &Entry| {
             entry.part.is_none() && usable(&entry.meta, wishes, self.now()) == Use::Fresh
         };
@@ -222,7 +228,7 @@ impl Cache {
         Ok(has_versions(pointer, &current))
     }
 
-    /// The response of this identity in the shared store, if clients may be answered with it.
+    /// The response of this identity in the shared store, if clients may be answered with it. It looks at all that is there.
     pub(in crate::cache) async fn stored_elsewhere(
         &self,
         key: ComposedKey,
@@ -230,23 +236,44 @@ impl Cache {
         let Some((second, link)) = self.shared_responses()? else {
             return Ok(None);
         };
-        let look = async {
-            let Some(found) = second.find(&link, key).await? else {
-                return Ok(None);
-            };
-            if !found
-                .pointer
-                .is_of(found.variant, link.generation(), self.now())
-            {
-                return Ok(None);
-            }
-            let Some(found) = self.current_of(vec![found], &link).await?.pop() else {
-                return Ok(None);
-            };
-            let entry = second.entry(&link, &found.pointer).await?;
-            Ok(entry.map(|entry| Elsewhere { found, entry }))
+        let found = async {
+            let found = second.find(&link, key).await?;
+            self.whole_of(second, &link, found).await
         };
-        look.await.map_err(|error| self.unanswered(&link, &error))
+        self.answered(&link, found.await)
+    }
+
+    /// The same, where its variant is known.
+    pub(in crate::cache) async fn stored_under(
+        &self,
+        variant: Variant,
+        key: ComposedKey,
+    ) -> Result<Option<Elsewhere>, Away> {
+        let Some((second, link)) = self.shared_responses()? else {
+            return Ok(None);
+        };
+        let found = async {
+            let found = second.found(&link, variant).await?;
+            let found = found.filter(|it| it.pointer.key == key);
+            self.whole_of(second, &link, found).await
+        };
+        self.answered(&link, found.await)
+    }
+
+    /// With its bytes, if its tags are as they were.
+    async fn whole_of(
+        &self,
+        second: &store::Shared,
+        link: &Link,
+        found: Option<store::Found>,
+    ) -> Result<Option<Elsewhere>, shared::Error> {
+        let is_of = |it: &store::Found| it.pointer.is_of(it.variant, link.generation(), self.now());
+        let found = found.into_iter().filter(is_of).collect();
+        let Some(found) = self.current_of(found, link).await?.pop() else {
+            return Ok(None);
+        };
+        let entry = second.entry(link, &found.pointer, self.now()).await?;
+        Ok(entry.map(|entry| Elsewhere { found, entry }))
     }
 }
 

@@ -69,6 +69,18 @@ async fn names(cache: &Cache, filter: &Filter) -> Vec<String> {
     names
 }
 
+#[tokio::test]
+async fn l14_looking_at_what_was_invalidated_begins_no_time_that_is_counted_from_then() {
+    let (cache, clock) = large();
+    fresh(&cache, "/users/1", "User:1").await;
+    forget(&cache, "User:1");
+    clock.advance(Duration::from_secs(5));
+    let (_, stored) = cache.all_here().next().expect("it is stored");
+    let listed = Listed::here(&stored, cache.now());
+    assert_eq!(listed.state, State::Invalidated);
+    assert_eq!(stored.noticed.get(), None);
+}
+
 fn forget(cache: &Cache, tag: &str) {
     let tag = Tag::parse(tag).unwrap();
     let increments = [tag.into()];

@@ -83,7 +83,8 @@ impl Entries {
         loop {
             let left = self.limit.map_or(PAGE, |limit| PAGE.min(limit - seen));
             let page = client.entries(&which, left, cursor.as_deref())?;
-            let view = page.read()?;
+            let mut view = page.read()?;
+            view.entries.truncate(left as usize); // a page of the shared store may have more
             seen += view.entries.len() as u64;
             print(out, json, &page, &view, &mut table)?;
             progress.at(people::many(seen, "entry"));
@@ -105,8 +106,8 @@ fn print(
 ) -> Result<(), Failure> {
     if json {
         let raw: Raw = page.read_as()?;
-        raw.entries
-            .iter()
+        let some = raw.entries.iter().take(view.entries.len());
+        some.into_iter()
             .try_for_each(|entry| line(out, entry.get()))?;
     } else {
         view.entries

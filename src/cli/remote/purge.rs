@@ -124,8 +124,8 @@ fn confirm(question: &str) -> io::Result<bool> {
 
 /// How many, if somebody has counted.
 pub(super) fn counted(done: &Purged) -> String {
-    match done.purged {
-        Some(count) => format!("purged {}\n", people::many(count, "response")),
-        None => "purged\n".to_owned(),
-    }
+    let count = done.purged;
+    let count = count.map(|count| format!(" {}", people::many(count, "response")));
+    let ignored = super::tags::ignored(&done.ignored);
+    format!("purged{}\n{ignored}", count.unwrap_or_default())
 }

@@ -146,11 +146,15 @@ fn incremented(done: &Incremented) -> String {
     if !done.versions.is_empty() {
         text.push_str(&format!("\n{versions}"));
     }
-    for tag in &done.ignored {
-        let tag = printable(tag);
-        text.push_str(&format!(
-            "{tag} always has the same version: nothing changed\n"
-        ));
-    }
+    text.push_str(&ignored(&done.ignored));
     text
+}
+
+/// Tags that say less than was meant.
+pub(super) fn ignored(tags: &[String]) -> String {
+    let line = |tag: &String| {
+        let tag = printable(tag);
+        format!("{tag} is a constant of the rules: what they tag with it stays\n")
+    };
+    tags.iter().map(line).collect()
 }

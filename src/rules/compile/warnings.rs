@@ -10,6 +10,7 @@ use crate::model::tag::Tag;
 use crate::model::units;
 use crate::rules::Rule;
 use crate::rules::compile::Compiler;
+use crate::rules::constant_of;
 use crate::rules::cover::Outline;
 use crate::rules::path;
 use crate::rules::pattern::PathPattern;
@@ -197,12 +198,7 @@ impl Incremented {
     /// The warning, if it is nothing but a constant tag of these rules.
     pub(super) fn in_vain(&self, rules: &[Rule]) -> Option<Mistake> {
         let tag = Tag::parse(&self.tag).ok()?;
-        let mut tagged = rules.iter().flat_map(|rule| &rule.tags);
-        if tagged.any(|it| it.as_str() == self.tag.value) {
-            return None; // that one changes
-        }
-        let mut of = rules.iter();
-        let of = of.find(|rule| rule.constants.iter().any(|it| it.tag == tag))?;
+        let of = constant_of(rules.iter(), &tag)?;
         Some(Mistake {
             file: Arc::clone(&self.file),
             place: Some(self.tag.place),

@@ -50,7 +50,7 @@
 //! what       1   1 an entry, 2 what selects the variant
 //!
 //! 1: generation text, at most 64 bytes; composed key 16; tags: list of text, stamp u64; logical text;
-//!    optional rule text; size u64; stored, until, expires: moment
+//!    optional rule text; size u64; stored, at_first, expires: moment
 //! 2: fields: list of selectors; until: moment
 //! ```
 //!

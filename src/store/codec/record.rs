@@ -52,9 +52,9 @@ pub struct Pointer {
     pub size: u64,
     /// When it was stored.
     pub stored: Timestamp,
-    /// Until when it is kept.
-    pub until: Timestamp,
-    /// When it stops being fresh.
+    /// When it was to stop being fresh at first, as its bytes still say.
+    pub at_first: Timestamp,
+    /// When it stops being fresh; another moment if an operator has given it another life.
     pub expires: Timestamp,
 }
 
@@ -87,7 +87,7 @@ impl Record {
                 writer.optional(rule, |writer, rule| writer.sized(rule));
                 writer.u64(pointer.size);
                 writer.moment(pointer.stored);
-                writer.moment(pointer.until);
+                writer.moment(pointer.at_first);
                 writer.moment(pointer.expires);
             }
             Record::Varies { fields, until } => {
@@ -124,7 +124,7 @@ impl Record {
                 rule: reader.optional(|reader| reader.text().map(str::to_owned))?,
                 size: reader.u64()?,
                 stored: reader.moment()?,
-                until: reader.moment()?,
+                at_first: reader.moment()?,
                 expires: reader.moment()?,
             }),
             VARIES => Record::Varies {

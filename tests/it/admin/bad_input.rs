@@ -349,6 +349,35 @@ async fn a_body_that_is_too_large_is_not_read() {
 }
 
 #[tokio::test]
+async fn answers_that_nobody_takes_keep_their_places_and_leave_room_for_probes_alone() {
+    let (_app, sidecar, admin) = with_a_page().await;
+    let large = ask("PUT", "/v1/objects/large").with("tagalong-cache-control", "max-age=60");
+    let large = large.body(vec![b'x'; 6 << 20]);
+    admin.ask(large).await.has_status(201);
+    let (mut begun, mut more) = (Vec::new(), Vec::new());
+    for _ in 0..64 {
+        let call = admin.begin(get("/v1/objects/large")).await;
+        begun.push(call.head().await);
+    }
+    for _ in 0..70 {
+        more.push(admin.begin(get("/v1/objects/large")).await);
+    }
+    let refused = admin.get("/v1/epoch").await;
+    refused.is_problem(503).has_field("retry-after", "1");
+    admin.get("/readyz").await.has_status(200);
+    admin.get("/healthz").await.has_status(200);
+    for call in more {
+        call.answer().await.is_problem(503);
+    }
+    let one = begun.pop().expect("an answer").rest().await;
+    assert_eq!(one.body.len(), 6 << 20);
+    drop(begun);
+    let free = async { while admin.get("/v1/epoch").await.status == 503 {} };
+    soon("places to be free again", free).await;
+    is_as_before(&sidecar, &admin).await;
+}
+
+#[tokio::test]
 async fn as_many_calls_as_are_answered_at_once_leave_room_for_probes_and_for_clients() {
     let (_app, sidecar, admin) = with_a_page().await;
     let mut dribbling = Vec::new();

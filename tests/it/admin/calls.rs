@@ -251,7 +251,7 @@ async fn increments_are_committed_when_they_are_answered_and_constants_are_told(
     client.get("/fixed").await.is_miss();
     let increment = json!({ "tags": ["Book:1", "Version", "Nobody"] });
     let answer = done(&admin, "/v1/tags/increment", increment).await;
-    assert_eq!(answer["incremented"], 2, "{answer}");
+    assert_eq!(answer["incremented"], 3, "{answer}");
     assert_eq!(answer["ignored"], json!(["Version"]));
     let versions = &answer["versions"];
     assert_eq!(versions["Book:1"], versions["Nobody"]);
@@ -276,7 +276,11 @@ async fn increments_are_committed_when_they_are_answered_and_constants_are_told(
 
     let recent = told(&admin, "/v1/increments?limit=1").await;
     let recent = &recent["increments"][0];
-    assert_eq!(recent["tags"], json!(["Book:1", "Nobody"]), "{recent}");
+    assert_eq!(
+        recent["tags"],
+        json!(["Book:1", "Nobody", "Version"]),
+        "{recent}"
+    );
     assert_eq!(recent["stamp"], versions["Book:1"]);
     assert_eq!(
         (&recent["soft"], &recent["source"]),
@@ -295,7 +299,7 @@ async fn increments_are_committed_when_they_are_answered_and_constants_are_told(
         .iter()
         .filter_map(|it| it["tag"].as_str())
         .collect();
-    assert_eq!(names, ["Book:1", "Nobody"].into());
+    assert_eq!(names, ["Book:1", "Nobody", "Version"].into());
 }
 
 #[tokio::test]
@@ -452,12 +456,53 @@ async fn k16_the_epoch_rises_by_a_call_and_never_falls() {
 }
 
 #[tokio::test]
+async fn what_is_a_constant_to_one_rule_is_incremented_for_all_that_tag_with_it_otherwise() {
+    const RULES: &str = "
+  - { id: fixed, match: { path: /fixed }, ttl: 60s, tags: [{ name: api, constant: 2 }, { name: 'v:1', constant: 1 }] }
+  - { id: other, match: { path: /other }, ttl: 60s }
+  - { id: open, match: { path: '/open/(?<n>[0-9]+)' }, ttl: 60s, tags: ['v:{n}'] }
+";
+    let (app, sidecar, admin) = stage(RULES).await;
+    let client = sidecar.client();
+    app.answer("/fixed", reply("fixed"));
+    app.answer("/other", reply("other").header("Cache-Tag", "api"));
+    app.answer("/open/1", reply("open"));
+    for (call, tag, ignored, forgotten) in [
+        ("/v1/tags/increment", "api", true, "/other"),
+        ("/v1/purge", "api", true, "/other"),
+        ("/v1/tags/increment", "v:1", false, "/open/1"),
+        ("/v1/purge", "v:1", false, "/open/1"),
+    ] {
+        for path in ["/fixed", forgotten] {
+            client.get(path).await;
+            client.get(path).await.is_hit();
+        }
+        let answer = done(&admin, call, json!({ "tags": [tag] })).await;
+        let told = answer.get("ignored").is_some_and(|it| *it == json!([tag]));
+        assert_eq!(told, ignored, "{answer}");
+        client.get("/fixed").await.is_hit();
+        client.get(forgotten).await.is_invalidated();
+    }
+}
+
+#[tokio::test]
 async fn o9_what_operators_do_is_written_down_once_and_stays() {
     let (_app, _sidecar, _client, admin) = shop().await;
     purge(&admin, json!({ "rule": "book" })).await;
     refused(&admin, 422, "/v1/purge", json!({ "rule": "nope" })).await;
-    admin.ask(value("a", "A", "a secret")).await.has_status(201);
-    told(&admin, "/v1/stats").await;
+    // What the app does with its own values is no operator's deed, unless it goes wrong.
+    let token = admin.get("/v1/objects/a").await;
+    let token = token.field("tagalong-token").expect("a token").to_owned();
+    admin.ask(value("a", "A", "one")).await.has_status(201);
+    let deleted = admin.ask(ask("DELETE", "/v1/objects/a").body("")).await;
+    deleted.has_status(200);
+    let late = value("a", "A", "a secret").with("tagalong-token", &token);
+    admin.ask(late).await.is_problem(409);
+    let samples = metrics(&admin).await;
+    for (change, count) in [("put", 1.0), ("delete", 1.0)] {
+        let name = format!(r#"tagalong_object_changes_total{{change="{change}"}}"#);
+        assert_eq!(samples.get(&name), Some(&count), "{change}");
+    }
     let page = told(&admin, "/v1/audit").await;
     let records = page["audit"].as_array().expect("records");
     assert_eq!(records.len(), 3, "{page:#}");
@@ -482,7 +527,7 @@ async fn o9_what_operators_do_is_written_down_once_and_stays() {
     );
     assert_eq!(
         (&put["what"], &put["status"]),
-        (&json!("object-put"), &json!(201))
+        (&json!("object-put"), &json!(409))
     );
     assert_eq!(put["target"], json!({ "key": "a", "bytes": 8 }));
     assert!(!page.to_string().contains("a secret"), "{page}");

@@ -518,6 +518,11 @@ async fn entries_are_those_of_all_pages() {
     let said = done(&ask(&app.url(), &["entries", "--limit", "2"]).await);
     assert_eq!(said.lines().count(), 3, "{said}");
     assert_eq!(app.last("/v1/entries").query("limit"), "2");
+    // A page may have more than were asked for.
+    let said = done(&ask(&app.url(), &["entries", "--limit", "3"]).await);
+    assert_eq!(said.lines().count(), 4, "{said}");
+    let said = done(&ask(&app.url(), &["entries", "--limit", "1", "--json"]).await);
+    assert_eq!(lines(&said), [entry(0, "a")]);
 }
 
 #[tokio::test]

@@ -93,6 +93,20 @@ async fn what_waits_is_sent_at_the_end() {
 }
 
 #[tokio::test]
+async fn a_store_that_refuses_what_waits_is_not_waited_for_at_the_end() {
+    let redis = Redis::setup()
+        .max_memory("64mb", "noeviction")
+        .start()
+        .await;
+    let one = Operator::of(&redis).await;
+    let a = audit(&one, "a");
+    redis.config_set("maxmemory", "1").await;
+    a.record(act(1)).await;
+    soon("the end", a.flush()).await;
+    assert_eq!(page(&a, None, 9).await.0, "a1", "from memory");
+}
+
+#[tokio::test]
 async fn what_the_store_could_not_take_stays_and_is_sent_later() {
     let redis = Redis::start().await;
     let one = Operator::of(&redis).await;

@@ -13,6 +13,7 @@ use tagalong::cache::Lookup;
 use tagalong::cache::State;
 use tagalong::cache::Tier;
 use tagalong::cache::Trust;
+use tagalong::cache::objects::Object;
 use tagalong::metrics::Metrics;
 use tagalong::model::compress::Compress;
 use tagalong::model::entry::Entry;
@@ -273,36 +274,45 @@ async fn of_what_nobody_has_the_log_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_newer_response_is_not_taken_for_the_one_that_gets_another_life() {
+async fn another_life_for_what_has_left_does_nothing_to_what_is_newer_under_its_key() {
     let (app, redis) = (Origin::start().await, Redis::start().await);
     let a = sidecar(&app, &redis.url(), RULES).await;
     stored(&app, &a, &["/p/1"]).await;
     let operator = Operator::of(&redis).await;
     until_kept(&operator, 1).await;
     let key = one(&operator, "P:1").await.key;
-    let link = operator.cache.link().expect("the store");
+    let (link, now) = (
+        operator.cache.link().expect("the store"),
+        operator.cache.now(),
+    );
     let second = store::Shared::new(Compress::Zstd, 1 << 16, Metrics::default());
     let found = second.find(&link, key).await.expect("an answer");
     let found = found.expect("it is stored");
-    let old = second
-        .entry(&link, &found.pointer)
-        .await
-        .expect("an answer");
-    let old = old.expect("it is stored");
-    let newer = Whole(Entry {
+    let old = second.entry(&link, &found.pointer, now).await;
+    let old = old.expect("an answer").expect("it is stored");
+    let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3_600));
+    let mut newer = Entry {
         body: "new".into(),
-        ..old.clone()
-    });
+        ..old
+    };
+    newer.meta.lifetime += Duration::from_secs(1);
     let mut pointer = found.pointer.clone();
     pointer.stored = pointer.stored + Duration::from_secs(1);
-    let minute = Duration::from_secs(60);
-    let (variant, whole) = (found.variant, Arc::new(newer));
+    (pointer.at_first, pointer.expires) = (newer.meta.expires(), newer.meta.expires());
+    let (variant, whole) = (found.variant, Arc::new(Whole(newer.clone())));
+    second.drop(&link, variant, key).await.expect("an answer");
     let put = second.put(&link, variant, pointer.clone(), whole, minute);
     put.await.expect("it is stored");
-    let given = second.give_life(&link, found, old, minute).await;
+    let mut as_of_old = found.pointer.clone();
+    let given = second.give_life(&link, found, now + hour, hour).await;
     assert!(!given.expect("an answer"), "the record is another");
-    let left = second.entry(&link, &pointer).await.expect("an answer");
-    assert_eq!(left.map(|it| it.body), None, "not the older one");
+    // Nor to who has read the older record, with its other life, just before.
+    as_of_old.expires = now + hour;
+    for pointer in [pointer, as_of_old] {
+        let left = second.entry(&link, &pointer, now).await;
+        let left = left.expect("an answer").expect("it is stored");
+        assert_eq!(left, newer);
+    }
 }
 
 struct Whole(Entry);
@@ -436,6 +446,35 @@ async fn s10_another_life_is_so_for_whoever_finds_it_in_the_store() {
     let c = sidecar(&app, &redis.url(), RULES).await;
     c.client().get("/p/1").await.is_miss();
     assert_eq!(app.calls("/p/2"), 1);
+}
+
+#[tokio::test]
+async fn of_what_memory_has_too_the_store_is_asked_for_that_one_alone() {
+    let redis = Redis::start().await;
+    let operator = Operator::of(&redis).await;
+    let (hour, rules) = (Duration::from_secs(3_600), operator.rules.load());
+    let object = Object {
+        content_type: None,
+        body: "x".into(),
+        tags: Vec::new(),
+        life: Duration::from_secs(60),
+    };
+    let objects = operator.cache.objects(&rules);
+    let put = objects.put("k", object, None, &"PUT".into()).await;
+    assert!(put.is_ok(), "{put:?}");
+    let filter = Filter {
+        tier: Some(Tier::Redis),
+        ..Filter::default()
+    };
+    let before = all(&operator, &filter, 10).await;
+    let asked = redis.command_stats().await.get("scan").copied();
+    let key = before.first().expect("it is shared").key;
+    let here = set_life(&operator, &key, hour).await.expect("it is here");
+    assert_eq!(here.tier, Tier::Memory);
+    assert_eq!(redis.command_stats().await.get("scan").copied(), asked);
+    let after = all(&operator, &filter, 10).await;
+    let longer = after.first().expect("it is shared").fresh_until;
+    assert!(longer > before.first().expect("it was").fresh_until + hour / 2);
 }
 
 #[tokio::test]

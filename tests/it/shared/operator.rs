@@ -16,6 +16,21 @@ use tagalong::tags::Sharing;
 use crate::support::Redis;
 use crate::support::soon;
 
+/// Tags that are shared with those of the sidecars.
+pub(super) fn sharing(url: &str, bodies: bool, metrics: &Metrics) -> Sharing {
+    let config = shared::Config {
+        endpoint: url.parse().expect("a URL"),
+        timeout: std::time::Duration::from_secs(2),
+    };
+    Sharing {
+        store: shared::Store::new(config, "tagalong", bodies, Clock::System),
+        max_lag: std::time::Duration::from_secs(5),
+        outbox: 10,
+        epoch: 1,
+        metrics: metrics.clone(),
+    }
+}
+
 /// Somebody who shares the store of the sidecars, and acts on it as an operator's call will.
 pub(super) struct Operator {
     pub(super) cache: Cache,
@@ -38,18 +53,8 @@ impl Operator {
     }
 
     async fn sharing(url: &str, bodies: bool) -> Operator {
-        let config = shared::Config {
-            endpoint: url.parse().expect("a URL"),
-            timeout: std::time::Duration::from_secs(2),
-        };
         let metrics = Metrics::default();
-        let sharing = Sharing {
-            store: shared::Store::new(config, "tagalong", bodies, Clock::System),
-            max_lag: std::time::Duration::from_secs(5),
-            outbox: 10,
-            epoch: 1,
-            metrics: metrics.clone(),
-        };
+        let sharing = sharing(url, bodies, &metrics);
         let others = cache::Others {
             watcher: None,
             metrics,

@@ -1,7 +1,15 @@
 //! Forgetting by pattern (story 22): here, elsewhere, in the store, and what is still under way.
 
+use tagalong::clock::Clock;
+use tagalong::metrics::Metrics;
+use tagalong::tags::News;
+use tagalong::tags::Tags;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
+
 use super::calm;
 use super::operator::Operator;
+use super::operator::sharing;
 use super::sidecar;
 use crate::support::Origin;
 use crate::support::Redis;
@@ -67,5 +75,41 @@ async fn l01_what_was_under_way_when_a_pattern_came_is_not_stored() {
         let forgotten = async { while client.get("/p/1").await.hits() {} };
         soon("it to be forgotten", forgotten).await;
         operator.purge("*").await;
+    }
+}
+
+#[tokio::test]
+async fn patterns_that_the_log_has_while_one_is_applied_are_the_next_piece_of_news_together() {
+    let redis = Redis::start().await;
+    let operator = Operator::without_bodies(&redis).await;
+    let tags = Tags::shared(
+        Clock::System,
+        sharing(&redis.url(), false, &Metrics::default()),
+    );
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let gate = Semaphore::new(0);
+    let apply = |news| {
+        let (tell, gate) = (tell.clone(), &gate);
+        async move {
+            if let News::Purged(patterns) = news {
+                let globs: Vec<_> = patterns.into_iter().map(|(_, glob)| glob).collect();
+                tell.send(globs.join(" ")).expect("somebody listens");
+                gate.acquire().await.expect("it is open").forget();
+            }
+        }
+    };
+    let asked = async {
+        soon("the store", tags.in_touch()).await;
+        assert!(operator.purge("A*").await.is_some());
+        assert_eq!(told.recv().await.as_deref(), Some("A*"));
+        for glob in ["B*", "C*", "D*"] {
+            assert!(operator.purge(glob).await.is_some());
+        }
+        gate.add_permits(2);
+        assert_eq!(told.recv().await.as_deref(), Some("B* C* D*"));
+    };
+    tokio::select! {
+        () = tags.follow(apply) => panic!("it never ends"),
+        () = asked => {}
     }
 }

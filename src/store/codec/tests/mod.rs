@@ -98,7 +98,7 @@ fn pointer() -> Pointer {
         rule: Some("books".into()),
         size: 1_234,
         stored: at(2_000_000_000),
-        until: at(2_000_000_360),
+        at_first: at(2_000_000_360),
         expires: at(2_000_000_050),
     }
 }

@@ -131,7 +131,7 @@ fn records() -> impl Strategy<Value = Record> {
             rule: names.3,
             size: times.0,
             stored: times.1,
-            until: times.2,
+            at_first: times.2,
             expires: times.3,
         })
     });
