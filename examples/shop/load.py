@@ -3,10 +3,10 @@
 
     examples/shop/load.py --tagalong target/release/tagalong --write
 
-Visitors read 9 times for each edit that they or staff make. Rounds alternate between shops of their own:
-`without` (gunicorn alone, django-tagalong off), and one for each consistency (two sidecars that share a Redis
-in front of the same gunicorn). Each visitor waits for an answer before the next request, and takes either
-sidecar by chance. Some edits are made by a process without a request (`manage.py edits`).
+Of all requests a tenth (`--edits`) are edits by visitors and staff. Rounds alternate between shops of their
+own: `without` (gunicorn alone, django-tagalong off), and one for each consistency (two sidecars that share a
+Redis in front of the same gunicorn). Each visitor waits for an answer before the next request, and takes
+either of them by chance. Some edits are made by a process without a request (`manage.py edits`).
 
 Ends with 1 if a page was too old, showed nothing of what it is about or somebody else's orders, if anything
 failed, or if nothing was ever served from the store; `--deaf` has the sidecars ignore all increments, which
@@ -20,6 +20,7 @@ import os
 import sys
 import tempfile
 from contextlib import AsyncExitStack, ExitStack
+from itertools import product
 from pathlib import Path
 
 from loading import report
@@ -46,9 +47,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="of each kind (3)")
     parser.add_argument("--visitors", type=int, default=16, help="who ask at the same time (16)")
     parser.add_argument("--products", type=int, default=200, help="in the catalogue (200)")
-    parser.add_argument(
-        "--edits", type=float, default=0.1, help="the share of edits among all requests (0.1)"
-    )
+    parser.add_argument("--edits", default="0.1", help="shares of edits among requests, by commas (0.1)")
     parser.add_argument("--chance", type=int, default=1, help="another number draws other requests (1)")
     parser.add_argument("--deaf", action="store_true", help="sidecars that ignore increments: is that seen?")
     parser.add_argument("--write", action="store_true", help="into benches/results/shop.md")
@@ -56,6 +55,7 @@ def arguments() -> argparse.Namespace:
     said.kinds = said.consistency.split(",")
     if not set(said.kinds) <= {"strict", "bounded"}:
         parser.error("--consistency is strict, bounded, or both by a comma")
+    said.shares = [float(it) for it in said.edits.split(",")]
     return said
 
 
@@ -67,10 +67,10 @@ async def measure(said: argparse.Namespace, stacks: dict[str, Stack]) -> list[Ro
         for number, (name, stack) in enumerate(stacks.items()):
             mix = Mix(stack.folder / "shop.sqlite3", said.chance + number)
             shops[name] = await ends.enter_async_context(open_shop(name, stack, mix, said.visitors))
-        for number in range(said.rounds + 1):
+        for edits, number in product(said.shares, range(said.rounds + 1)):
             seconds = said.seconds if number else said.seconds * WARM_UP
             for shop in shops.values():
-                rounds.append(await run(shop, number, seconds, said.edits))
+                rounds.append(await run(shop, number, seconds, edits))
                 print(report.line(rounds[-1]), flush=True)
     return rounds
 

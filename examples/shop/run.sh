@@ -31,6 +31,7 @@ SHOP_STAFF_TOKEN=$(secret "$data/staff-token")
 export SHOP_ADMIN_PASSWORD SHOP_STAFF_TOKEN
 
 processes=()
+# shellcheck disable=SC2317 # called by the traps
 stop() {
     trap - EXIT INT TERM
     for process in "${processes[@]}"; do

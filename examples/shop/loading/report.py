@@ -17,8 +17,8 @@ PAGE = Path(__file__).resolve().parents[3] / "benches" / "results" / "shop.md"
 
 
 INTRO = """\
-{visitors} visitors, each with one request at a time; {edits:.0%} of requests are edits through the ORM:
-`save()`, `update()`, `bulk_update()`, relations (`add`, `remove`, `set`, `clear`) and orders, some of them
+{visitors} visitors, each with one request at a time. Some requests are edits through the ORM: `save()`,
+`update()`, `bulk_update()`, relations (`add`, `remove`, `set`, `clear`) and orders; some of those are made
 without a request. {products} products, of which those that are read most are edited most. Two gunicorn
 workers of four threads, SQLite in WAL mode. `without`: gunicorn alone, django-tagalong off; the others: two
 sidecars in front of the same, which share a Redis. {rounds} rounds of {seconds:g} s for each, by turns, after
@@ -37,8 +37,8 @@ def line(it: Round) -> str:
     """A round in short."""
     rate, edits = _reads(it) / it.seconds, _edits(it) / it.seconds
     return (
-        f"{it.number} {it.name:8} {rate:7.0f} reads/s {edits:6.0f} edits/s  hits {_hit_ratio(it):4.0%}"
-        f"  p50 {median(it.took or [0]):6.2f} ms  p99 {_p99(it):7.2f} ms"
+        f"{it.share:4.0%} {it.number} {it.name:8} {rate:7.0f} reads/s {edits:6.0f} edits/s"
+        f"  hits {_hit_ratio(it):4.0%}  p50 {median(it.took or [0]):6.2f} ms  p99 {_p99(it):7.2f} ms"
         f"  too old {it.too_old}  late {it.late}  failed {it.failed}"
         + "".join(f"\n    {example}" for example in it.examples)
     )
@@ -46,15 +46,19 @@ def line(it: Round) -> str:
 
 def markdown(rounds: list[Round], said: argparse.Namespace, load_before: float) -> str:
     """The page."""
-    names = dict.fromkeys(it.name for it in rounds)
-    every = {name: [it for it in rounds if it.name == name] for name in names}
-    of = {name: [it for it in every[name] if it.number] for name in names}
     load = f"load average before and after: {load_before:.2f}, {os.getloadavg()[0]:.2f}"
     lines = ["# The shop, read while it is edited", "", INTRO.format(**vars(said))]
-    lines += [f"    {_command(said)}", "", *(f"- {it}" for it in [*_versions(said), load]), "", *_rates(of)]
-    lines += ["", "## How new pages were", "", FRESHNESS, *_freshness(every)]
-    lines += ["", "## What was read and edited", "", *_kinds(of)]
+    lines += [f"    {_command(said)}", "", *(f"- {it}" for it in [*_versions(said), load])]
+    lines += ["", "## How new pages were", "", FRESHNESS, *_freshness(_by_name(rounds))]
+    for share in said.shares:
+        of = _by_name([it for it in rounds if it.number and it.share == share])
+        lines += ["", f"## With {share:.0%} of edits", "", *_rates(of), "", *_kinds(of)]
     return "\n".join(lines) + "\n"
+
+
+def _by_name(rounds: list[Round]) -> dict[str, list[Round]]:
+    names = dict.fromkeys(it.name for it in rounds)
+    return {name: [it for it in rounds if it.name == name] for name in names}
 
 
 def _rates(of: dict[str, list[Round]]) -> list[str]:
@@ -97,7 +101,7 @@ def _kinds(of: dict[str, list[Round]]) -> list[str]:
     edits = sum((it.edits for rounds in of.values() for it in rounds), Counter())
     outside = edits.pop("outside", 0)
     parts = ", ".join(f"{name} {count:,}" for name, count in edits.most_common())
-    return [*lines, "", f"Edits of all rounds: {parts}; {outside:,} of them without a request."]
+    return [*lines, "", f"Edits: {parts}; {outside:,} of them without a request."]
 
 
 def _head(*cells: str) -> list[str]:
@@ -131,7 +135,7 @@ def _spread(figures: list[float], digits: int) -> str:
 def _command(said: argparse.Namespace) -> str:
     # The path of the sidecar is that of the reader's machine.
     given = [
-        f"--{name} {getattr(said, name):g}"
+        f"--{name} {getattr(said, name)}"
         for name in ("seconds", "rounds", "visitors", "products", "edits", "chance")
     ]
     deaf = " --deaf" if said.deaf else ""

@@ -22,6 +22,8 @@ class Round:
     name: str
     number: int
     """0 for the one to warm up."""
+    share: float
+    """Of requests that are edits."""
     seconds: float = 0.0
     took: list[float] = field(default_factory=list)
     """How long reads took, in milliseconds."""
@@ -57,7 +59,7 @@ class Round:
 
 async def run(shop: Shop, number: int, seconds: float, edits: float) -> Round:
     """One round, of which the share `edits` of requests are edits."""
-    seen = Round(shop.name, number)
+    seen = Round(shop.name, number, edits)
     began, cpu = time.monotonic(), time.process_time()
     end = began + seconds
     async with asyncio.TaskGroup() as tasks:

@@ -24,7 +24,7 @@ def load(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def freshness(done: "subprocess.CompletedProcess[str]", kind: str) -> list[int]:
     """Pages, edits, too old, late, failed."""
     assert "## How new pages were" in done.stdout, done.stdout + done.stderr
-    table = done.stdout.partition("## How new pages were")[2].splitlines()
+    table = done.stdout.partition("## How new pages were")[2].partition("\n## ")[0].splitlines()
     [row] = [it for it in table if it.startswith(f"| {kind} |")]
     return [int(cell.replace(",", "")) for cell in row.strip("| ").split(" | ")[1:]]
 
