@@ -109,7 +109,7 @@ def test_what_async_views_and_threads_say_is_recorded() -> None:
 
 @pytest.mark.django_db
 def test_recording_needs_no_setting_and_leaves_it_as_it_was(settings: Settings) -> None:
-    from django_tagalong import conf, tell
+    from django_tagalong import clients, conf
 
     setting: dict[str, Any] = {"ENABLED": False, "ADMIN_URLS": "http://127.0.0.1:9", "TIMEOUT": 0.1}
     settings.TAGALONG = setting
@@ -118,5 +118,5 @@ def test_recording_needs_no_setting_and_leaves_it_as_it_was(settings: Settings) 
         assert increment("A") is None  # within the transaction of this test
     assert said.increments == ["A"]
     assert conf.get() == before
-    assert [client.url for client in tell.clients()] == ["http://127.0.0.1:9"]
+    assert [client.url for client in clients.each()] == ["http://127.0.0.1:9"]
     assert increment("B") is None

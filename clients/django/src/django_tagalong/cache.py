@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.utils.module_loading import import_string
 
-from . import conf, objects, tell
+from . import clients, conf, objects, tell
 from .client import Missing, SidecarError
 from .collector import Increment
 from .decorators import cache_tag
@@ -128,7 +128,7 @@ class TagalongCache(BaseCache):
     def get_tag_version(self, name: str, *instance: object) -> int | None:
         """The version of a tag; None where it has none, or nobody can be asked. Creates nothing (L14)."""
         try:
-            states = [client.tag(tag(name, *instance)) for client in tell.clients()[:1]]
+            states = [client.tag(tag(name, *instance)) for client in clients.each()[:1]]
         except SidecarError as error:
             logger.error("The version of %s is not known: %s", name, error)
             return None

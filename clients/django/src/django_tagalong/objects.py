@@ -14,13 +14,12 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from threading import Lock
 from types import MappingProxyType
 from typing import TypeVar
 
 from django.core.signals import request_started
 
-from . import conf, tell
+from . import clients, conf
 from .client import Client, Missing, Object, SidecarError
 
 logger = logging.getLogger("django_tagalong")
@@ -38,9 +37,7 @@ HONOURED = 120.0
 
 Said = TypeVar("Said")
 
-_clients: dict[tuple[str, str | None], Client] = {}
 _paused: dict[str, float] = {}
-_lock = Lock()
 _NOTHING: Mapping[str, tuple[float, str | None]] = MappingProxyType({})
 _tokens: ContextVar[Mapping[str, tuple[float, str | None]]] = ContextVar(
     "django_tagalong_tokens", default=_NOTHING
@@ -89,7 +86,7 @@ def delete(name: str) -> bool:
 def clear(prefix: str) -> bool:
     """Forgets all values whose names begin so. True: every sidecar has done it."""
     done = _tell(lambda client: client.purge(match=f"object:{prefix}*"), f"the values {prefix}*")
-    return len(done) == len(tell.clients())
+    return len(done) == len(clients.each())
 
 
 def remember(name: str, token: str | None) -> None:
@@ -120,7 +117,7 @@ request_started.connect(_forget_tokens, dispatch_uid="django_tagalong.objects")
 
 
 def _ask(question: Callable[[Client], Said]) -> Said | None:
-    client = _client()
+    client = clients.first(PATIENCE) if conf.get().enabled else None
     if client is None or time.monotonic() < _paused.get(client.url, 0.0):
         return None
     try:
@@ -136,23 +133,11 @@ def _ask(question: Callable[[Client], Said]) -> Said | None:
     return said
 
 
-def _client() -> Client | None:
-    setting = conf.get()
-    if not setting.enabled or not setting.admin_urls:
-        return None
-    url, token = setting.admin_urls[0], setting.token
-    with _lock:
-        client = _clients.get((url, token))
-        if client is None:
-            client = _clients[url, token] = Client(url, token, min(setting.timeout, PATIENCE), retries=0)
-        return client
-
-
 def _tell(wish: Callable[[Client], int | None], what: str) -> list[int]:
     if not conf.get().enabled:
         return []
     done = []
-    for client in tell.clients():
+    for client in clients.each():
         try:
             done.append(wish(client) or 0)
         except SidecarError as error:

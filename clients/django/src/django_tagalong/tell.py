@@ -6,29 +6,20 @@ URLs are several caches, and each must have been told.
 
 import logging
 from collections.abc import Iterable
-from threading import Lock
 
-from . import conf
+from . import clients
 from .client import Client, SidecarError
 from .collector import Change, Increment
 
 logger = logging.getLogger("django_tagalong")
 
-_clients: dict[tuple[str, str | None, float, int], Client] = {}
-_lock = Lock()
 _warned = False
-
-
-def clients() -> list[Client]:
-    """One for each admin interface of the setting; empty: there is none."""
-    setting = conf.get()
-    return [_client(url, setting) for url in setting.admin_urls]
 
 
 def tell(increments: Iterable[Increment], changes: Iterable[Change] = ()) -> bool:
     """Tells them now. True: each of them has committed all of it."""
     increments, changes = list(increments), list(changes)
-    told_to = clients()
+    told_to = clients.each()
     if not told_to:
         _warn_once(len(increments) + len(changes))
         return False
@@ -55,15 +46,6 @@ def _tell_one(client: Client, increments: list[Increment], changes: list[Change]
             done = False
             logger.error("%s was not told of a change for the rule %s: %s", client.url, change.rule, error)
     return done
-
-
-def _client(url: str, setting: conf.Settings) -> Client:
-    key = (url, setting.token, setting.timeout, setting.retries)
-    with _lock:
-        client = _clients.get(key)
-        if client is None:
-            client = _clients[key] = Client(url, setting.token, setting.timeout, setting.retries)
-        return client
 
 
 def _warn_once(count: int) -> None:

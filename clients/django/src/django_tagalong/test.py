@@ -22,7 +22,7 @@ from django.db import connections
 from django.http.response import HttpResponseBase
 from django.test import override_settings
 
-from . import collector, headers, tell
+from . import clients, collector, headers
 from .client import Incremented
 from .collector import Change, Collected
 from .increments import _AfterCommit
@@ -98,7 +98,7 @@ def recording() -> Iterator[Recording]:
     with ExitStack() as stack:
         stack.enter_context(override_settings(TAGALONG=enabled))
         stack.enter_context(mock.patch.object(collector, "Collector", Recorded))
-        stack.enter_context(mock.patch.object(tell, "clients", return_value=[_Listener(recording)]))
+        stack.enter_context(mock.patch.object(clients, "each", return_value=[_Listener(recording)]))
         pending = {it.alias: len(it.run_on_commit) for it in connections.all(initialized_only=True)}
         yield recording
         _commit(pending)

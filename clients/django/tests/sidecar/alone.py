@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from django_tagalong import objects
-from django_tagalong.tell import clients
+from django_tagalong import clients, objects
 
 SECONDS = 20.0
 BACKEND = "django_tagalong.cache.TagalongCache"
@@ -97,4 +96,4 @@ def beside(running: Alone, settings: Settings) -> None:
     }
     objects._paused.clear()
     objects._forget_tokens()
-    clients()[0].purge(all=True)
+    clients.each()[0].purge(all=True)

@@ -15,12 +15,11 @@ from django.core.signals import request_started
 from django.db import transaction
 from pytest_django import Settings
 
-from django_tagalong import increment, objects
+from django_tagalong import clients, increment, objects
 from django_tagalong.cache import TagalongCache
 from django_tagalong.client import Client, Missing, Object
 from django_tagalong.collector import collecting
 from django_tagalong.keeping import LONGEST
-from django_tagalong.tell import clients
 from tests.app.models import Book
 
 from .alone import BACKEND, NEEDS_A_SIDECAR, Alone, beside, running  # noqa: F401 - fixtures
@@ -39,7 +38,7 @@ def cache() -> TagalongCache:
 
 @pytest.fixture
 def client() -> Client:
-    return clients()[0]
+    return clients.each()[0]
 
 
 def incremented(client: Client, *tags: str) -> None:
