@@ -156,7 +156,9 @@ class Client:
         wish: dict[str, Any] = {name: it for name, it in targets.items() if it is not None}
         if soft:
             wish["soft"] = True
-        return self._post("/v1/purge", wish, long=True).take_or_none("purged", int)
+        # What names no pattern is an increment or two.
+        is_long = match is not None or group is not None
+        return self._post("/v1/purge", wish, long=is_long).take_or_none("purged", int)
 
     def refresh(
         self,

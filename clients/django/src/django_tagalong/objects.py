@@ -2,12 +2,15 @@
 network (L13).
 
 A sidecar that does not answer is left alone for a while, so that an app that asks for a hundred values in a
-request does not wait a hundred times; what deletes is told all the same. Of several sidecars that share no
-store the first has this app's values. Knows nothing of what the bytes mean.
+request does not wait a hundred times; what deletes is told all the same. A value that could not be replaced
+is forgotten, before anything else is asked of the sidecar: nobody finds here what is older than what was put
+(L1). Of several sidecars that share no store the first has this app's values. Knows nothing of what the bytes
+mean.
 
 What a miss has told (`Tagalong-Token`) is remembered until the value is put, so that a value that was
-computed in between is refused if one of its tags was incremented meanwhile (L1). Each request and each task
-remembers its own.
+computed in between is refused if one of its tags was incremented meanwhile (L1). Of two looks the first
+counts, as nobody knows after which of them the value was computed. Each request and each task remembers its
+own.
 """
 
 import logging
@@ -35,9 +38,16 @@ MANY = 1000
 #: For how many seconds a token is worth something, with a margin; the sidecar's own bound is a minute.
 HONOURED = 120.0
 
+#: With more values that are still to be forgotten all that is stored is: one call in place of many.
+MANY_OWED = 200
+
+# No value's name: each has a prefix.
+_EVERYTHING = ""
+
 Said = TypeVar("Said")
 
 _paused: dict[str, float] = {}
+_owed: dict[str, dict[str, object]] = {}
 _NOTHING: Mapping[str, tuple[float, str | None]] = MappingProxyType({})
 _tokens: ContextVar[Mapping[str, tuple[float, str | None]]] = ContextVar(
     "django_tagalong_tokens", default=_NOTHING
@@ -51,21 +61,22 @@ def get(name: str) -> Object | Missing | None:
 
 def put(name: str, body: bytes, content_type: str, life: int, tags: Sequence[str], token: str | None) -> bool:
     """Stores a value for `life` seconds. False: it is not stored; that is no mistake where a tag was
-    incremented.
+    incremented. Without a token, that of a look that has found nothing, there may be another one before it:
+    that is forgotten.
     """
-    if len(body) > MAX_BYTES:
-        logger.error(
-            "The value %s is not kept: of its %d bytes %d are too many",
-            name,
-            len(body),
-            len(body) - MAX_BYTES,
-        )
-        return False
 
     def put_to(client: Client) -> bool:
         return client.put_object(name, body, max_age=life, tags=tags, token=token, content_type=content_type)
 
-    return _ask(put_to) or False
+    if len(body) > MAX_BYTES:
+        logger.error("The value %s is not kept: it has %d bytes, of at most %d", name, len(body), MAX_BYTES)
+    else:
+        is_stored = _ask(put_to)
+        if is_stored is not None:
+            return is_stored
+    if token is None:
+        _forget_instead(name)
+    return False
 
 
 def touch(name: str, life: int) -> bool:
@@ -92,6 +103,9 @@ def clear(prefix: str) -> bool:
 def remember(name: str, token: str | None) -> None:
     """What the sidecar has said when it had nothing under this name. None: it could not be asked."""
     known, now = dict(_tokens.get()), time.monotonic()
+    first = known.get(name)
+    if first is not None and now - first[0] < HONOURED:
+        return
     if len(known) >= MANY:
         known = {name: it for name, it in known.items() if now - it[0] < HONOURED}
     known[name] = (now, token)
@@ -117,10 +131,11 @@ request_started.connect(_forget_tokens, dispatch_uid="django_tagalong.objects")
 
 
 def _ask(question: Callable[[Client], Said]) -> Said | None:
-    client = clients.first(PATIENCE) if conf.get().enabled else None
+    client = _client()
     if client is None or time.monotonic() < _paused.get(client.url, 0.0):
         return None
     try:
+        _pay(client)
         said = question(client)
     except SidecarError as error:
         if error.status in (None, 503):
@@ -131,6 +146,39 @@ def _ask(question: Callable[[Client], Said]) -> Said | None:
         return None
     _paused.pop(client.url, None)
     return said
+
+
+def _client() -> Client | None:
+    return clients.first(PATIENCE) if conf.get().enabled else None
+
+
+def _forget_instead(name: str) -> None:
+    """A value was not replaced: it is forgotten now, or as soon as the sidecar answers."""
+    client = _client()
+    if client is None:
+        return
+    owed = _owed.setdefault(client.url, {})
+    # Each debt is a new object: one that is made while the same name is forgotten is a debt after that.
+    owed[name if len(owed) < MANY_OWED else _EVERYTHING] = object()
+    if _ask(lambda _: True) is None:
+        says = "The value %s is not kept; the one before it is forgotten when %s answers"
+        logger.error(says, name, client.url)
+
+
+def _pay(client: Client) -> None:
+    """Forgets what could not be replaced. Raises `SidecarError`; what is left then is forgotten later."""
+    owed = _owed.get(client.url)
+    if not owed:
+        return
+    paid = dict(owed)
+    if _EVERYTHING in paid:
+        client.purge(all=True)
+    else:
+        for name in paid:
+            client.delete_object(name)
+    for name, debt in paid.items():
+        if owed.get(name) is debt:
+            owed.pop(name, None)
 
 
 def _tell(wish: Callable[[Client], int | None], what: str) -> list[int]:

@@ -95,5 +95,6 @@ def beside(running: Alone, settings: Settings) -> None:
         "pickle": {"BACKEND": BACKEND, "KEY_PREFIX": "foo", "OPTIONS": {"SERIALIZER": "pickle"}},
     }
     objects._paused.clear()
+    objects._owed.clear()
     objects._forget_tokens()
     clients.each()[0].purge(all=True)

@@ -154,6 +154,17 @@ def test_l01_fk21_a_set_after_a_get_is_refused_if_a_tag_was_incremented_in_betwe
     assert cache.get_with_tags("k", A) == "new"
 
 
+def test_l01_a_second_look_does_not_hide_that_the_first_is_outdated(
+    cache: TagalongCache, client: Client
+) -> None:
+    assert cache.get_with_tags("k", A) is None
+    incremented(client, "A:1")
+    assert cache.get_with_tags("k", A) is None
+    assert cache.set_with_tags("k", "by the first look", A) is False
+    assert cache.get_with_tags("k", A) is None
+    assert cache.set_with_tags("k", "new", A) is True
+
+
 def test_l01_tokens_of_two_tasks_do_not_mix(cache: TagalongCache, client: Client) -> None:
     async def main() -> list[bool]:
         first, second = asyncio.Event(), asyncio.Event()
@@ -452,6 +463,12 @@ def test_a_value_too_large_or_a_tag_too_many_is_computed(
     assert caplog.text.count("is not kept") == 2
     cache.set("other", 1)
     assert cache.get("other") == 1, "the sidecar is asked all the same"
+
+
+def test_l01_a_value_too_large_to_replace_another_leaves_nothing(cache: TagalongCache) -> None:
+    cache.set("k", "old")
+    cache.set("k", "x" * (9 * 1024 * 1024))
+    assert cache.get("k", "nothing") == "nothing"
 
 
 def test_a_sidecar_that_stores_less_says_so_and_is_asked_on(
