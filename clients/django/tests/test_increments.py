@@ -15,7 +15,7 @@ from django_tagalong.increments import aincrement
 
 from .app import views
 from .app.models import User
-from .scripted import Reply, ScriptedAdmin
+from .scripted import Reply, ScriptedAdmin, done
 
 commits = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -109,7 +109,7 @@ def test_a_commit_is_one_call_whatever_else_waits_for_it(told: ScriptedAdmin) ->
         with transaction.atomic():
             increment("b")
         increment("c")
-    assert seen == [[], ["a", "b", "c"]]
+    assert seen == [["a", "b", "c"], ["a", "b", "c"]]
     assert len(told.calls) == 1
 
 
@@ -141,29 +141,52 @@ def test_of_savepoints_that_are_rolled_back_nothing_is_told_by_what_comes_after(
     assert told.incremented == ["first", "kept:0", "kept:1", "kept:2"]
 
 
-@commits
-def test_a_hook_of_another_that_raises_does_not_keep_ours_from_telling(told: ScriptedAdmin) -> None:
-    def fail() -> None:
-        raise RuntimeError
-
-    with transaction.atomic():
-        increment("before")
-        transaction.on_commit(fail, robust=True)
-        increment("after")
-    assert told.incremented == ["before", "after"]
+def fail() -> None:
+    raise RuntimeError("of the app")
 
 
 @commits
+@pytest.mark.parametrize("undone", [0, 1, 2])
+def test_l06_a_hook_of_the_app_that_raises_does_not_keep_ours_from_telling(
+    told: ScriptedAdmin, undone: int
+) -> None:
+    with pytest.raises(RuntimeError), transaction.atomic():
+        transaction.on_commit(fail)
+        for n in range(undone):
+            with transaction.atomic():
+                increment(f"lost:{n}")
+                transaction.set_rollback(True)
+        increment("a")
+        transaction.on_commit(fail)
+        increment("b")
+        with transaction.atomic():
+            increment("lost")
+            transaction.set_rollback(True)
+    assert told.incremented == ["a", "b"]
+
+
+@commits
+def test_l06_on_a_response_too(told: ScriptedAdmin) -> None:
+    with collecting() as collector:
+        with pytest.raises(RuntimeError), transaction.atomic():
+            transaction.on_commit(fail)
+            increment("a")
+        assert list(collector.close().increments) == ["a"]
+
+
+@pytest.mark.django_db  # a test case's transaction, which never ends
 def test_within_a_test_case_what_was_captured_is_told_and_what_came_before_is_not(
     told: ScriptedAdmin,
 ) -> None:
-    with transaction.atomic():
-        increment("set-up")
-        with TestCase.captureOnCommitCallbacks(execute=True):
-            increment("a")
+    increment("set-up")
+    seen: list[list[str]] = []
+    with TestCase.captureOnCommitCallbacks(execute=True) as callbacks:
+        transaction.on_commit(lambda: seen.append(told.incremented))
+        increment("a")
+        with transaction.atomic():
             increment("b")
-        assert told.incremented == ["a", "b"]
-        transaction.set_rollback(True)
+    assert told.incremented == ["a", "b"]
+    assert (len(callbacks), seen) == (3, [[]])
 
 
 @commits
@@ -203,9 +226,25 @@ def test_where_the_setting_says_so_every_increment_is_repeated(
 def test_told_at_once_it_travels_on_the_response_too(told: ScriptedAdmin, settings: Settings) -> None:
     settings.TAGALONG = {"ADMIN_URLS": told.url, "AT_ONCE": True}
     with collecting() as collector:
-        assert increment("a") is None
+        assert increment("a") is True
         assert told.incremented == ["a"]
         assert list(collector.close().increments) == ["a"]
+
+
+@commits
+def test_one_increment_may_be_told_at_once(told: ScriptedAdmin) -> None:
+    with collecting() as collector:
+        increment("later")
+        with transaction.atomic():
+            increment("b")
+            assert increment("a", at_once=True) is None
+            assert told.calls == []
+        assert told.incremented == ["b", "a"], "one commit is one call"
+        told.answer = lambda _: Reply(500, {})
+        assert increment("c", at_once=True) is None, "the response tells it"
+        assert list(collector.close().increments) == ["later", "b", "a", "c"]
+        told.answer = done
+        assert increment("d", at_once=True) is True
 
 
 @commits
