@@ -15,7 +15,7 @@ from django.core.signals import request_started
 from django.db import transaction
 from pytest_django import Settings
 
-from django_tagalong import clients, increment, objects
+from django_tagalong import clients, flight, increment, objects
 from django_tagalong.cache import TagalongCache
 from django_tagalong.client import Client, Missing, Object
 from django_tagalong.collector import collecting
@@ -222,6 +222,55 @@ def test_j01_within_a_transaction_that_changes_something_nothing_is_read_or_kept
         assert cache.set_with_tags("k", "uncommitted", A) is False
         transaction.set_rollback(True)
     assert cache.get_with_tags("k", A) == "committed", "it was rolled back"
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_l01_dc14_what_is_computed_within_a_transaction_is_not_kept(
+    cache: TagalongCache, is_committed: bool
+) -> None:
+    def title() -> str:
+        return Book.objects.get(pk=7).title
+
+    Book.objects.create(pk=7, title="old")
+    with transaction.atomic():
+        Book.objects.filter(pk=7).update(title="new")  # nobody has reported it yet
+        assert cache.get_or_set_with_tags("k", title, A) == "new"
+        assert cache.get_with_tags("looked for", A) is None
+        assert cache.set_with_tags("k", title(), A) is False
+        assert cache.set_with_tags("looked for", title(), A) is False
+        seen = title()
+        transaction.set_rollback(not is_committed)
+    assert cache.get_with_tags("k", A) is None
+    assert cache.get_with_tags("looked for", A) is None
+    assert cache.get_with_tags("early", A) is None
+    with transaction.atomic():
+        assert cache.get_with_tags("late", A) is None
+    assert cache.set_with_tags("late", seen, A) is False, "it may be of the time when it was looked for"
+    assert cache.set_with_tags("early", seen, A) is True
+
+
+def test_l01_a_transaction_without_a_block_is_one(cache: TagalongCache) -> None:
+    transaction.set_autocommit(False)
+    try:
+        assert cache.get_or_set_with_tags("k", lambda: "uncommitted", A) == "uncommitted"
+    finally:
+        transaction.rollback()
+        transaction.set_autocommit(True)
+    assert cache.get_with_tags("k", A) is None
+
+
+def test_hooks_of_the_apps_own_keep_no_value_from_being_read(cache: TagalongCache) -> None:
+    cache.set_with_tags("k", "committed", A)
+    with transaction.atomic():
+        transaction.on_commit(lambda: None)
+        assert cache.get_with_tags("k", A) == "committed"
+        assert cache.get_or_set_with_tags("k", lambda: "computed", A) == "committed"
+
+
+def test_in_a_transaction_nobody_waits_for_what_another_computes(cache: TagalongCache) -> None:
+    cache.keeping._wait = 3600
+    with flight.alone(cache.name("k", ["A:1"]), 0), transaction.atomic():  # the other
+        assert cache.get_or_set_with_tags("k", lambda: "at once", A) == "at once"
 
 
 def test_fk9_tags_are_incremented_after_the_commit_and_not_before(cache: TagalongCache) -> None:
