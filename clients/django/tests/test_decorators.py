@@ -81,6 +81,12 @@ def never(request: HttpRequest) -> HttpResponse:
     return HttpResponse("never")
 
 
+@never_cache
+@cache_tags("Private", ttl=60)
+def never_outside(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("never")
+
+
 @cache_tags("Own", ttl=60)
 def own_words(request: HttpRequest) -> HttpResponse:
     return HttpResponse("own", headers={FRESHNESS: "max-age=5", "Vary": "Cookie"})
@@ -176,6 +182,7 @@ urlpatterns = [
     path("raises/<int:pk>", raises),
     path("answers/<int:status>", answers),
     path("never", never),
+    path("never-outside", never_outside),
     path("own", own_words),
     path("nested", nested),
     path("streams", streams),
@@ -291,10 +298,30 @@ def test_only_what_succeeds_has_a_life(get: Callable[..., Any], status: int, liv
     assert (FRESHNESS in response) == lives
 
 
-def test_l12_a_response_that_is_private_is_given_no_life(get: Callable[..., Any]) -> None:
-    response = get("/never")
+@pytest.mark.parametrize("path", ["/never", "/never-outside"])
+def test_l12_a_response_that_is_private_is_given_no_life(get: Callable[..., Any], path: str) -> None:
+    response = get(path)
     assert "private" in response["Cache-Control"]
+    assert tags_of(response) == ["Private"]
     assert FRESHNESS not in response
+
+
+@pytest.mark.parametrize("said", ["private", "no-store", "no-cache"])
+def test_l12_what_a_middleware_makes_private_is_given_no_life(
+    settings: Settings, get: Callable[..., Any], said: str
+) -> None:
+    settings.MIDDLEWARE = ["django_tagalong.middleware.TagalongMiddleware", f"{__name__}.saying"]
+    assert FRESHNESS not in get(f"/users/42?said={said}")
+    assert FRESHNESS in get("/users/42?said=max-age%3D5")
+
+
+def saying(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response["Cache-Control"] = request.GET["said"]
+        return response
+
+    return middleware
 
 
 def test_what_a_view_says_itself_stays(get: Callable[..., Any]) -> None:

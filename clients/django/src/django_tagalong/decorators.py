@@ -5,7 +5,7 @@
 
 All of it goes to the collector of the request and from there into the head of the response; where there is
 none, nothing happens. Tags are said before the view runs, so that the page of an error has them too; a life
-only of responses that succeed, and that do not say themselves that they are private.
+only of responses that succeed. Whether it is given is judged by the middleware, when the head is final.
 """
 
 import logging
@@ -68,7 +68,8 @@ def cache_tags(
 
     `ttl` is how long the sidecar may use the response, `swr` how long after that while it fetches it again,
     and `sie` while the app fails: seconds, or a `timedelta`. They are for the sidecar alone
-    (`Tagalong-Cache-Control`), and for responses below 400 that are neither `private` nor `no-store`.
+    (`Tagalong-Cache-Control`), and for responses below 400 that leave the app neither `private` nor
+    `no-store` nor `no-cache`.
     `vary_on` names headers of requests for `Vary`.
 
     Raises `ValueError` at once for what is no tag, no header and no time.
@@ -104,7 +105,7 @@ def _around(
         if isinstance(response, HttpResponseBase):
             if headers:  # without any, Django would write an empty `Vary`
                 patch_vary_headers(response, headers)
-            if response.status_code < 400 and not _is_kept_back(response):
+            if response.status_code < 400:
                 _say(life)
         return response
 
@@ -131,12 +132,6 @@ def _say(life: dict[str, int]) -> None:
     if here is not None:
         for directive, seconds in life.items():
             here.fresh(directive, seconds)
-
-
-def _is_kept_back(response: HttpResponseBase) -> bool:
-    """Whether the response is for one client, or for none: the sidecar would believe the `ttl`."""
-    directives = response.headers.get("Cache-Control", "").split(",")
-    return not {"private", "no-store"}.isdisjoint(it.partition("=")[0].strip().lower() for it in directives)
 
 
 def _life(
