@@ -131,7 +131,7 @@ def _stats(options: Mapping[str, Any]) -> Callable[[Client], Any]:
 
 
 def _explain(options: Mapping[str, Any]) -> Callable[[Client], Any]:
-    headers = dict(_header(line) for line in options["header"])
+    headers = [_header(line) for line in options["header"]]
     return lambda client: client.explain(options["url"], options["method"], headers)
 
 
