@@ -10,7 +10,7 @@ from django.test import TestCase
 from pytest_django import Settings
 
 from django_tagalong import change, conf, increment
-from django_tagalong.collector import Change, Increment, collecting
+from django_tagalong.collector import MANY, Change, Increment, collecting
 from django_tagalong.increments import aincrement
 
 from .app import views
@@ -150,27 +150,35 @@ def fail() -> None:
 def test_l06_a_hook_of_the_app_that_raises_does_not_keep_ours_from_telling(
     told: ScriptedAdmin, undone: int
 ) -> None:
-    with pytest.raises(RuntimeError), transaction.atomic():
-        transaction.on_commit(fail)
-        for n in range(undone):
-            with transaction.atomic():
-                increment(f"lost:{n}")
-                transaction.set_rollback(True)
-        increment("a")
-        transaction.on_commit(fail)
-        increment("b")
+    def write() -> None:
         with transaction.atomic():
-            increment("lost")
-            transaction.set_rollback(True)
+            transaction.on_commit(fail)
+            for n in range(undone):
+                with transaction.atomic():
+                    increment(f"lost:{n}")
+                    transaction.set_rollback(True)
+            increment("a")
+            transaction.on_commit(fail)
+            increment("b")
+            with transaction.atomic():
+                increment("lost")
+                transaction.set_rollback(True)
+
+    with pytest.raises(RuntimeError):
+        write()
     assert told.incremented == ["a", "b"]
 
 
 @commits
 def test_l06_on_a_response_too(told: ScriptedAdmin) -> None:
-    with collecting() as collector:
-        with pytest.raises(RuntimeError), transaction.atomic():
+    def write() -> None:
+        with transaction.atomic():
             transaction.on_commit(fail)
             increment("a")
+
+    with collecting() as collector:
+        with pytest.raises(RuntimeError):
+            write()
         assert list(collector.close().increments) == ["a"]
 
 
@@ -277,6 +285,69 @@ def test_values_of_a_change_are_told_as_text(
 ) -> None:
     assert change("r", old, new) is True
     assert told.calls[0].json == {"rule": "r", "old": expected[0], "new": expected[1]}
+
+
+@pytest.mark.parametrize("in_request", [False, True])
+def test_a_change_with_values_that_are_too_long_is_one_of_the_whole_rule(
+    told: ScriptedAdmin, in_request: bool
+) -> None:
+    with collecting() as collector:
+        if not in_request:
+            collector.close()
+        change("r", {"a": "x" * 2_000_000}, {"a": "y" * 2_000_000})
+        change("s", {"a": "é" * 2046}, {"a": "1"})
+        on_response = list(collector.close().changes)
+    fits = {"rule": "s", "old": {"a": "é" * 2046}, "new": {"a": "1"}}
+    if in_request:
+        assert on_response == [Change("r"), Change("s", (("a", "é" * 2046),), (("a", "1"),))]
+    else:
+        assert [call.json for call in told.calls] == [{"rule": "r", "old": {}, "new": {}}, fits]
+
+
+@commits
+@pytest.mark.parametrize("in_request", [False, True])
+def test_many_changes_of_one_rule_are_one_of_the_whole_rule(told: ScriptedAdmin, in_request: bool) -> None:
+    with collecting() as collector:
+        if not in_request:
+            collector.close()
+        with transaction.atomic():
+            for n in range(MANY + 1):
+                change("many", {"a": n}, {"a": n + 1})
+            for n in range(MANY):
+                change("few", {"a": n}, {"a": n + 1})
+            change("covered", {"a": 1}, {"a": 2})
+            change("covered")
+            change("covered", {"a": 2}, {"a": 3})
+        seen = [(it.rule, dict(it.old)) for it in collector.close().changes]
+    seen = seen if in_request else [(call.json["rule"], call.json["old"]) for call in told.calls]
+    assert seen == [("many", {}), *(("few", {"a": str(n)}) for n in range(MANY)), ("covered", {})]
+
+
+@commits
+@pytest.mark.parametrize("reply", [Reply(cut=True), Reply(503, {})], ids=["silent", "503"])
+def test_l13_a_sidecar_that_is_away_is_asked_once_whatever_there_is_to_tell(
+    told: ScriptedAdmin, settings: Settings, caplog: pytest.LogCaptureFixture, reply: Reply
+) -> None:
+    settings.TAGALONG = {"ADMIN_URLS": told.url, "RETRIES": 0}
+    told.answer = lambda _: reply
+    with transaction.atomic():
+        increment("a")
+        increment("b", soft=True)
+        for n in range(20):
+            change("r", {"a": n}, {"a": n + 1})
+    assert len(told.calls) == 1
+    assert "21 more" in caplog.text
+
+
+@commits
+def test_l06_a_sidecar_that_refuses_one_thing_is_told_the_others(told: ScriptedAdmin) -> None:
+    told.answer = lambda call: done(call) if "User" in str(call.body) else Reply(422, {})
+    with transaction.atomic():
+        change("r")
+        increment("a", soft=True)
+        increment("User:1")
+    assert told.incremented == ["a", "User:1"]
+    assert told.calls[-1].path == "/v1/change"
 
 
 @pytest.mark.parametrize("values", [{"a": 1}, {"a": None}, {"a": "1", "b": None}])

@@ -8,15 +8,14 @@ answer is False.
 
 import logging
 from collections.abc import Mapping
-from decimal import Decimal
 from weakref import ref
 
 from asgiref.sync import sync_to_async
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from . import collector, conf, tell
-from .collector import Change, Increment
+from . import changes, collector, conf, tell
+from .collector import Change, Changes, Increment
 from .tags import check
 
 logger = logging.getLogger("django_tagalong")
@@ -61,17 +60,18 @@ def change(
     """Reports that an object which the responses of `rule` are filtered by has other values (rules.md §6).
 
     `old` and `new` give attributes by their names in the rule's `dimensions`; None, or not being there, is
-    to have no value. Without any, the whole rule is meant; where nothing differs nothing is told, and the
-    answer is None. Otherwise answers as `increment` does. Raises `ValueError` for a rule or an attribute
-    that cannot have this name.
+    to have no value. Without any, the whole rule is meant, and so it is where they take more than 4 KiB;
+    where nothing differs nothing is told, and the answer is None. Otherwise answers as `increment` does.
+    Raises `ValueError` for a rule or an attribute that cannot have this name.
     """
     old, new = old or {}, new or {}
-    if not isinstance(rule, str) or not rule or not rule.isascii() or not rule.isprintable():
-        raise ValueError("the id of a rule is printable ASCII")
-    before, after = _texts(old), _texts(new)
+    changes.check_rule(rule)
+    for name in (*old, *new):
+        changes.check_attribute(name)
+    before, after = changes.texts(old), changes.texts(new)
     if (old or new) and before == after:
         return None
-    return _after_commit([Change(rule, before, after)], using)
+    return _after_commit([changes.told(rule, before, after)], using)
 
 
 async def aincrement(
@@ -93,30 +93,6 @@ async def achange(
 ) -> bool | None:
     """As `change`, for coroutines."""
     return await sync_to_async(change)(rule, old, new, using)
-
-
-type_of_wish = Increment | Change
-
-
-def _texts(values: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    for name in values:
-        if not isinstance(name, str) or not name or not all(c in _ATTRIBUTE for c in name):
-            raise ValueError(
-                f"{name!r} is no attribute of a rule: a-z, 0-9, `_`, `-`, `.` and `*` are expected"
-            )
-    return tuple(sorted((name, _text(value)) for name, value in values.items() if value is not None))
-
-
-# What may follow `old.` in the key of a structured field (RFC 9651 §3.1.2).
-_ATTRIBUTE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-.*")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    return str(value).encode("utf-8", "replace").decode()
 
 
 class _Batch:
@@ -185,7 +161,7 @@ def _is_test_case(connection: BaseDatabaseWrapper) -> bool:
     """Whether a `TestCase` holds the transaction: it takes hooks by their place (`captureOnCommitCallbacks`),
     and never commits.
     """
-    return any(it._from_testcase for it in connection.atomic_blocks[:1])
+    return any(it._from_testcase for it in connection.atomic_blocks[:1])  # type: ignore[attr-defined]
 
 
 def deliver(wishes: list[Increment | Change], at_once: bool = False) -> bool | None:
@@ -196,11 +172,11 @@ def deliver(wishes: list[Increment | Change], at_once: bool = False) -> bool | N
     if not setting.enabled:
         return None
     increments = [it for it in wishes if isinstance(it, Increment)]
-    changes = [it for it in wishes if isinstance(it, Change)]
+    differences = Changes(it for it in wishes if isinstance(it, Change))
     here = collector.current()
     if here is not None and here.increment(*increments):
-        if here.change(*changes):
-            is_told = (at_once or setting.at_once) and tell.tell(increments, changes)
+        if here.change(*differences):
+            is_told = (at_once or setting.at_once) and tell.tell(increments, differences)
             return True if is_told else None  # else the response tells
         increments = []  # closed in between: those are on the response, these are not
-    return tell.tell(increments, changes)
+    return tell.tell(increments, differences)

@@ -1,17 +1,22 @@
 """Tells every admin interface of the setting what has changed; never raises for the network.
 
-A failure is logged as an error and answered as False. Sidecars that share a store are one URL; several
+A failure is logged as an error and answered as False. One that is away is not asked for each thing again,
+so that what it costs is bounded (L13). Sidecars that share a store are one URL; several
 URLs are several caches, and each must have been told.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from . import clients
 from .client import Client, SidecarError
 from .collector import Change, Increment
 
 logger = logging.getLogger("django_tagalong")
+
+# What it tells of, for the log; and the call.
+_Call = tuple[str, Callable[[], object]]
 
 _warned = False
 
@@ -28,24 +33,35 @@ def tell(increments: Iterable[Increment], changes: Iterable[Change] = ()) -> boo
 
 
 def _tell_one(client: Client, increments: list[Increment], changes: list[Change]) -> bool:
+    calls = [*_increments(client, increments), *_changes(client, changes)]
     done = True
+    for n, (says, call) in enumerate(calls):
+        try:
+            call()
+        except SidecarError as error:
+            done = False
+            logger.error("%s was not told of %s: %s", client.url, says, error)
+            left = len(calls) - n - 1
+            if left and error.status in (None, 503):
+                logger.error(
+                    "%s is away: of %d more changes or lists of tags it was not told", client.url, left
+                )
+                break
+    return done
+
+
+def _increments(client: Client, increments: list[Increment]) -> Iterator[_Call]:
     alike: dict[tuple[bool, int | None], list[str]] = {}
     for it in increments:
         alike.setdefault((it.soft, it.again), []).append(it.tag)
     for (soft, again), tags in alike.items():
-        try:
-            client.increment(tags, soft, again)
-        except SidecarError as error:
-            done = False
-            shown = f"{len(tags)} tags ({', '.join(tags[:5])}{', …' if len(tags) > 5 else ''})"
-            logger.error("%s was not told that %s have changed: %s", client.url, shown, error)
-    for change in changes:
-        try:
-            client.change(change.rule, dict(change.old), dict(change.new))
-        except SidecarError as error:
-            done = False
-            logger.error("%s was not told of a change for the rule %s: %s", client.url, change.rule, error)
-    return done
+        shown = f"changes of {len(tags)} tags ({', '.join(tags[:5])}{', …' if len(tags) > 5 else ''})"
+        yield shown, partial(client.increment, tags, soft, again)
+
+
+def _changes(client: Client, changes: list[Change]) -> Iterator[_Call]:
+    for it in changes:
+        yield f"a change for the rule {it.rule}", partial(client.change, it.rule, dict(it.old), dict(it.new))
 
 
 def _warn_once(count: int) -> None:

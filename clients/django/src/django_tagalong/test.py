@@ -71,7 +71,7 @@ class _Listener:
         return Incremented(len(said), dict.fromkeys(said, 1), ())
 
     def change(self, rule: str, old: Mapping[str, str], new: Mapping[str, str]) -> int:
-        self._said.changes[Change(rule, tuple(sorted(old.items())), tuple(sorted(new.items())))] = None
+        self._said.changes.add(Change(rule, tuple(sorted(old.items())), tuple(sorted(new.items()))))
         return 1
 
     def purge(self, **named: Any) -> None:

@@ -69,7 +69,7 @@ def test_a_transaction_that_is_rolled_back_tells_nothing(told: Told) -> None:
     with collecting() as collector, rolled_back():
         User.objects.create(pk=42).delete()
     collected = collector.close()
-    assert (told.calls, collected.increments, collected.changes) == ([], {}, {})
+    assert (told.calls, list(collected.increments), list(collected.changes)) == ([], [], [])
 
 
 def test_of_a_savepoint_that_is_rolled_back_nothing_is_told(told: Told) -> None:
