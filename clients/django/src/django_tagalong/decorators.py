@@ -10,13 +10,14 @@ only of responses that succeed. Whether it is given is judged by the middleware,
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
 from inspect import isawaitable
 from string import ascii_letters, digits
 from typing import Any, TypeVar
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
@@ -77,61 +78,80 @@ def cache_tags(
     life = _life(ttl, swr, sie)
     headers = _headers(vary_on)
 
+    def around(view: Callable[..., Any]) -> Callable[..., Any]:
+        return _around(view, _Said(Tags(tags, Arguments(view)), life, headers))
+
     def decorate(view: View) -> View:
         if not isinstance(view, type):
-            return _around(view, tags, life, headers)  # type: ignore[return-value]
+            return around(view)  # type: ignore[return-value]
         dispatch = getattr(view, "dispatch", None)
         if dispatch is None:
             raise TypeError(f"{view.__name__} is no class of views: it has no `dispatch`")
-        view.dispatch = _around(dispatch, tags, life, headers)  # type: ignore[attr-defined]
+        view.dispatch = around(dispatch)  # type: ignore[attr-defined]
         return view
 
     return decorate
 
 
-def _around(
-    view: Callable[..., Any], sources: Iterable[str | Computed], life: dict[str, int], headers: list[str]
-) -> Callable[..., Any]:
-    tags = Tags(sources, Arguments(view))
+@dataclass(frozen=True)
+class _Said:
+    """What a decorator says of the responses of one view."""
 
-    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    tags: Tags
+    life: dict[str, int]
+    headers: list[str]
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Before the view is called with these."""
         try:
             # A method finds what the URL names in its object.
-            cache_tag(*tags.of(args, kwargs, getattr(args[0], "kwargs", None) if args else None))
+            cache_tag(*self.tags.of(args, kwargs, getattr(args[0], "kwargs", None) if args else None))
         except NoTag as missing:
             do_not_store(str(missing))
 
-    def end(response: Any) -> Any:
+    def end(self, response: Any) -> Any:
+        """The same response."""
         if isinstance(response, HttpResponseBase):
-            if headers:  # without any, Django would write an empty `Vary`
-                patch_vary_headers(response, headers)
-            if response.status_code < 400:
-                _say(life)
+            if self.headers:  # without any, Django would write an empty `Vary`
+                patch_vary_headers(response, self.headers)
+            here = collector.current()
+            if here is not None and response.status_code < 400:
+                for directive, seconds in self.life.items():
+                    here.fresh(directive, seconds)
         return response
 
-    async def end_later(response: Awaitable[Any]) -> Any:
-        return end(await response)
 
+def _around(view: Callable[..., Any], said: _Said) -> Callable[..., Any]:
     @wraps(view)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        begin(args, kwargs)
+        if _answers_later(view, args):
+            return later(*args, **kwargs)
+        said.begin(args, kwargs)
         response = view(*args, **kwargs)
-        # `dispatch` of a class with coroutines is a function that returns one.
-        return end_later(response) if isawaitable(response) else end(response)
+        return ended(response) if isawaitable(response) else said.end(response)
+
+    async def ended(response: Awaitable[Any]) -> Any:
+        return said.end(await response)
 
     @wraps(view)
-    async def wrapped_coroutine(*args: Any, **kwargs: Any) -> Any:
-        begin(args, kwargs)
-        return end(await view(*args, **kwargs))
+    async def later(*args: Any, **kwargs: Any) -> Any:
+        if said.tags.may_block:
+            await sync_to_async(said.begin)(args, kwargs)
+        else:
+            said.begin(args, kwargs)
+        return said.end(await view(*args, **kwargs))
 
-    return wrapped_coroutine if iscoroutinefunction(view) else wrapped
+    return later if iscoroutinefunction(view) else wrapped
 
 
-def _say(life: dict[str, int]) -> None:
-    here = collector.current()
-    if here is not None:
-        for directive, seconds in life.items():
-            here.fresh(directive, seconds)
+def _answers_later(view: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+    """Whether it is `dispatch` of a class with coroutines: a function that returns one."""
+    if getattr(view, "__name__", "") != "dispatch":
+        return False
+    # `method_decorator` hands over a bound method, which has its object, within a partial.
+    method = getattr(view, "func", view)
+    owner = getattr(method, "__self__", args[0] if args else None)
+    return bool(getattr(owner, "view_is_async", False))
 
 
 def _life(
