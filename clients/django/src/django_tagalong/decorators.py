@@ -139,7 +139,9 @@ def _around(view: Callable[..., Any], said: _Said) -> Callable[..., Any]:
             await sync_to_async(said.begin)(args, kwargs)
         else:
             said.begin(args, kwargs)
-        return said.end(await view(*args, **kwargs))
+        response = view(*args, **kwargs)
+        # A mixin's `dispatch` may answer itself.
+        return said.end(await response if isawaitable(response) else response)
 
     return later if iscoroutinefunction(view) else wrapped
 
