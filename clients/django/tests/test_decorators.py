@@ -339,6 +339,22 @@ def test_j12_a_tag_of_a_coroutine_may_ask_the_database(path: str, tags: list[str
     assert (response.status_code, tags_of(response), response[FRESHNESS]) == (200, tags, "max-age=60")
 
 
+def test_j12_a_mixin_may_answer_in_place_of_a_coroutine() -> None:
+    class Refusing:
+        def dispatch(self, request: HttpRequest) -> HttpResponse:
+            return HttpResponse(status=403)
+
+    @cache_tags("A", ttl=60)
+    class Guarded(Refusing, View):
+        async def get(self, request: HttpRequest) -> HttpResponse:
+            raise AssertionError("this is never reached")
+
+    with collecting() as collector:
+        answering: Any = Guarded.as_view()(HttpRequest())
+        assert asyncio.run(answering).status_code == 403
+        assert list(collector.close().tags) == ["A"]
+
+
 def test_j12_a_function_that_gives_a_coroutine_is_tagged_and_lives() -> None:
     async def answer() -> HttpResponse:
         return HttpResponse()

@@ -94,6 +94,16 @@ class TestWithTransactions(TagalongAssertions, TransactionTestCase):
         assert changes_of(response) == ['"users";old.name="a";new.name="b"']
         assert tags_of(response) == []
 
+    def test_within_a_transaction_what_was_said_before_is_not_counted(self) -> None:
+        with transaction.atomic():
+            increment("Before")
+            transaction.on_commit(lambda: None)
+            with recording() as said:
+                increment("A")
+                with transaction.atomic():
+                    increment("B")
+            assert said.increments == ["A", "B"]
+
 
 @pytest.mark.urls(__name__)
 @pytest.mark.django_db

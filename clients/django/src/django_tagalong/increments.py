@@ -126,12 +126,13 @@ class _AfterCommit:
         self, batch: _Batch, wishes: list[Increment | Change], at_once: bool, tells_all: bool
     ) -> None:
         self.batch, self.wishes, self.at_once = batch, wishes, at_once
+        self.index = len(batch.hooks)
         # Within a test case what came before is not told: Django has it wait for ever.
-        self.tells_from = 0 if tells_all else len(batch.hooks)
+        self.tells_all = tells_all
         batch.hooks.append(ref(self))
 
     def __call__(self) -> None:
-        self.batch.tell_from(self.tells_from)
+        self.batch.tell_from(0 if self.tells_all else self.index)
 
 
 def _after_commit(
