@@ -9,7 +9,7 @@ import pytest
 from django.core.signals import request_started
 from pytest_django import Settings
 
-from django_tagalong import objects
+from django_tagalong import debts, objects
 from django_tagalong.cache import TagalongCache
 from django_tagalong.client import Missing, Object
 
@@ -22,12 +22,15 @@ class Store:
     def __init__(self, admin: ScriptedAdmin) -> None:
         self.values: dict[str, bytes] = {}
         self.is_away = False
+        self.refuses = ""
         self.admin = admin
         admin.answer = self.answer
 
     def answer(self, call: Call) -> Reply:
         if self.is_away:
             return Reply(cut=True)
+        if call.method == self.refuses:
+            return Reply(403, {"title": "No", "status": 403, "detail": "Not you."})
         if call.path == "/v1/purge":
             assert call.json == {"all": True}
             self.values.clear()
@@ -57,7 +60,7 @@ def store(told: ScriptedAdmin, settings: Settings) -> Store:
 @pytest.fixture(autouse=True)
 def _nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(objects, "_paused", {})
-    monkeypatch.setattr(objects, "_owed", {})
+    monkeypatch.setattr(debts, "_owed", {})
     objects._forget_tokens()
     yield
     objects._forget_tokens()
@@ -98,7 +101,7 @@ def test_l01_a_value_that_could_not_be_put_is_forgotten_when_the_sidecar_is_back
     cache.set("b", "new")
     assert len(store.admin.calls) == tried, "it is left alone for a while"
     for key in ("a", "b"):
-        assert f"The value :1:{key} is not kept; the one before it is forgotten" in caplog.text
+        assert f"was not told to forget the value :1:{key}, and is told when it answers" in caplog.text
     store.is_away = False
     assert cache.get("b", "nothing") == "nothing", "the pause is not over, and nobody is asked"
     the_pause_ends()
@@ -120,15 +123,43 @@ def test_what_is_still_to_be_forgotten_waits_for_a_sidecar_that_fails_again(stor
     assert cache.get("a", "nothing") == "nothing"
 
 
+def test_l13_of_many_deletes_one_waits_for_a_sidecar_that_is_away_and_all_are_done(store: Store) -> None:
+    cache = TagalongCache()
+    keys = [str(n) for n in range(5)]
+    cache.set_many(dict.fromkeys(keys, "old"))
+    store.is_away = True
+    tried = len(store.admin.calls)
+    cache.delete_many(keys)
+    assert len(store.admin.calls) <= tried + 2, "one, and once more as its connection was in use"
+    store.is_away = False
+    the_pause_ends()
+    assert cache.get_many(keys) == {}
+
+
+def test_a_delete_that_is_refused_keeps_nobody_from_asking_on(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = TagalongCache()
+    cache.set("a", "old")
+    store.is_away = True
+    cache.delete("b")
+    store.is_away = False
+    store.refuses = "DELETE"
+    the_pause_ends()
+    assert cache.get("a") == "old"
+    assert "does not forget the value :1:b: 403" in caplog.text
+    assert list(debts._owed.values()) == [{}]
+
+
 def test_l10_of_very_many_values_that_could_not_be_put_all_are_forgotten_at_once(store: Store) -> None:
     cache = TagalongCache()
     cache.set("last", "old")
     store.is_away = True
-    for n in range(objects.MANY_OWED + 5):
+    for n in range(debts.MANY + 5):
         cache.set(str(n), "new")
     cache.set("last", "new")
-    [owed] = objects._owed.values()
-    assert len(owed) == objects.MANY_OWED + 1
+    [owed] = debts._owed.values()
+    assert len(owed) == debts.MANY + 1
     store.is_away = False
     the_pause_ends()
     assert cache.get("last", "nothing") == "nothing"
@@ -143,7 +174,7 @@ def test_a_value_that_was_looked_for_leaves_nothing_to_forget_where_it_cannot_be
     assert cache.get_with_tags("k", ["A"]) is None
     store.is_away = True
     assert cache.set_with_tags("k", "value", ["A"]) is False
-    assert objects._owed == {}, "nothing was there"
+    assert debts._owed == {}, "nothing was there"
     assert len([it for it in caplog.records if it.levelno == logging.ERROR]) == 1
 
 

@@ -2,10 +2,9 @@
 network (L13).
 
 A sidecar that does not answer is left alone for a while, so that an app that asks for a hundred values in a
-request does not wait a hundred times; what deletes is told all the same. A value that could not be replaced
-is forgotten, before anything else is asked of the sidecar: nobody finds here what is older than what was put
-(L1). Of several sidecars that share no store the first has this app's values. Knows nothing of what the bytes
-mean.
+request does not wait a hundred times. A value that could not be replaced or deleted meanwhile is forgotten
+when it answers (`debts`). Of several sidecars that share no store the first has this app's values. Knows
+nothing of what the bytes mean.
 
 What a miss has told (`Tagalong-Token`) is remembered until the value is put, so that a value that was
 computed in between is refused if one of its tags was incremented meanwhile (L1). Of two looks the first
@@ -22,7 +21,7 @@ from typing import TypeVar
 
 from django.core.signals import request_started
 
-from . import clients, conf
+from . import clients, conf, debts
 from .client import Client, Missing, Object, SidecarError
 
 logger = logging.getLogger("django_tagalong")
@@ -38,16 +37,9 @@ MANY = 1000
 #: For how many seconds a token is worth something, with a margin; the sidecar's own bound is a minute.
 HONOURED = 120.0
 
-#: With more values that are still to be forgotten all that is stored is: one call in place of many.
-MANY_OWED = 200
-
-# No value's name: each has a prefix.
-_EVERYTHING = ""
-
 Said = TypeVar("Said")
 
 _paused: dict[str, float] = {}
-_owed: dict[str, dict[str, object]] = {}
 _NOTHING: Mapping[str, tuple[float, str | None]] = MappingProxyType({})
 _tokens: ContextVar[Mapping[str, tuple[float, str | None]]] = ContextVar(
     "django_tagalong_tokens", default=_NOTHING
@@ -74,8 +66,9 @@ def put(name: str, body: bytes, content_type: str, life: int, tags: Sequence[str
         is_stored = _ask(put_to)
         if is_stored is not None:
             return is_stored
-    if token is None:
-        _forget_instead(name)
+    client = _client()
+    if token is None and client is not None:
+        _forget(client, name)
     return False
 
 
@@ -90,14 +83,23 @@ def touch(name: str, life: int) -> bool:
 
 
 def delete(name: str) -> bool:
-    """Forgets a value, in every sidecar of the setting. True: there was one."""
-    return bool(sum(_tell(lambda client: client.delete_object(name), f"the value {name}")))
+    """Forgets a value, in every sidecar of the setting; in one that is away as soon as it answers. True:
+    there was one.
+    """
+    were_there = [_forget(client, name) for client in _each()]
+    return any(were_there)
 
 
 def clear(prefix: str) -> bool:
     """Forgets all values whose names begin so. True: every sidecar has done it."""
-    done = _tell(lambda client: client.purge(match=f"object:{prefix}*"), f"the values {prefix}*")
-    return len(done) == len(clients.each())
+    is_done = True
+    for client in _each():
+        try:
+            client.purge(match=f"object:{prefix}*")
+        except SidecarError as error:
+            is_done = False
+            logger.error("%s was not told to forget the values %s*: %s", client.url, prefix, error)
+    return is_done
 
 
 def remember(name: str, token: str | None) -> None:
@@ -132,15 +134,14 @@ request_started.connect(_forget_tokens, dispatch_uid="django_tagalong.objects")
 
 def _ask(question: Callable[[Client], Said]) -> Said | None:
     client = _client()
-    if client is None or time.monotonic() < _paused.get(client.url, 0.0):
+    if client is None or _is_left_alone(client):
         return None
     try:
-        _pay(client)
+        debts.pay(client)
         said = question(client)
     except SidecarError as error:
         if error.status in (None, 503):
-            _paused[client.url] = time.monotonic() + PAUSE
-            logger.error("Values are computed and not kept for %g seconds: %s", PAUSE, error)
+            _leave_alone(client, error)
         else:
             logger.error("A value is not kept: %s", error)
         return None
@@ -152,42 +153,26 @@ def _client() -> Client | None:
     return clients.first(PATIENCE) if conf.get().enabled else None
 
 
-def _forget_instead(name: str) -> None:
-    """A value was not replaced: it is forgotten now, or as soon as the sidecar answers."""
-    client = _client()
-    if client is None:
-        return
-    owed = _owed.setdefault(client.url, {})
-    # Each debt is a new object: one that is made while the same name is forgotten is a debt after that.
-    owed[name if len(owed) < MANY_OWED else _EVERYTHING] = object()
-    if _ask(lambda _: True) is None:
-        says = "The value %s is not kept; the one before it is forgotten when %s answers"
-        logger.error(says, name, client.url)
+def _each() -> list[Client]:
+    return clients.each() if conf.get().enabled else []
 
 
-def _pay(client: Client) -> None:
-    """Forgets what could not be replaced. Raises `SidecarError`; what is left then is forgotten later."""
-    owed = _owed.get(client.url)
-    if not owed:
-        return
-    paid = dict(owed)
-    if _EVERYTHING in paid:
-        client.purge(all=True)
-    else:
-        for name in paid:
-            client.delete_object(name)
-    for name, debt in paid.items():
-        if owed.get(name) is debt:
-            owed.pop(name, None)
-
-
-def _tell(wish: Callable[[Client], int | None], what: str) -> list[int]:
-    if not conf.get().enabled:
-        return []
-    done = []
-    for client in clients.each():
+def _forget(client: Client, name: str) -> bool:
+    """Forgets a value, or as soon as the sidecar answers. True: there was one."""
+    if not _is_left_alone(client):
         try:
-            done.append(wish(client) or 0)
+            debts.pay(client)
+            return debts.forget(client, name)
         except SidecarError as error:
-            logger.error("%s was not told to forget %s: %s", client.url, what, error)
-    return done
+            _leave_alone(client, error)
+    debts.owe(client, name)
+    return False
+
+
+def _is_left_alone(client: Client) -> bool:
+    return time.monotonic() < _paused.get(client.url, 0.0)
+
+
+def _leave_alone(client: Client, error: SidecarError) -> None:
+    _paused[client.url] = time.monotonic() + PAUSE
+    logger.error("Values are computed and not kept for %g seconds: %s", PAUSE, error)

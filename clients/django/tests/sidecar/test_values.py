@@ -305,12 +305,12 @@ def test_a_response_depends_on_the_tags_of_its_values(cache: TagalongCache) -> N
         assert list(collector.close().tags) == ["A:1", "B", "C"]
 
 
-def test_within_a_request_tags_are_incremented_at_once(cache: TagalongCache) -> None:
+def test_within_a_request_tags_are_incremented_at_once_and_by_the_response(cache: TagalongCache) -> None:
     with collecting() as collector:
         cache.set_with_tags("k", "old", A)
         assert cache.invalidate_tags(A) is True
         assert cache.get_with_tags("k", A) is None
-        assert collector.close().increments == {}
+        assert list(collector.close().increments) == ["A:1"]
 
 
 def test_a_request_finds_nothing_old_after_its_own_write(cache: TagalongCache) -> None:
@@ -619,6 +619,22 @@ def test_l13_a_sidecar_that_hangs_is_asked_once_and_left_alone_for_a_while(
             assert cache.get_or_set_with_tags(f"k{n}", lambda: "value", A) == "value"
         assert time.monotonic() - begun < 5
     assert caplog.text.count("computed and not kept") == 1
+
+
+def test_l01_what_was_put_or_deleted_while_a_sidecar_hung_is_not_found_as_it_was(
+    cache: TagalongCache,
+    running: Alone,  # noqa: F811 - the fixture
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(objects, "PATIENCE", 0.1)
+    cache.set_many({"first": "old", "second": "old", "deleted": "old", "untouched": "old"})
+    with running.frozen():
+        cache.set("first", "new")
+        cache.set("second", "new")
+        cache.delete("deleted")
+    objects._paused.clear()  # as after five seconds
+    monkeypatch.setattr(objects, "PATIENCE", 10.0)
+    assert cache.get_many(["first", "second", "deleted", "untouched"]) == {"untouched": "old"}
 
 
 def test_l03_a_sidecar_that_was_restarted_has_nothing_old(
