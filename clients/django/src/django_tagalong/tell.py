@@ -15,7 +15,7 @@ from .collector import Change, Increment
 
 logger = logging.getLogger("django_tagalong")
 
-# What it tells of, for the log; and the call.
+# What it tells, for the log; and the call.
 _Call = tuple[str, Callable[[], object]]
 
 _warned = False
@@ -35,12 +35,12 @@ def tell(increments: Iterable[Increment], changes: Iterable[Change] = ()) -> boo
 def _tell_one(client: Client, increments: list[Increment], changes: list[Change]) -> bool:
     calls = [*_increments(client, increments), *_changes(client, changes)]
     done = True
-    for n, (says, call) in enumerate(calls):
+    for n, (what, call) in enumerate(calls):
         try:
             call()
         except SidecarError as error:
             done = False
-            logger.error("%s was not told of %s: %s", client.url, says, error)
+            logger.error("%s was not told %s: %s", client.url, what, error)
             left = len(calls) - n - 1
             if left and error.status in (None, 503):
                 logger.error(
@@ -55,13 +55,13 @@ def _increments(client: Client, increments: list[Increment]) -> Iterator[_Call]:
     for it in increments:
         alike.setdefault((it.soft, it.again), []).append(it.tag)
     for (soft, again), tags in alike.items():
-        shown = f"changes of {len(tags)} tags ({', '.join(tags[:5])}{', …' if len(tags) > 5 else ''})"
-        yield shown, partial(client.increment, tags, soft, again)
+        shown = f"{len(tags)} tags ({', '.join(tags[:5])}{', …' if len(tags) > 5 else ''})"
+        yield f"that {shown} have changed", partial(client.increment, tags, soft, again)
 
 
 def _changes(client: Client, changes: list[Change]) -> Iterator[_Call]:
     for it in changes:
-        yield f"a change for the rule {it.rule}", partial(client.change, it.rule, dict(it.old), dict(it.new))
+        yield f"of a change for the rule {it.rule}", partial(client.change, it.rule, dict(it.old), dict(it.new))
 
 
 def _warn_once(count: int) -> None:
