@@ -61,7 +61,8 @@ def _increments(client: Client, increments: list[Increment]) -> Iterator[_Call]:
 
 def _changes(client: Client, changes: list[Change]) -> Iterator[_Call]:
     for it in changes:
-        yield f"of a change for the rule {it.rule}", partial(client.change, it.rule, dict(it.old), dict(it.new))
+        call = partial(client.change, it.rule, dict(it.old), dict(it.new))
+        yield f"of a change for the rule {it.rule}", call
 
 
 def _warn_once(count: int) -> None:
