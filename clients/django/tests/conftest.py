@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
-from django_tagalong import conf, tell
+from django_tagalong import clients, conf, tell
 
 from .scripted import ScriptedAdmin
 
@@ -15,11 +15,9 @@ from .scripted import ScriptedAdmin
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The setting is read anew, no connection is kept, and what is said once may be said again."""
     monkeypatch.setattr(conf, "_current", None)
-    monkeypatch.setattr(tell, "_clients", {})
     monkeypatch.setattr(tell, "_warned", False)
     yield
-    for client in tell._clients.values():
-        client.close()
+    clients.close()
 
 
 @pytest.fixture

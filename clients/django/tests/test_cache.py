@@ -23,6 +23,15 @@ def test_tags_are_told_at_once_in_a_request_too_and_again_where_the_setting_says
     assert [call.json for call in told.calls] == [{"tags": ["A", "B:1"], "again": "5s"}]
 
 
+def test_l06_in_a_request_its_response_tells_of_tags_that_the_call_did_not(
+    settings: Settings, nobody: str
+) -> None:
+    settings.TAGALONG = {"ADMIN_URLS": nobody, "RETRIES": 0}
+    with collecting() as collector:
+        assert TagalongCache().invalidate_tags(["A"]) is None
+        assert list(collector.close().increments) == ["A"]
+
+
 def test_fk9_in_a_transaction_tags_are_told_after_its_commit(told: ScriptedAdmin) -> None:
     with transaction.atomic():
         assert TagalongCache().invalidate_tags(["A"]) is None

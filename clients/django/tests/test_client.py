@@ -1,14 +1,18 @@
 """The client of the admin interface: what it says, what it tries again, and what it makes of answers."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
+from django.views.debug import ExceptionReporter
+from pytest_django import Settings
 
-from django_tagalong import Client, SidecarError, client, wire
+from django_tagalong import Client, SidecarError, client, conf, wire
 from django_tagalong.client import Missing, Object, TagState
 
 from .scripted import Reply, ScriptedAdmin
@@ -145,6 +149,62 @@ def test_a_sidecar_that_is_away_is_said_so_without_the_token(connect: Connect, n
     assert "secret" not in f"{error.value!r} {connect(nobody, 'secret')!r}"
 
 
+class Interrupted(BaseException):
+    """What a server throws into a worker that takes too long."""
+
+
+def report(call: Callable[[], object]) -> str:
+    """What Django shows of an error: each frame with its variables."""
+    try:
+        call()
+    except BaseException:
+        return ExceptionReporter(None, *sys.exc_info()).get_traceback_html()
+    raise AssertionError("it did not fail")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("failure", ["refused", "away", "interrupted", "not sent"])
+def test_a_token_stands_in_no_report_of_an_error(
+    connect: Connect,
+    admin: ScriptedAdmin,
+    nobody: str,
+    failure: str,
+    debug: bool,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.DEBUG = debug
+    token = "top" + "secret"  # in two, as the lines of a program are shown, too
+    admin.answer = lambda _: Reply(401, {"title": "No", "status": 401, "detail": "Because."})
+    made = connect(nobody if failure == "away" else admin.url, token, retries=1)
+
+    def fail(*_: object) -> None:
+        raise Interrupted("in the middle")
+
+    if failure == "interrupted":
+        monkeypatch.setattr("http.client.HTTPConnection.send", fail)
+    if failure == "not sent":
+        shown = report(partial(made.put_object, "k", b"", max_age=60, content_type="a\r\nb"))
+    else:
+        shown = report(made.stats)
+    assert "wire.py" in shown
+    assert token not in shown
+
+
+def test_a_token_stands_in_no_report_of_a_setting_that_is_wrong(settings: Settings) -> None:
+    token = "top" + "secret"
+    settings.TAGALONG = {"ADMIN_URLS": "nothing", "TOKEN": token}
+    shown = report(conf.get)
+    assert "tagalong.E004" in shown
+    assert token not in shown
+
+
+@pytest.mark.parametrize("token", ["a\r\nX: y", "a b", "", "é"])
+def test_a_token_that_no_header_can_carry_is_an_error_that_does_not_show_it(token: str) -> None:
+    with pytest.raises(ValueError, match=r"^a token is printable ASCII without spaces"):
+        Client("http://127.0.0.1:9", token)
+
+
 def test_a_sidecar_that_says_nothing_is_not_waited_for_longer_than_the_timeout(connect: Connect) -> None:
     admin, asked, over = ScriptedAdmin(), threading.Event(), threading.Event()
 
@@ -220,6 +280,10 @@ def test_long_tags_are_several_calls(connect: Connect, admin: ScriptedAdmin) -> 
         (
             lambda it: it.explain("http://a/", "HEAD", {"X-A": "1"}),
             ("GET", "/v1/explain?method=HEAD&url=http%3A%2F%2Fa%2F&header=X-A%3A+1", None),
+        ),
+        (
+            lambda it: it.explain("http://a/", headers=[("A", "1"), ("A", "2")]),
+            ("GET", "/v1/explain?method=GET&url=http%3A%2F%2Fa%2F&header=A%3A+1&header=A%3A+2", None),
         ),
     ],
 )

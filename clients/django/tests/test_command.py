@@ -78,6 +78,8 @@ def test_stats_tags_and_explain_show_what_is_answered(
     call_command("tagalong", "explain", "http://shop.example/a", "-H", "Accept-Language: de", "-X", "HEAD")
     query = "method=HEAD&url=http%3A%2F%2Fshop.example%2Fa&header=Accept-Language%3A+de"
     assert admin.calls[-1].path == f"/v1/explain?{query}"
+    call_command("tagalong", "explain", "http://a/", "-H", "Cookie: a=1", "-H", "Cookie: b=2")
+    assert admin.calls[-1].path.endswith("header=Cookie%3A+a%3D1&header=Cookie%3A+b%3D2"), "both count"
 
 
 def test_a_terminal_is_not_obeying_what_clients_have_sent(

@@ -89,6 +89,8 @@ def test_urls_are_text_or_a_list_of_it(urls: object, expected: tuple[str, ...]) 
         pytest.param(
             {"ADMIN_URLS": ["http://localhost:1", "http://[::1]:2", "http://127.9.9.9"]}, [], id="loopback"
         ),
+        pytest.param({"ADMIN_URLS": "http://127.evil.example"}, ["tagalong.E005"], id="a name like loopback"),
+        pytest.param({"ADMIN_URLS": "http://127.1"}, ["tagalong.E005"], id="an address in short"),
         pytest.param(
             {"RETRIES": -1, "TIMEOUT": None, "X": 1},
             ["tagalong.E003", "tagalong.E003", "tagalong.E002"],

@@ -7,13 +7,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import markcoroutinefunction
 from django.contrib.auth.models import AnonymousUser
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.test import AsyncClient, Client
 from django.urls import path
+from django.utils.asyncio import async_unsafe
 from django.utils.decorators import method_decorator
+from django.utils.functional import SimpleLazyObject
 from django.views import View
 from django.views.decorators.cache import never_cache
 from pytest_django import Settings
@@ -81,6 +84,12 @@ def never(request: HttpRequest) -> HttpResponse:
     return HttpResponse("never")
 
 
+@never_cache
+@cache_tags("Private", ttl=60)
+def never_outside(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("never")
+
+
 @cache_tags("Own", ttl=60)
 def own_words(request: HttpRequest) -> HttpResponse:
     return HttpResponse("own", headers={FRESHNESS: "max-age=5", "Vary": "Cookie"})
@@ -107,6 +116,55 @@ async def awaited(request: HttpRequest, pk: int) -> HttpResponse:
     await asyncio.sleep(0)
     cache_tag("Awaited")
     return HttpResponse("awaited")
+
+
+class Who:
+    """Asks the database who it is, as `request.user` does."""
+
+    @property
+    @async_unsafe
+    def pk(self) -> int:
+        return 7
+
+
+def seen_by_somebody(request: HttpRequest, **_: Any) -> str:
+    return f"Seen:{request.user.pk}"
+
+
+def with_somebody(view: Any) -> Any:
+    def prepared(request: HttpRequest, **kwargs: Any) -> Any:
+        request.user = SimpleLazyObject(Who)  # type: ignore[assignment]
+        return view(request, **kwargs)
+
+    return markcoroutinefunction(prepared)
+
+
+@with_somebody
+@cache_tags("User:{request.user.pk}", seen_by_somebody, ttl=60)
+async def amine(request: HttpRequest) -> HttpResponse:
+    cache_tag("Awaited")
+    return HttpResponse("mine")
+
+
+@cache_tags("User:{request.user.pk}", ttl=60)
+class AsyncMine(View):
+    async def get(self, request: HttpRequest) -> HttpResponse:
+        cache_tag("Awaited")
+        return HttpResponse("mine")
+
+
+@method_decorator(cache_tags("User:{request.user.pk}", ttl=60), name="dispatch")
+class AsyncDecorated(View):
+    async def get(self, request: HttpRequest) -> HttpResponse:
+        cache_tag("Awaited")
+        return HttpResponse("mine")
+
+
+class AsyncMethod(View):
+    @cache_tags("User:{request.user.pk}", ttl=60)
+    async def get(self, request: HttpRequest) -> HttpResponse:
+        cache_tag("Awaited")
+        return HttpResponse("mine")
 
 
 @cache_tags("Class:{pk}", ttl=60)
@@ -176,11 +234,16 @@ urlpatterns = [
     path("raises/<int:pk>", raises),
     path("answers/<int:status>", answers),
     path("never", never),
+    path("never-outside", never_outside),
     path("own", own_words),
     path("nested", nested),
     path("streams", streams),
     path("template", template),
     path("awaited/<int:pk>", awaited),
+    path("amine/function", amine),
+    path("amine/class", with_somebody(AsyncMine.as_view())),
+    path("amine/decorated", with_somebody(AsyncDecorated.as_view())),
+    path("amine/method", with_somebody(AsyncMethod.as_view())),
     path("class/<int:pk>", Classy.as_view()),
     path("asyncclass/<int:pk>", AsyncClassy.as_view()),
     path("methods/<int:pk>", Methods.as_view()),
@@ -260,6 +323,49 @@ def test_j12_views_are_tagged_under_asgi(path: str, tags: list[str]) -> None:
     assert (tags_of(response), response[FRESHNESS]) == (tags, "max-age=60")
 
 
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    ("path", "tags"),
+    [
+        ("function", ["User:7", "Seen:7", "Awaited"]),
+        ("class", ["User:7", "Awaited"]),
+        ("decorated", ["User:7", "Awaited"]),
+        ("method", ["User:7", "Awaited"]),
+    ],
+)
+def test_j12_a_tag_of_a_coroutine_may_ask_the_database(path: str, tags: list[str], client: type) -> None:
+    response = client().get(f"/amine/{path}")
+    response = response if client is Client else asyncio.run(response)
+    assert (response.status_code, tags_of(response), response[FRESHNESS]) == (200, tags, "max-age=60")
+
+
+def test_j12_a_mixin_may_answer_in_place_of_a_coroutine() -> None:
+    class Refusing:
+        def dispatch(self, request: HttpRequest) -> HttpResponse:
+            return HttpResponse(status=403)
+
+    @cache_tags("A", ttl=60)
+    class Guarded(Refusing, View):
+        async def get(self, request: HttpRequest) -> HttpResponse:
+            raise AssertionError("this is never reached")
+
+    with collecting() as collector:
+        answering: Any = Guarded.as_view()(HttpRequest())
+        assert asyncio.run(answering).status_code == 403
+        assert list(collector.close().tags) == ["A"]
+
+
+def test_j12_a_function_that_gives_a_coroutine_is_tagged_and_lives() -> None:
+    async def answer() -> HttpResponse:
+        return HttpResponse()
+
+    view: Any = cache_tags("A", ttl=60)(lambda request: answer())
+    with collecting() as collector:
+        asyncio.run(view(HttpRequest()))
+        said = collector.close()
+    assert (list(said.tags), said.freshness) == (["A"], {"max-age": 60})
+
+
 def test_j12_two_interleaved_requests_do_not_mix_their_tags() -> None:
     async def main() -> list[Any]:
         client = AsyncClient()
@@ -291,10 +397,30 @@ def test_only_what_succeeds_has_a_life(get: Callable[..., Any], status: int, liv
     assert (FRESHNESS in response) == lives
 
 
-def test_l12_a_response_that_is_private_is_given_no_life(get: Callable[..., Any]) -> None:
-    response = get("/never")
+@pytest.mark.parametrize("path", ["/never", "/never-outside"])
+def test_l12_a_response_that_is_private_is_given_no_life(get: Callable[..., Any], path: str) -> None:
+    response = get(path)
     assert "private" in response["Cache-Control"]
+    assert tags_of(response) == ["Private"]
     assert FRESHNESS not in response
+
+
+@pytest.mark.parametrize("said", ["private", "no-store", "no-cache"])
+def test_l12_what_a_middleware_makes_private_is_given_no_life(
+    settings: Settings, get: Callable[..., Any], said: str
+) -> None:
+    settings.MIDDLEWARE = ["django_tagalong.middleware.TagalongMiddleware", f"{__name__}.saying"]
+    assert FRESHNESS not in get(f"/users/42?said={said}")
+    assert FRESHNESS in get("/users/42?said=max-age%3D5")
+
+
+def saying(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response["Cache-Control"] = request.GET["said"]
+        return response
+
+    return middleware
 
 
 def test_what_a_view_says_itself_stays(get: Callable[..., Any]) -> None:

@@ -10,12 +10,12 @@ from django.test import TestCase
 from pytest_django import Settings
 
 from django_tagalong import change, conf, increment
-from django_tagalong.collector import Change, Increment, collecting
+from django_tagalong.collector import MANY, Change, Increment, collecting
 from django_tagalong.increments import aincrement
 
 from .app import views
 from .app.models import User
-from .scripted import Reply, ScriptedAdmin
+from .scripted import Reply, ScriptedAdmin, done
 
 commits = pytest.mark.django_db(transaction=True, databases=["default", "other"])
 
@@ -109,7 +109,7 @@ def test_a_commit_is_one_call_whatever_else_waits_for_it(told: ScriptedAdmin) ->
         with transaction.atomic():
             increment("b")
         increment("c")
-    assert seen == [[], ["a", "b", "c"]]
+    assert seen == [["a", "b", "c"], ["a", "b", "c"]]
     assert len(told.calls) == 1
 
 
@@ -141,29 +141,60 @@ def test_of_savepoints_that_are_rolled_back_nothing_is_told_by_what_comes_after(
     assert told.incremented == ["first", "kept:0", "kept:1", "kept:2"]
 
 
-@commits
-def test_a_hook_of_another_that_raises_does_not_keep_ours_from_telling(told: ScriptedAdmin) -> None:
-    def fail() -> None:
-        raise RuntimeError
-
-    with transaction.atomic():
-        increment("before")
-        transaction.on_commit(fail, robust=True)
-        increment("after")
-    assert told.incremented == ["before", "after"]
+def fail() -> None:
+    raise RuntimeError("of the app")
 
 
 @commits
+@pytest.mark.parametrize("undone", [0, 1, 2])
+def test_l06_a_hook_of_the_app_that_raises_does_not_keep_ours_from_telling(
+    told: ScriptedAdmin, undone: int
+) -> None:
+    def write() -> None:
+        with transaction.atomic():
+            transaction.on_commit(fail)
+            for n in range(undone):
+                with transaction.atomic():
+                    increment(f"lost:{n}")
+                    transaction.set_rollback(True)
+            increment("a")
+            transaction.on_commit(fail)
+            increment("b")
+            with transaction.atomic():
+                increment("lost")
+                transaction.set_rollback(True)
+
+    with pytest.raises(RuntimeError):
+        write()
+    assert told.incremented == ["a", "b"]
+
+
+@commits
+def test_l06_on_a_response_too(told: ScriptedAdmin) -> None:
+    def write() -> None:
+        with transaction.atomic():
+            transaction.on_commit(fail)
+            increment("a")
+
+    with collecting() as collector:
+        with pytest.raises(RuntimeError):
+            write()
+        assert list(collector.close().increments) == ["a"]
+
+
+@pytest.mark.django_db  # a test case's transaction, which never ends
 def test_within_a_test_case_what_was_captured_is_told_and_what_came_before_is_not(
     told: ScriptedAdmin,
 ) -> None:
-    with transaction.atomic():
-        increment("set-up")
-        with TestCase.captureOnCommitCallbacks(execute=True):
-            increment("a")
+    increment("set-up")
+    seen: list[list[str]] = []
+    with TestCase.captureOnCommitCallbacks(execute=True) as callbacks:
+        transaction.on_commit(lambda: seen.append(told.incremented))
+        increment("a")
+        with transaction.atomic():
             increment("b")
-        assert told.incremented == ["a", "b"]
-        transaction.set_rollback(True)
+    assert told.incremented == ["a", "b"]
+    assert (len(callbacks), seen) == (3, [[]])
 
 
 @commits
@@ -203,9 +234,25 @@ def test_where_the_setting_says_so_every_increment_is_repeated(
 def test_told_at_once_it_travels_on_the_response_too(told: ScriptedAdmin, settings: Settings) -> None:
     settings.TAGALONG = {"ADMIN_URLS": told.url, "AT_ONCE": True}
     with collecting() as collector:
-        assert increment("a") is None
+        assert increment("a") is True
         assert told.incremented == ["a"]
         assert list(collector.close().increments) == ["a"]
+
+
+@commits
+def test_one_increment_may_be_told_at_once(told: ScriptedAdmin) -> None:
+    with collecting() as collector:
+        increment("later")
+        with transaction.atomic():
+            increment("b")
+            assert increment("a", at_once=True) is None
+            assert told.calls == []
+        assert told.incremented == ["b", "a"], "one commit is one call"
+        told.answer = lambda _: Reply(500, {})
+        assert increment("c", at_once=True) is None, "the response tells it"
+        assert list(collector.close().increments) == ["later", "b", "a", "c"]
+        told.answer = done
+        assert increment("d", at_once=True) is True
 
 
 @commits
@@ -238,6 +285,69 @@ def test_values_of_a_change_are_told_as_text(
 ) -> None:
     assert change("r", old, new) is True
     assert told.calls[0].json == {"rule": "r", "old": expected[0], "new": expected[1]}
+
+
+@pytest.mark.parametrize("in_request", [False, True])
+def test_a_change_with_values_that_are_too_long_is_one_of_the_whole_rule(
+    told: ScriptedAdmin, in_request: bool
+) -> None:
+    with collecting() as collector:
+        if not in_request:
+            collector.close()
+        change("r", {"a": "x" * 2_000_000}, {"a": "y" * 2_000_000})
+        change("s", {"a": "é" * 2046}, {"a": "1"})
+        on_response = list(collector.close().changes)
+    fits = {"rule": "s", "old": {"a": "é" * 2046}, "new": {"a": "1"}}
+    if in_request:
+        assert on_response == [Change("r"), Change("s", (("a", "é" * 2046),), (("a", "1"),))]
+    else:
+        assert [call.json for call in told.calls] == [{"rule": "r", "old": {}, "new": {}}, fits]
+
+
+@commits
+@pytest.mark.parametrize("in_request", [False, True])
+def test_many_changes_of_one_rule_are_one_of_the_whole_rule(told: ScriptedAdmin, in_request: bool) -> None:
+    with collecting() as collector:
+        if not in_request:
+            collector.close()
+        with transaction.atomic():
+            for n in range(MANY + 1):
+                change("many", {"a": n}, {"a": n + 1})
+            for n in range(MANY):
+                change("few", {"a": n}, {"a": n + 1})
+            change("covered", {"a": 1}, {"a": 2})
+            change("covered")
+            change("covered", {"a": 2}, {"a": 3})
+        seen = [(it.rule, dict(it.old)) for it in collector.close().changes]
+    seen = seen if in_request else [(call.json["rule"], call.json["old"]) for call in told.calls]
+    assert seen == [("many", {}), *(("few", {"a": str(n)}) for n in range(MANY)), ("covered", {})]
+
+
+@commits
+@pytest.mark.parametrize("reply", [Reply(cut=True), Reply(503, {})], ids=["silent", "503"])
+def test_l13_a_sidecar_that_is_away_is_asked_once_whatever_there_is_to_tell(
+    told: ScriptedAdmin, settings: Settings, caplog: pytest.LogCaptureFixture, reply: Reply
+) -> None:
+    settings.TAGALONG = {"ADMIN_URLS": told.url, "RETRIES": 0}
+    told.answer = lambda _: reply
+    with transaction.atomic():
+        increment("a")
+        increment("b", soft=True)
+        for n in range(20):
+            change("r", {"a": n}, {"a": n + 1})
+    assert len(told.calls) == 1
+    assert "21 more" in caplog.text
+
+
+@commits
+def test_l06_a_sidecar_that_refuses_one_thing_is_told_the_others(told: ScriptedAdmin) -> None:
+    told.answer = lambda call: done(call) if "User" in str(call.body) else Reply(422, {})
+    with transaction.atomic():
+        change("r")
+        increment("a", soft=True)
+        increment("User:1")
+    assert told.incremented == ["a", "User:1"]
+    assert told.calls[-1].path == "/v1/change"
 
 
 @pytest.mark.parametrize("values", [{"a": 1}, {"a": None}, {"a": "1", "b": None}])

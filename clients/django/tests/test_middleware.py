@@ -18,7 +18,8 @@ from pytest_django import Settings
 
 from django_tagalong import conf, increment
 from django_tagalong.collector import collecting, current
-from django_tagalong.middleware import RepeatedHeaders, TagalongMiddleware
+from django_tagalong.fields import RepeatedHeaders
+from django_tagalong.middleware import TagalongMiddleware
 
 from .app.models import User
 from .scripted import Reply, ScriptedAdmin
@@ -250,6 +251,90 @@ def test_what_a_view_says_itself_stays() -> None:
     out = respond(HttpResponse(headers={"Cache-Tag": "a", "Tagalong-Cache-Control": "max-age=9"}), work)
     assert members(out, "Cache-Tag") == ["a", "b", "Café:日"]
     assert lines(out, "Tagalong-Cache-Control") == ["max-age=9"]
+
+
+def give_life() -> None:
+    here = current()
+    assert here is not None
+    here.tag("a")
+    here.fresh("max-age", 60)
+    here.fresh("stale-while-revalidate", 5)
+
+
+@pytest.mark.parametrize(
+    ("said", "life"),
+    [
+        ("private", []),
+        ("max-age=0, No-Cache", []),
+        ("no-store", []),
+        ('private="set-cookie"', []),
+        ("public, max-age=5", ["max-age=60, stale-while-revalidate=5"]),
+        ('ext="not private"', ["max-age=60, stale-while-revalidate=5"]),
+    ],
+)
+def test_l12_what_leaves_the_app_as_private_is_given_no_life(said: str, life: list[str]) -> None:
+    out = respond(HttpResponse(headers={"Cache-Control": said}), give_life)
+    assert (lines(out, "Tagalong-Cache-Control"), lines(out, "Cache-Tag")) == (life, ["a"])
+
+
+def test_what_is_not_to_be_stored_says_so_although_it_is_private() -> None:
+    def work() -> None:
+        give_life()
+        here = current()
+        assert here is not None
+        here.fresh("no-store")
+
+    out = respond(HttpResponse(headers={"Cache-Control": "private"}), work)
+    assert lines(out, "Tagalong-Cache-Control") == ["no-store"]
+
+
+def test_an_error_that_comes_after_a_view_has_succeeded_is_given_no_life() -> None:
+    assert lines(respond(HttpResponse(status=500), give_life), "Tagalong-Cache-Control") == []
+
+
+def test_l15_a_response_object_that_answers_twice_has_nothing_of_the_request_before() -> None:
+    response = HttpResponse(headers={"Cache-Tag": "page", "X-LiteSpeed-Purge": "tag=x"})
+
+    def work() -> None:
+        here = current()
+        assert here is not None
+        here.tag(*(f"t{n}:{'x' * 100}" for n in range(100)))
+        here.fresh("max-age", 60)
+        increment("User:1")
+
+    respond(response, work)
+    assert len(lines(response, "Cache-Tag")) > 1
+    respond(response, lambda: increment("User:2"))
+    assert members(response, "Cache-Tag-Increment") == ["User:2"]
+    assert members(response, "Cache-Tag") == ["page"]
+    assert lines(response, "Tagalong-Cache-Control") == []
+    for _ in range(50):
+        respond(response, work)
+    assert len(members(response, "Cache-Tag")) == 101
+    before = dict(respond(response).items())
+    assert before == {
+        "Cache-Tag": "page",
+        "X-LiteSpeed-Purge": "tag=x",
+        "Content-Type": "text/html; charset=utf-8",
+    }
+
+
+def test_what_a_view_sets_anew_on_a_response_object_that_it_keeps_stays() -> None:
+    response = HttpResponse()
+    respond(response, lambda: increment("User:1"))
+    response["Cache-Tag-Increment"] = "Own"
+    respond(response, lambda: increment("User:2"))
+    assert members(response, "Cache-Tag-Increment") == ["Own", "User:2"]
+
+
+def test_l15_after_all_was_forgotten_on_one_response_the_next_request_forgets_nothing(
+    settings: Settings,
+) -> None:
+    settings.TAGALONG = {"MAX_INCREMENT_BYTES": 0}
+    response = HttpResponse()
+    respond(response, lambda: increment("User:1"))
+    assert lines(response, "X-LiteSpeed-Purge") == ["*"]
+    assert lines(respond(response), "X-LiteSpeed-Purge") == []
 
 
 def test_a_tag_in_another_script_is_utf_8_on_the_wire() -> None:

@@ -94,6 +94,16 @@ class TestWithTransactions(TagalongAssertions, TransactionTestCase):
         assert changes_of(response) == ['"users";old.name="a";new.name="b"']
         assert tags_of(response) == []
 
+    def test_within_a_transaction_what_was_said_before_is_not_counted(self) -> None:
+        with transaction.atomic():
+            increment("Before")
+            transaction.on_commit(lambda: None)
+            with recording() as said:
+                increment("A")
+                with transaction.atomic():
+                    increment("B")
+            assert said.increments == ["A", "B"]
+
 
 @pytest.mark.urls(__name__)
 @pytest.mark.django_db
@@ -109,7 +119,7 @@ def test_what_async_views_and_threads_say_is_recorded() -> None:
 
 @pytest.mark.django_db
 def test_recording_needs_no_setting_and_leaves_it_as_it_was(settings: Settings) -> None:
-    from django_tagalong import conf, tell
+    from django_tagalong import clients, conf
 
     setting: dict[str, Any] = {"ENABLED": False, "ADMIN_URLS": "http://127.0.0.1:9", "TIMEOUT": 0.1}
     settings.TAGALONG = setting
@@ -118,5 +128,5 @@ def test_recording_needs_no_setting_and_leaves_it_as_it_was(settings: Settings) 
         assert increment("A") is None  # within the transaction of this test
     assert said.increments == ["A"]
     assert conf.get() == before
-    assert [client.url for client in tell.clients()] == ["http://127.0.0.1:9"]
+    assert [client.url for client in clients.each()] == ["http://127.0.0.1:9"]
     assert increment("B") is None

@@ -19,7 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from . import conf, tell
+from . import clients, conf
 from .client import Client, SidecarError
 from .models import Sidecar
 
@@ -147,10 +147,10 @@ class SidecarAdmin(_ModelAdmin):
 
     def _purge(self, request: HttpRequest, form: PurgeForm) -> None:
         outcomes, what = [], form.in_words()
-        clients = _clients()
-        if not clients:
+        told_to = _clients()
+        if not told_to:
             messages.error(request, "Nothing was forgotten: TAGALONG names no sidecar, or is off.")
-        for client in clients:
+        for client in told_to:
             try:
                 purged = form.purge(client)
             except SidecarError as error:
@@ -191,7 +191,7 @@ def _may(request: HttpRequest, what: str) -> bool:
 
 
 def _clients() -> list[Client]:
-    return tell.clients() if conf.get().enabled else []
+    return clients.each() if conf.get().enabled else []
 
 
 def _record(request: HttpRequest, index: int, client: Client) -> Record:

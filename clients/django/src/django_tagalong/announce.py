@@ -7,22 +7,19 @@ and does not know who wrote.
 """
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Model
 
 from . import changes, tags
-from .changes import Difference, Values
+from .changes import Values
+from .collector import Change, Changes
 from .increments import change, increment
 from .rows import Match, ModelConfig, as_model, key_of, tag_of
 
 logger = logging.getLogger("django_tagalong")
-
-# Of more changes for one rule, all of the rule is forgotten: each is a call, or a part of a header.
-MANY = 100
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ class Announcement:
 
     def __init__(self) -> None:
         self.tags: dict[str, None] = {}
-        self.changes: dict[Difference, None] = {}
+        self.changes = Changes()
 
     def written(
         self, match: Match, before: Look | None, after: Model | None, hook: Hook, given: Model
@@ -95,7 +92,7 @@ class Announcement:
         self._own(match, row)
         if match.whole:
             self._add(_row_tags(match.config, as_model(row, match.config.model)))
-            self.changes.update((Difference(it.rule), None) for it in match.config.changes)
+            self.changes.update(Change(it.rule) for it in match.config.changes)
 
     def keys(self, match: Match, pks: Collection[object], hook: Hook) -> None:
         """Adds what a write of rows says that need not be read."""
@@ -115,17 +112,8 @@ class Announcement:
         """Tells all of it, after the commit."""
         if self.tags:
             increment(*self.tags, using=using)
-        for rule, old, new in self._fewer():
-            change(rule, dict(old), dict(new), using=using)
-
-    def _fewer(self) -> Iterator[Difference]:
-        """The changes; all of a rule in place of what that covers, or of more than anybody wants to hear
-        of.
-        """
-        counted = Counter(it.rule for it in self.changes)
-        entire = {rule for rule, count in counted.items() if count > MANY or Difference(rule) in self.changes}
-        yield from (Difference(rule) for rule in counted if rule in entire)
-        yield from (it for it in self.changes if it.rule not in entire)
+        for it in self.changes:
+            change(it.rule, dict(it.old), dict(it.new), using=using)
 
     def _add(self, several: Iterable[str]) -> None:
         self.tags.update(dict.fromkeys(several))
@@ -149,7 +137,7 @@ class Announcement:
             found = changes.difference(it, old, new)
             rows = [None if look is None else look.row for look in (before, after)]
             if found is not None and changes.counts(it, *rows):
-                self.changes[found] = None
+                self.changes.add(found)
 
 
 def look(config: ModelConfig, row: Model) -> Look:

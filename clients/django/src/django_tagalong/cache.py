@@ -15,17 +15,15 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
 from django.utils.module_loading import import_string
 
-from . import conf, objects, tell
+from . import clients, objects
 from .client import Missing, SidecarError
-from .collector import Increment
 from .decorators import cache_tag
 from .increments import increment
 from .keeping import Keeping
 from .names import object_name, of_prefix
-from .tags import check, check_tagged, tag
+from .tags import check_tagged, tag
 from .values import Json, Pickle, Serializer
 
 logger = logging.getLogger("django_tagalong")
@@ -115,20 +113,16 @@ class TagalongCache(BaseCache):
     def invalidate_tags(self, tags: Iterable[AnyTag], using: str | None = None) -> bool | None:
         """Increments tags: no value and no response that has one of them is used any more.
 
-        At once, so that a value is not found by the next line; in a transaction of the database `using` after
-        its commit (None). True: the sidecars have it; False: they could not be told, which was logged.
+        At once, so that a value is not found by the next line, and in a request by its response too; in a
+        transaction of the database `using` after its commit (None). True: the sidecars have it; False: they
+        could not be told, which was logged, and there is no response (None) that tells them.
         """
-        texts = [check(it) for it in texts_of(tags)]
-        if transaction.get_connection(using).in_atomic_block:
-            return increment(*texts, using=using)
-        setting = conf.get()
-        wishes = [Increment(it, again=setting.again) for it in texts]
-        return tell.tell(wishes) if setting.enabled and wishes else None
+        return increment(*texts_of(tags), using=using, at_once=True)
 
     def get_tag_version(self, name: str, *instance: object) -> int | None:
         """The version of a tag; None where it has none, or nobody can be asked. Creates nothing (L14)."""
         try:
-            states = [client.tag(tag(name, *instance)) for client in tell.clients()[:1]]
+            states = [client.tag(tag(name, *instance)) for client in clients.each()[:1]]
         except SidecarError as error:
             logger.error("The version of %s is not known: %s", name, error)
             return None

@@ -1,8 +1,8 @@
 """What differs between a row before and after, in the attributes that rules of the sidecar are filtered by
-(rules.md §6).
+(rules.md §6), and how rules, attributes and values are spelled.
 
-Decides the text of a value: what the database would give back, so that the number 2 and the text "2" of a
-form are the same. A difference that cannot be told becomes a change of the whole rule: too much is
+Decides the text of a value: of a field what the database would give back, so that the number 2 and the text
+"2" of a form are the same. A difference that cannot be told becomes a change of the whole rule: too much is
 forgotten rather than too little. Knows nothing of signals, and not what becomes of a difference.
 """
 
@@ -11,10 +11,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import DecimalField, Field, Model
+
+from .collector import Change
 
 logger = logging.getLogger("django_tagalong")
 
@@ -24,16 +26,37 @@ Attrs = Iterable[str] | Mapping[str, Source]
 #: What the attributes are in a row; None is to have no value.
 Values = Mapping[str, object]
 
+# What may follow `old.` in the key of a structured field (RFC 9651 §3.1.2).
 _ATTRIBUTE = re.compile(r"[a-z0-9_\-.*]+")
 
+# A change whose values take more bytes is one of the whole rule: neither a head nor a call has room for it.
+MAX_VALUES = 4096
 
-class Difference(NamedTuple):
-    """A change as it is reported; hashable, so that a thousand rows that changed alike report it once."""
 
-    rule: str
-    old: tuple[tuple[str, str], ...] = ()
-    """Attributes that differ with their texts before, by name; one that is not there had no value."""
-    new: tuple[tuple[str, str], ...] = ()
+def check_rule(rule: str) -> str:
+    """The id of a rule itself. Raises `ValueError` for what cannot be one."""
+    if not isinstance(rule, str) or not rule or not rule.isascii() or not rule.isprintable():
+        raise ValueError(f"the id of a rule is printable ASCII: {rule!r}")
+    return rule
+
+
+def check_attribute(name: str) -> str:
+    """The attribute of a rule itself. Raises `ValueError` for what cannot be one."""
+    if not isinstance(name, str) or not _ATTRIBUTE.fullmatch(name):
+        raise ValueError(f"{name!r} is no attribute of a rule: a-z, 0-9, `_`, `-`, `.` and `*` are expected")
+    return name
+
+
+def texts(values: Mapping[str, object]) -> set[tuple[str, str]]:
+    """Values as text, by name; None is to have no value."""
+    return {(name, _text(value)) for name, value in values.items() if value is not None}
+
+
+def told(rule: str, old: Iterable[tuple[str, str]], new: Iterable[tuple[str, str]]) -> Change:
+    """The change from these texts to those; of the whole rule where they are too long to be told."""
+    change = Change(rule, tuple(sorted(old)), tuple(sorted(new)))
+    size = sum(len(name) + len(text.encode()) for name, text in change.old + change.new)
+    return change if size <= MAX_VALUES else Change(rule)
 
 
 @dataclass(frozen=True)
@@ -52,16 +75,12 @@ class RuleChange:
     sources: Mapping[str, Source] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.rule or not self.rule.isascii() or not self.rule.isprintable():
-            raise ValueError(f"the id of a rule is printable ASCII: {self.rule!r}")
+        check_rule(self.rule)
         if isinstance(self.attrs, str):
             raise TypeError(f"`attrs` is a list of fields, not the text {self.attrs!r}")
         sources = dict(self.attrs) if isinstance(self.attrs, Mapping) else {name: name for name in self.attrs}
         for name in sources:
-            if not _ATTRIBUTE.fullmatch(name):
-                raise ValueError(
-                    f"{name!r} is no attribute of a rule: a-z, 0-9, `_`, `-`, `.` and `*` are expected"
-                )
+            check_attribute(name)
         object.__setattr__(self, "attrs", tuple(sources))  # what was given may be an iterator
         object.__setattr__(self, "sources", sources)
 
@@ -93,17 +112,16 @@ def values(change: RuleChange, row: Model) -> Values | None:
         return None
 
 
-def difference(change: RuleChange, old: Values | None, new: Values | None) -> Difference | None:
+def difference(change: RuleChange, old: Values | None, new: Values | None) -> Change | None:
     """What is to be reported of these values, `{}` where there is no row. None where nothing differs."""
     if old is None or new is None or not change.sources:
-        return Difference(change.rule)
-    before, after = _texts(old), _texts(new)
-    same = before & after
+        return Change(change.rule)
+    before, after = texts(old), texts(new)
     if before != after:
-        return Difference(change.rule, tuple(sorted(before - same)), tuple(sorted(after - same)))
+        return told(change.rule, before - after, after - before)
     # Of a row that comes or goes without any value nothing selects, and yet the lists that are not filtered
     # show it.
-    return None if old and new else Difference(change.rule)
+    return None if old and new else Change(change.rule)
 
 
 def counts(change: RuleChange, old: Model | None, new: Model | None) -> bool:
@@ -137,11 +155,9 @@ def _value(source: Source, row: Model) -> object:
     return plain(column, getattr(row, column.attname))
 
 
-def _texts(values: Values) -> set[tuple[str, str]]:
-    return {(name, _text(value)) for name, value in values.items() if value is not None}
-
-
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return str(value).encode("utf-8", "replace").decode()

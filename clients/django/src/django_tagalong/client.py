@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
+from django.views.decorators.debug import sensitive_variables
+
 from .tags import check_tagged
 from .wire import Answer, SidecarError, Wire
 
@@ -106,6 +108,7 @@ class Said(dict[str, Any]):
 class Client:
     """The admin interface at `url`. Every method raises `SidecarError` where the call was not done."""
 
+    @sensitive_variables("token")
     def __init__(self, url: str, token: str | None = None, timeout: float = 2.0, retries: int = 2) -> None:
         """`timeout` is in seconds and for one try; `retries` says how often it is tried again."""
         self._wire = Wire(url, token, timeout, retries)
@@ -156,7 +159,9 @@ class Client:
         wish: dict[str, Any] = {name: it for name, it in targets.items() if it is not None}
         if soft:
             wish["soft"] = True
-        return self._post("/v1/purge", wish, long=True).take_or_none("purged", int)
+        # What names no pattern is an increment or two.
+        is_long = match is not None or group is not None
+        return self._post("/v1/purge", wish, long=is_long).take_or_none("purged", int)
 
     def refresh(
         self,
@@ -198,10 +203,16 @@ class Client:
         )
 
     def explain(
-        self, url: str, method: str = "GET", headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        method: str = "GET",
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     ) -> Mapping[str, Any]:
-        """What a request means now, and what is stored for it: `plan`, `answer`, `stored`, tags."""
-        fields = [f"{name}: {value}" for name, value in (headers or {}).items()]
+        """What a request means now, and what is stored for it: `plan`, `answer`, `stored`, tags. Headers that
+        come several times are pairs.
+        """
+        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        fields = [f"{name}: {value}" for name, value in pairs]
         return self._get("/v1/explain", {"method": method, "url": url, "header": fields})
 
     def audit(self, limit: int = 100, cursor: str | None = None) -> AuditPage:

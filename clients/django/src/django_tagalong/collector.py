@@ -6,10 +6,13 @@ none, tasks that it starts have that of the request. Decides how what is said tw
 nothing of headers, transactions and the sidecar.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Lock
+
+# Of more changes of one rule, all of the rule is forgotten: each is a call, or a part of a header.
+MANY = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +43,45 @@ class Change:
     new: tuple[tuple[str, str], ...] = ()
 
 
+class Changes:
+    """Changes, each once. A change of a whole rule stands for all others of it, and for more than `MANY`."""
+
+    __slots__ = ("_by_rule",)
+
+    def __init__(self, several: Iterable[Change] = ()) -> None:
+        self._by_rule: dict[str, dict[Change, None]] = {}
+        self.update(several)
+
+    def add(self, change: Change) -> None:
+        """One more."""
+        known = self._by_rule.setdefault(change.rule, {})
+        entire = Change(change.rule)
+        if entire in known:
+            return
+        known[change] = None
+        if change == entire or len(known) > MANY:
+            self._by_rule[change.rule] = {entire: None}
+
+    def update(self, several: Iterable[Change]) -> None:
+        """Several more."""
+        for it in several:
+            self.add(it)
+
+    def __iter__(self) -> Iterator[Change]:
+        for known in self._by_rule.values():
+            yield from known
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_rule.values()))
+
+
 @dataclass(slots=True)
 class Collected:
     """All that a request has said."""
 
     tags: dict[str, None] = field(default_factory=dict)
     increments: dict[str, Increment] = field(default_factory=dict)
-    changes: dict[Change, None] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes)
     freshness: dict[str, int | None] = field(default_factory=dict)
     """Directives of `Tagalong-Cache-Control` with their seconds; None for those that have none, such as
     `no-store`.
@@ -99,7 +134,7 @@ class Collector:
         with self._lock:
             if self._collected is None:
                 return False
-            self._collected.changes.update(dict.fromkeys(changes))
+            self._collected.changes.update(changes)
             return True
 
     def fresh(self, directive: str, seconds: int | None = None) -> bool:

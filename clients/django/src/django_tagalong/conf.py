@@ -7,12 +7,14 @@ not start with half a setting).
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.views.decorators.debug import sensitive_variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ def get() -> Settings:
     return _current
 
 
+@sensitive_variables()
 def read(raw: object) -> Settings:
     """Makes a `Settings` of the dict. Raises `ImproperlyConfigured`, naming all that is wrong with it."""
     wrong = list(problems(raw))
@@ -166,16 +169,13 @@ def _is_url(url: object) -> bool:
 
 
 def _token_problems(value: object) -> Iterator[Problem]:
-    if value is None:
-        return
-    if (
-        not isinstance(value, str)
-        or not value
-        or not value.isascii()
-        or not value.isprintable()
-        or " " in value
-    ):
+    if value is not None and not is_token(value):
         yield _kind("TOKEN", "None, or text of printable ASCII without spaces (its value is not shown here)")
+
+
+def is_token(value: object) -> bool:
+    """Whether a header can carry it as a token."""
+    return isinstance(value, str) and value.isascii() and value.isprintable() and value.split() == [value]
 
 
 def _missing_token(raw: Mapping[Any, Any]) -> Iterator[Problem]:
@@ -189,8 +189,12 @@ def _missing_token(raw: Mapping[Any, Any]) -> Iterator[Problem]:
 
 
 def is_loopback(url: str) -> bool:
+    """Whether a URL names this machine; a name, other than `localhost`, may be anybody's."""
     host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _forget(*, setting: str, **_: object) -> None:

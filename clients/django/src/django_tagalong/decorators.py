@@ -5,18 +5,19 @@
 
 All of it goes to the collector of the request and from there into the head of the response; where there is
 none, nothing happens. Tags are said before the view runs, so that the page of an error has them too; a life
-only of responses that succeed, and that do not say themselves that they are private.
+only of responses that succeed. Whether it is given is judged by the middleware, when the head is final.
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
 from inspect import isawaitable
 from string import ascii_letters, digits
 from typing import Any, TypeVar
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
@@ -68,7 +69,8 @@ def cache_tags(
 
     `ttl` is how long the sidecar may use the response, `swr` how long after that while it fetches it again,
     and `sie` while the app fails: seconds, or a `timedelta`. They are for the sidecar alone
-    (`Tagalong-Cache-Control`), and for responses below 400 that are neither `private` nor `no-store`.
+    (`Tagalong-Cache-Control`), and for responses below 400 that leave the app neither `private` nor
+    `no-store` nor `no-cache`.
     `vary_on` names headers of requests for `Vary`.
 
     Raises `ValueError` at once for what is no tag, no header and no time.
@@ -76,67 +78,82 @@ def cache_tags(
     life = _life(ttl, swr, sie)
     headers = _headers(vary_on)
 
+    def around(view: Callable[..., Any]) -> Callable[..., Any]:
+        return _around(view, _Said(Tags(tags, Arguments(view)), life, headers))
+
     def decorate(view: View) -> View:
         if not isinstance(view, type):
-            return _around(view, tags, life, headers)  # type: ignore[return-value]
+            return around(view)  # type: ignore[return-value]
         dispatch = getattr(view, "dispatch", None)
         if dispatch is None:
             raise TypeError(f"{view.__name__} is no class of views: it has no `dispatch`")
-        view.dispatch = _around(dispatch, tags, life, headers)  # type: ignore[attr-defined]
+        view.dispatch = around(dispatch)  # type: ignore[attr-defined]
         return view
 
     return decorate
 
 
-def _around(
-    view: Callable[..., Any], sources: Iterable[str | Computed], life: dict[str, int], headers: list[str]
-) -> Callable[..., Any]:
-    tags = Tags(sources, Arguments(view))
+@dataclass(frozen=True)
+class _Said:
+    """What a decorator says of the responses of one view."""
 
-    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    tags: Tags
+    life: dict[str, int]
+    headers: list[str]
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Before the view is called with these."""
         try:
             # A method finds what the URL names in its object.
-            cache_tag(*tags.of(args, kwargs, getattr(args[0], "kwargs", None) if args else None))
+            cache_tag(*self.tags.of(args, kwargs, getattr(args[0], "kwargs", None) if args else None))
         except NoTag as missing:
             do_not_store(str(missing))
 
-    def end(response: Any) -> Any:
+    def end(self, response: Any) -> Any:
+        """The same response."""
         if isinstance(response, HttpResponseBase):
-            if headers:  # without any, Django would write an empty `Vary`
-                patch_vary_headers(response, headers)
-            if response.status_code < 400 and not _is_kept_back(response):
-                _say(life)
+            if self.headers:  # without any, Django would write an empty `Vary`
+                patch_vary_headers(response, self.headers)
+            here = collector.current()
+            if here is not None and response.status_code < 400:
+                for directive, seconds in self.life.items():
+                    here.fresh(directive, seconds)
         return response
 
-    async def end_later(response: Awaitable[Any]) -> Any:
-        return end(await response)
 
+def _around(view: Callable[..., Any], said: _Said) -> Callable[..., Any]:
     @wraps(view)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        begin(args, kwargs)
+        if _answers_later(view, args):
+            return later(*args, **kwargs)
+        said.begin(args, kwargs)
         response = view(*args, **kwargs)
-        # `dispatch` of a class with coroutines is a function that returns one.
-        return end_later(response) if isawaitable(response) else end(response)
+        return ended(response) if isawaitable(response) else said.end(response)
+
+    async def ended(response: Awaitable[Any]) -> Any:
+        return said.end(await response)
 
     @wraps(view)
-    async def wrapped_coroutine(*args: Any, **kwargs: Any) -> Any:
-        begin(args, kwargs)
-        return end(await view(*args, **kwargs))
+    async def later(*args: Any, **kwargs: Any) -> Any:
+        if said.tags.may_block:
+            await sync_to_async(said.begin)(args, kwargs)
+        else:
+            said.begin(args, kwargs)
+        response = view(*args, **kwargs)
+        # A mixin's `dispatch` may answer itself.
+        return said.end(await response if isawaitable(response) else response)
 
-    return wrapped_coroutine if iscoroutinefunction(view) else wrapped
-
-
-def _say(life: dict[str, int]) -> None:
-    here = collector.current()
-    if here is not None:
-        for directive, seconds in life.items():
-            here.fresh(directive, seconds)
+    return later if iscoroutinefunction(view) else wrapped
 
 
-def _is_kept_back(response: HttpResponseBase) -> bool:
-    """Whether the response is for one client, or for none: the sidecar would believe the `ttl`."""
-    directives = response.headers.get("Cache-Control", "").split(",")
-    return not {"private", "no-store"}.isdisjoint(it.partition("=")[0].strip().lower() for it in directives)
+def _answers_later(view: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+    """Whether it is `dispatch` of a class with coroutines: a function that returns one."""
+    if getattr(view, "__name__", "") != "dispatch":
+        return False
+    # `method_decorator` hands over a bound method, which has its object, within a partial.
+    method = getattr(view, "func", view)
+    owner = getattr(method, "__self__", args[0] if args else None)
+    return bool(getattr(owner, "view_is_async", False))
 
 
 def _life(

@@ -8,14 +8,14 @@ answer is False.
 
 import logging
 from collections.abc import Mapping
-from decimal import Decimal
 from weakref import ref
 
 from asgiref.sync import sync_to_async
 from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
-from . import collector, conf, tell
-from .collector import Change, Increment
+from . import changes, collector, conf, tell
+from .collector import Change, Changes, Increment
 from .tags import check
 
 logger = logging.getLogger("django_tagalong")
@@ -25,13 +25,18 @@ MAX_AGAIN = 86_400
 
 
 def increment(
-    *tags: str, using: str | None = None, soft: bool = False, again: int | None = None
+    *tags: str,
+    using: str | None = None,
+    soft: bool = False,
+    again: int | None = None,
+    at_once: bool = False,
 ) -> bool | None:
     """Reports that what these tags name has changed.
 
     `using` is the database whose transaction it belongs to; `soft` lets old responses be served while one
     request replaces them; `again` increments once more so many seconds later (1 to 86400; without it `AGAIN`
-    of the setting), for apps that read from replicas.
+    of the setting), for apps that read from replicas; `at_once` tells the admin interface as soon as it is
+    committed, and the response too where there is one, as `AT_ONCE` of the setting does for all.
 
     None: it travels later, with the commit or the response (or `ENABLED` is off); True: every sidecar has
     committed it; False: it could not be told, which was logged. Raises `ValueError` for what is no tag,
@@ -43,7 +48,7 @@ def increment(
         raise ValueError(f"`again` is a whole number of seconds from 1 to {MAX_AGAIN}")
     later = conf.get().again if again is None else again
     wishes = [Increment(check(tag), bool(soft), later) for tag in tags]
-    return _after_commit(wishes, using) if wishes else None
+    return _after_commit(wishes, using, at_once) if wishes else None
 
 
 def change(
@@ -55,24 +60,29 @@ def change(
     """Reports that an object which the responses of `rule` are filtered by has other values (rules.md §6).
 
     `old` and `new` give attributes by their names in the rule's `dimensions`; None, or not being there, is
-    to have no value. Without any, the whole rule is meant; where nothing differs nothing is told, and the
-    answer is None. Otherwise answers as `increment` does. Raises `ValueError` for a rule or an attribute
-    that cannot have this name.
+    to have no value. Without any, the whole rule is meant, and so it is where they take more than 4 KiB;
+    where nothing differs nothing is told, and the answer is None. Otherwise answers as `increment` does.
+    Raises `ValueError` for a rule or an attribute that cannot have this name.
     """
     old, new = old or {}, new or {}
-    if not isinstance(rule, str) or not rule or not rule.isascii() or not rule.isprintable():
-        raise ValueError("the id of a rule is printable ASCII")
-    before, after = _texts(old), _texts(new)
+    changes.check_rule(rule)
+    for name in (*old, *new):
+        changes.check_attribute(name)
+    before, after = changes.texts(old), changes.texts(new)
     if (old or new) and before == after:
         return None
-    return _after_commit([Change(rule, before, after)], using)
+    return _after_commit([changes.told(rule, before, after)], using)
 
 
 async def aincrement(
-    *tags: str, using: str | None = None, soft: bool = False, again: int | None = None
+    *tags: str,
+    using: str | None = None,
+    soft: bool = False,
+    again: int | None = None,
+    at_once: bool = False,
 ) -> bool | None:
     """As `increment`, for coroutines: a call to the admin interface does not hold up the event loop."""
-    return await sync_to_async(increment)(*tags, using=using, soft=soft, again=again)
+    return await sync_to_async(increment)(*tags, using=using, soft=soft, again=again, at_once=at_once)
 
 
 async def achange(
@@ -83,30 +93,6 @@ async def achange(
 ) -> bool | None:
     """As `change`, for coroutines."""
     return await sync_to_async(change)(rule, old, new, using)
-
-
-type_of_wish = Increment | Change
-
-
-def _texts(values: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    for name in values:
-        if not isinstance(name, str) or not name or not all(c in _ATTRIBUTE for c in name):
-            raise ValueError(
-                f"{name!r} is no attribute of a rule: a-z, 0-9, `_`, `-`, `.` and `*` are expected"
-            )
-    return tuple(sorted((name, _text(value)) for name, value in values.items() if value is not None))
-
-
-# What may follow `old.` in the key of a structured field (RFC 9651 §3.1.2).
-_ATTRIBUTE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-.*")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    return str(value).encode("utf-8", "replace").decode()
 
 
 class _Batch:
@@ -122,54 +108,76 @@ class _Batch:
         self.told = 0
 
     def tell_from(self, index: int) -> None:
-        """Tells everything from there on that was not told yet. What came before is not told: within a test
-        case Django has it wait for ever.
-        """
+        """Tells everything from there on that was not told yet."""
         hooks = self.hooks[max(index, self.told) :]
         self.told = len(self.hooks)
-        alive = (hook() for hook in hooks)
-        wishes = [wish for hook in alive if hook is not None for wish in hook.wishes]
+        alive = [hook for hook in (it() for it in hooks) if hook is not None]
+        wishes = [wish for hook in alive for wish in hook.wishes]
         if wishes:
-            deliver(wishes)
+            deliver(wishes, any(hook.at_once for hook in alive))
 
 
 class _AfterCommit:
-    """What Django calls after the commit. The first of a transaction tells what all of them have to tell."""
+    """What Django calls after the commit. The first that is called tells what all of a transaction have to
+    tell.
+    """
 
-    def __init__(self, batch: _Batch, wishes: list[Increment | Change]) -> None:
-        self.batch, self.wishes = batch, wishes
+    def __init__(
+        self, batch: _Batch, wishes: list[Increment | Change], at_once: bool, tells_all: bool
+    ) -> None:
+        self.batch, self.wishes, self.at_once = batch, wishes, at_once
         self.index = len(batch.hooks)
+        # Within a test case what came before is not told: Django has it wait for ever.
+        self.tells_all = tells_all
         batch.hooks.append(ref(self))
 
     def __call__(self) -> None:
-        self.batch.tell_from(self.index)
+        self.batch.tell_from(0 if self.tells_all else self.index)
 
 
-def _after_commit(wishes: list[Increment] | list[Change], using: str | None) -> bool | None:
+def _after_commit(
+    wishes: list[Increment] | list[Change], using: str | None, at_once: bool = False
+) -> bool | None:
     connection = transaction.get_connection(using)
     if not connection.in_atomic_block:
         if connection.connection is not None and not connection.autocommit:
             logger.warning("autocommit is off: changes are told at once, so report them after the commit")
-        return deliver(list(wishes))
-    ours = (it[1] for it in reversed(connection.run_on_commit) if isinstance(it[1], _AfterCommit))
-    last = next(ours, None)
-    hook = _AfterCommit(_Batch() if last is None else last.batch, list(wishes))
+        return deliver(list(wishes), at_once)
+    in_order = _is_test_case(connection)
+    queue = connection.run_on_commit
+    ours = (it[1] for it in (reversed(queue) if in_order else queue) if isinstance(it[1], _AfterCommit))
+    newest = next(ours, None)
+    batch = _Batch() if newest is None else newest.batch
+    hook = _AfterCommit(batch, list(wishes), bool(at_once), tells_all=not in_order)
     connection.on_commit(hook, robust=True)
+    if not in_order:
+        # Ahead of the app's: where one of those raises, Django drops all behind it, and the commit is done.
+        # Each of ours, as a savepoint may take any of them away.
+        queue = connection.run_on_commit
+        queue.insert(0, queue.pop())
     return None
 
 
-def deliver(wishes: list[Increment | Change]) -> bool | None:
-    """Passes on what has been committed: to the response that is being made, or to the admin interface."""
+def _is_test_case(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a `TestCase` holds the transaction: it takes hooks by their place (`captureOnCommitCallbacks`),
+    and never commits.
+    """
+    return any(it._from_testcase for it in connection.atomic_blocks[:1])  # type: ignore[attr-defined]
+
+
+def deliver(wishes: list[Increment | Change], at_once: bool = False) -> bool | None:
+    """Passes on what has been committed: to the response that is being made, or to the admin interface; to
+    both with `at_once`.
+    """
     setting = conf.get()
     if not setting.enabled:
         return None
     increments = [it for it in wishes if isinstance(it, Increment)]
-    changes = [it for it in wishes if isinstance(it, Change)]
+    differences = Changes(it for it in wishes if isinstance(it, Change))
     here = collector.current()
     if here is not None and here.increment(*increments):
-        if here.change(*changes):
-            if setting.at_once:
-                tell.tell(increments, changes)
-            return None
+        if here.change(*differences):
+            is_told = (at_once or setting.at_once) and tell.tell(increments, differences)
+            return True if is_told else None  # else the response tells
         increments = []  # closed in between: those are on the response, these are not
-    return tell.tell(increments, changes)
+    return tell.tell(increments, differences)

@@ -1,9 +1,10 @@
 """Values by name, with tags: looked for, made where there is none, and kept (L1, L9, L13).
 
-Decides when a value may be read and kept: not while a transaction is open that has changed something, not
-after this request has changed what it depends on, and not if nobody knows what has changed since it was
-looked for. A response that is made of a value has its tags. Does not know what names are made of, nor what
-the app calls.
+Decides when a value may be read and kept. It is not read while a transaction is open that has reported a
+change, nor after this request has changed what it depends on. It is not kept while any transaction is open,
+as that may see rows from before an increment, or its own that are never committed; and not if nobody knows
+what has changed since it was looked for. A response that is made of a value has its tags. Does not know what
+names are made of, nor what the app calls.
 """
 
 import logging
@@ -18,6 +19,7 @@ from django.db import connections
 from . import collector, flight, objects
 from .client import Missing, Object
 from .decorators import cache_tag
+from .increments import _AfterCommit
 from .values import Serializer
 
 logger = logging.getLogger("django_tagalong")
@@ -93,7 +95,7 @@ class Keeping:
 
     def _look(self, name: str, tags: Collection[str]) -> tuple[Any, str | None]:
         """The value; or `NOTHING`, and the token to put one with, if that is known."""
-        if tags and (_has_uncommitted_changes() or _are_about_to_be_told(tags)):
+        if tags and (_reports_uncommitted_changes() or _are_about_to_be_told(tags)):
             return NOTHING, None
         found = objects.get(name)
         if isinstance(found, Object):
@@ -102,6 +104,8 @@ class Keeping:
                 return value, None
             objects.delete(name)
             found = objects.get(name)
+        if tags and _is_in_a_transaction():
+            return NOTHING, None  # it will not be kept
         return NOTHING, found.token if isinstance(found, Missing) else None
 
     def _read(self, found: Object, name: str) -> Any:
@@ -126,7 +130,7 @@ class Keeping:
         if life <= 0:
             objects.delete(name)
             return False
-        if tags and _has_uncommitted_changes():
+        if tags and _is_in_a_transaction():
             return False
         return objects.put(name, body, self._serializer.content_type, life, tuple(tags), token)
 
@@ -156,6 +160,17 @@ def _are_about_to_be_told(tags: Collection[str]) -> bool:
     return here is not None and here.reports_any(tags)
 
 
-def _has_uncommitted_changes() -> bool:
-    """Whether a transaction is open here that has something to tell after its commit."""
-    return any(it.in_atomic_block and it.run_on_commit for it in connections.all(initialized_only=True))
+def _reports_uncommitted_changes() -> bool:
+    """Whether a transaction is open here that has changes to tell after its commit."""
+    waiting = (hook[1] for it in connections.all(initialized_only=True) for hook in it.run_on_commit)
+    return any(isinstance(hook, _AfterCommit) for hook in waiting)
+
+
+def _is_in_a_transaction() -> bool:
+    """Whether what is computed here may be of rows from before a commit of another, or of rows that are never
+    committed (L1).
+    """
+    return any(
+        it.in_atomic_block or (it.connection is not None and not it.autocommit)
+        for it in connections.all(initialized_only=True)
+    )

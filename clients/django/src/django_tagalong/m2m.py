@@ -18,6 +18,7 @@ from . import registry
 from .announce import asked
 from .bulk import chunks
 from .increments import increment
+from .notes import Notes
 from .registry import ModelOrName
 from .rows import Tags, Writers, kin
 from .tags import encode, tag
@@ -26,8 +27,8 @@ from .wiring import Wiring, models
 #: What an end is told by: text with `{pk}` in it, or a function of the primary key that gives tags.
 End = str | Callable[[Any], Tags]
 
-# On a row of a relation's own model, between its signals: the ends that it had. A stack, as in `signals`.
-_BEFORE = "_tagalong_ends"
+# A row of a relation's own model before it is written: with the ends that it had.
+_before: Notes[Model | None] = Notes()
 
 if TYPE_CHECKING:
     Key = ForeignKey[Any, Any]
@@ -185,14 +186,11 @@ def _end_deleted(sender: type[Model], instance: Model, using: str, **_: Any) -> 
 def _row_saving(instance: Model, raw: bool, using: str, **_: Any) -> None:
     rows = type(instance)._base_manager.using(using).filter(pk=instance.pk)
     row = None if raw or instance.pk is None else rows.first()
-    instance.__dict__.setdefault(_BEFORE, []).append(row)
+    _before.add(instance, row)
 
 
 def _row_saved(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
-    stack = instance.__dict__.get(_BEFORE, [])
-    before = stack.pop() if stack else None
-    if not stack:
-        instance.__dict__.pop(_BEFORE, None)
+    before = _before.take(instance)
     _tell_rows(sender, [instance] if before is None else [before, instance], using)
 
 

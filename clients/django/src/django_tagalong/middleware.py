@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest
-from django.http.response import BadHeaderError, HttpResponseBase, ResponseHeaders
+from django.http.response import HttpResponseBase
 
-from . import conf, headers, tell
+from . import conf, fields, headers, tell
 from .collector import Change, Collected, Increment, collecting
 
 # What a sidecar adds to `Surrogate-Capability` of the requests that it passes on.
@@ -81,44 +81,14 @@ class TagalongMiddleware:
 _atell = sync_to_async(tell.tell, thread_sensitive=False)
 
 
-class RepeatedHeaders(ResponseHeaders):
-    """Header fields of which some have several lines. Whoever sets or deletes such a field does so with all
-    of its lines.
-    """
-
-    def __init__(self, fields: ResponseHeaders) -> None:
-        self._more: dict[str, list[str]] = {}
-        super().__init__(dict(fields.items()))
-
-    def __setitem__(self, name: str, value: str | bytes | int) -> None:
-        self._more.pop(name.lower(), None)
-        super().__setitem__(name, value)
-
-    def pop(self, name: str, default: Any = None) -> Any:
-        self._more.pop(name.lower(), None)
-        return super().pop(name, default)
-
-    def set_lines(self, name: str, lines: list[bytes]) -> None:
-        """All lines of a field, in place of those that it had."""
-        if any(b"\n" in line or b"\r" in line for line in lines):
-            raise BadHeaderError(f"a line of {name} has a line break")
-        self[name] = lines[0]
-        self._more[name.lower()] = [line.decode("latin-1") for line in lines[1:]]
-
-    def lines(self, name: str) -> list[str]:
-        """The lines of a field that is there."""
-        return [self[name], *self._more.get(name.lower(), ())]
-
-    def items(self) -> Any:
-        """What goes on the wire: both of Django's handlers write what is here."""
-        return [(name, line) for name in self for line in self.lines(name)]
-
-
 def _write(request: HttpRequest, response: HttpResponseBase, collected: Collected) -> _Left | None:
     """Writes what was collected, and says what is still to be told."""
+    fields.take_back(response)  # of an earlier request that was given the same object
     setting = conf.get()
     if not (collected and setting.enabled):
         return None
+    if _is_kept_back(response):
+        collected.freshness = {name: it for name, it in collected.freshness.items() if name == "no-store"}
     head = headers.write(
         collected,
         max_line=setting.max_header_line,
@@ -128,13 +98,25 @@ def _write(request: HttpRequest, response: HttpResponseBase, collected: Collecte
     if len(collected.tags) > setting.max_tags or not head.has_all_tags:
         logger.warning("a response has %d tags, which is too many: it is not stored", len(collected.tags))
     for name, lines in head.lines:
-        _set(response, name, lines)
+        if name != headers.FRESHNESS:
+            fields.add(response, name, lines)
+        elif lines == [b"no-store"] or not fields.lines_of(response, name):  # what a view says itself stays
+            fields.add(response, name, lines, instead=True)
     if not (collected.increments or collected.changes):
         return None
     is_left = bool(head.left_increments or head.left_changes)
     if not _reaches_all(request, setting):
         return _Left(list(collected.increments.values()), list(collected.changes), is_left)
     return _Left(head.left_increments, head.left_changes, True) if is_left else None
+
+
+def _is_kept_back(response: HttpResponseBase) -> bool:
+    """Whether the response, as it leaves the app, is for one client, for none, or an error (L12): the sidecar
+    would believe a life that a decorator has given it before others have said so.
+    """
+    directives = response.headers.get("Cache-Control", "").split(",")
+    names = {it.partition("=")[0].strip().lower() for it in directives}
+    return response.status_code >= 400 or not names.isdisjoint({"private", "no-store", "no-cache"})
 
 
 def _reaches_all(request: HttpRequest, setting: conf.Settings) -> bool:
@@ -148,35 +130,13 @@ def _reaches_all(request: HttpRequest, setting: conf.Settings) -> bool:
     return is_passed_on and len(setting.admin_urls) == 1
 
 
-def _set(response: HttpResponseBase, name: str, lines: list[bytes]) -> None:
-    """Adds lines to a field. What a view itself says of freshness stays, unless the response is not to be
-    stored.
-    """
-    said = response.headers.get(name)
-    if said and name == headers.FRESHNESS:
-        if lines != [b"no-store"]:
-            return
-    elif said:
-        lines = [line.encode("latin-1") for line in _lines_of(response.headers, name)] + lines
-    if len(lines) == 1:
-        response.headers[name] = lines[0]
-        return
-    if not isinstance(response.headers, RepeatedHeaders):
-        response.headers = RepeatedHeaders(response.headers)
-    response.headers.set_lines(name, lines)
-
-
-def _lines_of(fields: ResponseHeaders, name: str) -> list[str]:
-    return fields.lines(name) if isinstance(fields, RepeatedHeaders) else [fields[name]]
-
-
 def _fail_safe(response: HttpResponseBase, left: _Left) -> None:
     if left.found_no_room:
         count = len(left.increments) + len(left.changes)
         logger.error(
             "%d changes found no room on a response and were told to nobody: all is forgotten instead", count
         )
-        response.headers[headers.EVERYTHING] = "*"
+        fields.add(response, headers.EVERYTHING, [b"*"], instead=True)
 
 
 def _tell_without_response(collected: Collected) -> None:

@@ -2,25 +2,26 @@
 network (L13).
 
 A sidecar that does not answer is left alone for a while, so that an app that asks for a hundred values in a
-request does not wait a hundred times; what deletes is told all the same. Of several sidecars that share no
-store the first has this app's values. Knows nothing of what the bytes mean.
+request does not wait a hundred times. A value that could not be replaced or deleted meanwhile is forgotten
+when it answers (`debts`). Of several sidecars that share no store the first has this app's values. Knows
+nothing of what the bytes mean.
 
 What a miss has told (`Tagalong-Token`) is remembered until the value is put, so that a value that was
-computed in between is refused if one of its tags was incremented meanwhile (L1). Each request and each task
-remembers its own.
+computed in between is refused if one of its tags was incremented meanwhile (L1). Of two looks the first
+counts, as nobody knows after which of them the value was computed. Each request and each task remembers its
+own.
 """
 
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from threading import Lock
 from types import MappingProxyType
 from typing import TypeVar
 
 from django.core.signals import request_started
 
-from . import conf, tell
+from . import clients, conf, debts
 from .client import Client, Missing, Object, SidecarError
 
 logger = logging.getLogger("django_tagalong")
@@ -38,9 +39,7 @@ HONOURED = 120.0
 
 Said = TypeVar("Said")
 
-_clients: dict[tuple[str, str | None], Client] = {}
 _paused: dict[str, float] = {}
-_lock = Lock()
 _NOTHING: Mapping[str, tuple[float, str | None]] = MappingProxyType({})
 _tokens: ContextVar[Mapping[str, tuple[float, str | None]]] = ContextVar(
     "django_tagalong_tokens", default=_NOTHING
@@ -54,21 +53,23 @@ def get(name: str) -> Object | Missing | None:
 
 def put(name: str, body: bytes, content_type: str, life: int, tags: Sequence[str], token: str | None) -> bool:
     """Stores a value for `life` seconds. False: it is not stored; that is no mistake where a tag was
-    incremented.
+    incremented. Without a token, that of a look that has found nothing, there may be another one before it:
+    that is forgotten.
     """
-    if len(body) > MAX_BYTES:
-        logger.error(
-            "The value %s is not kept: of its %d bytes %d are too many",
-            name,
-            len(body),
-            len(body) - MAX_BYTES,
-        )
-        return False
 
     def put_to(client: Client) -> bool:
         return client.put_object(name, body, max_age=life, tags=tags, token=token, content_type=content_type)
 
-    return _ask(put_to) or False
+    if len(body) > MAX_BYTES:
+        logger.error("The value %s is not kept: it has %d bytes, of at most %d", name, len(body), MAX_BYTES)
+    else:
+        is_stored = _ask(put_to)
+        if is_stored is not None:
+            return is_stored
+    client = _client()
+    if token is None and client is not None:
+        _forget(client, name)
+    return False
 
 
 def touch(name: str, life: int) -> bool:
@@ -82,19 +83,31 @@ def touch(name: str, life: int) -> bool:
 
 
 def delete(name: str) -> bool:
-    """Forgets a value, in every sidecar of the setting. True: there was one."""
-    return bool(sum(_tell(lambda client: client.delete_object(name), f"the value {name}")))
+    """Forgets a value, in every sidecar of the setting; in one that is away as soon as it answers. True:
+    there was one.
+    """
+    were_there = [_forget(client, name) for client in _each()]
+    return any(were_there)
 
 
 def clear(prefix: str) -> bool:
     """Forgets all values whose names begin so. True: every sidecar has done it."""
-    done = _tell(lambda client: client.purge(match=f"object:{prefix}*"), f"the values {prefix}*")
-    return len(done) == len(tell.clients())
+    is_done = True
+    for client in _each():
+        try:
+            client.purge(match=f"object:{prefix}*")
+        except SidecarError as error:
+            is_done = False
+            logger.error("%s was not told to forget the values %s*: %s", client.url, prefix, error)
+    return is_done
 
 
 def remember(name: str, token: str | None) -> None:
     """What the sidecar has said when it had nothing under this name. None: it could not be asked."""
     known, now = dict(_tokens.get()), time.monotonic()
+    first = known.get(name)
+    if first is not None and now - first[0] < HONOURED:
+        return
     if len(known) >= MANY:
         known = {name: it for name, it in known.items() if now - it[0] < HONOURED}
     known[name] = (now, token)
@@ -121,14 +134,14 @@ request_started.connect(_forget_tokens, dispatch_uid="django_tagalong.objects")
 
 def _ask(question: Callable[[Client], Said]) -> Said | None:
     client = _client()
-    if client is None or time.monotonic() < _paused.get(client.url, 0.0):
+    if client is None or _is_left_alone(client):
         return None
     try:
+        debts.pay(client)
         said = question(client)
     except SidecarError as error:
         if error.status in (None, 503):
-            _paused[client.url] = time.monotonic() + PAUSE
-            logger.error("Values are computed and not kept for %g seconds: %s", PAUSE, error)
+            _leave_alone(client, error)
         else:
             logger.error("A value is not kept: %s", error)
         return None
@@ -137,24 +150,29 @@ def _ask(question: Callable[[Client], Said]) -> Said | None:
 
 
 def _client() -> Client | None:
-    setting = conf.get()
-    if not setting.enabled or not setting.admin_urls:
-        return None
-    url, token = setting.admin_urls[0], setting.token
-    with _lock:
-        client = _clients.get((url, token))
-        if client is None:
-            client = _clients[url, token] = Client(url, token, min(setting.timeout, PATIENCE), retries=0)
-        return client
+    return clients.first(PATIENCE) if conf.get().enabled else None
 
 
-def _tell(wish: Callable[[Client], int | None], what: str) -> list[int]:
-    if not conf.get().enabled:
-        return []
-    done = []
-    for client in tell.clients():
+def _each() -> list[Client]:
+    return clients.each() if conf.get().enabled else []
+
+
+def _forget(client: Client, name: str) -> bool:
+    """Forgets a value, or as soon as the sidecar answers. True: there was one."""
+    if not _is_left_alone(client):
         try:
-            done.append(wish(client) or 0)
+            debts.pay(client)
+            return debts.forget(client, name)
         except SidecarError as error:
-            logger.error("%s was not told to forget %s: %s", client.url, what, error)
-    return done
+            _leave_alone(client, error)
+    debts.owe(client, name)
+    return False
+
+
+def _is_left_alone(client: Client) -> bool:
+    return time.monotonic() < _paused.get(client.url, 0.0)
+
+
+def _leave_alone(client: Client, error: SidecarError) -> None:
+    _paused[client.url] = time.monotonic() + PAUSE
+    logger.error("Values are computed and not kept for %g seconds: %s", PAUSE, error)

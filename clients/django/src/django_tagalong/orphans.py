@@ -12,6 +12,7 @@ from django.db.models.signals import post_delete, pre_delete
 
 from . import registry
 from .bulk import BulkWrite
+from .notes import Notes
 from .rows import Writers, kin
 from .wiring import Wiring
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 # With these a row is deleted too, which has signals of its own, or nothing becomes of it.
 _NOTHING_SET = (CASCADE, DO_NOTHING, PROTECT, RESTRICT)
 
-# On an instance that is being deleted: what has been seen of the rows that refer to it.
-_WRITES = "_tagalong_orphans"
+# Of an instance that is being deleted: what has been seen of the rows that refer to it.
+_writes: Notes[list[tuple[BulkWrite, list[Any], str]]] = Notes()
 
 
 def sync() -> None:
@@ -48,11 +49,11 @@ def _deleting(sender: type[Model], instance: Model, using: str, **_: Any) -> Non
             write = BulkWrite(key.model, matches, using)
             write.before(pks, [key.name])
             writes.append((write, pks, key.name))
-    instance.__dict__[_WRITES] = writes
+    _writes.add(instance, writes)
 
 
 def _deleted(instance: Model, **_: Any) -> None:
-    for write, pks, name in instance.__dict__.pop(_WRITES, ()):
+    for write, pks, name in _writes.take(instance) or ():
         write.updated(pks, [name])
         write.tell()
 

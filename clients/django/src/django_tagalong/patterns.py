@@ -46,6 +46,11 @@ class Pattern:
         """The arguments it needs."""
         return {field.split(".")[0] for _, field in self._parts if field}
 
+    @property
+    def has_attributes(self) -> bool:
+        """Whether it reads some, which may ask the database (`request.user`)."""
+        return any(field is not None and "." in field for _, field in self._parts)
+
     def tag(self, values: Mapping[str, object]) -> str:
         """The tag of a call with these arguments. Raises `LookupError` for a name that none has, and
         `NoTag`.
@@ -136,6 +141,11 @@ class Tags:
         names: set[str] = set().union(*(it.names for it in self._sources if isinstance(it, Pattern)))
         arguments.see_that_there_are(names)
         self._needs_values = bool(names)
+
+    @property
+    def may_block(self) -> bool:
+        """Whether finding them may ask the database, which coroutines cannot do themselves."""
+        return any(not isinstance(it, Pattern) or it.has_attributes for it in self._sources)
 
     def of(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], more: Mapping[str, Any] | None = None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.apps import apps
+from django.db import router
 from django.db.models import Model
 
 from .changes import RuleChanges, rule_changes
@@ -21,6 +22,9 @@ ModelOrName = type[Model] | str
 _registered: dict[str, ModelConfig] = {}  # by `app.model` in small letters
 _waiting: dict[str, dict[str, Any]] = {}  # registered by name before the model was there
 _matches: dict[type[Model], tuple[Match, ...]] = {}  # what `of` has found
+
+# Of several answers the first of these that was given.
+_WORST = (False, None, True)
 
 
 def register_model(
@@ -128,6 +132,9 @@ def invalidate_model_tag(model: ModelOrName, pk: object, *, using: str | None = 
     """Increments the tag of one row, for changes that no signal tells of. `model` is a class, "app.Model"
     or the name of the tag.
 
+    After the commit of the transaction of the database `using`; where that is not given, of the one that the
+    row is from, or rows of the model are written to, and of `default` where only a tag is named.
+
     Answers as `increment` does: True once every sidecar has committed it, None where it travels later,
     False where it failed.
     """
@@ -138,8 +145,12 @@ def invalidate_bulk(model: ModelOrName, pks: Iterable[object], *, using: str | N
     """Increments the tags of several rows in one call: primary keys, or instances. As
     `invalidate_model_tag`.
     """
-    rows = [it.pk if isinstance(it, Model) else it for it in pks]
-    return increment(*(it for pk in rows for it in _named_tags(model, pk)), using=using)
+    by_database: dict[str | None, list[str]] = {}
+    for it in pks:
+        pk = it.pk if isinstance(it, Model) else it
+        by_database.setdefault(using or _database(model, it), []).extend(_named_tags(model, pk))
+    answers = [increment(*tags, using=alias) for alias, tags in by_database.items()]
+    return min(answers, key=_WORST.index, default=None)
 
 
 def invalidate_scope(name: str, *instance: object, using: str | None = None) -> bool | None:
@@ -205,6 +216,13 @@ def _named_tags(model: ModelOrName, pk: object) -> list[str]:
         ModelConfig(it, it.__name__) for it in models
     ]
     return list(dict.fromkeys(tag_of(config, pk) for config in configs))
+
+
+def _database(model: ModelOrName, row: object) -> str | None:
+    """Where the row, an instance or a key, is written; None: it is of no model."""
+    models = _named(model) if isinstance(model, str) else [model]
+    hints = {"instance": row} if isinstance(row, Model) else {}
+    return router.db_for_write(models[0], **hints) if models else None
 
 
 def _named(name: str) -> list[type[Model]]:

@@ -13,11 +13,12 @@ from django.db.models.signals import post_save, pre_delete, pre_save
 
 from . import registry
 from .announce import CREATE, DELETE, Announcement, Look, look, update_hook
+from .notes import Notes
 from .rows import Match, Writers
 from .wiring import Wiring
 
-# On an instance, between its signals: what its row said before. A stack, as a receiver may save it again.
-_BEFORE = "_tagalong_before"
+# What a row said before it was written.
+_before: Notes[dict[str, Look]] = Notes()
 
 UpdateFields = Collection[str] | None
 
@@ -36,7 +37,7 @@ def _saving(
     if not raw and _may_exist(instance) and any(reads(it, update_fields) for it in matches):
         row = read(sender, instance.pk, using, matches)
     seen = {} if row is None else {_key(it): look(it.config, row) for it in matches if it.whole}
-    instance.__dict__.setdefault(_BEFORE, []).append(seen)
+    _before.add(instance, seen)
 
 
 def _saved(
@@ -48,7 +49,7 @@ def _saved(
     update_fields: UpdateFields,
     **_: Any,
 ) -> None:
-    before = _pop(instance)
+    before = _before.take(instance) or {}
     matches = _heard(sender)
     announcement = Announcement()
     if raw:
@@ -150,14 +151,6 @@ def _may_exist(instance: Model) -> bool:
     # Django inserts a new instance whose key has a default without looking.
     key = instance._meta.pk
     return instance.pk is not None and not (instance._state.adding and key is not None and key.has_default())
-
-
-def _pop(instance: Model) -> dict[str, Look]:
-    stack: list[dict[str, Look]] = instance.__dict__.get(_BEFORE, [])
-    before = stack.pop() if stack else {}
-    if not stack:
-        instance.__dict__.pop(_BEFORE, None)
-    return before
 
 
 _wiring = Wiring("models", {pre_save: _saving, post_save: _saved, pre_delete: _deleting})

@@ -1,34 +1,30 @@
 """Tells every admin interface of the setting what has changed; never raises for the network.
 
-A failure is logged as an error and answered as False. Sidecars that share a store are one URL; several
+A failure is logged as an error and answered as False. One that is away is not asked for each thing again,
+so that what it costs is bounded (L13). Sidecars that share a store are one URL; several
 URLs are several caches, and each must have been told.
 """
 
 import logging
-from collections.abc import Iterable
-from threading import Lock
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
-from . import conf
+from . import clients
 from .client import Client, SidecarError
 from .collector import Change, Increment
 
 logger = logging.getLogger("django_tagalong")
 
-_clients: dict[tuple[str, str | None, float, int], Client] = {}
-_lock = Lock()
+# What it tells, for the log; and the call.
+_Call = tuple[str, Callable[[], object]]
+
 _warned = False
-
-
-def clients() -> list[Client]:
-    """One for each admin interface of the setting; empty: there is none."""
-    setting = conf.get()
-    return [_client(url, setting) for url in setting.admin_urls]
 
 
 def tell(increments: Iterable[Increment], changes: Iterable[Change] = ()) -> bool:
     """Tells them now. True: each of them has committed all of it."""
     increments, changes = list(increments), list(changes)
-    told_to = clients()
+    told_to = clients.each()
     if not told_to:
         _warn_once(len(increments) + len(changes))
         return False
@@ -37,33 +33,36 @@ def tell(increments: Iterable[Increment], changes: Iterable[Change] = ()) -> boo
 
 
 def _tell_one(client: Client, increments: list[Increment], changes: list[Change]) -> bool:
+    calls = [*_increments(client, increments), *_changes(client, changes)]
     done = True
+    for n, (what, call) in enumerate(calls):
+        try:
+            call()
+        except SidecarError as error:
+            done = False
+            logger.error("%s was not told %s: %s", client.url, what, error)
+            left = len(calls) - n - 1
+            if left and error.status in (None, 503):
+                logger.error(
+                    "%s is away: of %d more changes or lists of tags it was not told", client.url, left
+                )
+                break
+    return done
+
+
+def _increments(client: Client, increments: list[Increment]) -> Iterator[_Call]:
     alike: dict[tuple[bool, int | None], list[str]] = {}
     for it in increments:
         alike.setdefault((it.soft, it.again), []).append(it.tag)
     for (soft, again), tags in alike.items():
-        try:
-            client.increment(tags, soft, again)
-        except SidecarError as error:
-            done = False
-            shown = f"{len(tags)} tags ({', '.join(tags[:5])}{', …' if len(tags) > 5 else ''})"
-            logger.error("%s was not told that %s have changed: %s", client.url, shown, error)
-    for change in changes:
-        try:
-            client.change(change.rule, dict(change.old), dict(change.new))
-        except SidecarError as error:
-            done = False
-            logger.error("%s was not told of a change for the rule %s: %s", client.url, change.rule, error)
-    return done
+        shown = f"{len(tags)} tags ({', '.join(tags[:5])}{', …' if len(tags) > 5 else ''})"
+        yield f"that {shown} have changed", partial(client.increment, tags, soft, again)
 
 
-def _client(url: str, setting: conf.Settings) -> Client:
-    key = (url, setting.token, setting.timeout, setting.retries)
-    with _lock:
-        client = _clients.get(key)
-        if client is None:
-            client = _clients[key] = Client(url, setting.token, setting.timeout, setting.retries)
-        return client
+def _changes(client: Client, changes: list[Change]) -> Iterator[_Call]:
+    for it in changes:
+        call = partial(client.change, it.rule, dict(it.old), dict(it.new))
+        yield f"of a change for the rule {it.rule}", call
 
 
 def _warn_once(count: int) -> None:

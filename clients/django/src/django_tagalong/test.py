@@ -12,7 +12,7 @@ block does not. Nobody is called meanwhile. Decides nothing of what is told.
 
 # ruff: noqa: PT009 - these are assertions of unittest
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import TestCase, mock
@@ -22,7 +22,7 @@ from django.db import connections
 from django.http.response import HttpResponseBase
 from django.test import override_settings
 
-from . import collector, headers, tell
+from . import clients, collector, headers
 from .client import Incremented
 from .collector import Change, Collected
 from .increments import _AfterCommit
@@ -71,7 +71,7 @@ class _Listener:
         return Incremented(len(said), dict.fromkeys(said, 1), ())
 
     def change(self, rule: str, old: Mapping[str, str], new: Mapping[str, str]) -> int:
-        self._said.changes[Change(rule, tuple(sorted(old.items())), tuple(sorted(new.items())))] = None
+        self._said.changes.add(Change(rule, tuple(sorted(old.items())), tuple(sorted(new.items()))))
         return 1
 
     def purge(self, **named: Any) -> None:
@@ -98,18 +98,20 @@ def recording() -> Iterator[Recording]:
     with ExitStack() as stack:
         stack.enter_context(override_settings(TAGALONG=enabled))
         stack.enter_context(mock.patch.object(collector, "Collector", Recorded))
-        stack.enter_context(mock.patch.object(tell, "clients", return_value=[_Listener(recording)]))
-        pending = {it.alias: len(it.run_on_commit) for it in connections.all(initialized_only=True)}
+        stack.enter_context(mock.patch.object(clients, "each", return_value=[_Listener(recording)]))
+        pending = [it for one in connections.all(initialized_only=True) for it in one.run_on_commit]
         yield recording
         _commit(pending)
 
 
-def _commit(pending: Mapping[str, int]) -> None:
-    """What waits for a commit since then: within a `TestCase` that never comes."""
+def _commit(pending: Iterable[Any]) -> None:
+    """What waits for a commit, but for what did before: within a `TestCase` that never comes."""
+    known = set(map(id, pending))
     for connection in connections.all(initialized_only=True):
-        for registered in connection.run_on_commit[pending.get(connection.alias, 0) :]:
-            if isinstance(registered[1], _AfterCommit):
-                registered[1]()
+        hooks = [it[1] for it in connection.run_on_commit if id(it) not in known]
+        ours = [it for it in hooks if isinstance(it, _AfterCommit)]
+        for hook in sorted(ours, key=lambda it: it.index):
+            hook.batch.tell_from(hook.index)
 
 
 def tags_of(response: HttpResponseBase) -> list[str]:

@@ -2,7 +2,7 @@
 
 Decides what is tried again: a connection that fails, and 503. After everything has failed a call is tried
 once only for a while, so that a sidecar that is away costs an app little. Knows no call; shows the token
-nowhere.
+nowhere: not in what it raises, nor in the variables that a report of an error shows of each frame.
 """
 
 import http.client
@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from urllib.parse import urlsplit
+
+from .conf import is_token
 
 # Seconds before the first further try; each after it waits twice as long.
 BACKOFF = 0.05
@@ -59,6 +61,8 @@ class Wire:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("the URL of an admin interface is expected, such as http://127.0.0.1:9080")
+        if token is not None and not is_token(token):
+            raise ValueError("a token is printable ASCII without spaces (it is not shown here)")
         self.url = url.rstrip("/")
         self._host, self._port = parts.hostname, parts.port
         self._prefix = parts.path.rstrip("/")
@@ -77,15 +81,14 @@ class Wire:
         long: bool = False,
     ) -> Answer:
         """Calls, and again where nothing came of it. Raises `SidecarError` for a status that is not good."""
-        sent = dict(headers or {})
-        if self._token is not None:
-            sent["Authorization"] = f"Bearer {self._token}"
         tries = 1 if time.monotonic() < self._careful_until else self._tries
         for n in range(tries):
             if n:
                 time.sleep(BACKOFF * 2 ** (n - 1) * random.uniform(0.5, 1))  # noqa: S311 - no secret
             try:
-                answer = self._once(method, self._prefix + path, body, sent, LONG if long else self._timeout)
+                answer = self._once(
+                    method, self._prefix + path, body, headers or {}, LONG if long else self._timeout
+                )
             except (OSError, http.client.HTTPException) as error:
                 failure = SidecarError(f"{self.url} cannot be reached: {_why(error)}")
                 continue
@@ -112,14 +115,14 @@ class Wire:
         try:
             connection, is_used = self._connection(timeout)
             try:
-                return _exchange(connection, method, path, body, headers)
+                return self._exchange(connection, method, path, body, headers)
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 if not is_used:
                     raise
             # It was closed while nobody used it, which says nothing of the sidecar.
             self.close()
             connection, _ = self._connection(timeout)
-            return _exchange(connection, method, path, body, headers)
+            return self._exchange(connection, method, path, body, headers)
         except BaseException:
             self.close()
             raise
@@ -138,21 +141,38 @@ class Wire:
         connection.sock.settimeout(timeout)
         return connection, False
 
+    def _exchange(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> Answer:
+        # What is refused before all of it was sent, such as a body that is too long, may have an answer all
+        # the same.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._send(connection, method, path, body, headers)
+        response = connection.getresponse()
+        # All of it: with a length to read, a body that was cut short would pass for whole.
+        return Answer(response.status, response.headers, response.read())
 
-def _exchange(
-    connection: http.client.HTTPConnection,
-    method: str,
-    path: str,
-    body: bytes | None,
-    headers: Mapping[str, str],
-) -> Answer:
-    # What is refused before all of it was sent, such as a body that is too long, may have an answer all the
-    # same.
-    with suppress(BrokenPipeError, ConnectionResetError):
-        connection.request(method, path, body, dict(headers))
-    response = connection.getresponse()
-    # All of it: with a length to read, a body that was cut short would pass for whole.
-    return Answer(response.status, response.headers, response.read())
+    def _send(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> None:
+        try:
+            connection.request(method, path, body, {**headers, **self._authorization()})
+        except BaseException as error:  # noqa: BLE001 - it is raised again
+            # Without the frames of the library: their variables have the token.
+            raise error.with_traceback(None) from None
+
+    def _authorization(self) -> dict[str, str]:
+        return {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
 
 
 def _why(error: Exception) -> str:

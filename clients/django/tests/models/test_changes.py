@@ -130,6 +130,15 @@ def test_a_value_is_what_the_database_makes_of_it(
     assert seen(told) == expected
 
 
+def test_a_value_that_is_too_long_is_a_change_of_the_whole_rule(told: Told) -> None:
+    register_model(Foo, changes={"foos": ["attr1", "attr2"]})
+    foo = Foo.objects.create(attr1="x" * 2_000_000)
+    assert seen(told) == [("foos", {}, {})]
+    foo.attr2 = "2"
+    foo.save()
+    assert seen(told) == [("foos", {"attr2": ""}, {"attr2": "2"})], "what does not differ is not told"
+
+
 def test_a_row_without_any_value_is_in_the_lists_that_are_not_filtered(told: Told) -> None:
     register_model(Volume, changes={"volumes": ["shelf"]})
     volume = Volume.objects.create()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models.signals import m2m_changed, pre_delete
 
 from django_tagalong import tag
@@ -301,3 +301,15 @@ def test_a_relation_in_another_database_tells_with_its_own_commit(told: Told) ->
     told.clear()
     book.delete()
     assert told.tags == told_of
+
+
+def test_a_row_of_a_relation_whose_save_fails_leaves_nothing_that_is_pickled(told: Told, club: Club) -> None:
+    row = Membership.objects.create(person_id=1, club=club)
+    row.person_id = None  # type: ignore[assignment]
+    with pytest.raises(IntegrityError):
+        row.save()
+    assert not [name for name in row.__dict__ if "tagalong" in name]
+    row.person_id = 2
+    told.clear()
+    row.save()
+    assert told.tags == {"Club:10:members", "Person:1:clubs", "Person:2:clubs"}

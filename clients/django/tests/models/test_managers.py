@@ -11,10 +11,9 @@ from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext, isolate_apps
 
 from django_tagalong import registry, tag
-from django_tagalong.announce import MANY
 from django_tagalong.bulk import CHUNK
 from django_tagalong.changes import RuleChange
-from django_tagalong.collector import collecting
+from django_tagalong.collector import MANY, collecting
 from django_tagalong.managers import CacheAwareManager, CacheAwareQuerySet
 from django_tagalong.registry import register_model
 from tests.app.library import Atlas, Leaf, OldVolume, Shelf, Volume

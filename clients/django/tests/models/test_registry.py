@@ -307,6 +307,40 @@ def test_calls_by_hand_answer_none_where_they_travel_later(told: Told) -> None:
     assert told.calls == []
 
 
+class ToOther:
+    """Books are in another database."""
+
+    def db_for_write(self, model: type[models.Model], **hints: Any) -> str | None:
+        return "other" if model is Book else None
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+@pytest.mark.parametrize("model", [Book, "app.Book", "Book"])
+def test_fk9_calls_by_hand_tell_after_the_commit_of_the_database_that_the_model_is_written_to(
+    told: Told, settings: Any, model: Any
+) -> None:
+    settings.DATABASE_ROUTERS = [ToOther()]
+    register_model(Book)
+    with transaction.atomic(using="other"):
+        assert registry.invalidate_model_tag(model, 1) is None
+        with transaction.atomic():
+            assert registry.invalidate_bulk(model, [2, 3], using="default") is None
+        assert told.tags == {"Book:2", "Book:3"}
+    assert told.tags == {"Book:1", "Book:2", "Book:3"}
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_fk9_rows_are_told_of_after_the_commit_of_the_database_that_they_are_from(told: Told) -> None:
+    here, there = (User.objects.using(alias).create(pk=n) for n, alias in enumerate(("default", "other")))
+    with transaction.atomic(using="other"):
+        assert registry.invalidate_bulk(User, [here, there, 7]) is None
+        assert told.calls == [(["User:0", "User:7"], [])]
+    assert told.tags == {"User:0", "User:1", "User:7"}
+    told.answer = False
+    assert registry.invalidate_bulk(User, [here, there]) is False
+    assert registry.invalidate_bulk(User, []) is None
+
+
 @pytest.mark.parametrize(
     "call",
     [

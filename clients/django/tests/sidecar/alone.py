@@ -3,16 +3,17 @@
 import os
 import re
 import secrets
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from pytest_django import Settings
 
-from django_tagalong import objects
-from django_tagalong.tell import clients
+from django_tagalong import clients, debts, objects
 
 SECONDS = 20.0
 BACKEND = "django_tagalong.cache.TagalongCache"
@@ -71,6 +72,15 @@ class Alone:
         """`TAGALONG` for an app beside it."""
         return {"ADMIN_URLS": self.admin, "TOKEN": self.token}
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Within this it takes connections, and answers nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         """Kills it, as a machine would that is lost."""
         self._process.kill()
@@ -96,5 +106,6 @@ def beside(running: Alone, settings: Settings) -> None:
         "pickle": {"BACKEND": BACKEND, "KEY_PREFIX": "foo", "OPTIONS": {"SERIALIZER": "pickle"}},
     }
     objects._paused.clear()
+    debts._owed.clear()
     objects._forget_tokens()
-    clients()[0].purge(all=True)
+    clients.each()[0].purge(all=True)

@@ -15,12 +15,11 @@ from django.core.signals import request_started
 from django.db import transaction
 from pytest_django import Settings
 
-from django_tagalong import increment, objects
+from django_tagalong import clients, flight, increment, objects
 from django_tagalong.cache import TagalongCache
 from django_tagalong.client import Client, Missing, Object
 from django_tagalong.collector import collecting
 from django_tagalong.keeping import LONGEST
-from django_tagalong.tell import clients
 from tests.app.models import Book
 
 from .alone import BACKEND, NEEDS_A_SIDECAR, Alone, beside, running  # noqa: F401 - fixtures
@@ -39,7 +38,7 @@ def cache() -> TagalongCache:
 
 @pytest.fixture
 def client() -> Client:
-    return clients()[0]
+    return clients.each()[0]
 
 
 def incremented(client: Client, *tags: str) -> None:
@@ -155,6 +154,17 @@ def test_l01_fk21_a_set_after_a_get_is_refused_if_a_tag_was_incremented_in_betwe
     assert cache.get_with_tags("k", A) == "new"
 
 
+def test_l01_a_second_look_does_not_hide_that_the_first_is_outdated(
+    cache: TagalongCache, client: Client
+) -> None:
+    assert cache.get_with_tags("k", A) is None
+    incremented(client, "A:1")
+    assert cache.get_with_tags("k", A) is None
+    assert cache.set_with_tags("k", "by the first look", A) is False
+    assert cache.get_with_tags("k", A) is None
+    assert cache.set_with_tags("k", "new", A) is True
+
+
 def test_l01_tokens_of_two_tasks_do_not_mix(cache: TagalongCache, client: Client) -> None:
     async def main() -> list[bool]:
         first, second = asyncio.Event(), asyncio.Event()
@@ -214,6 +224,55 @@ def test_j01_within_a_transaction_that_changes_something_nothing_is_read_or_kept
     assert cache.get_with_tags("k", A) == "committed", "it was rolled back"
 
 
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_l01_dc14_what_is_computed_within_a_transaction_is_not_kept(
+    cache: TagalongCache, is_committed: bool
+) -> None:
+    def title() -> str:
+        return Book.objects.get(pk=7).title
+
+    Book.objects.create(pk=7, title="old")
+    with transaction.atomic():
+        Book.objects.filter(pk=7).update(title="new")  # nobody has reported it yet
+        assert cache.get_or_set_with_tags("k", title, A) == "new"
+        assert cache.get_with_tags("looked for", A) is None
+        assert cache.set_with_tags("k", title(), A) is False
+        assert cache.set_with_tags("looked for", title(), A) is False
+        seen = title()
+        transaction.set_rollback(not is_committed)
+    assert cache.get_with_tags("k", A) is None
+    assert cache.get_with_tags("looked for", A) is None
+    assert cache.get_with_tags("early", A) is None
+    with transaction.atomic():
+        assert cache.get_with_tags("late", A) is None
+    assert cache.set_with_tags("late", seen, A) is False, "it may be of the time when it was looked for"
+    assert cache.set_with_tags("early", seen, A) is True
+
+
+def test_l01_a_transaction_without_a_block_is_one(cache: TagalongCache) -> None:
+    transaction.set_autocommit(False)
+    try:
+        assert cache.get_or_set_with_tags("k", lambda: "uncommitted", A) == "uncommitted"
+    finally:
+        transaction.rollback()
+        transaction.set_autocommit(True)
+    assert cache.get_with_tags("k", A) is None
+
+
+def test_hooks_of_the_apps_own_keep_no_value_from_being_read(cache: TagalongCache) -> None:
+    cache.set_with_tags("k", "committed", A)
+    with transaction.atomic():
+        transaction.on_commit(lambda: None)
+        assert cache.get_with_tags("k", A) == "committed"
+        assert cache.get_or_set_with_tags("k", lambda: "computed", A) == "committed"
+
+
+def test_in_a_transaction_nobody_waits_for_what_another_computes(cache: TagalongCache) -> None:
+    cache.keeping._wait = 3600
+    with flight.alone(cache.name("k", ["A:1"]), 0), transaction.atomic():  # the other
+        assert cache.get_or_set_with_tags("k", lambda: "at once", A) == "at once"
+
+
 def test_fk9_tags_are_incremented_after_the_commit_and_not_before(cache: TagalongCache) -> None:
     cache.set_with_tags("k", "old", A)
     with transaction.atomic():
@@ -246,12 +305,12 @@ def test_a_response_depends_on_the_tags_of_its_values(cache: TagalongCache) -> N
         assert list(collector.close().tags) == ["A:1", "B", "C"]
 
 
-def test_within_a_request_tags_are_incremented_at_once(cache: TagalongCache) -> None:
+def test_within_a_request_tags_are_incremented_at_once_and_by_the_response(cache: TagalongCache) -> None:
     with collecting() as collector:
         cache.set_with_tags("k", "old", A)
         assert cache.invalidate_tags(A) is True
         assert cache.get_with_tags("k", A) is None
-        assert collector.close().increments == {}
+        assert list(collector.close().increments) == ["A:1"]
 
 
 def test_a_request_finds_nothing_old_after_its_own_write(cache: TagalongCache) -> None:
@@ -455,6 +514,12 @@ def test_a_value_too_large_or_a_tag_too_many_is_computed(
     assert cache.get("other") == 1, "the sidecar is asked all the same"
 
 
+def test_l01_a_value_too_large_to_replace_another_leaves_nothing(cache: TagalongCache) -> None:
+    cache.set("k", "old")
+    cache.set("k", "x" * (9 * 1024 * 1024))
+    assert cache.get("k", "nothing") == "nothing"
+
+
 def test_a_sidecar_that_stores_less_says_so_and_is_asked_on(
     tmp_path: Path, cache: TagalongCache, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -554,6 +619,22 @@ def test_l13_a_sidecar_that_hangs_is_asked_once_and_left_alone_for_a_while(
             assert cache.get_or_set_with_tags(f"k{n}", lambda: "value", A) == "value"
         assert time.monotonic() - begun < 5
     assert caplog.text.count("computed and not kept") == 1
+
+
+def test_l01_what_was_put_or_deleted_while_a_sidecar_hung_is_not_found_as_it_was(
+    cache: TagalongCache,
+    running: Alone,  # noqa: F811 - the fixture
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(objects, "PATIENCE", 0.1)
+    cache.set_many({"first": "old", "second": "old", "deleted": "old", "untouched": "old"})
+    with running.frozen():
+        cache.set("first", "new")
+        cache.set("second", "new")
+        cache.delete("deleted")
+    objects._paused.clear()  # as after five seconds
+    monkeypatch.setattr(objects, "PATIENCE", 10.0)
+    assert cache.get_many(["first", "second", "deleted", "untouched"]) == {"untouched": "old"}
 
 
 def test_l03_a_sidecar_that_was_restarted_has_nothing_old(

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from django_tagalong import conf, tell
+from django_tagalong import clients, conf
 from django_tagalong.client import Client, Refreshed, SidecarError
 from django_tagalong.increments import MAX_AGAIN
 from django_tagalong.tags import check
@@ -59,11 +59,11 @@ class Command(BaseCommand):
         ask = _QUESTIONS[options["what"]](options)
         if not conf.get().enabled:
             raise CommandError("TAGALONG['ENABLED'] is off: no sidecar is asked")
-        clients = tell.clients()
-        if not clients:
+        asked = clients.each()
+        if not asked:
             raise CommandError("TAGALONG['ADMIN_URLS'] is empty: there is no sidecar to ask")
         # Each is asked, whatever became of the one before.
-        done = [self._ask(client, ask, options) for client in clients]
+        done = [self._ask(client, ask, options) for client in asked]
         if not all(done):
             raise CommandError("not all of it was done")
 
@@ -131,7 +131,7 @@ def _stats(options: Mapping[str, Any]) -> Callable[[Client], Any]:
 
 
 def _explain(options: Mapping[str, Any]) -> Callable[[Client], Any]:
-    headers = dict(_header(line) for line in options["header"])
+    headers = [_header(line) for line in options["header"]]
     return lambda client: client.explain(options["url"], options["method"], headers)
 
 
