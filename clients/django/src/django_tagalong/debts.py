@@ -1,8 +1,9 @@
 """Values that are still to be forgotten, by sidecars that did not answer when it was time (L1, L6).
 
 They are forgotten before anything else is asked of such a sidecar, so that nobody in this process finds what
-is older than what was put, or what was deleted. Decides that of very many all is forgotten; knows nothing of
-what the names mean.
+is older than what was put, or what was deleted. A call that was given up may still be done: a value that was
+put, and then deleted while the sidecar hung, may be there once more. Decides that of very many all is
+forgotten; knows nothing of what the names mean.
 """
 
 import logging

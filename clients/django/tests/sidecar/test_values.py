@@ -634,7 +634,10 @@ def test_l01_what_was_put_or_deleted_while_a_sidecar_hung_is_not_found_as_it_was
         cache.delete("deleted")
     objects._paused.clear()  # as after five seconds
     monkeypatch.setattr(objects, "PATIENCE", 10.0)
-    assert cache.get_many(["first", "second", "deleted", "untouched"]) == {"untouched": "old"}
+    found = cache.get_many(["first", "second", "deleted", "untouched"])
+    # What the sidecar had not read when it hung it may do afterwards: what is new may be there.
+    assert all(found.pop(name, "new") == "new" for name in ("first", "second"))
+    assert found == {"untouched": "old"}
 
 
 def test_l03_a_sidecar_that_was_restarted_has_nothing_old(
