@@ -689,6 +689,21 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn l01_a_token_from_before_a_pattern_that_matches_is_refused() {
+        let (cache, _) = cache();
+        for (pattern, expected) in [
+            ("object:k*", Err(NotPut::Raced)),
+            ("object:l*", Ok(Put::New)),
+        ] {
+            let before = get(&cache, "k").unwrap_err();
+            let purged = cache.purge_matching(&Glob::new(pattern), &me()).await;
+            assert_eq!(purged, Some(0));
+            assert_eq!(put(&cache, "x", Some(&before)), expected, "{pattern}");
+            assert_eq!(get(&cache, "k").is_ok(), expected.is_ok(), "{pattern}");
+        }
+    }
+
     #[test]
     fn a_higher_epoch_finds_nothing_of_a_lower_one() {
         let (cache, _) = cache();

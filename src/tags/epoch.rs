@@ -122,17 +122,22 @@ pub(super) async fn tell<F: Future<Output = ()>>(together: &Together, heard: &im
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
-    #[tokio::test]
-    async fn l03_the_store_is_told_what_it_does_not_hold() {
+    #[test]
+    fn l03_the_store_is_told_what_it_does_not_hold() {
         let epoch = Epoch::of(2);
-        assert_eq!(epoch.owed().await, Some(2), "it holds none yet");
+        let owed = || epoch.owed().now_or_never().flatten();
+        assert_eq!(owed(), Some(2), "it holds none yet");
         assert!(!epoch.hear(2));
+        assert_eq!(owed(), None);
         epoch.raise(3);
-        assert_eq!(epoch.owed().await, Some(3));
+        assert_eq!(owed(), Some(3));
+        assert!(!epoch.hear(3));
         assert!(!epoch.hear(1), "it was flushed");
-        assert_eq!(epoch.owed().await, Some(3));
+        assert_eq!(owed(), Some(3));
         assert!(epoch.hear(7) && !epoch.hear(7));
         assert_eq!(epoch.highest(), 7);
         epoch.raise(5);

@@ -222,6 +222,26 @@ async fn l05_a_failure_leaves_what_is_stored_as_it_was() {
 }
 
 #[tokio::test]
+async fn l05_what_was_invalidated_is_fetched_whole_though_it_has_a_validator() {
+    let app = Origin::start().await;
+    let engine = Engine::new(&app);
+    for by_tag in [false, true] {
+        app.answer("/a", with_tag("old").header("ETag", "\"1\""));
+        engine.refresh_uri("/a").await;
+        engine.has("/a", "old").await;
+        engine.increment("T").await;
+        app.answer("/a", with_tag("new"));
+        let done = match by_tag {
+            false => engine.refresh_uri("/a").await,
+            true => engine.refresh_tag("T").await,
+        };
+        assert_eq!(done, refreshed(1, 0, 0), "by its tag: {by_tag}");
+        assert_eq!(app.last("/a").field("if-none-match"), None);
+        engine.has("/a", "new").await;
+    }
+}
+
+#[tokio::test]
 async fn what_carries_a_tag_is_fetched_unless_it_is_somebodys_own() {
     let app = Origin::start().await;
     let engine = Engine::new(&app);

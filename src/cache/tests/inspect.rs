@@ -1,6 +1,7 @@
 //! Lists of what is stored.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::*;
 use crate::model::glob::Glob;
@@ -322,6 +323,40 @@ async fn l14_a_list_makes_nothing_and_uses_nothing() {
     );
     assert_eq!(before, after);
     assert_eq!(cache.entry(&listed.key).await.unwrap().unwrap().hits, 0);
+}
+
+#[tokio::test]
+async fn l14_what_is_looked_at_leaves_as_if_nobody_had_looked() {
+    let mut left = Vec::new();
+    for looks in [false, true] {
+        let config = Config {
+            max_bytes: 1 << 17,
+            max_object: 1 << 15, // one shard, so that who leaves is the same each time
+            max_variants: 4,
+        };
+        let cache = Cache::new(config, Clock::manual(Timestamp::from_secs(1_000_000)));
+        let comes = async |n: usize| {
+            let (fill, _follower) = miss(&cache, &format!("/{n}"));
+            let response = Response::new(Body::from("x"));
+            fill.store(response, StatusCode::OK, keep(&cache, 60)).await;
+        };
+        for n in 0..300 {
+            comes(n).await;
+        }
+        if looks {
+            for listed in all(&cache, &Filter::default(), 100).await {
+                cache.entry(&listed.key).await.unwrap();
+            }
+        }
+        for n in 300..330 {
+            comes(n).await;
+        }
+        let listed = all(&cache, &Filter::default(), 100).await;
+        let names: BTreeSet<String> = listed.iter().map(|it| it.logical.to_string()).collect();
+        assert!(names.len() < 300, "some have left");
+        left.push(names);
+    }
+    assert_eq!(left[0], left[1]);
 }
 
 #[tokio::test]

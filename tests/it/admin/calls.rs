@@ -824,6 +824,16 @@ async fn j16_a_value_is_kept_until_its_tags_change_and_none_is_kept_that_was_ove
 }
 
 #[tokio::test]
+async fn l08_an_empty_value_is_kept_like_any_other() {
+    let (_app, _sidecar, _client, admin) = shop().await;
+    admin.ask(value("a", "A", "")).await.has_status(201);
+    let found = admin.get("/v1/objects/a").await;
+    found.has_status(200).has_body("");
+    let deleted = admin.ask(ask("DELETE", "/v1/objects/a")).await;
+    assert_eq!(json(&deleted), json!({ "purged": 1 }));
+}
+
+#[tokio::test]
 async fn a_value_that_says_something_wrong_is_not_kept() {
     let (_app, _sidecar, _client, admin) = shop().await;
     let bare = || ask("PUT", "/v1/objects/a").body("x");

@@ -78,6 +78,19 @@ async fn a_page_is_as_long_as_it_was_asked_for_though_it_is_read_in_pieces() {
 }
 
 #[tokio::test]
+async fn l10_the_last_ten_thousand_or_so_stay_in_the_store() {
+    let redis = Redis::start().await;
+    let one = Operator::of(&redis).await;
+    let a = audit(&one, "a");
+    let many = "for n = 1, 11000 do redis.call('XADD', KEYS[1], '*', 'r', 'x') end";
+    redis.command(&["EVAL", many, "1", KEY]).await;
+    a.record(act(1)).await;
+    let left = redis.command(&["XLEN", KEY]).await.text();
+    let left: u64 = left.parse().expect("a number");
+    assert!((10_000..10_200).contains(&left), "{left} of them");
+}
+
+#[tokio::test]
 async fn what_waits_is_sent_at_the_end() {
     let redis = Redis::start().await;
     let one = Operator::of(&redis).await;

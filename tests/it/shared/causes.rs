@@ -81,6 +81,30 @@ async fn l06_more_tags_than_may_wait_are_incremented_by_and_by() {
 }
 
 #[tokio::test]
+async fn l06_of_more_tags_than_may_wait_none_is_lost_while_the_store_is_silent() {
+    let redis = Redis::start().await;
+    let here = Operator::of(&redis).await; // ten may wait
+    let increments: Vec<Increment> = (0..25).map(|n| tag(&format!("T:{n}")).into()).collect();
+    let by = "POST /v1/tags/increment".into();
+    redis.pause();
+    let stamps = here.cache.increment_by_operator(&increments, &by).await;
+    assert_eq!(stamps, None);
+    redis.resume();
+    let (last, all) = (tag("T:24"), Tag::all());
+    let version = async |tag| here.cache.tag(tag).await.version;
+    let changed = async {
+        while version(&last).await.or(version(&all).await).is_none() {
+            tokio::task::yield_now().await; // who has no connection waits for nothing
+        }
+    };
+    soon(
+        "the last of them to count, by itself or with everything",
+        changed,
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn every_sidecar_tells_of_an_increment_once_and_by_which_way_it_came() {
     let redis = Redis::start().await;
     let (here, there) = (Operator::of(&redis).await, Operator::of(&redis).await);

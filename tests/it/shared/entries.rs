@@ -20,6 +20,7 @@ use tagalong::model::entry::Entry;
 use tagalong::model::key::ComposedKey;
 use tagalong::model::key::KeyFields;
 use tagalong::model::request::Head;
+use tagalong::model::tag::Tag;
 use tagalong::rules::Context;
 use tagalong::rules::Plan;
 use tagalong::rules::RuleSet;
@@ -349,6 +350,24 @@ async fn l10_the_rule_bounds_the_life_of_what_the_store_alone_has() {
             "{life:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn l05_what_was_invalidated_has_no_other_life_in_the_store_either() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), RULES).await;
+    stored(&app, &a, &["/p/1"]).await;
+    let operator = Operator::of(&redis).await;
+    until_kept(&operator, 1).await;
+    let key = one(&operator, "P:1").await.key;
+    let increments = [Tag::parse("P:1").expect("a tag").into()];
+    let by = "POST /v1/tags/increment".into();
+    let committed = operator.cache.increment_by_operator(&increments, &by);
+    assert!(committed.await.is_some());
+    let hour = Duration::from_secs(3_600);
+    assert!(set_life(&operator, &key, hour).await.is_none());
+    let shown = operator.cache.entry(&key).await.expect("an answer");
+    assert!(shown.is_none(), "{shown:?}");
 }
 
 #[tokio::test]

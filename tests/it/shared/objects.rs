@@ -169,6 +169,15 @@ async fn l03_a_token_of_a_history_that_is_over_is_refused() {
 }
 
 #[tokio::test]
+async fn l08_an_empty_value_is_one_for_all() {
+    let redis = Redis::start().await;
+    let (a, b) = (Operator::of(&redis).await, Operator::of(&redis).await);
+    assert_eq!(put(&a, "", None).await, Ok(Put::New));
+    assert_eq!(get(&b).await.expect("it is shared"), "");
+    assert_eq!(delete(&b).await, Some(1));
+}
+
+#[tokio::test]
 async fn l13_without_the_store_nothing_is_put_and_nothing_old_is_told() {
     let redis = Redis::start().await;
     let a = Operator::of(&redis).await;

@@ -13,6 +13,7 @@ use super::operator::sharing;
 use super::sidecar;
 use crate::support::Origin;
 use crate::support::Redis;
+use crate::support::Setup;
 use crate::support::get;
 use crate::support::reply;
 use crate::support::sidecars;
@@ -35,6 +36,20 @@ async fn l11_a_pattern_forgets_what_it_matches_everywhere_and_nothing_else() {
         let shared = async { while !client.get(path).await.has_body("old").hits() {} };
         soon("the other one to have it", shared).await;
     }
+    let other = Setup::new(&app).real_time().redis(&redis.url());
+    let other = calm(other.config("namespace: other").rules(RULES));
+    let other = other.start().await;
+    app.answer("/p/9", reply("old"));
+    other.client().get("/p/9").await.is_miss();
+    let theirs = async || {
+        let mut keys = redis.keys().await;
+        keys.retain(|key| key.starts_with("tagalong:1:other:"));
+        keys.sort();
+        keys
+    };
+    let shared = async { while theirs().await.len() < 2 {} };
+    soon("a response and its record", shared).await;
+    let before = theirs().await;
     let operator = Operator::of(&redis).await;
     app.answer("/p/1", reply("new"));
     app.answer("/p/2", reply("new"));
@@ -53,6 +68,7 @@ async fn l11_a_pattern_forgets_what_it_matches_everywhere_and_nothing_else() {
     fresh.client().get("/q/3").await.is_miss();
     assert_eq!(app.calls("/q/3"), calls + 1);
     assert_eq!(redis.command(&["GET", "session:abc"]).await.text(), "x");
+    assert_eq!(theirs().await, before);
 }
 
 #[tokio::test]

@@ -163,3 +163,34 @@ async fn s09_what_one_sidecar_has_stored_is_listed_and_dropped_by_another_which_
     let said = soon("it to be in the audit", said).await;
     assert!(said.to_string().contains(key), "{said:#}");
 }
+
+#[tokio::test]
+async fn l06_what_the_store_was_not_told_of_is_no_success() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis).await;
+    redis.kill();
+    let away = async { while asked(&a, "/v1/stats").await["redis"]["connected"] != false {} };
+    soon("the store to be missed", away).await;
+    let object = "/v1/objects/k";
+    let entry = format!("/v1/entries/{}", "0".repeat(32));
+    let mut done = Vec::new();
+    for (method, path, body) in [
+        ("POST", "/v1/tags/increment", r#"{"tags":["A"]}"#),
+        ("POST", "/v1/purge", r#"{"tags":["A"]}"#),
+        ("POST", "/v1/purge", r#"{"match":"P*"}"#),
+        ("PUT", "/v1/epoch", r#"{"epoch":7}"#),
+        ("PUT", object, "{}"),
+        ("DELETE", object, ""),
+        ("PATCH", &entry, r#"{"ttl":"1m"}"#),
+        ("DELETE", &entry, ""),
+    ] {
+        let call = ask(method, path).with("content-type", "application/json");
+        let call = call.with("tagalong-cache-control", "max-age=60");
+        let answer = a.admin().ask(call.body(body)).await;
+        if answer.status != 503 {
+            done.push(format!("{method} {path} {body}: {answer}"));
+        }
+    }
+    assert!(done.is_empty(), "{}", done.join("\n"));
+    assert_eq!(asked(&a, "/v1/epoch").await["epoch"], 1);
+}
