@@ -115,7 +115,7 @@ impl Cache {
         };
         let matched = for_nobody(query.matched(&head));
         matched.tags.as_ref().ok()?; // what came would not be stored
-        let variant = match self.find(query.base, &head) {
+        let variant = match self.look(query.base, &head) {
             Found::Nothing(variant)
             | Found::OtherVariants(variant)
             | Found::Stored(variant, _)

@@ -346,7 +346,8 @@ impl Cache {
             spare,
             shadowed: None,
         };
-        let hit_for_miss = self.unstorable(query, errand.variant, head, now).is_some();
+        let noted = self.0.store.get(&errand.variant.unstorable());
+        let hit_for_miss = unstorable(noted, query, head, now).is_some();
         if query.rule.refill.coalesce.is_some() && !hit_for_miss {
             let miss = Miss::of(wishes, since, errand.stored.as_deref());
             return self.begin_or_join(query, head, errand, miss);
@@ -431,25 +432,6 @@ impl Cache {
         Lookup::Stale(stored, now, stale, fill.map(Box::new))
     }
 
-    /// Why the last response could not be stored, for reasons that hold for this request too: nobody waits for it then.
-    fn unstorable(
-        &self,
-        query: &Query,
-        variant: Variant,
-        head: &Head,
-        now: Timestamp,
-    ) -> Option<NoStore> {
-        let Slot::Unstorable { reason, until } = self.0.store.get(&variant.unstorable())? else {
-            return None;
-        };
-        let field = reason.request_field();
-        // Not a note from before the clock was set back.
-        let latest = now + query.rule.refill.hit_for_miss;
-        let holds = (until > now && until <= latest)
-            && field.is_none_or(|name| head.headers().contains_key(name));
-        holds.then_some(reason)
-    }
-
     /// Whether a client with these wishes may have a response of this life that was fetched for another (RFC 9111 §4).
     fn may_share(&self, meta: &EntryMeta, wishes: &Wishes) -> bool {
         match usable(meta, wishes, self.0.clock.now()) {
@@ -460,7 +442,7 @@ impl Cache {
 
     /// What is stored for a request, for explanations; changes nothing (L14).
     pub fn explain(&self, query: &Query, head: &Head) -> Option<Explanation> {
-        let (Found::Stored(_, stored) | Found::InLanguage(_, stored)) = self.find(query.base, head)
+        let (Found::Stored(_, stored) | Found::InLanguage(_, stored)) = self.look(query.base, head)
         else {
             return None;
         };
@@ -484,7 +466,7 @@ impl Cache {
                 false => Foreseen::Passed(Forward::Bypass(Bypass::Fenced)),
             };
         }
-        let (variant, why, stored) = match self.find(query.base, head) {
+        let (variant, why, stored) = match self.look(query.base, head) {
             Found::Nothing(variant) => (variant, Forward::UriMiss, None),
             Found::OtherVariants(variant) => (variant, Forward::VaryMiss, None),
             Found::InLanguage(variant, stored) => {
@@ -511,7 +493,10 @@ impl Cache {
         }
         let stored = stored.filter(|it| it.is_for(head) && it.seals.intact());
         match Aim::of(head, stored.as_deref(), why) {
-            Some(_) => Foreseen::Fetched(why, self.unstorable(query, variant, head, now)),
+            Some(_) => {
+                let noted = self.0.store.peek(&variant.unstorable());
+                Foreseen::Fetched(why, unstorable(noted, query, head, now))
+            }
             None => Foreseen::Passed(Forward::Bypass(Bypass::Range)),
         }
     }
@@ -587,6 +572,20 @@ impl Explanation {
             None => format!("{tag} incremented"),
         })
     }
+}
+
+/// Why the last response could not be stored, by the note of it, for reasons that hold for this request too: nobody waits for it
+/// then.
+fn unstorable(noted: Option<Slot>, query: &Query, head: &Head, now: Timestamp) -> Option<NoStore> {
+    let Slot::Unstorable { reason, until } = noted? else {
+        return None;
+    };
+    let field = reason.request_field();
+    // Not a note from before the clock was set back.
+    let latest = now + query.rule.refill.hit_for_miss;
+    let holds = (until > now && until <= latest)
+        && field.is_none_or(|name| head.headers().contains_key(name));
+    holds.then_some(reason)
 }
 
 #[cfg(test)]

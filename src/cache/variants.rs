@@ -20,6 +20,10 @@ use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::model::time::Timestamp;
 use crate::policy::vary;
+use crate::store::Memory;
+
+/// How the store is read: with `get` or with `peek`.
+type Read = fn(&Memory<Slot>, &Variant) -> Option<Slot>;
 
 /// What is stored for a request, and under which variant it would be fetched.
 pub(super) enum Found {
@@ -39,16 +43,26 @@ struct Noted {
 }
 
 impl Cache {
+    /// What answers a request, which counts as used by it.
     pub(super) fn find(&self, base: BaseKey, head: &Head) -> Found {
+        self.find_by(Memory::get, base, head)
+    }
+
+    /// The same for who only looks (L14).
+    pub(super) fn look(&self, base: BaseKey, head: &Head) -> Found {
+        self.find_by(Memory::peek, base, head)
+    }
+
+    fn find_by(&self, read: Read, base: BaseKey, head: &Head) -> Found {
         let only = base.only_variant();
-        match self.slot(&only) {
+        match self.slot(read, &only) {
             None | Some(Slot::Same { .. } | Slot::Unstorable { .. }) => Found::Nothing(only),
             Some(Slot::Entry(stored)) => Found::Stored(only, stored),
             Some(Slot::Varies { fields, .. }) => {
                 let variant = base.variant(&vary::selecting(&fields, head.headers()));
-                match self.slot(&variant) {
+                match self.slot(read, &variant) {
                     Some(Slot::Entry(stored)) => Found::Stored(variant, stored),
-                    Some(_) | None => match self.in_language(base, &fields, head) {
+                    Some(_) | None => match self.in_language(read, base, &fields, head) {
                         Some(stored) => Found::InLanguage(variant, stored),
                         None => Found::OtherVariants(variant),
                     },
@@ -58,8 +72,8 @@ impl Cache {
     }
 
     /// What lies there, but for what is to be looked for again where it was found.
-    fn slot(&self, variant: &Variant) -> Option<Slot> {
-        let slot = self.0.store.get(variant)?;
+    fn slot(&self, read: Read, variant: &Variant) -> Option<Slot> {
+        let slot = read(&self.0.store, variant)?;
         let stored = slot.entry();
         let given_back = stored.is_some_and(|stored| {
             stored.borrowed_until.is_some() && stored.is_given_back(self.now())
@@ -67,12 +81,18 @@ impl Cache {
         (!given_back).then_some(slot)
     }
 
-    fn in_language(&self, base: BaseKey, fields: &[Selector], head: &Head) -> Option<Arc<Stored>> {
+    fn in_language(
+        &self,
+        read: Read,
+        base: BaseKey,
+        fields: &[Selector],
+        head: &Head,
+    ) -> Option<Arc<Stored>> {
         let wanted = vary::wanted_language(fields, head.headers())?;
-        let Slot::Same { variant, .. } = self.0.store.get(&base.variant(&wanted))? else {
+        let Slot::Same { variant, .. } = read(&self.0.store, &base.variant(&wanted))? else {
             return None;
         };
-        let Slot::Entry(stored) = self.0.store.get(&variant)? else {
+        let Slot::Entry(stored) = read(&self.0.store, &variant)? else {
             return None;
         };
         // What that request gets may be in another language by now.

@@ -347,6 +347,11 @@ async fn l14_what_is_looked_at_leaves_as_if_nobody_had_looked() {
             for listed in all(&cache, &Filter::default(), 100).await {
                 cache.entry(&listed.key).await.unwrap();
             }
+            for n in 0..300 {
+                let head = head(&format!("/{n}"));
+                cache.explain(&query(&head), &head);
+                cache.foresee(&query(&head), &head, Trust::Full);
+            }
         }
         for n in 300..330 {
             comes(n).await;
