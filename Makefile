@@ -10,7 +10,7 @@ SCRIPTS = scripts/setup.sh tests/openapi/run.sh clients/django/tests/run.sh clie
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run shop test binary dashboard openapi django node-client frameworks shop-test conformance bench bench-peers bench-fills bench-shared bench-operators bench-shop fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-node setup-frameworks setup-fuzz
+.PHONY: help run shop test binary dashboard openapi django node-client frameworks shop-test conformance bench bench-peers bench-fills bench-shared bench-operators bench-shop fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-node setup-frameworks setup-shop setup-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -18,7 +18,8 @@ help: ## this list
 run: setup ## build, start a small shop with Tagalong in front, print three curl lines to try
 	$(CARGO) run --locked -- demo
 
-shop: setup-test binary ## a shop in Django (examples/shop) under gunicorn, with Tagalong in front; ends with Ctrl-C
+shop: setup-shop ## a shop in Django (examples/shop) under gunicorn, with Tagalong in front; ends with Ctrl-C
+	$(CARGO) build --locked --bin tagalong
 	examples/shop/run.sh target/debug/tagalong
 
 test: fmt clippy unit doc shell openapi dashboard django shop-test node-client frameworks ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard, the packages for Django and Node.js, the shop, the page for other frameworks
@@ -141,6 +142,9 @@ setup-dashboard:
 
 setup-node:
 	@scripts/setup.sh node
+
+setup-shop:
+	@scripts/setup.sh shop
 
 setup-frameworks:
 	@scripts/setup.sh frameworks

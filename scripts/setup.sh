@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building Tagalong needs and this machine lacks; with `test`, what the tests need as well; with
 # `conformance`, what the HTTP test suite does; with `fuzz`, what the fuzzer does; with `dashboard`, what its tests need; with `node` and
-# `frameworks`, what the tests of the package for Node.js and of docs/frameworks.md do.
+# `frameworks`, what the tests of the package for Node.js and of docs/frameworks.md do; with `shop`, what examples/shop runs with.
 # Quick and silent where nothing is missing. Installs through apt as root or with passwordless sudo; anywhere else it
 # says in one line what to install.
 set -euo pipefail
@@ -20,6 +20,11 @@ if [[ ${1-} == test ]]; then
     need python3 command -v python3 # the walk in front of Datasette; Schemathesis; the Django package
     need python3-venv python3 -c 'import ensurepip, venv'
     need shellcheck command -v shellcheck
+fi
+if [[ ${1-} == shop ]]; then
+    need curl command -v curl
+    need python3 command -v python3
+    need python3-venv python3 -c 'import ensurepip, venv'
 fi
 if [[ ${1-} == conformance ]]; then
     need nodejs command -v node # runs the suite's origin and client

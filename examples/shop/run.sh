@@ -53,13 +53,14 @@ until_answers() { # until_answers <url> <process> <log>
     exit 1
 }
 
-# The sidecar first: what `seed` changes is told to it.
-"$binary" serve --config tagalong.yaml >"$data/sidecar.log" 2>&1 &
+# The sidecar first: what `seed` changes is told to it. In sessions of their own: Ctrl-C is for this script, which ends each of
+# them once.
+setsid "$binary" serve --config tagalong.yaml >"$data/sidecar.log" 2>&1 &
 processes+=($!)
 until_answers http://127.0.0.1:9080/healthz $! "$data/sidecar.log"
 "$python" manage.py migrate --verbosity 0
 "$python" manage.py seed
-"$python" -m gunicorn --bind 127.0.0.1:8000 --workers 2 --threads 4 --log-level warning shop.wsgi >"$data/gunicorn.log" 2>&1 &
+setsid "$python" -m gunicorn --bind 127.0.0.1:8000 --workers 2 --threads 4 --graceful-timeout 3 --log-level warning shop.wsgi >"$data/gunicorn.log" 2>&1 &
 processes+=($!)
 until_answers http://127.0.0.1:8000/ $! "$data/gunicorn.log"
 
@@ -70,8 +71,9 @@ Its admin      http://127.0.0.1:8080/admin/   user admin, password $SHOP_ADMIN_P
 The dashboard  http://127.0.0.1:9080/         what the sidecar does
 Logs           $data
 
-A miss, then a hit; an order, and the new number:
+1. A miss   2. a hit   3. an order   4. the new number, asked of the shop again:
 
+  curl -si http://127.0.0.1:8080/products/1 | grep -iE '^cache-status|in stock|left'
   curl -si http://127.0.0.1:8080/products/1 | grep -iE '^cache-status|in stock|left'
   curl -s -H 'Content-Type: application/json' -d '{"products": {"1": 2}}' http://127.0.0.1:8080/api/orders
   curl -si http://127.0.0.1:8080/products/1 | grep -iE '^cache-status|in stock|left'
