@@ -1,6 +1,8 @@
 """`manage.py tagalong`: what it asks, and how it ends."""
 
+import io
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -39,7 +41,7 @@ def test_j14_purge_names_one_thing(
     admin: ScriptedAdmin, arguments: list[str], asked: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     admin.answer = answering({"purged": 7})
-    call_command("tagalong", "purge", *arguments)
+    call_command("tagalong", "purge", *arguments, "--yes")
     assert [(call.path, call.json) for call in admin.calls] == [("/v1/purge", asked)]
     assert "purged: 7" in capsys.readouterr().out
 
@@ -89,7 +91,7 @@ def test_a_terminal_is_not_obeying_what_clients_have_sent(
     call_command("tagalong", "tags")
     out = capsys.readouterr().out
     assert all(c.isprintable() or c == "\n" for c in out)
-    assert r"\u001b[2J\u202e" in out
+    assert r"\x1b[2J\u202e" in out
 
 
 def test_every_sidecar_is_told_though_one_is_away(
@@ -98,11 +100,12 @@ def test_every_sidecar_is_told_though_one_is_away(
     settings.TAGALONG = {"ADMIN_URLS": ["http://127.0.0.1:9", admin.url], "RETRIES": 0, "TOKEN": "secret"}
     admin.answer = answering({"purged": None})
     with pytest.raises(CommandError) as failed:
-        call_command("tagalong", "purge", "--all")
+        call_command("tagalong", "purge", "--all", "--yes")
     assert failed.value.returncode == 1
     assert len(admin.calls) == 1
     said = capsys.readouterr()
-    assert "http://127.0.0.1:9" in said.err
+    assert said.err.count("http://127.0.0.1:9") == 1, "once is enough"
+    assert said.err.startswith("http://127.0.0.1:9: cannot be reached: ")
     assert "secret" not in said.err + said.out
 
 
@@ -118,6 +121,90 @@ def test_what_is_not_done_ends_with_1(admin: ScriptedAdmin, answer: Any, argumen
     with pytest.raises(CommandError) as failed:
         call_command("tagalong", *arguments)
     assert failed.value.returncode == 1
+
+
+def test_what_was_not_counted_is_not_null(admin: ScriptedAdmin, capsys: pytest.CaptureFixture[str]) -> None:
+    admin.answer = answering({"purged": None})
+    call_command("tagalong", "purge", "--tag", "A")
+    assert capsys.readouterr().out == f"{admin.url}:\n  purged: not counted\n"
+    call_command("tagalong", "purge", "--tag", "A", "--json")
+    assert json.loads(capsys.readouterr().out) == {"sidecar": admin.url, "purged": None}
+
+
+def test_stats_have_buckets_in_json_only_and_rounded_seconds(
+    admin: ScriptedAdmin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    latency = {"hit": {"count": 1, "sum_seconds": 1.003920426, "buckets": [[0.00005, 0]]}}
+    admin.answer = answering({"latency": latency})
+    call_command("tagalong", "stats")
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "  latency:",
+        "    hit:",
+        "      count: 1",
+        "      sum_seconds: 1.004",
+    ]
+    call_command("tagalong", "stats", "--json")
+    assert json.loads(capsys.readouterr().out) == {"sidecar": admin.url, "latency": latency}
+
+
+def test_lists_have_a_line_for_each_item(admin: ScriptedAdmin, capsys: pytest.CaptureFixture[str]) -> None:
+    rule = {"rule": "", "not_stored": {"no-ttl": 1}, "tags": ["A", "B"], "load_seconds": 0.00295822}
+    said = {"rules": [rule, {"rule": "a", "not_stored": {}}], "reasons": [], "tags": ["A", None]}
+    admin.answer = answering(said)
+    call_command("tagalong", "stats")
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "  rules:",
+        '    - rule: "", not_stored: {no-ttl: 1}, tags: [A, B], load_seconds: 0.003',
+        "    - rule: a, not_stored: none",
+        "  reasons: none",
+        "  tags:",
+        "    - A",
+        "    - none",
+    ]
+
+
+def test_explain_begins_with_the_answer(admin: ScriptedAdmin, capsys: pytest.CaptureFixture[str]) -> None:
+    admin.answer = answering(
+        {"plan": {"plan": "lookup"}, "answer": {"outcome": "hit", "why": "It is there."}}
+    )
+    call_command("tagalong", "explain", "http://a/")
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "  answer:",
+        "    outcome: hit",
+        "    why: It is there.",
+        "  plan:",
+        "    plan: lookup",
+    ]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_done"), [("y\n", True), (" Yes\n", True), ("n\n", False), ("\n", False), ("", False)]
+)
+def test_purge_all_asks_at_a_terminal(
+    admin: ScriptedAdmin, monkeypatch: pytest.MonkeyPatch, typed: str, is_done: bool
+) -> None:
+    admin.answer = answering({"purged": None})
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    asked = Terminal()
+    with nullcontext() if is_done else pytest.raises(CommandError, match="nothing is purged"):
+        call_command("tagalong", "purge", "--all", stderr=asked, no_color=True)
+    assert asked.getvalue().endswith(f"at {admin.url} and all its sidecars? [y/N] ")
+    assert [call.json for call in admin.calls] == [{"all": True}] * is_done
+
+
+@pytest.mark.parametrize(("stdin", "stderr"), [(io.StringIO, Terminal), (Terminal, io.StringIO)])
+def test_purge_all_without_a_terminal_needs_yes(
+    admin: ScriptedAdmin, monkeypatch: pytest.MonkeyPatch, stdin: Any, stderr: Any
+) -> None:
+    monkeypatch.setattr("sys.stdin", stdin("y\n"))
+    with pytest.raises(CommandError, match="--yes") as refused:
+        call_command("tagalong", "purge", "--all", stderr=stderr())
+    assert (refused.value.returncode, admin.calls) == (2, [])
 
 
 @pytest.mark.parametrize("setting", [{}, {"ENABLED": False, "ADMIN_URLS": "http://127.0.0.1:9"}])
@@ -142,7 +229,8 @@ def test_without_a_sidecar_there_is_nobody_to_ask(settings: Settings, setting: d
         (["refresh"], 2),
         (["explain"], 2),
         (["explain", "http://x/", "-H", "nothing"], 2),
-        (["purge", "--all"], 1),
+        (["purge", "--all"], 2),
+        (["purge", "--all", "--yes"], 1),
     ],
     ids=str,
 )

@@ -24,15 +24,17 @@ def test_the_table_has_each_key_of_the_setting_with_its_default() -> None:
 
 
 def test_the_settings_of_the_example_are_right() -> None:
-    setting: dict[str, Any] = {}
+    setting: dict[str, Any] = {"INSTALLED_APPS": ["shop"], "MIDDLEWARE": ["another"]}
     exec(BLOCKS[0], setting)
+    assert setting["INSTALLED_APPS"] == ["shop", "django_tagalong"]
+    assert setting["MIDDLEWARE"] == ["django_tagalong.middleware.TagalongMiddleware", "another"]
     assert list(conf.problems(setting["TAGALONG"])) == []
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_example_of_a_change_tells_it_after_the_commit(told: ScriptedAdmin) -> None:
     example: dict[str, Any] = {}
-    exec(BLOCKS[1], example)
+    exec(BLOCKS[-1], example)
     user = User.objects.create(pk=42)
     with transaction.atomic():
         example["rename"](user, "Ann")

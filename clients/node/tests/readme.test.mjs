@@ -6,20 +6,12 @@ import fs from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { ask, deadUrl, Sidecar, skip, TOKEN, until } from './sidecar.mjs'
 
-const DB = `const stock = new Map()
-const left = id => stock.get(id) ?? 100
-export const db = {
-  product: async id => ({ id, left: left(id) }),
-  transaction: async run => run({ sell: async id => { stock.set(id, left(id) - 1) } })
-}
-`
 const FOLDER = new URL('node_modules/.readme/', import.meta.url) // where the packages are found
 
 before(() => {
   fs.rmSync(FOLDER, { recursive: true, force: true })
   fs.mkdirSync(FOLDER)
   fs.writeFileSync(new URL('package.json', FOLDER), '{ "type": "module" }')
-  fs.writeFileSync(new URL('db.js', FOLDER), DB)
   const readme = fs.readFileSync(new URL('../README.md', import.meta.url), 'utf8')
   for (const [, block, name] of readme.matchAll(/^```js\n(\/\/ (\w+\.js)[^]*?)^```$/gm)) fs.writeFileSync(new URL(name, FOLDER), block)
 })
@@ -62,5 +54,7 @@ for (const name of ['express.js', 'fastify.js']) {
       assert.deepEqual(await once(job, 'exit'), [0, null])
       assert.match((await product()).cache, /fwd=stale.*detail=invalidated/)
     })
+
+    test('a product that there is not is 404', async () => assert.equal((await ask(sidecar.url, '/products/9')).status, 404))
   })
 }

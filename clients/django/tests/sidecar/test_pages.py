@@ -174,7 +174,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
 def _beside(running: Alone, settings: Settings) -> None:
     settings.TAGALONG = running.setting
     objects._paused.clear()
-    call_command("tagalong", "purge", "--all")
+    call_command("tagalong", "purge", "--all", "--yes")
 
 
 @dataclass
@@ -319,7 +319,7 @@ def test_j10_a_tag_of_a_view_or_a_template_is_one_that_increments_reach(ask: Ask
         (["purge", "--tag", "User:7"], False),
         (["purge", "--rule", "ruled"], False),
         (["purge", "--match", "*users*"], True),
-        (["purge", "--all"], True),
+        (["purge", "--all", "--yes"], True),
         (["increment", "User:42", "Other"], True),
         (["stats"], False),
         (["tags", "User:42"], False),

@@ -6,7 +6,8 @@ sidecar's.
 """
 
 import json
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -37,6 +38,7 @@ class Command(BaseCommand):
         target.add_argument("--match", metavar="GLOB", help="logical keys; looks at all that is stored")
         target.add_argument("--all", action="store_true", help="everything of the namespace")
         purge.add_argument("--soft", action="store_true", help="it may be served while it is fetched again")
+        purge.add_argument("--yes", action="store_true", help="do not ask before --all")
         increment = commands.add_parser("increment", help="give tags new versions")
         increment.add_argument("tag", nargs="+")
         increment.add_argument("--soft", action="store_true", help="old responses may be served for a while")
@@ -62,36 +64,89 @@ class Command(BaseCommand):
         asked = clients.each()
         if not asked:
             raise CommandError("TAGALONG['ADMIN_URLS'] is empty: there is no sidecar to ask")
+        if options.get("all") and not options["yes"]:
+            self._confirm(asked)
         # Each is asked, whatever became of the one before.
         done = [self._ask(client, ask, options) for client in asked]
         if not all(done):
             raise CommandError("not all of it was done")
 
+    def _confirm(self, asked: Sequence[Client]) -> None:
+        """Asks at the terminal whether everything is meant; anything but a yes is a no."""
+        if not (sys.stdin.isatty() and self.stderr.isatty()):
+            raise CommandError(
+                "to purge everything, say so with --yes: there is no terminal to ask at", returncode=2
+            )
+        where = ", ".join(client.url for client in asked)
+        question = f"Purge everything that is stored, at {where} and all its sidecars? [y/N]"
+        self.stderr.write(question, str, ending=" ")
+        self.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise CommandError("nothing is purged")
+
     def _ask(self, client: Client, ask: Callable[[Client], Any], options: Mapping[str, Any]) -> bool:
         try:
             said = ask(client)
         except SidecarError as error:
-            self.stderr.write(f"{client.url}: {error}")
+            self.stderr.write(f"{client.url}: {str(error).removeprefix(f'{client.url} ')}")
             return False
         if options["json"]:
             self.stdout.write(json.dumps({"sidecar": client.url, **said}))
         else:
             self.stdout.write(f"{client.url}:")
-            self._show(said)
+            self._show(_for_people(said))
         return not said.get("failed")
 
     def _show(self, said: Mapping[str, Any], indent: str = "  ") -> None:
         for name, value in said.items():
-            if isinstance(value, Mapping):
+            if isinstance(value, Mapping) and value:
                 self.stdout.write(f"{indent}{_printable(name)}:")
                 self._show(value, indent + "  ")
+            elif isinstance(value, list | tuple) and value:
+                self.stdout.write(f"{indent}{_printable(name)}:")
+                for item in value:
+                    self.stdout.write(f"{indent}  - {_line(item)}")
+            elif name == "purged" and value is None:
+                self.stdout.write(f"{indent}purged: not counted")
             else:
-                self.stdout.write(f"{indent}{_printable(name)}: {_printable(value)}")
+                self.stdout.write(f"{indent}{_printable(name)}: {_line(value)}")
 
 
-def _printable(value: object) -> str:
+def _for_people(said: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is asked for comes first, and what only programs read is left out."""
+    first = {"answer": said["answer"]} if "answer" in said else {}
+    return {**first, **_without_buckets(said)}
+
+
+def _without_buckets(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_buckets(it) for name, it in value.items() if name != "buckets"}
+    return value
+
+
+def _line(value: object) -> str:
+    """A value in one line."""
+    if isinstance(value, Mapping) and value:
+        return ", ".join(f"{_printable(name)}: {_inner(it)}" for name, it in value.items())
+    if isinstance(value, list | tuple) and value:
+        return ", ".join(_inner(it) for it in value)
+    if value is None or isinstance(value, Mapping | list | tuple):
+        return "none"
+    if isinstance(value, float):
+        return str(round(value, 3))  # seconds, all of them
+    return _printable(value or '""') if isinstance(value, str) else json.dumps(value)
+
+
+def _inner(value: object) -> str:
+    if isinstance(value, Mapping) and value:
+        return f"{{{_line(value)}}}"
+    if isinstance(value, list | tuple) and value:
+        return f"[{_line(value)}]"
+    return _line(value)
+
+
+def _printable(text: str) -> str:
     """Keys and tags are what clients have sent: a terminal must not obey them."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
