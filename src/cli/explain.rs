@@ -29,6 +29,7 @@ pub(super) struct Explain {
     #[arg(short = 'X', long)]
     method: Option<Method>,
     /// The URL a client would ask for; a path alone is one on localhost.
+    #[arg(value_parser = url)]
     url: Uri,
     /// A field of the request, as 'Name: value'; may be given several times.
     #[arg(short = 'H', long = "header", value_name = "FIELD")]
@@ -46,6 +47,11 @@ pub(super) struct Explain {
     reach: Reach,
     #[command(flatten)]
     files: Files,
+}
+
+fn url(text: &str) -> Result<Uri, &'static str> {
+    let expected = "a URL begins with `http://` or `https://`, and a path with `/`";
+    text.parse().map_err(|_| expected)
 }
 
 impl Explain {
@@ -98,6 +104,16 @@ mod tests {
     use super::*;
     use crate::cli::{Arguments, Command};
     use clap::Parser;
+
+    #[test]
+    fn what_is_no_url_is_told_how_one_begins() {
+        let arguments = ["tagalong", "explain", "127.0.0.1:8080/products/1"];
+        let error = Arguments::try_parse_from(arguments).unwrap_err();
+        assert!(
+            error.to_string().contains("begins with `http://`"),
+            "{error}"
+        );
+    }
 
     fn explain(arguments: &[&str]) -> Explain {
         let all = ["tagalong", "explain"].iter().chain(arguments);

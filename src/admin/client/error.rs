@@ -89,7 +89,8 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CallError::Away(base, why) => {
-                write!(f, "no sidecar answers at {base}: {}", printable(why))
+                write!(f, "no sidecar answers at {base}: {} ", printable(why))?;
+                f.write_str("(does one run here, with `admin: {}` in its configuration?)")
             }
             CallError::Late(base, patience) => write!(
                 f,

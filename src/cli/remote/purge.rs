@@ -125,7 +125,8 @@ fn confirm(question: &str) -> io::Result<bool> {
 /// How many, if somebody has counted.
 pub(super) fn counted(done: &Purged) -> String {
     let count = done.purged;
-    let count = count.map(|count| format!(" {}", people::many(count, "response")));
+    let count = count.map(|count| people::many(count, "response"));
     let ignored = super::tags::ignored(&done.ignored);
-    format!("purged{}\n{ignored}", count.unwrap_or_default())
+    let count = count.unwrap_or_else(|| "(how many responses is not counted)".to_owned());
+    format!("purged {count}\n{ignored}")
 }
