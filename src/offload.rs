@@ -41,7 +41,7 @@ impl fmt::Debug for Offload {
 }
 
 impl Offload {
-    /// What `work` makes, when all that came before it is done; `None`: it has panicked. It is done though nobody waits any more.
+    /// What `work` makes, when all that came before it is done; `None`: it has panicked. What nobody waits for any more is not begun.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -49,8 +49,11 @@ impl Offload {
         let (tell, told) = oneshot::channel();
         let runtime = Handle::current();
         let job = move || {
+            if tell.is_closed() {
+                return; // who has asked has left
+            }
             let _runtime = runtime.enter(); // it may start tasks
-            tell.send(work()).ok(); // an error says that who has asked has left
+            tell.send(work()).ok(); // an error says that who has asked has left meanwhile
         };
         self.0.send(Box::new(job)).ok()?;
         told.await.ok()
@@ -89,16 +92,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_waits_for_any_more_is_done() {
+    async fn what_nobody_waits_for_any_more_is_not_begun() {
         let offload = Offload::default();
+        let (open, gate) = mpsc::channel::<()>();
         let (tell, told) = mpsc::channel::<u32>();
-        {
-            let mut left = Box::pin(offload.run(move || tell.send(1).unwrap()));
-            let polled = futures_util::poll!(&mut left);
-            drop((polled, left));
-        }
-        offload.run(|| ()).await;
-        assert_eq!(told.try_recv(), Ok(1));
+        let mut first = Box::pin(offload.run(move || gate.recv().unwrap()));
+        assert!(futures_util::poll!(&mut first).is_pending());
+        let mut left = Box::pin(offload.run(move || tell.send(1).unwrap()));
+        assert!(futures_util::poll!(&mut left).is_pending());
+        drop(left);
+        open.send(()).unwrap();
+        first.await.unwrap();
+        offload.run(|| ()).await.unwrap();
+        assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Disconnected));
     }
 
     #[cfg(target_os = "linux")]

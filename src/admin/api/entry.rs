@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::admin::Admin;
 use crate::admin::api::entries::nothing;
 use crate::admin::api::entries::of_text;
+use crate::admin::api::purge::NOT_FORGOTTEN;
 use crate::admin::asked::Asked;
 use crate::admin::asked::Named;
 use crate::admin::deed::Actor;
@@ -67,9 +68,7 @@ pub(super) async fn forget(
         let admin = admin.clone();
         async move {
             let purged = admin.parts().cache.purge_entry(&of, &by).await;
-            let purged = purged.ok_or(Problem::Deferred(
-                "The shared store could not be told: nothing is sure to be forgotten, and nothing waits; call again.",
-            ))?;
+            let purged = purged.ok_or(Problem::Deferred(NOT_FORGOTTEN))?;
             Ok(Done::with(&Purged::counted(purged)))
         }
     };

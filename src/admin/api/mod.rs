@@ -54,7 +54,6 @@ struct Stop(watch::Receiver<bool>);
 /// All calls.
 fn calls() -> Vec<Call> {
     const NO_STORE: &str = "The shared store could not be told; the tags wait for it.";
-    const NOT_FORGOTTEN: &str = "The shared store could not be told: nothing is sure to be forgotten, and nothing waits; call again.";
     const NOTHING: &str = "Nothing that could answer a request is stored under this key.";
     let metrics = Content::of(Metrics::CONTENT_TYPE);
     let json = Content::of("application/json");
@@ -99,7 +98,7 @@ fn calls() -> Vec<Call> {
         Call::new("delete", "/v1/entries/{key}", delete(entry::forget), "Forget one stored response, everywhere")
             .within(room::LONG)
             .answers::<view::Purged>("How many there were, one or none.")
-            .refuses(503, NOT_FORGOTTEN),
+            .refuses(503, purge::NOT_FORGOTTEN),
         Call::new("get", "/v1/tags", get(tags::tags), "The tags that matter most since the start")
             .answers::<view::Tags>("The most first; counts of many tags are estimates."),
         Call::new("get", "/v1/tags/{tag}", get(tags::tag), "A tag as it is now; looking creates nothing")

@@ -29,6 +29,9 @@ enum What {
     Matching(Glob),
 }
 
+/// What is said where what was to be dropped, rather than incremented, may be in the shared store still.
+pub(super) const NOT_FORGOTTEN: &str = "The shared store could not be told: nothing is sure to be forgotten, and nothing waits; call again.";
+
 /// The longest pattern, in bytes.
 const LONGEST: usize = 4_096;
 
@@ -63,9 +66,7 @@ async fn purged(
         }
         What::Matching(glob) => {
             let purged = admin.parts().cache.purge_matching(&glob, &by).await;
-            let purged = purged.ok_or(Problem::Deferred(
-                "The shared store could not be told: nothing is sure to be forgotten, and nothing waits; call again.",
-            ))?;
+            let purged = purged.ok_or(Problem::Deferred(NOT_FORGOTTEN))?;
             Purged::counted(purged)
         }
     };
