@@ -20,7 +20,6 @@ put 644 "$here/tagalong.yaml" /etc/tagalong/tagalong.yaml
 install -d -m 755 "$folder/etc/tagalong/rules"
 put 644 "$here/passwd" /etc/passwd
 put 644 "$here/group" /etc/group
-put 644 "$here/nsswitch.conf" /etc/nsswitch.conf
 put 644 "$here/../../LICENSE" /usr/share/doc/tagalong/LICENSE
 put 644 "$here/../THIRD-PARTY-LICENSES.txt" /usr/share/doc/tagalong/THIRD-PARTY-LICENSES.txt
 put 644 "$here/../tagalong.cdx.json" /usr/share/doc/tagalong/tagalong.cdx.json

@@ -35,7 +35,6 @@ class Layout(unittest.TestCase):
     def test_it_holds_these_files_and_no_others(self):
         self.assertEqual(sorted(str(file.relative_to(self.root)) for file in self.root.rglob("*") if not file.is_dir()), [
             "etc/group",
-            "etc/nsswitch.conf",
             "etc/passwd",
             "etc/ssl/certs/ca-certificates.crt",
             "etc/tagalong/tagalong.yaml",
