@@ -146,10 +146,11 @@ packages: setup-packages target/tools/cargo-deb@3.8.0 ## build the Debian packag
 licences: target/tools/cargo-about@0.9.3 ## write the licences of all that is in the program anew
 	$(TOOLS) $(CARGO) about generate --locked --fail --output-file packaging/THIRD-PARTY-LICENSES.txt packaging/licences.hbs
 
-# Without a time and a number of its own: the same dependencies are the same file.
+# Without a time and this machine's folders: the same dependencies are the same file.
 sbom: target/tools/cargo-cyclonedx@0.5.9 ## write the bill of materials (CycloneDX) anew
 	$(TOOLS) SOURCE_DATE_EPOCH=0 $(CARGO) cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps --override-filename tagalong.cdx
-	mv tagalong.cdx.json packaging/
+	sed -e 's|path+file://$(CURDIR)#||' -e '/"timestamp":/d' tagalong.cdx.json >packaging/tagalong.cdx.json
+	rm tagalong.cdx.json
 
 deny: target/tools/cargo-deny@0.20.2 ## licences, sources and bans of dependencies (known holes: needs the database from the web)
 	$(TOOLS) $(CARGO) deny check licenses bans sources
