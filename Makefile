@@ -158,9 +158,10 @@ deny: target/tools/cargo-deny@0.20.2 ## licences, sources and bans of dependenci
 # Programs for these few commands, which take minutes to build and are not among what `make test` needs.
 TOOLS = PATH="$(CURDIR)/target/tools/bin:$$PATH"
 
+target/tools/cargo-about@%: private FEATURES = --features cli
 target/tools/cargo-%: | setup
-	$(CARGO) install --locked --root target/tools $(notdir $@)
-	@touch $@
+	$(CARGO) install --locked --root target/tools $(FEATURES) $(notdir $@)
+	@test -x target/tools/bin/cargo-$(firstword $(subst @, ,$*)) && touch $@
 
 shell: setup-test ## shellcheck
 	@echo "== scripts"
