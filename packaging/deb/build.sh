@@ -7,4 +7,3 @@ here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
 PATH=$PWD/target/tools/bin:$PATH
 cargo deb --no-build --no-strip --quiet --output target/packaging/
-ls "$PWD"/target/packaging/tagalong_*.deb
