@@ -59,7 +59,7 @@ class Running(unittest.TestCase):
     def setUp(self):
         above = Path(self.enterContext(tempfile.TemporaryDirectory()))
         above.chmod(0o755)
-        self.folder = above / "tagalong"
+        self.folder = above / "etc"
         shutil.copytree(REPOSITORY / "packaging/deb/etc", self.folder)
         config = self.folder / "tagalong.yaml"
         text = config.read_text()
