@@ -6,11 +6,11 @@ SIM_SEEDS ?= 100000
 HISTORY_SECONDS ?= 600
 HISTORY_SEED ?=
 FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
-SCRIPTS = scripts/setup.sh tests/openapi/run.sh clients/django/tests/run.sh clients/node/tests/run.sh tests/frameworks/run.sh examples/shop/run.sh examples/shop/venv.sh examples/shop/tests/run.sh .ci/run
+SCRIPTS = scripts/setup.sh tests/openapi/run.sh clients/django/tests/run.sh clients/node/tests/run.sh tests/frameworks/run.sh examples/shop/run.sh examples/shop/venv.sh examples/shop/tests/run.sh tests/docs/run.sh .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run shop test binary dashboard openapi django node-client frameworks shop-test conformance bench bench-peers bench-fills bench-shared bench-operators bench-shop fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-node setup-frameworks setup-shop setup-fuzz
+.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks shop-test conformance bench bench-peers bench-fills bench-shared bench-operators bench-shop fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-node setup-frameworks setup-shop setup-docs setup-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -22,7 +22,7 @@ shop: setup-shop ## a shop in Django (examples/shop) under gunicorn, with Tagalo
 	$(CARGO) build --locked --bin tagalong
 	examples/shop/run.sh target/debug/tagalong
 
-test: fmt clippy unit doc shell openapi dashboard django shop-test node-client frameworks ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard, the packages for Django and Node.js, the shop, the page for other frameworks
+test: fmt clippy unit doc shell openapi docs-test dashboard django shop-test node-client frameworks ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard, the packages for Django and Node.js, the shop, the page for other frameworks, every command on every page
 
 conformance: setup-conformance $(NODE_MODULES) binary ## the public HTTP cache test suite, against what we know we pass
 	@echo "== conformance"
@@ -96,6 +96,17 @@ openapi: setup-test binary ## is /openapi.json right, and does the admin interfa
 	@echo "== openapi"
 	tests/openapi/run.sh target/debug/tagalong
 
+docs-test: setup-docs binary ## every link, command, transcript and YAML block of the pages; the reference, the workflows
+	@echo "== pages"
+	tests/docs/run.sh target/debug/tagalong
+
+reference: binary ## writes docs/reference anew, of what the binary says
+	scripts/reference.py target/debug/tagalong
+
+# mdBook is built on demand and kept: minutes, once.
+site: setup ## the pages as a site, in target/site/html
+	scripts/site.py
+
 node-client: setup-node binary ## the package for Express and Fastify, its types, and both behind the sidecar
 	@echo "== node-client"
 	clients/node/tests/run.sh target/debug/tagalong
@@ -148,6 +159,9 @@ setup-shop:
 
 setup-frameworks:
 	@scripts/setup.sh frameworks
+
+setup-docs:
+	@scripts/setup.sh docs
 
 setup-fuzz:
 	@scripts/setup.sh fuzz

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what building Tagalong needs and this machine lacks; with `test`, what the tests need as well; with
 # `conformance`, what the HTTP test suite does; with `fuzz`, what the fuzzer does; with `dashboard`, what its tests need; with `node` and
-# `frameworks`, what the tests of the package for Node.js and of docs/frameworks.md do; with `shop`, what examples/shop runs with.
+# `frameworks`, what the tests of the package for Node.js and of docs/frameworks.md do; with `shop`, what examples/shop runs with; with `docs`, what the
+# commands on the pages do.
 # Quick and silent where nothing is missing. Installs through apt as root or with passwordless sudo; anywhere else it
 # says in one line what to install.
 set -euo pipefail
@@ -23,6 +24,12 @@ if [[ ${1-} == test ]]; then
 fi
 if [[ ${1-} == shop ]]; then
     need curl command -v curl
+    need python3 command -v python3
+    need python3-venv python3 -c 'import ensurepip, venv'
+fi
+if [[ ${1-} == docs ]]; then
+    need curl command -v curl # the pages show it, and jq
+    need jq command -v jq
     need python3 command -v python3
     need python3-venv python3 -c 'import ensurepip, venv'
 fi

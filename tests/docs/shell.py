@@ -94,6 +94,7 @@ def run(page: str, shown: list[pages.Block], bins: Path, folder: Path, app: str)
             "SIDECAR_ADMIN": sidecar.admin,
             "SIDECAR_CLIENT": sidecar.client,
             "APP": app,
+            "CURL": shutil.which("curl") or "curl",
         }
         done = subprocess.run(
             ["bash", "--norc", "--noprofile", folder / ".page"], cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120

@@ -68,7 +68,7 @@ def begin(binary: str, given: list[str]) -> int:
 def stored_key() -> str:
     """The key of something that is stored in the sidecar of the page, in place of one that was made up for it."""
     url = f"{os.environ['SIDECAR_CLIENT']}/users/42"
-    subprocess.run(["/usr/bin/curl", "-s", "-o", "/dev/null", "-H", "Host: shop.example", url], check=True, timeout=30)
+    subprocess.run([os.environ["CURL"], "-s", "-o", "/dev/null", "-H", "Host: shop.example", url], check=True, timeout=30)
     listed = [os.environ["TAGALONG_BINARY"], "entries", "--json", "--limit", "1", "--admin", os.environ["SIDECAR_ADMIN"]]
     deadline = time.monotonic() + 10  # it is stored once its body has ended, which may be after its client has it
     while time.monotonic() < deadline:
@@ -94,7 +94,7 @@ def curl(arguments: list[str]) -> int:
         if not url.startswith((os.environ["SIDECAR_ADMIN"], os.environ["SIDECAR_CLIENT"], os.environ["APP"])):
             raise Wrong(f"{url}: what is called is neither the sidecar nor the app")
     heads = Path(f".heads-{os.getpid()}")
-    done = subprocess.run(["/usr/bin/curl", *given, "-D", heads, "--max-time", "10" if "-N" not in given else str(HELD_UP)])
+    done = subprocess.run([os.environ["CURL"], *given, "-D", heads, "--max-time", "10" if "-N" not in given else str(HELD_UP)])
     status = [int(line.split()[1]) for line in heads.read_text().splitlines() if line.startswith("HTTP/")][-1] if heads.exists() else 0
     if done.returncode and not ("-N" in given and done.returncode == 28):
         raise Wrong(f"curl ended with {done.returncode}")
@@ -138,7 +138,7 @@ def description() -> dict:
     """/openapi.json, asked for once on each page."""
     kept = Path(os.environ["HOME"], ".openapi.json")
     if not kept.exists():
-        subprocess.run(["/usr/bin/curl", "-sf", "-o", kept, os.environ["SIDECAR_ADMIN"] + "/openapi.json"], check=True, timeout=30)
+        subprocess.run([os.environ["CURL"], "-sf", "-o", kept, os.environ["SIDECAR_ADMIN"] + "/openapi.json"], check=True, timeout=30)
     return json.loads(kept.read_text())
 
 
