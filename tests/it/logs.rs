@@ -99,3 +99,21 @@ async fn a_request_that_is_traced_says_in_which_trace() {
     let said = line(&mut process, "traced.example").await;
     assert_eq!(said["trace_id"], trace);
 }
+
+#[tokio::test]
+async fn where_the_log_cannot_be_written_requests_are_answered_all_the_same() {
+    let app = Origin::start().await;
+    app.otherwise(|_| reply("page"));
+    let setup = Setup::new(&app)
+        .rules(RULES)
+        .config("log: { access: true }");
+    let (config, _) = setup.write();
+    let config = config.display().to_string();
+    let full = std::fs::File::create("/dev/full").expect("Linux has it");
+    let mut process = Process::with_log(&["--config", &config], full.into());
+    let client = process.client().await;
+    for _ in 0..3 {
+        client.ask(get("/page/1")).await.has_status(200);
+    }
+    assert_eq!(process.child.try_wait().expect("it can be asked"), None);
+}
