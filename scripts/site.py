@@ -26,7 +26,7 @@ TOOLS = ROOT / "target" / "tools"
 
 
 def gather() -> None:
-    """Copies chapters, and the files that they link to. A link to a folder, which has no page, is left as its text."""
+    """Copies chapters, and the files that they link to. A link to what has no page there, a folder or the contents, is left as its text."""
     source = SITE / "pages"
     shutil.rmtree(source, ignore_errors=True)
     chapters = set(pages.chapters())
@@ -38,7 +38,7 @@ def gather() -> None:
             if not path or "://" in target or target.startswith("mailto:"):
                 continue
             to = (page.parent / path).resolve()
-            if to.is_dir():
+            if to.is_dir() or to == pages.SUMMARY:
                 text = re.sub(rf"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\({re.escape(target)}\)", r"\1", text)
             elif to.suffix != ".md":
                 copy(to, source / to.relative_to(ROOT))

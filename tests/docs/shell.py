@@ -22,7 +22,7 @@ OTHERS = {
     *("console", "yaml", "json", "python", "js", "ts", "go", "ruby", "php", "java", "csharp", "html", "xml", "toml", "nginx", "vcl", "promql", "http", "text", "diff", "ini"),
     *("dockerfile", "erb", "jinja", "django", "graphql", "lua", "caddyfile", "mermaid", "jsx", "tsx", "conf", "apache", "sql"),
 }
-READERS = ("awk", "bash", "cat", "cut", "dirname", "env", "grep", "head", "jq", "ls", "mkdir", "sed", "seq", "sh", "sleep", "sort", "tail", "tr", "uniq", "wc")
+READERS = ("awk", "bash", "cat", "cut", "dirname", "env", "grep", "head", "jq", "ls", "mkdir", "openssl", "sed", "seq", "sh", "sleep", "sort", "tail", "tr", "uniq", "wc")
 
 PROLOGUE = """\
 set -o pipefail -o errtrace -o functrace

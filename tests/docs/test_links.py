@@ -49,7 +49,7 @@ class Summary(unittest.TestCase):
                 path = target.partition("#")[0]
                 if path.endswith(".md") and "://" not in path:
                     to = pages.name((page.parent / path).resolve())
-                    if to not in chapters:
+                    if to not in chapters | {"docs/SUMMARY.md"}:
                         outside.append(f"{chapter}:{line}: {to} is not in docs/SUMMARY.md")
         if outside:
             self.fail("\n" + "\n".join(outside))

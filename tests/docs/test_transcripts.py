@@ -8,9 +8,11 @@ import transcripts
 
 WORK = pages.ROOT / "target" / "docs" / "transcripts"
 
-# Who runs the transcripts of a page, if not these tests. A page without any is a mistake here.
+# Who runs the transcripts of a page, or of a folder of them, if not these tests. One without any is a mistake here.
 ELSEWHERE = {
     "docs/cookbook/": "tests/cookbook",
+    "docs/concepts.md": "tests/cookbook",
+    "docs/faq.md": "tests/cookbook",
 }
 # What is running before the first line of a page.
 BEFORE = {"README.md": "tagalong demo --port 8080"}
@@ -18,11 +20,13 @@ BEFORE = {"README.md": "tagalong demo --port 8080"}
 
 class Transcripts(unittest.TestCase):
     def test_every_transcript_prints_what_is_shown(self) -> None:
-        count = 0
+        count, elsewhere = 0, set()
         for page in pages.pages():
             name = pages.name(page)
             shown = [block for block in pages.blocks(page) if block.language == "console"]
-            if not shown or any(name.startswith(folder) for folder in ELSEWHERE):
+            others = {place for place in ELSEWHERE if shown and name.startswith(place)}
+            elsewhere |= others
+            if others or not shown:
                 continue
             with self.subTest(name):
                 run = transcripts.Page(page, WORK / name.replace("/", "_"))
@@ -30,6 +34,7 @@ class Transcripts(unittest.TestCase):
                     run.serve(name, "tagalong demo", BEFORE[name], ["…", "Ctrl-C…"])
                 run.run()
                 count += run.count
+        self.assertEqual(elsewhere, set(ELSEWHERE), "listed as run elsewhere, and not there")
         self.assertGreater(count, 12, "the pages show hardly any transcripts any more")
 
     def test_the_quick_start_is_one_of_them(self) -> None:

@@ -36,9 +36,9 @@ SECRETS = {
 
 
 def is_rules(block: pages.Block) -> bool:
-    """A rule file, not a configuration that names a folder of them."""
-    keys = [line for line in block.lines if line and not line.startswith("#")]
-    return bool(keys) and keys[0].startswith("rules:") and re.search(r"[-[] *\{? *(id|match):", block.text) is not None
+    """A rule file: `rules` is a list. In a configuration it is the name of a folder, in values of the chart files by name."""
+    text = "".join(f"{line}\n" for line in block.lines if line.strip() and not line.lstrip().startswith("#"))
+    return re.match(r"rules:( *#.*)?\n *- |rules: *\[", text) is not None
 
 
 def of_others(block: pages.Block) -> bool:
