@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
 """Makes a site of the pages: gathers what docs/SUMMARY.md names in target/site/pages, each page where it is in the repository, so that
 links among them work as they stand; then mdBook (book.toml) makes target/site/html of them, and every link there is followed.
-
-    scripts/site.py            all of it; builds mdBook into target/tools, unless it is there
-    scripts/site.py --gather   only the pages
+mdBook is built into target/tools, unless it is there.
 """
 
 import html
@@ -25,9 +23,8 @@ SITE = ROOT / "target" / "site"
 TOOLS = ROOT / "target" / "tools"
 
 
-def gather() -> None:
+def gather(source: Path) -> None:
     """Copies chapters, and the files that they link to. A link to what has no page there, a folder or the contents, is left as its text."""
-    source = SITE / "pages"
     shutil.rmtree(source, ignore_errors=True)
     chapters = set(pages.chapters())
     for chapter in chapters:
@@ -70,12 +67,12 @@ def mdbook() -> Path:
 def broken() -> list[str]:
     """Links of the site that lead nowhere."""
     built = SITE / "html"
-    texts = {page: page.read_text() for page in built.rglob("*.html")}
+    # A chapter called README is its folder's index.
+    made = [built / re.sub(r"(^|/)README\.md$", r"\1index.md", chapter) for chapter in pages.chapters()]
+    texts = {page: page.read_text() for page in (chapter.with_suffix(".html") for chapter in made)}
     ids = {page: set(re.findall(r'\bid="([^"]*)"', text)) for page, text in texts.items()}
     wrong = []
     for page, text in texts.items():
-        if page.name in ("print.html", "toc.html", "404.html"):
-            continue  # every page once more, and what is for other programs
         for target in set(re.findall(r'\b(?:href|src)="([^"]*)"', text)):
             parts = urlsplit(html.unescape(target))
             if parts.scheme or parts.netloc:
@@ -91,9 +88,7 @@ def broken() -> list[str]:
 
 
 def main() -> int:
-    gather()
-    if "--gather" in sys.argv[1:]:
-        return 0
+    gather(SITE / "pages")
     subprocess.run([mdbook(), "build", ROOT], check=True)
     wrong = broken()
     print("\n".join(wrong), file=sys.stderr, end="\n" if wrong else "")

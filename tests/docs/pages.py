@@ -40,12 +40,12 @@ def pages() -> list[Path]:
     return found
 
 
-def name(page: Path) -> str:
+def name(page: Path, root: Path = ROOT) -> str:
     """A page as it is called from the root."""
-    return page.relative_to(ROOT).as_posix()
+    return page.relative_to(root).as_posix()
 
 
-def blocks(page: Path) -> list[Block]:
+def blocks(page: Path, root: Path = ROOT) -> list[Block]:
     """What is fenced, or indented by four after an empty line and is no item of a list."""
     found: list[Block] = []
     lines = page.read_text().splitlines()
@@ -54,9 +54,9 @@ def blocks(page: Path) -> list[Block]:
         line = lines[number]
         if fence := FENCE.match(line):
             end = next((n for n in range(number + 1, len(lines)) if lines[n].strip() == fence[2]), None)
-            assert end is not None, f"{name(page)}:{number + 1}: a block without an end"
+            assert end is not None, f"{name(page, root)}:{number + 1}: a block without an end"
             inside = tuple(line.removeprefix(fence[1]) for line in lines[number + 1 : end])
-            found.append(Block(name(page), number + 2, fence[3], inside))
+            found.append(Block(name(page, root), number + 2, fence[3], inside))
             number = end + 1
             continue
         if ITEM.match(line):
@@ -70,26 +70,26 @@ def blocks(page: Path) -> list[Block]:
             inside = [line[4:] for line in lines[number:end]]
             while not inside[-1].strip():
                 inside.pop()
-            found.append(Block(name(page), number + 1, "", tuple(inside)))
+            found.append(Block(name(page, root), number + 1, "", tuple(inside)))
             number = end
             continue
         number += 1
     return found
 
 
-def prose(page: Path) -> str:
+def prose(page: Path, root: Path = ROOT) -> str:
     """The text of a page with its code blanked, every line where it was. Not what stands in brackets: a link's text may be code."""
     lines = page.read_text().splitlines()
-    for block in blocks(page):
+    for block in blocks(page, root):
         for number in range(block.line - 1, block.line - 1 + len(block.lines)):
             lines[number] = ""
     text = "\n".join(lines)
     return re.sub(r"(`+)(.+?)\1", lambda code: re.sub(r"[^\n]", "x", code[0]), text, flags=re.S)
 
 
-def links(page: Path) -> list[tuple[int, str]]:
+def links(page: Path, root: Path = ROOT) -> list[tuple[int, str]]:
     """Where each link goes, with the line it stands on."""
-    text = prose(page)
+    text = prose(page, root)
     found = [*re.finditer(r"\]\(<?([^()\s>]+)>?(?:\s+\"[^\"]*\")?\)", text)]
     found += re.finditer(r"^\[[^\]]+\]: *(\S+)", text, re.M)
     found += re.finditer(r"<(?:img|a|source)\b[^>]*?(?:src|href)=\"([^\"]+)\"", text)
