@@ -17,11 +17,13 @@ import pages
 import stand_ins
 
 LANGUAGES = {"sh", "bash", "shell"}
-# What pages show that is no shell. A word that is not here is a mistake, and so is a block without one that begins with neither a program nor in a way below.
+# What pages show that is no shell. A word that is not here is a mistake, so that no block is left out by a slip of the pen.
 OTHERS = {
     *("console", "yaml", "json", "python", "js", "ts", "go", "ruby", "php", "java", "csharp", "html", "xml", "toml", "nginx", "vcl", "promql", "http", "text", "diff", "ini"),
     *("dockerfile", "erb", "jinja", "django", "graphql", "lua", "caddyfile", "mermaid", "jsx", "tsx", "conf", "apache", "sql"),
 }
+# How blocks without a word begin that are no shell: a header, a request, JSON, a sum, lines of Redis' files, an answer.
+NO_SHELL = re.compile(r"[A-Z][\w-]*: |(GET|POST) /|[({]|(maxmemory|min-replicas-to-write|user) |answer: ")
 READERS = ("awk", "bash", "cat", "cut", "dirname", "env", "grep", "head", "jq", "ls", "mkdir", "openssl", "sed", "seq", "sh", "sleep", "sort", "tail", "tr", "uniq", "wc")
 
 PROLOGUE = """\
@@ -38,8 +40,10 @@ def is_shell(block: pages.Block) -> bool:
     if block.language:
         assert block.language in OTHERS, f"{block}: what is `{block.language}`? Say it in tests/docs/shell.py"
         return False
-    first = next(line for line in block.lines if line.strip()).split()
-    return first[0] in programs() or first[0].startswith(("examples/", "scripts/", "tests/", "benches/"))
+    first = next(line for line in block.lines if line.strip())
+    known = first.split()[0] in programs() or first.startswith(("examples/", "scripts/", "tests/", "benches/"))
+    assert known or NO_SHELL.match(first), f"{block}: is that shell? Then call it `sh`, or say in tests/docs/shell.py what `{first.split()[0]}` is"
+    return known
 
 
 def programs() -> set[str]:

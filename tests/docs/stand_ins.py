@@ -60,8 +60,9 @@ def begin(binary: str, given: list[str]) -> int:
         said.append(line)
         if "listening on" in line or line.startswith("Ctrl-C"):
             process.terminate()
-    if not said or process.wait(30):
-        raise Wrong(f"it ended with {process.returncode}: {''.join(said)}")
+    code = process.wait(30)
+    if code or not said:
+        raise Wrong(f"it ended with {code}: {''.join(said)}")
     return 0
 
 
