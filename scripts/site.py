@@ -39,10 +39,17 @@ def gather(source: Path) -> None:
                 text = re.sub(rf"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\({re.escape(target)}\)", r"\1", text)
             elif to.suffix != ".md":
                 copy(to, source / to.relative_to(ROOT))
-        write(source / chapter, text)
+            elif to.name == "README.md":
+                text = text.replace(f"]({target})", f"]({indexed(target)})")
+        write(source / indexed(chapter), text)
     # Its links are seen from the root there.
-    summary = re.sub(r"\]\(([^)]+)\)", lambda link: f"]({os.path.normpath('docs/' + link[1])})", pages.SUMMARY.read_text())
+    summary = re.sub(r"\]\(([^)]+)\)", lambda link: f"]({indexed(os.path.normpath('docs/' + link[1]))})", pages.SUMMARY.read_text())
     write(source / "SUMMARY.md", summary)
+
+
+def indexed(path: str) -> str:
+    """A README is the index of its folder; mdBook makes it so, and leaves links to it as they were."""
+    return path.replace("README.md", "index.md")
 
 
 def copy(file: Path, to: Path) -> None:
@@ -67,9 +74,8 @@ def mdbook() -> Path:
 def broken() -> list[str]:
     """Links of the site that lead nowhere."""
     built = SITE / "html"
-    # A chapter called README is its folder's index.
-    made = [built / re.sub(r"(^|/)README\.md$", r"\1index.md", chapter) for chapter in pages.chapters()]
-    texts = {page: page.read_text() for page in (chapter.with_suffix(".html") for chapter in made)}
+    made = [(built / indexed(chapter)).with_suffix(".html") for chapter in pages.chapters()]
+    texts = {page: page.read_text() for page in made}
     ids = {page: set(re.findall(r'\bid="([^"]*)"', text)) for page, text in texts.items()}
     wrong = []
     for page, text in texts.items():
