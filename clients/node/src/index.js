@@ -93,15 +93,17 @@ export function tagalong (options = {}) {
   /** @type {(collector: Collector, request: IncomingMessage, response: ServerResponse) => void} */
   function watch (collector, request, response) {
     let isOver = false
-    let isSent = false
+    let isFinished = false
     beforeHead(response, {
       prepare: answer => head(collector, request, answer),
       reopen: () => { collector.isOpen = !isOver },
       failed: error => logger.error(`tagalong: the response could not be sent: ${error}`)
     })
-    response.once('finish', () => { isSent = true })
+    response.once('finish', () => { isFinished = true })
     response.once('close', () => {
       isOver = true
+      // A response of HTTP/2 says 'finish' whatever has become of it.
+      const isSent = isFinished && !/** @type {any} */ (response).stream?.rstCode
       // Whoever asked has gone, and nobody knows whether the head has arrived.
       if (!isSent && !isNothing(collector.close().changes)) tell(collector.changes)
     })

@@ -51,11 +51,17 @@ export function beforeHead (response, { prepare, reopen, failed }) {
     }
     isAscii = Object.values(lines).flat().every(line => /^[\x00-\x7f]*$/.test(line))
   }
+  /** Sends the head without a text; where there is no body, it leaves with the end. */
+  const flush = () => {
+    const hasBody = response.req.method !== 'HEAD' && ![204, 304].includes(response.statusCode)
+    if (hasBody) own.write.call(response, Buffer.alloc(0))
+    else if (!response.headersSent) own.writeHead.call(response, response.statusCode)
+  }
   /** @type {(method: Method, args: any[]) => any} */
   const call = (method, args) => {
     if (isAscii) return own[method].apply(response, args)
     // A body that is text goes out together with the head, which is then written in the encoding of that text.
-    if (method === 'flushHeaders') return own.write.call(response, Buffer.alloc(0))
+    if (method === 'flushHeaders') return flush()
     return own[method].apply(response, method === 'writeHead' ? args : asBytes(args))
   }
   /** Another answer, of an error handler, may stand in for one that could not be made: it begins anew. */

@@ -410,3 +410,38 @@ test('responses of HTTP/2 are the same', async () => {
   }
   assert.deepEqual(admin.told, ['x'.repeat(200)]) // once
 })
+
+test('what a request of HTTP/2 has changed is told, though its client has left', async () => {
+  const admin = await slowAdmin()
+  admin.open()
+  const cache = tagalong({ adminUrls: admin.url })
+  const server = http2.createServer((request, response) => cache.run(request, response, async () => {
+    cache.increment('Before:1')
+    await once(response, 'close')
+    cache.increment('After:1')
+  }))
+  const session = http2.connect(await served(server))
+  after(() => session.destroy())
+  const stream = session.request({ 'surrogate-capability': THROUGH['Surrogate-Capability'] })
+  stream.on('error', () => {}) // that is how it leaves
+  await once(server, 'request')
+  stream.close(http2.constants.NGHTTP2_CANCEL)
+  await until('both calls', () => admin.told.length > 1)
+  assert.deepEqual(admin.told.sort(), ['After:1', 'Before:1'])
+})
+
+test('a head beyond ASCII that is flushed and has no body is made, and no body with it', async () => {
+  for (const [method, status] of [['HEAD', 200], ['GET', 204], ['GET', 304]]) {
+    const cache = tagalong({ logger: new Log() })
+    const server = http.createServer({ rejectNonStandardBodyWrites: true }, (request, response) => cache.run(request, response, () => {
+      cache.cacheTag('Stadt:Zürich')
+      response.statusCode = status
+      response.flushHeaders()
+      assert.equal(response.headersSent, true)
+      response.end()
+    }))
+    const [response] = await once(http.request(await served(server), { method, agent: false }).end(), 'response')
+    response.resume()
+    assert.deepEqual([response.statusCode, Buffer.from(response.headers['cache-tag'], 'latin1').toString()], [status, 'Stadt:Zürich'])
+  }
+})
