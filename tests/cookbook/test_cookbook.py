@@ -1,6 +1,7 @@
 """What docs/cookbook and the pages beside it show is what happens, behind the real sidecar."""
 
 import dataclasses
+import re
 import unittest
 import unittest.mock
 from pathlib import Path
@@ -31,6 +32,18 @@ class Cookbook(unittest.TestCase):
             with self.subTest(page=one.page.name, recipe=one.title):
                 self.assertTrue(one.answers, "what does the app answer?")
                 self.assertTrue(any(step.printed for step in one.steps), "what does one see?")
+
+
+class Security(unittest.TestCase):
+    def test_every_test_that_the_security_page_names_is_there(self) -> None:
+        page = (DOCS / "security.md").read_text()
+        paragraphs = re.findall(r"^Guarded by .*?\n\n", page, re.M | re.S)
+        cells = re.findall(r"^\|[^|]*\|[^|]*\|([^|]*)\|$", page, re.M)
+        named = set(re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+)+)`", " ".join(paragraphs + cells)))
+        self.assertGreater(len(named), 60)
+        sources = [path.read_text() for folder in ("tests/it", "src") for path in (DOCS.parent / folder).rglob("*.rs")]
+        there = set(re.findall(r"^#\[(?:tokio::)?test\b.*\n(?:#\[.*\n)*(?:async )?fn (\w+)", "\n".join(re.sub(r"^ +", "", text, flags=re.M) for text in sources), re.M))
+        self.assertEqual(named - there, set())
 
 
 class Reading(unittest.TestCase):
