@@ -4,6 +4,7 @@ import dataclasses
 import re
 import unittest
 import unittest.mock
+import xml.etree.ElementTree
 from pathlib import Path
 
 from pages import Recipe, Step, Unclear, answers, recipe, recipes, steps
@@ -44,6 +45,20 @@ class Security(unittest.TestCase):
         sources = [path.read_text() for folder in ("tests/it", "src") for path in (DOCS.parent / folder).rglob("*.rs")]
         there = set(re.findall(r"^#\[(?:tokio::)?test\b.*\n(?:#\[.*\n)*(?:async )?fn (\w+)", "\n".join(re.sub(r"^ +", "", text, flags=re.M) for text in sources), re.M))
         self.assertEqual(named - there, set())
+
+
+class Pictures(unittest.TestCase):
+    def test_every_picture_is_shown_says_what_it_shows_and_asks_nobody(self) -> None:
+        page = (DOCS / "concepts.md").read_text()
+        pictures = list((DOCS / "pictures").glob("*.svg"))
+        self.assertEqual({f"pictures/{path.name}" for path in pictures}, set(re.findall(r"!\[[^\]]{40,}\]\((pictures/[^)]*)\)", page)))
+        for path in pictures:
+            with self.subTest(path.name):
+                root = xml.etree.ElementTree.parse(path).getroot()
+                names = [element.tag.rpartition("}")[2] for element in root.iter()]
+                self.assertEqual(names[1:3], ["title", "desc"])
+                self.assertFalse({"script", "foreignObject", "image", "use", "a"} & set(names))
+                self.assertEqual([], re.findall(r"href|@import|url\((?!#)| on\w+=", path.read_text()))
 
 
 class Reading(unittest.TestCase):
