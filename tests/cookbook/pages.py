@@ -4,7 +4,7 @@
 |---|---|
 | `yaml` that begins with `rules:` | a rule file |
 | other `yaml` | a configuration |
-| `http` | what the app answers: a request line, fields that the request must have, an empty line, status line, fields, an empty line, body |
+| `http` | what the app answers, one after the other: request line, fields it must have, empty line, status line, fields, empty line, body |
 | `console` | a transcript: `$ command` and what it prints; a line that begins with `# ` is a remark that makes something happen |
 | `json` | what a webhook on 127.0.0.1:9998 is told, call by call |
 | `python` that begins with `# name.py` | a program that the transcript starts |
@@ -86,7 +86,8 @@ def answers(block: str) -> list[Answer]:
         if not matched:
             raise Unclear(f"no status line: {status}")
         method, target = line.split(" ")
-        found.append(Answer(method, target, dict(fields_of(wanted)), int(matched[1]), fields_of(said), body.strip() or None))
+        answer = Answer(method, target, dict(fields_of(wanted)), int(matched[1]), fields_of(said), body.strip() or None)
+        found.append(answer)
     return found
 
 
