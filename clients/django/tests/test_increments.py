@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from django_tagalong import change, conf, increment
 from django_tagalong.collector import MANY, Change, Increment, collecting
-from django_tagalong.increments import aincrement
+from django_tagalong.increments import AfterCommit, aincrement
 
 from .app import views
 from .app.models import User
@@ -139,6 +139,17 @@ def test_of_savepoints_that_are_rolled_back_nothing_is_told_by_what_comes_after(
                 transaction.set_rollback(True)
             increment(f"kept:{n}")
     assert told.incremented == ["first", "kept:0", "kept:1", "kept:2"]
+
+
+@commits
+def test_of_very_many_changes_in_one_transaction_none_is_moved_for_another(told: ScriptedAdmin) -> None:
+    tags = [f"User:{n}" for n in range(3)]
+    with transaction.atomic():
+        for tag in tags:
+            increment(tag)
+        waiting = [hook[1] for hook in connection.run_on_commit]
+        assert [it.wishes[0].tag for it in waiting if isinstance(it, AfterCommit)] == tags
+    assert told.incremented == tags
 
 
 def fail() -> None:

@@ -79,6 +79,13 @@ class TestInATestCase(TagalongAssertions, TestCase):
         with self.assertNoIncrements():
             pass
 
+    def test_what_was_said_before_another_recording_is_not_lost(self) -> None:
+        with self.assertIncrements("Before", "After"):
+            increment("Before")
+            with self.assertIncrements("Inside"):
+                increment("Inside")
+            increment("After")
+
     def test_callbacks_that_django_has_run_count_once(self) -> None:
         with recording() as said, self.captureOnCommitCallbacks(execute=True):
             increment("A")

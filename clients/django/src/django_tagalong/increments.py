@@ -104,20 +104,20 @@ class _Batch:
     """
 
     def __init__(self) -> None:
-        self.hooks: list[ref[_AfterCommit]] = []
-        self.told = 0
+        self.hooks: list[ref[AfterCommit]] = []
 
     def tell_from(self, index: int) -> None:
         """Tells everything from there on that was not told yet."""
-        hooks = self.hooks[max(index, self.told) :]
-        self.told = len(self.hooks)
-        alive = [hook for hook in (it() for it in hooks) if hook is not None]
-        wishes = [wish for hook in alive for wish in hook.wishes]
+        alive = [hook for hook in (it() for it in self.hooks[index:]) if hook is not None]
+        untold = [hook for hook in alive if not hook.is_told]
+        for hook in untold:
+            hook.is_told = True
+        wishes = [wish for hook in untold for wish in hook.wishes]
         if wishes:
-            deliver(wishes, any(hook.at_once for hook in alive))
+            deliver(wishes, any(hook.at_once for hook in untold))
 
 
-class _AfterCommit:
+class AfterCommit:
     """What Django calls after the commit. The first that is called tells what all of a transaction have to
     tell.
     """
@@ -127,12 +127,18 @@ class _AfterCommit:
     ) -> None:
         self.batch, self.wishes, self.at_once = batch, wishes, at_once
         self.index = len(batch.hooks)
+        self.is_told = False
         # Within a test case what came before is not told: Django has it wait for ever.
         self.tells_all = tells_all
         batch.hooks.append(ref(self))
 
     def __call__(self) -> None:
-        self.batch.tell_from(0 if self.tells_all else self.index)
+        self.tell(0 if self.tells_all else self.index)
+
+    def tell(self, index: int | None = None) -> None:
+        """Tells what there is from this one on, or from another; nothing if this is told already."""
+        if not self.is_told:
+            self.batch.tell_from(self.index if index is None else index)
 
 
 def _after_commit(
@@ -145,15 +151,16 @@ def _after_commit(
         return deliver(list(wishes), at_once)
     in_order = _is_test_case(connection)
     queue = connection.run_on_commit
-    ours = (it[1] for it in (reversed(queue) if in_order else queue) if isinstance(it[1], _AfterCommit))
+    ours = (it[1] for it in (reversed(queue) if in_order else queue) if isinstance(it[1], AfterCommit))
     newest = next(ours, None)
     batch = _Batch() if newest is None else newest.batch
-    hook = _AfterCommit(batch, list(wishes), bool(at_once), tells_all=not in_order)
+    hook = AfterCommit(batch, list(wishes), bool(at_once), tells_all=not in_order)
     connection.on_commit(hook, robust=True)
-    if not in_order:
+    queue = connection.run_on_commit
+    if not in_order and not all(isinstance(it[1], AfterCommit) for it in queue[-2:-1]):
         # Ahead of the app's: where one of those raises, Django drops all behind it, and the commit is done.
-        # Each of ours, as a savepoint may take any of them away.
-        queue = connection.run_on_commit
+        # Each of ours, as a savepoint may take any of them away. Behind one of ours there is none of the
+        # app's, and to move each of very many would take very long.
         queue.insert(0, queue.pop())
     return None
 
