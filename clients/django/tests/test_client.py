@@ -143,7 +143,7 @@ def test_a_refusal_is_not_tried_again(connect: Connect, admin: ScriptedAdmin, st
 
 
 def test_a_sidecar_that_is_away_is_said_so_without_the_token(connect: Connect, nobody: str) -> None:
-    with pytest.raises(SidecarError, match="cannot be reached") as error:
+    with pytest.raises(SidecarError, match=r"^cannot be reached: ") as error:
         connect(nobody, "secret").stats()
     assert error.value.status is None
     assert "secret" not in f"{error.value!r} {connect(nobody, 'secret')!r}"
@@ -203,6 +203,12 @@ def test_a_token_stands_in_no_report_of_a_setting_that_is_wrong(settings: Settin
 def test_a_token_that_no_header_can_carry_is_an_error_that_does_not_show_it(token: str) -> None:
     with pytest.raises(ValueError, match=r"^a token is printable ASCII without spaces"):
         Client("http://127.0.0.1:9", token)
+
+
+def test_a_token_that_no_header_can_carry_stands_in_no_report_of_a_server() -> None:
+    shown = report(lambda: Client("http://127.0.0.1:9", "top" + "secret\n"))
+    assert "wire.py" in shown
+    assert "top" + "secret" not in shown
 
 
 def test_a_sidecar_that_says_nothing_is_not_waited_for_longer_than_the_timeout(connect: Connect) -> None:

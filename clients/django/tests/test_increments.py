@@ -266,6 +266,20 @@ def test_one_increment_may_be_told_at_once(told: ScriptedAdmin) -> None:
         assert increment("d", at_once=True) is True
 
 
+def test_l13_who_was_away_a_moment_ago_is_not_waited_for_where_the_response_tells(
+    told: ScriptedAdmin, settings: Settings
+) -> None:
+    settings.TAGALONG = {"ADMIN_URLS": told.url, "AT_ONCE": True, "RETRIES": 0}
+    told.answer = lambda _: Reply(cut=True)
+    tags = [f"User:{n}" for n in range(20)]
+    with collecting() as collector:
+        assert [increment(tag) for tag in tags] == [None] * 20
+        assert list(collector.close().increments) == tags
+    assert len(told.calls) == 1
+    assert increment("outside") is False
+    assert len(told.calls) == 2, "what no response tells is tried all the same"
+
+
 @commits
 def test_soft_and_repeated_ones_are_calls_of_their_own(told: ScriptedAdmin) -> None:
     with transaction.atomic():

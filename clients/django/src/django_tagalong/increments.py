@@ -7,7 +7,7 @@ answer is False.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from weakref import ref
 
 from asgiref.sync import sync_to_async
@@ -47,8 +47,7 @@ def increment(
     ):
         raise ValueError(f"`again` is a whole number of seconds from 1 to {MAX_AGAIN}")
     later = conf.get().again if again is None else again
-    wishes = [Increment(check(tag), bool(soft), later) for tag in tags]
-    return _after_commit(wishes, using, at_once) if wishes else None
+    return _after_commit([Increment(check(tag), bool(soft), later) for tag in tags], using, at_once)
 
 
 def change(
@@ -72,6 +71,12 @@ def change(
     if (old or new) and before == after:
         return None
     return _after_commit([changes.told(rule, before, after)], using)
+
+
+def report(tags: Iterable[str], differences: Iterable[Change], using: str | None) -> bool | None:
+    """Reports what one write has to say, in one call: what is known to be tags, and changes."""
+    again = conf.get().again
+    return _after_commit([*(Increment(it, again=again) for it in tags), *differences], using)
 
 
 async def aincrement(
@@ -123,7 +128,7 @@ class AfterCommit:
     """
 
     def __init__(
-        self, batch: _Batch, wishes: list[Increment | Change], at_once: bool, tells_all: bool
+        self, batch: _Batch, wishes: Sequence[Increment | Change], at_once: bool, tells_all: bool
     ) -> None:
         self.batch, self.wishes, self.at_once = batch, wishes, at_once
         self.index = len(batch.hooks)
@@ -142,19 +147,21 @@ class AfterCommit:
 
 
 def _after_commit(
-    wishes: list[Increment] | list[Change], using: str | None, at_once: bool = False
+    wishes: Sequence[Increment | Change], using: str | None, at_once: bool = False
 ) -> bool | None:
+    if not wishes:
+        return None
     connection = transaction.get_connection(using)
     if not connection.in_atomic_block:
         if connection.connection is not None and not connection.autocommit:
             logger.warning("autocommit is off: changes are told at once, so report them after the commit")
-        return deliver(list(wishes), at_once)
+        return deliver(wishes, at_once)
     in_order = _is_test_case(connection)
     queue = connection.run_on_commit
     ours = (it[1] for it in (reversed(queue) if in_order else queue) if isinstance(it[1], AfterCommit))
     newest = next(ours, None)
     batch = _Batch() if newest is None else newest.batch
-    hook = AfterCommit(batch, list(wishes), bool(at_once), tells_all=not in_order)
+    hook = AfterCommit(batch, wishes, bool(at_once), tells_all=not in_order)
     connection.on_commit(hook, robust=True)
     queue = connection.run_on_commit
     if not in_order and not all(isinstance(it[1], AfterCommit) for it in queue[-2:-1]):
@@ -172,7 +179,7 @@ def _is_test_case(connection: BaseDatabaseWrapper) -> bool:
     return any(it._from_testcase for it in connection.atomic_blocks[:1])  # type: ignore[attr-defined]
 
 
-def deliver(wishes: list[Increment | Change], at_once: bool = False) -> bool | None:
+def deliver(wishes: Sequence[Increment | Change], at_once: bool = False) -> bool | None:
     """Passes on what has been committed: to the response that is being made, or to the admin interface; to
     both with `at_once`.
     """
@@ -184,7 +191,9 @@ def deliver(wishes: list[Increment | Change], at_once: bool = False) -> bool | N
     here = collector.current()
     if here is not None and here.increment(*increments):
         if here.change(*differences):
-            is_told = (at_once or setting.at_once) and tell.tell(increments, differences)
-            return True if is_told else None  # else the response tells
+            # The response tells too. So nobody is waited for who was away a moment ago: each line of the app
+            # may be a commit.
+            asks = (at_once or setting.at_once) and not tell.someone_is_away()
+            return True if asks and tell.tell(increments, differences) else None
         increments = []  # closed in between: those are on the response, these are not
     return tell.tell(increments, differences)

@@ -61,6 +61,7 @@ class _Listener:
     """What is asked in place of sidecars. It takes everything, and has nothing."""
 
     url = "recording"
+    is_away = False
 
     def __init__(self, recording: Recording) -> None:
         self._said = recording._said
