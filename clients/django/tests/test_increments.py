@@ -450,6 +450,18 @@ async def _awaited() -> bool | None:
     return await aincrement("a")
 
 
+@commits
+def test_fk9_a_coroutine_that_is_called_within_a_transaction_waits_for_its_commit(
+    told: ScriptedAdmin,
+) -> None:
+    from asgiref.sync import async_to_sync
+
+    with transaction.atomic():
+        assert async_to_sync(_awaited)() is None
+        assert told.calls == []
+    assert told.incremented == ["a"]
+
+
 def test_a_coroutine_can_wait_for_the_answer(told: ScriptedAdmin) -> None:
     from asgiref.sync import async_to_sync
 
