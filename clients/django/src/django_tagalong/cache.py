@@ -22,7 +22,7 @@ from .decorators import cache_tag
 from .increments import increment
 from .keeping import Keeping
 from .names import object_name, of_prefix
-from .tags import check_tagged, tag
+from .tags import tag, tagged
 from .values import Json, Pickle, Serializer
 
 AnyTag = str | tuple[Any, ...]
@@ -231,7 +231,7 @@ def texts_of(tags: Iterable[AnyTag]) -> list[str]:
     """Tags as text. Raises `ValueError` for what is none."""
     if isinstance(tags, str):
         raise TypeError(f"a list of tags is expected, not the text {tags!r}")
-    return [tag(*it) if isinstance(it, tuple) else check_tagged(it) for it in tags]
+    return [tagged(it) for it in tags]
 
 
 def _maker(default: Any) -> Callable[[], Any]:

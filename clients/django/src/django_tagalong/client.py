@@ -178,13 +178,12 @@ class Client:
         *,
         url: str | None = None,
         tags: Sequence[str] | None = None,
-        limit: int | None = None,
         cursor: str | None = None,
     ) -> Refreshed:
         """Fetches again now what the URL or the tags name; a `cursor` that is answered says that there is
         more.
         """
-        asked = {"url": url, "tags": tags, "limit": limit, "cursor": cursor}
+        asked = {"url": url, "tags": tags, "cursor": cursor}
         wish = {name: it for name, it in asked.items() if it is not None}
         said = self._post("/v1/refresh", wish, LONG)
         refreshed, failed, skipped = (said.take(name, int) for name in ("refreshed", "failed", "skipped"))
@@ -193,10 +192,6 @@ class Client:
     def stats(self) -> Mapping[str, Any]:
         """The sidecar in numbers."""
         return self._get("/v1/stats")
-
-    def rules(self) -> Mapping[str, Any]:
-        """The rules in force, their counts, and what is wrong with the files."""
-        return self._get("/v1/rules")
 
     def tags(self) -> Mapping[str, Any]:
         """Tags in numbers: those incremented most, and those that made most requests miss."""
