@@ -8,7 +8,6 @@ from urllib.parse import unquote
 
 import pytest
 from django.core.signals import request_started
-from django.db import transaction
 from pytest_django import Settings
 
 from django_tagalong import debts, objects
@@ -213,15 +212,6 @@ def test_l13_to_forget_all_is_tried_once_and_not_while_the_sidecar_is_left_alone
             hanging.accept()
     assert time.monotonic() - begun < 30
     assert caplog.text.count("was not told to forget the values :*") == 2
-
-
-@pytest.mark.django_db(transaction=True)
-def test_l01_a_value_that_is_not_kept_in_a_transaction_leaves_nothing_in_its_place(store: Store) -> None:
-    cache = TagalongCache()
-    assert cache.set_with_tags("k", "old", ["A"]) is True
-    with transaction.atomic():
-        assert cache.set_with_tags("k", "new", ["A"]) is False
-    assert cache.get_with_tags("k", ["A"], "nothing") == "nothing"
 
 
 def test_a_version_is_asked_of_nobody_where_that_is_off_or_a_sidecar_left_alone(

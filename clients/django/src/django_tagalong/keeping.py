@@ -131,8 +131,6 @@ class Keeping:
             objects.delete(name)
             return False
         if tags and _is_in_a_transaction():
-            if token is None:
-                objects.forget(name)
             return False
         return objects.put(name, body, self._serializer.content_type, life, tuple(tags), token)
 

@@ -68,16 +68,10 @@ def put(name: str, body: bytes, content_type: str, life: int, tags: Sequence[str
         is_stored = _ask(f"The value {name} is not kept", put_to)
         if is_stored is not None:
             return is_stored
-    if token is None:
-        forget(name)
-    return False
-
-
-def forget(name: str) -> None:
-    """Forgets a value that could not be replaced: what is put is put into the first sidecar alone."""
     client = clients.first(PATIENCE)
-    if client is not None:
+    if token is None and client is not None:
         _forget(client, name)
+    return False
 
 
 def touch(name: str, life: int) -> bool:
