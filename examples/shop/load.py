@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reads and edits the shop at once, and checks that no page is older than an edit acknowledged before.
 
-    examples/shop/load.py --tagalong target/release/tagalong --write
+    python examples/shop/load.py --tagalong target/release/tagalong --write
 
 Of all requests a tenth (`--edits`) are edits by visitors and staff. Rounds alternate between shops of their
 own: `without` (gunicorn alone, django-tagalong off), and one for each consistency (two sidecars that share a
