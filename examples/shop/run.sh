@@ -80,7 +80,7 @@ Logs, secrets  $data
 
   curl -si http://127.0.0.1:8080/products/1 | grep -iE '^cache-status|in stock|left'
   curl -si http://127.0.0.1:8080/products/1 | grep -iE '^cache-status|in stock|left'
-  curl -s -H 'Content-Type: application/json' -d '{"products": {"1": 2}}' http://127.0.0.1:8080/api/orders
+  curl -s -H 'Content-Type: application/json' -d '{"products": {"1": 2}}' http://127.0.0.1:8080/api/orders; echo
   curl -si http://127.0.0.1:8080/products/1 | grep -iE '^cache-status|in stock|left'
 
 Ctrl-C ends all of it.
