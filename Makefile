@@ -6,7 +6,7 @@ SIM_SEEDS ?= 100000
 HISTORY_SECONDS ?= 600
 HISTORY_SEED ?=
 FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
-SCRIPTS = scripts/setup.sh tests/openapi/run.sh clients/django/tests/run.sh clients/node/tests/run.sh tests/frameworks/run.sh tests/cookbook/run.sh examples/shop/run.sh examples/shop/venv.sh examples/shop/tests/run.sh .ci/run
+SCRIPTS = $(wildcard scripts/*.sh tests/*/*.sh clients/*/tests/*.sh examples/*/*.sh examples/*/tests/*.sh packaging/*.sh) .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
@@ -52,7 +52,7 @@ bench-operators: setup ## hits while operators scrape, watch and list 100,000 en
 
 bench-shop: setup-test ## the shop, read while it is edited: hits, speed, and how new every page is; without and with two sidecars
 	$(CARGO) build --locked --release
-	$$(examples/shop/venv.sh run examples/shop/requirements.txt) examples/shop/load.py --tagalong target/release/tagalong --consistency strict,bounded --edits 0.1,0.01 --seconds 10 --write
+	$$(scripts/venv.sh target/shop/run examples/shop/requirements.txt) examples/shop/load.py --tagalong target/release/tagalong --consistency strict,bounded --edits 0.1,0.01 --seconds 10 --write
 
 # No nightly: instrumented for coverage, without a sanitizer. New inputs stay in target/fuzz, those that break something
 # in tests/fuzz/artifacts; the seeds stay as they are.
