@@ -68,9 +68,10 @@ def run(page: str, shown: list[pages.Block], bins: Path, folder: Path, app: str)
     """What went wrong."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for what in ("benches", "clients", "docs", "examples", "helm", "scripts", "tests", "Makefile", "Cargo.toml"):
+    for what in ("benches", "clients", "docs", "examples", "helm", "packaging", "scripts", "tests", "Makefile", "Cargo.toml"):
         (folder / what).symlink_to(pages.ROOT / what)
-    (folder / ".config" / "fish" / "completions").mkdir(parents=True)
+    for home in (".config/fish/completions", ".local/share/bash-completion/completions"):
+        (folder / home).mkdir(parents=True)
     (folder / "report.json").write_text("[1, 2]\n")
     lines = [""] * (max(block.line + len(block.lines) for block in shown))
     for block in shown:

@@ -33,6 +33,8 @@ def tagalong(arguments: list[str]) -> int:
     environment = os.environ | {"TAGALONG_ADMIN": os.environ["SIDECAR_ADMIN"]}
     if "--admin" in given:
         given[given.index("--admin") + 1] = os.environ["SIDECAR_ADMIN"]
+    # What the package installs there is what this page has here.
+    given = [one.replace("/etc/tagalong/", "./") for one in given]
     given = [stored_key() if re.fullmatch(r"[0-9a-f]{32}", one) else one for one in given]
     if "--follow" not in given:
         return subprocess.run([binary, *given], env=environment).returncode
@@ -110,8 +112,8 @@ def curl(arguments: list[str]) -> int:
 
 def local(argument: str) -> str:
     """An argument with the addresses and keys of the page's sidecar in place of the reader's."""
-    for port, address in ((9080, "SIDECAR_ADMIN"), (8080, "SIDECAR_CLIENT"), (8000, "APP")):
-        argument = re.sub(rf"^http://(127\.0\.0\.1|localhost):{port}\b", os.environ[address], argument)
+    for ports, address in (("9080", "SIDECAR_ADMIN"), ("808[0-2]", "SIDECAR_CLIENT"), ("8000", "APP")):
+        argument = re.sub(rf"^http://(127\.0\.0\.1|localhost):{ports}\b", os.environ[address], argument)
     return re.sub(r"(/v1/entries/)[0-9a-f]{32}", lambda found: found[1] + stored_key(), argument)
 
 
@@ -275,6 +277,7 @@ PROGRAMS = {
     "apt-get": not_here,  # … it changes the system
     "apt": not_here,
     "dpkg": not_here,
+    "sudoedit": not_here,
     "systemctl": not_here,
     "journalctl": not_here,
     "docker": not_here,  # … it needs an engine; tests/packaging runs what the image is made of
