@@ -26,6 +26,8 @@ OTHERS = {
 NO_SHELL = re.compile(r"[A-Z][\w-]*: |(GET|POST) /|[({]|(maxmemory|min-replicas-to-write|user) |answer: ")
 READERS = ("awk", "bash", "cat", "cut", "dirname", "env", "grep", "head", "jq", "ls", "mkdir", "openssl", "sed", "seq", "sh", "sleep", "sort", "tail", "tr", "uniq", "wc")
 
+BUILTINS = ("cd", "echo", "export", "for", "if", "printf", "test", "until", "while")
+
 PROLOGUE = """\
 set -o pipefail -o errtrace -o functrace
 trap 'PAGE_LINE=$LINENO' DEBUG
@@ -41,13 +43,13 @@ def is_shell(block: pages.Block) -> bool:
         assert block.language in OTHERS, f"{block}: what is `{block.language}`? Say it in tests/docs/shell.py"
         return False
     first = next(line for line in block.lines if line.strip())
-    known = first.split()[0] in programs() or first.startswith(("examples/", "scripts/", "tests/", "benches/"))
+    known = first.split()[0] in programs() or re.match(r"\w+=|(examples|scripts|tests|benches)/", first) is not None
     assert known or NO_SHELL.match(first), f"{block}: is that shell? Then call it `sh`, or say in tests/docs/shell.py what `{first.split()[0]}` is"
     return known
 
 
 def programs() -> set[str]:
-    return {*READERS, *stand_ins.PROGRAMS}
+    return {*READERS, *BUILTINS, *stand_ins.PROGRAMS}
 
 
 def bin_folder(folder: Path) -> Path:

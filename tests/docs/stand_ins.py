@@ -213,6 +213,8 @@ def interpreter(arguments: list[str]) -> int:
     """python, node: a file of this repository that is run is there. Others are the reader's own, or what a page has them write."""
     if arguments[:2] == ["manage.py", "tagalong"]:
         return manage(arguments[2:])
+    if arguments and arguments[0].startswith(PATHS):
+        return script(arguments)
     for file in arguments:
         if file.startswith(PATHS) and not (ROOT / file).exists():
             raise Wrong(f"{file} is not there")
@@ -234,13 +236,22 @@ def manage(arguments: list[str]) -> int:
 def script(arguments: list[str]) -> int:
     """A program of this repository: it is there, may be run, and knows its options."""
     file, *rest = arguments
-    if not os.access(ROOT / file, os.X_OK):
-        raise Wrong(f"{file} cannot be run")
+    if not (ROOT / file).is_file():
+        raise Wrong(f"{file} is not there")
     source = (ROOT / file).read_text()
     for option in rest:
         if option.startswith("--") and option not in source:
             raise Wrong(f"{file} knows no {option}")
+    if file == "scripts/venv.sh":
+        print("python")  # it prints the path of one
     return 0
+
+
+def executable(arguments: list[str]) -> int:
+    """One that is called by its path."""
+    if not os.access(ROOT / arguments[0], os.X_OK):
+        raise Wrong(f"{arguments[0]} cannot be run")
+    return script(arguments)
 
 
 def behind(arguments: list[str]) -> int:
@@ -269,7 +280,7 @@ PROGRAMS = {
     "python": interpreter,
     "python3": interpreter,
     "node": interpreter,
-    "script": script,
+    "script": executable,
     "kubectl": behind,
     "sudo": sudo,
     "gunicorn": not_here,  # … it is the reader's own app

@@ -15,6 +15,7 @@ WORK = pages.ROOT / "target" / "docs"
 # What is not run here, by page and first line, and who runs it instead. One that is not shown any more is a mistake.
 ELSEWHERE: dict[tuple[str, str], str] = {
     ("docs/datasette.md", "python3 -m venv walk && walk/bin/pip install datasette"): "tests/it/datasette.rs walks it",
+    ("examples/shop/README.md", "cd examples/shop"): "nobody: it is about the reader's own shop, while it runs",
 }
 
 
