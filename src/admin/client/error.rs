@@ -103,8 +103,8 @@ impl fmt::Display for CallError {
                 printable(why)
             ),
             CallError::Refused(problem, hint) => {
-                let (title, detail) = (printable(&problem.title), printable(&problem.detail));
-                write!(f, "{title} ({}): {detail}", problem.status)?;
+                // A status says to programs what its sentence says to people.
+                f.write_str(&printable(problem.sentence()))?;
                 if *hint == Hint::Token {
                     f.write_str(" Set it as TAGALONG_ADMIN_TOKEN.")?;
                 }
