@@ -90,7 +90,7 @@ impl fmt::Display for CallError {
         match self {
             CallError::Away(base, why) => {
                 write!(f, "no sidecar answers at {base}: {} ", printable(why))?;
-                f.write_str("(does one run here, with `admin: {}` in its configuration?)")
+                f.write_str("(does one run here, with `admin: {}` in its configuration, or with --admin-listen?)")
             }
             CallError::Late(base, patience) => write!(
                 f,
