@@ -244,9 +244,15 @@ async fn a_soft_purge_serves_while_one_fetches_again() {
     client.get("/books/1").await.is_stale("invalidated");
 }
 
+/// The tags of a list.
+fn names(tags: &Value) -> BTreeSet<&str> {
+    let tags = tags.as_array().expect("a list");
+    tags.iter().filter_map(|it| it["tag"].as_str()).collect()
+}
+
 #[tokio::test]
 async fn increments_are_committed_when_they_are_answered_and_constants_are_told() {
-    let (_app, _sidecar, client, admin) = shop().await;
+    let (_app, sidecar, client, admin) = shop().await;
     client.get("/books/1").await.is_miss();
     client.get("/fixed").await.is_miss();
     let increment = json!({ "tags": ["Book:1", "Version", "Nobody"] });
@@ -294,12 +300,21 @@ async fn increments_are_committed_when_they_are_answered_and_constants_are_told(
         (&json!("Book:1"), &json!(1)),
         "{tags:#}"
     );
-    let incremented = tags["incremented"].as_array().expect("a list");
-    let names: BTreeSet<_> = incremented
-        .iter()
-        .filter_map(|it| it["tag"].as_str())
-        .collect();
-    assert_eq!(names, ["Book:1", "Nobody", "Version"].into());
+    assert_eq!(
+        names(&tags["incremented"]),
+        ["Book:1", "Nobody", "Version"].into()
+    );
+    assert_eq!(names(&tags["incremented_own"]), [].into());
+    // A write increments the tags of its own URL, which are shown apart.
+    sidecar.inc("Book:2").await;
+    let tags = told(&admin, "/v1/tags").await;
+    assert_eq!(
+        names(&tags["incremented"]),
+        ["Book:1", "Book:2", "Nobody", "Version"].into()
+    );
+    let own = names(&tags["incremented_own"]);
+    assert!(own.iter().any(|tag| tag.starts_with("~uri:")), "{own:?}");
+    assert!(own.iter().all(|tag| tag.starts_with('~')), "{own:?}");
 }
 
 #[tokio::test]

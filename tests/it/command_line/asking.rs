@@ -369,6 +369,7 @@ async fn hostile_names_are_shown_and_not_obeyed() {
             "/v1/tags",
             json!({
                 "tags": 1, "incremented": [{ "tag": HOSTILE, "count": 2, "last": cause }],
+                "incremented_own": [{ "tag": HOSTILE, "count": 2, "last": cause }],
                 "missed": [{ "tag": HOSTILE, "count": 2 }],
             }),
         ),
