@@ -10,6 +10,7 @@ mod census;
 mod cursor;
 mod listed;
 mod order;
+mod origins;
 mod second;
 
 use std::collections::BTreeMap;

@@ -615,6 +615,83 @@ async fn o3_a_request_is_explained_with_its_plan_and_what_is_stored_and_why_it_i
 }
 
 #[tokio::test]
+/// The sentence that explains what would become of a GET.
+async fn why(admin: &Client, url: &str) -> String {
+    let explained = told(admin, &format!("/v1/explain?url={url}")).await;
+    let why = explained["answer"]["why"].as_str().expect("a sentence");
+    why.to_owned()
+}
+
+#[tokio::test]
+async fn an_answer_that_was_not_stored_is_told_with_its_reason_until_one_is() {
+    let (app, sidecar, client, admin) = shop().await;
+    let url = "http://shop.example/books/1";
+    app.answer("/books/1", reply("mine").header("Set-Cookie", "a=b"));
+    client.get("/books/1").await.is_unstored("set-cookie");
+    let reason = "was not stored: it sets a cookie (`set-cookie`).";
+    let said = why(&admin, url).await;
+    assert!(
+        said.starts_with(&format!("The app's last answer, 0s ago, {reason}")),
+        "{said}"
+    );
+    sidecar.wait(60); // nobody waits behind it for so long
+    let expected =
+        format!("Nothing is stored for it here. The app's last answer, 60s ago, {reason}");
+    assert_eq!(why(&admin, url).await, expected);
+    // Reasons that are not the answer's own are told as well.
+    let hold = app.hold("/books/2");
+    let raced = client.begin(get("/books/2")).await;
+    let held = hold.arrived().await;
+    sidecar.inc("Book:2").await;
+    held.release(reply("old")).await;
+    raced.answer().await.is_unstored("raced");
+    let said = why(&admin, "http://shop.example/books/2").await;
+    assert!(
+        said.contains("incremented while it was fetched (`raced`)"),
+        "{said}"
+    );
+
+    app.answer("/books/1", reply("all's"));
+    client.get("/books/1").await.is_miss();
+    sidecar.wait(61);
+    assert_eq!(why(&admin, url).await, "What is stored has expired.");
+    sidecar.inc("Book:1").await;
+    let said = why(&admin, url).await;
+    assert!(!said.contains("not stored"), "{said}");
+}
+
+#[tokio::test]
+async fn what_is_stored_for_another_host_or_scheme_is_told() {
+    let (_app, _sidecar, client, admin) = shop().await;
+    for (host, path) in [
+        ("shop.example", "/books?shelf=a"),
+        ("127.0.0.1:8080", "/books?shelf=a"),
+        ("other.example", "/books/1"),
+    ] {
+        client.ask(get(path).with("host", host)).await.is_miss();
+    }
+    for (url, expected) in [
+        (
+            "https://shop.example/books?shelf=a",
+            Some("http://127.0.0.1:8080, http://shop.example:"),
+        ),
+        (
+            "http://shop/books?shelf=a",
+            Some("http://127.0.0.1:8080, http://shop.example:"),
+        ),
+        ("http://shop.example/books/1", Some("http://other.example:")),
+        ("http://other.example/books?shelf=b", None), // another query
+        ("http://other.example/1", None),             // the end of a path
+    ] {
+        let url = url.replace('?', "%3F").replace('=', "%3D");
+        let said = why(&admin, &url).await;
+        let found = said.split_once("Under this path something is stored for ");
+        let found = found.map(|(_, origins)| origins.split(" scheme").next().unwrap_or_default());
+        assert_eq!(found, expected, "{url}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_foreseen_is_what_happens() {
     let (app, _sidecar, client, admin) = shop().await;
     app.answer(
