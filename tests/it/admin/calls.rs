@@ -237,6 +237,41 @@ async fn each_way_to_purge_forgets_what_it_says_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_purge_of_a_url_says_what_memory_had_for_it() {
+    let (app, sidecar, client, admin) = shop().await;
+    let here =
+        async |url: &str| done(&admin, "/v1/purge", json!({ "url": url })).await["here"].clone();
+    let url = "http://shop.example/books/1";
+    assert_eq!(here(url).await, 0, "nothing was asked for");
+    client.get("/books/1").await.is_miss();
+    assert_eq!(
+        here("https://shop.example/books/1").await,
+        0,
+        "another scheme"
+    );
+    client.get("/books/1").await.is_hit();
+    assert_eq!(here(url).await, 1);
+    assert_eq!(here(url).await, 0, "it is forgotten");
+    client.get("/books/1").await.is_invalidated();
+    sidecar.wait(61);
+    assert_eq!(here(url).await, 0, "it has expired");
+    // Several that `Vary` tells apart.
+    app.otherwise(|_| {
+        reply("in a language")
+            .header("Vary", "Accept-Language")
+            .control("max-age=60")
+    });
+    for language in ["de", "en"] {
+        let asked = get("/languages").with("accept-language", language);
+        client.ask(asked).await.has_status(200);
+    }
+    assert_eq!(here("http://shop.example/languages").await, 2);
+    // Nobody looks for what others may have.
+    let tags = done(&admin, "/v1/purge", json!({ "tags": ["Book:1"] })).await;
+    assert_eq!(tags.get("here"), None);
+}
+
+#[tokio::test]
 async fn a_soft_purge_serves_while_one_fetches_again() {
     let (_app, _sidecar, client, admin) = shop().await;
     client.get("/books/1").await.is_miss();
