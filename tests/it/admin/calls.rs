@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::*;
+use crate::support::soon;
 
 const BOOKS: &str = "
   - id: book
@@ -650,6 +651,28 @@ async fn o3_a_request_is_explained_with_its_plan_and_what_is_stored_and_why_it_i
 }
 
 #[tokio::test]
+async fn what_is_fetched_anew_waits_for_its_turn_though_no_client_waits_for_it() {
+    let app = Origin::start().await;
+    let setup = Setup::new(&app).config(GROUPS).rules(BOOKS);
+    let sidecar = setup.upstream("max_concurrent: 1").start().await;
+    let (client, admin) = (sidecar.client(), sidecar.admin());
+    app.answer("/books/1", reply("old"));
+    client.get("/books/1").await.is_miss();
+    app.answer("/books/1", reply("new"));
+    let hold = app.hold("/slow");
+    let slow = client.begin(get("/slow")).await;
+    let held = hold.arrived().await;
+    let anew = json!({ "url": "http://shop.example/books/1" });
+    let anew = admin.begin(with_json("POST", "/v1/refresh", &anew)).await;
+    let waits = async { while told(&admin, "/v1/stats").await["upstream_queue"] != 1 {} };
+    soon("it to wait for its turn", waits).await;
+    held.release(reply("slow")).await;
+    slow.answer().await.has_body("slow");
+    let answer = anew.answer().await;
+    assert_eq!(json(&answer)["refreshed"], 1, "{answer}");
+    client.get("/books/1").await.is_hit().has_body("new");
+}
+
 /// The sentence that explains what would become of a GET.
 async fn why(admin: &Client, url: &str) -> String {
     let explained = told(admin, &format!("/v1/explain?url={url}")).await;
