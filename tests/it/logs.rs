@@ -1,10 +1,14 @@
-//! The log as those who collect it read it: a process of its own, what it writes to standard error.
+//! The log as those who collect it read it: what a process of its own writes to standard error, and what is told seldom.
+
+use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::Log;
 use crate::support::Origin;
 use crate::support::Process;
 use crate::support::Setup;
+use crate::support::Sidecar;
 use crate::support::get;
 use crate::support::reply;
 
@@ -81,6 +85,27 @@ async fn what_clients_send_forges_no_line_and_no_field() {
             assert!(said.contains(" status=200 "), "{said}");
         }
     }
+}
+
+#[tokio::test]
+async fn of_many_failures_a_line_says_how_many_were_not_logged_and_nothing_where_there_were_none() {
+    let log = Log::default();
+    let _written = log.written();
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    app.close().await;
+    let client = sidecar.client();
+    for seconds in [0, 0, 0, 2] {
+        sidecar.clock.advance(Duration::from_secs(seconds));
+        client.get("/page/1").await.is_problem(502);
+    }
+    let text = log.text();
+    let told = text
+        .lines()
+        .filter(|line| line.contains("The app could not be reached."));
+    let told: Vec<bool> = told.map(|line| line.contains("not_logged")).collect();
+    assert_eq!(told, [false, true], "{text}");
+    assert!(text.contains("not_logged=2"), "{text}");
 }
 
 #[tokio::test]
