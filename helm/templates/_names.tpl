@@ -23,11 +23,16 @@ tagalong: {{ include "tagalong.fullname" . }}
 
 {{/* The labels of all objects. */}}
 {{- define "tagalong.labels" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+{{ include "tagalong.commonLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* Those that no upgrade changes: others on a pod template would replace its pods. */}}
+{{- define "tagalong.commonLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "tagalong.serviceAccountName" -}}

@@ -50,16 +50,25 @@ def chart_of(case: str) -> Path:
 
 def template(case: str, kubernetes: str = NEWEST, values: Object | None = None) -> subprocess.CompletedProcess[str]:
     """`helm template` of a case, with more values on top."""
+    return templated(case, kubernetes, yaml.safe_dump(values or {}))
+
+
+@cache
+def templated(case: str, kubernetes: str, values: str) -> subprocess.CompletedProcess[str]:
     arguments = ["template", "shop", chart_of(case), "--namespace", "web", "--kube-version", kubernetes]
     arguments += ["--values", HERE / "values" / f"{case}.yaml", "--values", "-"]
-    return helm(*arguments, stdin=yaml.safe_dump(values or {}))
+    return helm(*arguments, stdin=values)
 
 
 def rendered(case: str, kubernetes: str = NEWEST, values: Object | None = None) -> list[Object]:
     done = template(case, kubernetes, values)
     if done.returncode:
         raise RuntimeError(done.stderr)
-    return [one for one in yaml.safe_load_all(done.stdout) if one]
+    return objects_of(done.stdout)
+
+
+def objects_of(text: str) -> list[Object]:
+    return [one for one in yaml.load_all(text, Loader=yaml.CSafeLoader) if one]
 
 
 def find(objects: list[Object], kind: str, name: str | None = None) -> Object:

@@ -6,7 +6,7 @@ import textwrap
 import unittest
 
 import yaml
-from chart import BETWEEN, CHART, HERE, OLD, WORK, container, helm, pod_with_tagalong, rendered
+from chart import BETWEEN, CHART, HERE, OLD, WORK, container, helm, objects_of, pod_with_tagalong, rendered
 
 PAGE = CHART.parent / "docs" / "kubernetes.md"
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
@@ -40,7 +40,7 @@ class Page(unittest.TestCase):
         for kubernetes in (OLD, BETWEEN):
             done = helm("template", "shop", folder, "--kube-version", kubernetes)
             self.assertEqual(done.returncode, 0, done.stderr)
-            pod = pod_with_tagalong([one for one in yaml.safe_load_all(done.stdout) if one])
+            pod = pod_with_tagalong(objects_of(done.stdout))
             self.assertEqual(container(pod)["image"], "registry.example/tagalong:0.1.0")
             self.assertEqual(pod["metadata"]["labels"], {"app": "shop", "tagalong": "shop-tagalong"})
 

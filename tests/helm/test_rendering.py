@@ -1,16 +1,17 @@
 """What the chart renders: as written down, as Kubernetes takes it, and as Tagalong reads it."""
 
 import difflib
+import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import textwrap
 import unittest
 from pathlib import Path
 
-import kubernetes_validate
 import yaml
 from chart import (
     ALONE,
@@ -30,21 +31,24 @@ from chart import (
     find,
     helm,
     mount_all,
+    objects_of,
     pod_with_tagalong,
     rendered,
     template,
 )
 
-SCHEMAS = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
+# Not imported: it is here for its files.
+PACKAGE = Path(importlib.util.find_spec("kubernetes_validate").origin).parent
+SCHEMAS = PACKAGE / "schemas-for-kubeconform"
 GOLDEN = [*((case, NEWEST) for case in ALONE + HOST), ("minimal", OLD), ("host", OLD)]
 
 
 def steady(text: str) -> str:
     """Without what is another each time, and without the files that stand beside the chart anyway."""
-    for name in ("grafana/tagalong.json", "prometheus/alerts.yaml"):
-        file = (CHART / name).read_text()
-        for indent in ("    ", "  "):
-            text = text.replace(textwrap.indent(file, indent), f"{indent}# all of {name}\n")
+    for name, depth in (("grafana/tagalong.json", 4), ("prometheus/alerts.yaml", 2), ("flow.sh", 10)):
+        indent = " " * depth
+        file = textwrap.indent((CHART / name).read_text(), indent, lambda line: True)  # `nindent` indents empty lines too
+        text = text.replace(file, f"{indent}# all of {name}\n")
     return re.sub(r"^(  (?:token|valkey-password|redis-url): )\S+$", r"\1<made up>", text, flags=re.M)
 
 
@@ -60,6 +64,21 @@ def closed(schema: object) -> object:
     if schema.get("x-kubernetes-int-or-string"):
         made.pop("type", None)
     return made
+
+
+def write_kubernetes_schemas(kubernetes: str) -> None:
+    """Those of the package, once, with references that are found beside the file."""
+    folder = SCHEMAS / kubernetes
+    if folder.exists():
+        return
+    new = folder.with_suffix(".new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    for file in (PACKAGE / "kubernetes-json-schema" / f"v{kubernetes}-local-strict").iterdir():
+        schema = json.loads(file.read_text().replace('"/api/_definitions.json#', '"_definitions.json#'))
+        schema.pop("$id", None)  # it is where references would be looked for
+        (new / file.name).write_text(json.dumps(schema))
+    new.rename(folder)
 
 
 def write_monitoring_schemas(folder: Path) -> None:
@@ -106,7 +125,8 @@ class Rendering(unittest.TestCase):
             with self.subTest(kubernetes), tempfile.TemporaryDirectory() as folder:
                 for case in ALONE + HOST:
                     Path(folder, f"{case}.yaml").write_text(template(case, kubernetes).stdout)
-                locations = [f"{SCHEMAS}/{{{{.NormalizedKubernetesVersion}}}}-local-strict/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"]
+                write_kubernetes_schemas(kubernetes)
+                locations = [f"{SCHEMAS}/{kubernetes}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"]
                 locations += [f"{monitoring}/{{{{.ResourceKind}}}}_{{{{.ResourceAPIVersion}}}}.json"]
                 arguments = [f"-schema-location={one}" for one in locations]
                 run = ["kubeconform", "-strict", "-summary", "-output=json", f"-kubernetes-version={kubernetes}", *arguments, folder]
@@ -249,14 +269,32 @@ class WhatHolds(unittest.TestCase):
         spoken = set()
         for namespace, release in [("web", "shop"), ("web-shop", "x"), ("web", "shop-x")]:
             done = helm("template", release, CHART, "--namespace", namespace, "--set", "upstream.url=http://shop:1")
-            config = find([one for one in yaml.safe_load_all(done.stdout) if one], "ConfigMap", f"{release}-tagalong-config")
+            config = find(objects_of(done.stdout), "ConfigMap", f"{release}-tagalong-config")
             spoken.add(yaml.safe_load(config["data"]["tagalong.yaml"])["namespace"])
         self.assertEqual(spoken, {"web.shop-tagalong", "web-shop.x-tagalong", "web.shop-x-tagalong"})
+
+    def test_what_to_do_next_is_said_without_a_secret(self):
+        table = [
+            ("minimal", ["http://shop-tagalong.web:80, in front of http://shop:8000", "There are no rules yet", "There is no shared store"]),
+            ("shared", ["secret shop-tagalong-admin", "helm test shop -n web"]),
+            ("addresses", ["the addresses of config.upstream"]),
+            ("valkey", ["The Valkey is for a trial"]),
+        ]
+        for case, expected in table:
+            with self.subTest(case):
+                values = HERE / "values" / f"{case}.yaml"
+                done = helm("install", "shop", CHART, "--namespace", "web", "--dry-run=client", "--hide-secret", "--values", values)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                notes = done.stdout.partition("NOTES:")[2]
+                for sentence in expected:
+                    self.assertIn(sentence, notes)
+                self.assertEqual("no shared store" in notes, case == "minimal")
+                self.assertNotRegex(notes, r"[A-Za-z0-9]{40}")
 
     def test_long_names_stay_within_what_kubernetes_allows(self):
         done = helm("template", "a" * 53, CHART, "--set", "upstream.url=http://shop:1,valkey.enabled=true,dashboard.enabled=true")
         self.assertEqual(done.returncode, 0, done.stderr)
-        for one in yaml.safe_load_all(done.stdout):
+        for one in objects_of(done.stdout):
             self.assertLessEqual(len(one["metadata"]["name"]), 63, one["metadata"]["name"])
             for value in one["metadata"]["labels"].values():
                 self.assertLessEqual(len(value), 63)

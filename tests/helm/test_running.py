@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import yaml
-from chart import CHART, WORK, environment, find, rendered
+from chart import CHART, WORK, environment, find, objects_of, rendered
 from running import App, Pod, app, ask, free_port, until
 
 RULE = {"rules": [{"id": "all", "match": {"path": "/.*"}, "tags": ["all"]}]}
@@ -154,35 +154,44 @@ class Kept(unittest.TestCase):
 
     def test_an_upgrade_keeps_the_token_and_the_password(self):
         made = {"token": "a-token", "valkey-password": "a-password", "redis-url": "old"}
-        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-tagalong", "namespace": "web"}}
+        ours = {"labels": {"app.kubernetes.io/managed-by": "Helm"}}
+        ours["annotations"] = {"meta.helm.sh/release-name": "shop", "meta.helm.sh/release-namespace": "web"}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-tagalong", "namespace": "web", **ours}}
         secret["data"] = {name: base64.b64encode(value.encode()).decode() for name, value in made.items()}
         answers = {
             "/version": {"major": "1", "minor": "37", "gitVersion": "v1.37.0"},
             "/api": {"kind": "APIVersions", "versions": ["v1"]},
-            "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
-            "/api/v1": {
-                "kind": "APIResourceList",
-                "groupVersion": "v1",
-                "resources": [{"name": "secrets", "kind": "Secret", "namespaced": True, "verbs": ["get", "list"]}],
-            },
+            "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group("apps", "apps/v1")]},
+            "/api/v1": resources("v1", ["Secret", "ConfigMap", "Service", "ServiceAccount", "Pod"]),
+            "/apis/apps/v1": resources("apps/v1", ["Deployment"]),
             "/api/v1/namespaces/web/secrets/shop-tagalong": secret,
         }
         with cluster(answers) as settings:
             done = subprocess.run(
-                ["helm", "template", "shop", CHART, "--namespace", "web", "--dry-run=server", "--set", "upstream.url=http://a:1,valkey.enabled=true"],
+                ["helm", "template", "shop", CHART, "--namespace", "web", "--dry-run=server", "--disable-openapi-validation", "--set", "upstream.url=http://a:1,valkey.enabled=true"],
                 capture_output=True,
                 text=True,
                 timeout=60,
                 env={"PATH": os.environ["PATH"], "HOME": str(WORK / "home"), "KUBECONFIG": settings},
             )
         self.assertEqual(done.returncode, 0, done.stderr)
-        data = find([one for one in yaml.safe_load_all(done.stdout) if one], "Secret")["data"]
+        data = find(objects_of(done.stdout), "Secret")["data"]
         found = {name: base64.b64decode(value).decode() for name, value in data.items()}
         self.assertEqual(found, made | {"redis-url": "redis://:a-password@shop-tagalong-valkey:6379"})
 
     def test_what_is_made_up_is_long_and_another_each_time(self):
-        tokens = {base64.b64decode(find(rendered("minimal"), "Secret")["data"]["token"]) for _ in range(2)}
+        tokens = {base64.b64decode(find(rendered("minimal", values={"replicas": n}), "Secret")["data"]["token"]) for n in (0, 1)}
         self.assertEqual([len(token) for token in tokens], [40, 40])
+
+
+def group(name: str, version: str) -> dict[str, object]:
+    versions = [{"groupVersion": version, "version": version.rpartition("/")[2]}]
+    return {"name": name, "versions": versions, "preferredVersion": versions[0]}
+
+
+def resources(version: str, kinds: list[str]) -> dict[str, object]:
+    of = [{"name": f"{kind.lower()}s", "kind": kind, "namespaced": True, "verbs": ["get", "list", "create"]} for kind in kinds]
+    return {"kind": "APIResourceList", "groupVersion": version, "resources": of}
 
 
 class cluster:

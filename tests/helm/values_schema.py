@@ -7,13 +7,23 @@ from pathlib import Path
 Schema = dict[str, object]
 
 
-def without_prose(schema: object) -> object:
-    """Without descriptions, which are in docs/, and twice as long as the rest. A field may be called `description`."""
+def is_dropped(key: str, value: object) -> bool:
+    """Descriptions are in docs/, and twice as long as the rest (a field may be called `description`); looking ahead is more than the
+    regular expressions of Go can."""
+    return isinstance(value, str) and (key in ("description", "$schema", "title") or (key == "pattern" and "(?!" in value))
+
+
+def shortened(schema: object) -> object:
     if isinstance(schema, list):
-        return [without_prose(one) for one in schema]
+        return [shortened(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    return {key: without_prose(value) for key, value in schema.items() if not (key in ("description", "$schema", "title") and isinstance(value, str))}
+    made = {key: shortened(value) for key, value in schema.items() if not is_dropped(key, value)}
+    words = [one.get("const") for one in made.get("oneOf", [])]
+    if words and None not in words:  # one sentence in place of one for each word
+        del made["oneOf"]
+        made["enum"] = words
+    return made
 
 
 def moved(schema: object, below: str) -> object:
@@ -27,7 +37,7 @@ def moved(schema: object, below: str) -> object:
 
 def of_binary(binary: Path, kind: str) -> Schema:
     document = json.loads(subprocess.check_output([binary, "schema", kind]))
-    return moved(without_prose(document), f"#/$defs/{kind}")
+    return moved(shortened(document), f"#/$defs/{kind}")
 
 
 def current(text: str, binary: Path) -> str:
