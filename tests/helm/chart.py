@@ -15,8 +15,8 @@ WORK = HERE.parent.parent / "target" / "helm"
 BINARY = Path(os.environ["TAGALONG_BINARY"])
 IS_BLESSING = os.environ.get("BLESS") == "1"
 
-# One from before native sidecars, one from between, the newest that there are schemas of.
-OLD, BETWEEN, NEWEST = KUBERNETES = ("1.28.0", "1.33.0", "1.37.0")
+# The oldest of `kubeVersion`, from before native sidecars; one from between; the newest that there are schemas of.
+OLD, BETWEEN, NEWEST = KUBERNETES = ("1.25.0", "1.33.0", "1.37.0")
 
 # What values/ has, and which chart it is for.
 ALONE = ("minimal", "everything", "shared", "valkey", "addresses")

@@ -4,8 +4,8 @@
 # binary.
 set -euo pipefail
 
-go=go1.26.8                 # builds these two; helm 4.3 wants 1.26
-helm=v4.3.1                 # the chart is for Helm 4, and 3.18 or newer
+go=go1.26.8                 # builds these; helm 4.3 wants 1.26
+helm=v4.3.1
 kubeconform=v0.8.0          # checks objects against the schemas of Kubernetes
 prometheus_operator=v0.85.0 # its CustomResourceDefinitions are in its module
 

@@ -5,8 +5,9 @@ import shutil
 import textwrap
 import unittest
 
-import yaml
 from chart import BETWEEN, CHART, HERE, OLD, WORK, container, helm, objects_of, pod_with_tagalong, rendered
+
+import yaml
 
 PAGE = CHART.parent / "docs" / "kubernetes.md"
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.M | re.S)

@@ -12,7 +12,6 @@ import textwrap
 import unittest
 from pathlib import Path
 
-import yaml
 from chart import (
     ALONE,
     BETWEEN,
@@ -36,6 +35,8 @@ from chart import (
     rendered,
     template,
 )
+
+import yaml
 
 # Not imported: it is here for its files.
 PACKAGE = Path(importlib.util.find_spec("kubernetes_validate").origin).parent
@@ -227,7 +228,9 @@ class WhatHolds(unittest.TestCase):
     def test_memory_follows_what_may_be_stored(self):
         for most, memory in [("128MiB", "224Mi"), ("1GiB", "1344Mi"), (1048576, "66Mi"), ("512KiB", "66Mi"), (268435456, "384Mi")]:
             with self.subTest(most):
-                resources = container(pod_with_tagalong(rendered("minimal", values={"config": {"store": {"memory": {"max_bytes": most}}}})))["resources"]
+                resources = container(pod_with_tagalong(rendered("minimal", values={"config": {"store": {"memory": {"max_bytes": most}}}})))[
+                    "resources"
+                ]
                 self.assertEqual((resources["requests"]["memory"], resources["limits"]["memory"]), (memory, memory))
         own = {"resources": {"limits": {"memory": "2Gi"}, "requests": {"memory": "1Gi"}}}
         resources = container(pod_with_tagalong(rendered("minimal", values=own)))["resources"]

@@ -12,9 +12,10 @@ import unittest
 from contextlib import ExitStack
 from pathlib import Path
 
-import yaml
 from chart import CHART, WORK, environment, find, objects_of, rendered
 from running import App, Pod, app, ask, free_port, until
+
+import yaml
 
 RULE = {"rules": [{"id": "all", "match": {"path": "/.*"}, "tags": ["all"]}]}
 
@@ -168,7 +169,18 @@ class Kept(unittest.TestCase):
         }
         with cluster(answers) as settings:
             done = subprocess.run(
-                ["helm", "template", "shop", CHART, "--namespace", "web", "--dry-run=server", "--disable-openapi-validation", "--set", "upstream.url=http://a:1,valkey.enabled=true"],
+                [
+                    "helm",
+                    "template",
+                    "shop",
+                    CHART,
+                    "--namespace",
+                    "web",
+                    "--dry-run=server",
+                    "--disable-openapi-validation",
+                    "--set",
+                    "upstream.url=http://a:1,valkey.enabled=true",
+                ],
                 capture_output=True,
                 text=True,
                 timeout=60,

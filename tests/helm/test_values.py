@@ -1,12 +1,14 @@
 """What the values may not be, and what is written of them."""
 
 import re
+import subprocess
 import unittest
 
 import values_schema
 import values_table
+from chart import BINARY, CHART, IS_BLESSING, OLD, rendered, template
+
 import yaml
-from chart import BINARY, CHART, IS_BLESSING, rendered, template
 
 REDIS = {"store": {"redis": {"existingSecret": "r"}}}
 
@@ -15,18 +17,33 @@ REFUSED = {
     "a typo": ({"replica": 2}, r"additional properties 'replica' not allowed"),
     "a typo within": ({"service": {"prot": 80}}, r"at '/service': additional properties 'prot' not allowed"),
     "a typo in the configuration": ({"config": {"drian": "1s"}}, r"at '/config': additional properties 'drian' not allowed"),
-    "a typo deep in it": ({"config": {"store": {"memory": {"max_byte": 1}}}}, r"at '/config/store/memory': additional properties 'max_byte' not allowed"),
-    "a typo in a rule": ({"rules": {"a.yaml": {"rules": [{"id": "a", "match": {"path": "/"}, "tll": "1s"}]}}}, r"at '/rules/a.yaml/rules/0': additional properties 'tll' not allowed"),
-    "a word for a list in a rule": ({"rules": {"a.yaml": {"rules": [{"id": "a", "tags": "a"}]}}}, r"at '/rules/a.yaml/rules/0/tags': got string, want null or array"),
+    "a typo deep in it": (
+        {"config": {"store": {"memory": {"max_byte": 1}}}},
+        r"at '/config/store/memory': additional properties 'max_byte' not allowed",
+    ),
+    "a typo in a rule": (
+        {"rules": {"a.yaml": {"rules": [{"id": "a", "match": {"path": "/"}, "tll": "1s"}]}}},
+        r"at '/rules/a.yaml/rules/0': additional properties 'tll' not allowed",
+    ),
+    "a word for a list in a rule": (
+        {"rules": {"a.yaml": {"rules": [{"id": "a", "tags": "a"}]}}},
+        r"at '/rules/a.yaml/rules/0/tags': got string, want null or array",
+    ),
     "a rule file of another kind": ({"rules": {"a.yml": "rules: []"}}, r"'a.yml' does not match pattern"),
     "a word for a number": ({"replicas": "two"}, r"at '/replicas': got string, want integer"),
     "a port that is none": ({"ports": {"http": 70000}}, r"at '/ports/http': maximum: got 70,000, want 65,535"),
     "a mode that is none": ({"mode": "both"}, r"at '/mode': value must be one of 'auto', 'standalone', 'sidecar'"),
     "a URL that is none": ({"upstream": {"url": "shop:8000"}}, r"at '/upstream/url': 'shop:8000' does not match pattern"),
-    "an unknown consistency": ({"config": {"tags": {"consistency": "eventual"}}}, r"at '/config/tags/consistency': value must be one of 'bounded', 'strict'"),
+    "an unknown consistency": (
+        {"config": {"tags": {"consistency": "eventual"}}},
+        r"at '/config/tags/consistency': value must be one of 'bounded', 'strict'",
+    ),
     "a password in a value": ({"store": {"redis": {"url": "redis://:secret@redis"}}}, r"at '/store/redis/url': '.*' does not match pattern"),
     "a tag in the repository": ({"image": {"repository": "a/b:1"}}, r"at '/image/repository': 'a/b:1' does not match pattern"),
-    "a name that is taken": ({"admin": {"tokens": [{"name": "admin", "existingSecret": "a", "key": "b"}]}}, r"at '/admin/tokens/0/name': 'not' failed"),
+    "a name that is taken": (
+        {"admin": {"tokens": [{"name": "admin", "existingSecret": "a", "key": "b"}]}},
+        r"at '/admin/tokens/0/name': 'not' failed",
+    ),
     "no upstream": ({"upstream": {"url": ""}}, r"upstream\.url is missing: say where the app is"),
     "two upstreams": ({"config": {"upstream": {"url": "http://a:1"}}}, r"upstream\.url and config\.upstream both say where the app is"),
     "what the chart writes": ({"config": {"listen": ["0.0.0.0:1"]}}, r"config\.listen is written by the chart: use bindAddress and ports\.http\."),
@@ -83,6 +100,12 @@ class Values(unittest.TestCase):
         if IS_BLESSING:
             readme.write_text(expected)
         self.assertEqual(readme.read_text(), expected, "BLESS=1 make helm writes it down")
+
+    def test_the_chart_is_of_this_version_of_tagalong(self):
+        chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+        said = subprocess.check_output([BINARY, "--version"], text=True)
+        self.assertEqual(said.strip(), f"tagalong {chart['appVersion']}")
+        self.assertEqual(chart["kubeVersion"], f">={OLD}-0")
 
     def test_every_value_is_explained(self):
         text = (CHART / "values.yaml").read_text()
