@@ -6,11 +6,11 @@ SIM_SEEDS ?= 100000
 HISTORY_SECONDS ?= 600
 HISTORY_SEED ?=
 FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
-SCRIPTS = scripts/setup.sh tests/openapi/run.sh clients/django/tests/run.sh clients/node/tests/run.sh tests/frameworks/run.sh examples/shop/run.sh examples/shop/venv.sh examples/shop/tests/run.sh helm/flow.sh tests/helm/run.sh .ci/run
+SCRIPTS = $(wildcard scripts/*.sh tests/*/*.sh clients/*/tests/*.sh examples/*/*.sh examples/*/tests/*.sh packaging/*.sh helm/*.sh) .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run shop test binary dashboard openapi django node-client frameworks shop-test helm conformance bench bench-peers bench-fills bench-shared bench-operators bench-shop fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-node setup-frameworks setup-helm setup-shop setup-fuzz
+.PHONY: help run shop test binary dashboard openapi django node-client frameworks cookbook shop-test helm conformance bench bench-peers bench-fills bench-shared bench-operators bench-shop fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-node setup-frameworks setup-helm setup-shop setup-fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -22,7 +22,7 @@ shop: setup-shop ## a shop in Django (examples/shop) under gunicorn, with Tagalo
 	$(CARGO) build --locked --bin tagalong
 	examples/shop/run.sh target/debug/tagalong
 
-test: fmt clippy unit doc shell openapi dashboard django shop-test node-client frameworks helm ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard, the packages for Django and Node.js, the shop, the page for other frameworks, the Helm chart
+test: fmt clippy unit doc shell openapi dashboard django shop-test node-client frameworks cookbook helm ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard, the packages for Django and Node.js, the shop, the page for other frameworks, the cookbook, the Helm chart
 
 conformance: setup-conformance $(NODE_MODULES) binary ## the public HTTP cache test suite, against what we know we pass
 	@echo "== conformance"
@@ -52,7 +52,7 @@ bench-operators: setup ## hits while operators scrape, watch and list 100,000 en
 
 bench-shop: setup-test ## the shop, read while it is edited: hits, speed, and how new every page is; without and with two sidecars
 	$(CARGO) build --locked --release
-	$$(examples/shop/venv.sh run examples/shop/requirements.txt) examples/shop/load.py --tagalong target/release/tagalong --consistency strict,bounded --edits 0.1,0.01 --seconds 10 --write
+	$$(scripts/venv.sh target/shop/run examples/shop/requirements.txt) examples/shop/load.py --tagalong target/release/tagalong --consistency strict,bounded --edits 0.1,0.01 --seconds 10 --write
 
 # No nightly: instrumented for coverage, without a sanitizer. New inputs stay in target/fuzz, those that break something
 # in tests/fuzz/artifacts; the seeds stay as they are.
@@ -103,6 +103,11 @@ node-client: setup-node binary ## the package for Express and Fastify, its types
 frameworks: setup-frameworks binary ## what docs/frameworks.md shows in Go, Python and Node.js, behind the sidecar
 	@echo "== frameworks"
 	tests/frameworks/run.sh target/debug/tagalong
+
+cookbook: setup-test binary ## the recipes of docs/cookbook, each as it stands, behind the sidecar
+	@echo "== cookbook"
+	tests/cookbook/run.sh target/debug/tagalong
+
 helm: setup-helm binary ## the Helm chart: rendered, checked against three versions of Kubernetes, and what it renders run; BLESS=1 writes down what comes of it
 	@echo "== Helm chart"
 	tests/helm/run.sh target/debug/tagalong
