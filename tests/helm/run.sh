@@ -53,13 +53,7 @@ if [[ ! -d $CRDS ]]; then
     mv "$CRDS.new" "$CRDS"
 fi
 
-# The versions of requirements.txt and no others, fetched once.
-if ! cmp -s "$here/requirements.txt" "$work/installed.txt"; then
-    rm -rf "$work/venv"
-    python3 -m venv "$work/venv"
-    "$work/venv/bin/python" -m pip install --quiet --no-deps --requirement "$here/requirements.txt"
-    cp "$here/requirements.txt" "$work/installed.txt"
-fi
+python=$("$here/../../scripts/venv.sh" "$work/venv" "$here/requirements.txt")
 
 cd "$here"
-PATH=$work/bin:$PATH PYTHONDONTWRITEBYTECODE=1 "$work/venv/bin/python" -m unittest --quiet
+PATH=$work/bin:$PATH PYTHONDONTWRITEBYTECODE=1 "$python" -m unittest --quiet
