@@ -6,11 +6,11 @@ SIM_SEEDS ?= 100000
 HISTORY_SECONDS ?= 600
 HISTORY_SEED ?=
 FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
-SCRIPTS = $(wildcard scripts/*.sh tests/*/*.sh clients/*/tests/*.sh examples/*/*.sh examples/*/tests/*.sh packaging/*.sh) .ci/run
+SCRIPTS = $(wildcard scripts/*.sh tests/*/*.sh clients/*/tests/*.sh examples/*/*.sh examples/*/tests/*.sh packaging/*.sh helm/*.sh) .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test conformance bench bench-peers bench-fills bench-shared bench-operators bench-shop fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-node setup-frameworks setup-shop setup-docs setup-fuzz
+.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test helm conformance bench bench-peers bench-fills bench-shared bench-operators bench-shop fuzz simulation history fmt clippy unit doc shell
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -22,7 +22,7 @@ shop: setup-shop ## a shop in Django (examples/shop) under gunicorn, with Tagalo
 	$(CARGO) build --locked --bin tagalong
 	examples/shop/run.sh target/debug/tagalong
 
-test: fmt clippy unit doc shell openapi docs-test dashboard django shop-test node-client frameworks cookbook ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard, the packages for Django and Node.js, the shop, the page for other frameworks, the cookbook, every command on every page
+test: fmt clippy unit doc shell openapi docs-test dashboard django shop-test node-client frameworks cookbook helm ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard, the packages for Django and Node.js, the shop, the page for other frameworks, the cookbook, every command on every page, the Helm chart
 
 conformance: setup-conformance $(NODE_MODULES) binary ## the public HTTP cache test suite, against what we know we pass
 	@echo "== conformance"
@@ -119,6 +119,10 @@ cookbook: setup-test binary ## the recipes of docs/cookbook, each as it stands, 
 	@echo "== cookbook"
 	tests/cookbook/run.sh target/debug/tagalong
 
+helm: setup-helm binary ## the Helm chart: rendered, checked against three versions of Kubernetes, and what it renders run; BLESS=1 writes down what comes of it
+	@echo "== Helm chart"
+	tests/helm/run.sh target/debug/tagalong
+
 django: setup-test binary ## the Django package: format, lints, types, tests with two versions of Django behind this sidecar
 	@echo "== Django package"
 	clients/django/tests/run.sh target/debug/tagalong
@@ -147,26 +151,5 @@ shell: setup-test ## shellcheck
 setup:
 	@scripts/setup.sh
 
-setup-test:
-	@scripts/setup.sh test
-
-setup-conformance:
-	@scripts/setup.sh conformance
-
-setup-dashboard:
-	@scripts/setup.sh dashboard
-
-setup-node:
-	@scripts/setup.sh node
-
-setup-shop:
-	@scripts/setup.sh shop
-
-setup-frameworks:
-	@scripts/setup.sh frameworks
-
-setup-docs:
-	@scripts/setup.sh docs
-
-setup-fuzz:
-	@scripts/setup.sh fuzz
+setup-%:
+	@scripts/setup.sh $*
