@@ -6,11 +6,11 @@ SIM_SEEDS ?= 100000
 HISTORY_SECONDS ?= 600
 HISTORY_SEED ?=
 FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
-SCRIPTS = scripts/setup.sh tests/openapi/run.sh clients/django/tests/run.sh clients/node/tests/run.sh tests/frameworks/run.sh examples/shop/run.sh examples/shop/venv.sh examples/shop/tests/run.sh tests/packaging/run.sh packaging/image/build.sh packaging/image/layout.sh packaging/deb/stage.sh packaging/deb/build.sh .ci/run
+SCRIPTS = $(wildcard scripts/*.sh tests/*/*.sh clients/*/tests/*.sh examples/*/*.sh examples/*/tests/*.sh packaging/*/*.sh helm/*.sh) .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run shop test binary dashboard openapi django node-client frameworks packaging shop-test image-test packages licences sbom deny conformance bench bench-peers bench-fills bench-shared bench-operators bench-shop bench-deploy fuzz simulation history fmt clippy unit doc shell setup setup-test setup-conformance setup-dashboard setup-node setup-frameworks setup-shop setup-packaging setup-packages setup-fuzz
+.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test helm packaging image-test packages licences sbom deny conformance bench bench-peers bench-fills bench-shared bench-operators bench-shop bench-deploy fuzz simulation history fmt clippy unit doc shell
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -22,7 +22,7 @@ shop: setup-shop ## a shop in Django (examples/shop) under gunicorn, with Tagalo
 	$(CARGO) build --locked --bin tagalong
 	examples/shop/run.sh target/debug/tagalong
 
-test: fmt clippy unit doc shell openapi dashboard django shop-test node-client frameworks packaging ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard, the packages for Django and Node.js, the shop, the page for other frameworks, the image's files and the service
+test: fmt clippy unit doc shell openapi docs-test dashboard django shop-test node-client frameworks cookbook helm packaging ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard, the packages for Django and Node.js, the shop, the page for other frameworks, the cookbook, every command on every page, the Helm chart, the image's files and the service
 
 conformance: setup-conformance $(NODE_MODULES) binary ## the public HTTP cache test suite, against what we know we pass
 	@echo "== conformance"
@@ -52,7 +52,7 @@ bench-operators: setup ## hits while operators scrape, watch and list 100,000 en
 
 bench-shop: setup-test ## the shop, read while it is edited: hits, speed, and how new every page is; without and with two sidecars
 	$(CARGO) build --locked --release
-	$$(examples/shop/venv.sh run examples/shop/requirements.txt) examples/shop/load.py --tagalong target/release/tagalong --consistency strict,bounded --edits 0.1,0.01 --seconds 10 --write
+	$$(scripts/venv.sh target/shop/run examples/shop/requirements.txt) examples/shop/load.py --tagalong target/release/tagalong --consistency strict,bounded --edits 0.1,0.01 --seconds 10 --write
 
 bench-deploy: setup-packaging ## the image's files, memory when idle, time until it is ready
 	packaging/image/build.sh target/packaging/bench-image && rm -rf target/packaging/bench-image
@@ -100,6 +100,17 @@ openapi: setup-test binary ## is /openapi.json right, and does the admin interfa
 	@echo "== openapi"
 	tests/openapi/run.sh target/debug/tagalong
 
+docs-test: setup-docs binary ## every link, command, transcript and YAML block of the pages; the reference, the workflows
+	@echo "== pages"
+	tests/docs/run.sh target/debug/tagalong
+
+reference: binary ## writes docs/reference anew, of what the binary says
+	scripts/reference.py target/debug/tagalong
+
+# mdBook is built on demand and kept: minutes, once.
+site: setup ## the pages as a site, in target/site/html
+	scripts/site.py
+
 node-client: setup-node binary ## the package for Express and Fastify, its types, and both behind the sidecar
 	@echo "== node-client"
 	clients/node/tests/run.sh target/debug/tagalong
@@ -107,6 +118,15 @@ node-client: setup-node binary ## the package for Express and Fastify, its types
 frameworks: setup-frameworks binary ## what docs/frameworks.md shows in Go, Python and Node.js, behind the sidecar
 	@echo "== frameworks"
 	tests/frameworks/run.sh target/debug/tagalong
+
+cookbook: setup-test binary ## the recipes of docs/cookbook, each as it stands, behind the sidecar
+	@echo "== cookbook"
+	tests/cookbook/run.sh target/debug/tagalong
+
+helm: setup-helm binary ## the Helm chart: rendered, checked against three versions of Kubernetes, and what it renders run; BLESS=1 writes down what comes of it
+	@echo "== Helm chart"
+	tests/helm/run.sh target/debug/tagalong
+
 django: setup-test binary ## the Django package: format, lints, types, tests with two versions of Django behind this sidecar
 	@echo "== Django package"
 	clients/django/tests/run.sh target/debug/tagalong
@@ -170,29 +190,5 @@ shell: setup-test ## shellcheck
 setup:
 	@scripts/setup.sh
 
-setup-test:
-	@scripts/setup.sh test
-
-setup-conformance:
-	@scripts/setup.sh conformance
-
-setup-dashboard:
-	@scripts/setup.sh dashboard
-
-setup-node:
-	@scripts/setup.sh node
-
-setup-shop:
-	@scripts/setup.sh shop
-
-setup-frameworks:
-	@scripts/setup.sh frameworks
-
-setup-packaging:
-	@scripts/setup.sh packaging
-
-setup-packages:
-	@scripts/setup.sh packages
-
-setup-fuzz:
-	@scripts/setup.sh fuzz
+setup-%:
+	@scripts/setup.sh $*

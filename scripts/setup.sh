@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what building Tagalong needs and this machine lacks; with `test`, what the tests need as well; with
 # `conformance`, what the HTTP test suite does; with `fuzz`, what the fuzzer does; with `dashboard`, what its tests need; with `node` and
-# `frameworks`, what the tests of the package for Node.js and of docs/frameworks.md do; with `shop`, what examples/shop runs with; with `packaging`
-# what the tests of the image and the service do, and with `packages` what builds and tests the Debian package.
+# `frameworks`, what the tests of the package for Node.js and of docs/frameworks.md do; with `shop`, what examples/shop runs with; with
+# `docs`, what the commands on the pages do; with `helm`, what the tests of the chart do; with `packaging` what those of the
+# image and the service do, and with `packages` what builds and tests the Debian package.
 # Quick and silent where nothing is missing. Installs through apt as root or with passwordless sudo; anywhere else it
 # says in one line what to install.
 set -euo pipefail
@@ -24,6 +25,12 @@ if [[ ${1-} == test ]]; then
 fi
 if [[ ${1-} == shop ]]; then
     need curl command -v curl
+    need python3 command -v python3
+    need python3-venv python3 -c 'import ensurepip, venv'
+fi
+if [[ ${1-} == docs ]]; then
+    need curl command -v curl # the pages show it, and jq
+    need jq command -v jq
     need python3 command -v python3
     need python3-venv python3 -c 'import ensurepip, venv'
 fi
@@ -58,6 +65,14 @@ if [[ ${1-} == packaging || ${1-} == packages ]]; then
 fi
 if [[ ${1-} == packages ]]; then
     need lintian command -v lintian
+fi
+if [[ ${1-} == helm ]]; then
+    need golang-go command -v go # builds helm and kubeconform; fetches the version of Go that they want by itself
+    need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
+    need curl command -v curl # what `helm test` runs
+    need redis-server command -v redis-server
+    need python3 command -v python3
+    need python3-venv python3 -c 'import ensurepip, venv'
 fi
 if [[ ${1-} == fuzz ]]; then
     need g++ command -v c++ # libFuzzer

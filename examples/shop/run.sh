@@ -3,14 +3,19 @@
 # examples/shop/run.sh TAGALONG-BINARY
 set -euo pipefail
 
-binary=$(realpath "$1")
-here=$(cd "$(dirname "$0")" && pwd)
-cd "$here"
-export PYTHONDONTWRITEBYTECODE=1
-data=$here/../../target/shop/data
+binary=$(realpath "${1:?which binary of tagalong?}")
+if [[ ! -x $binary || -d $binary ]]; then
+    echo "shop: $binary is no program" >&2
+    exit 1
+fi
+cd "$(dirname "$0")"
+umask 077 # sessions, passwords and keys: for their owner alone
+data=../../target/shop/data
 mkdir -p "$data"
 data=$(cd "$data" && pwd)
 export SHOP_DATA=$data SHOP_ADMIN_URL=http://127.0.0.1:9080
+# Not those of another project, which the caller may have.
+export DJANGO_SETTINGS_MODULE=shop.settings PYTHONDONTWRITEBYTECODE=1
 
 for port in 8000 8080 9080; do
     if (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
@@ -19,11 +24,11 @@ for port in 8000 8080 9080; do
     fi
 done
 
-python=$(./venv.sh run requirements.txt)
+python=$(../../scripts/venv.sh ../../target/shop/run requirements.txt)
 
-# Passwords that nobody else has, kept for the next time, readable for their owner alone.
+# Passwords that nobody else has, kept for the next time.
 secret() { # secret <file>
-    [[ -s $1 ]] || (umask 077 && od -An -N12 -tx1 /dev/urandom | tr -d ' \n' >"$1")
+    [[ -s $1 ]] || od -An -N12 -tx1 /dev/urandom | tr -d ' \n' >"$1"
     cat "$1"
 }
 SHOP_ADMIN_PASSWORD=$(secret "$data/admin-password")
@@ -44,7 +49,7 @@ trap 'stop; exit 0' INT TERM
 
 until_answers() { # until_answers <url> <process> <log>
     for _ in {1..200}; do
-        if curl -fso /dev/null "$1"; then return; fi
+        if curl -fsm 5 -o /dev/null --noproxy '*' "$1"; then return; fi
         if ! kill -0 "$2" 2>/dev/null; then break; fi
         sleep 0.1
     done
@@ -69,13 +74,13 @@ cat <<TEXT
 The shop       http://127.0.0.1:8080/
 Its admin      http://127.0.0.1:8080/admin/   user admin, password $SHOP_ADMIN_PASSWORD
 The dashboard  http://127.0.0.1:9080/         what the sidecar does
-Logs           $data
+Logs, secrets  $data
 
 1. A miss   2. a hit   3. an order   4. the new number, asked of the shop again:
 
   curl -si http://127.0.0.1:8080/products/1 | grep -iE '^cache-status|in stock|left'
   curl -si http://127.0.0.1:8080/products/1 | grep -iE '^cache-status|in stock|left'
-  curl -s -H 'Content-Type: application/json' -d '{"products": {"1": 2}}' http://127.0.0.1:8080/api/orders
+  curl -s -H 'Content-Type: application/json' -d '{"products": {"1": 2}}' http://127.0.0.1:8080/api/orders; echo
   curl -si http://127.0.0.1:8080/products/1 | grep -iE '^cache-status|in stock|left'
 
 Ctrl-C ends all of it.

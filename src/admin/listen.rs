@@ -1,11 +1,11 @@
-//! The listener: HTTP/1.1, a call per connection, and a limit on everything a caller could take: callers are few, and what is
-//! wrong with one is no trouble of ours. How long a call may take, and how many are answered at once, says `room`.
+//! The listener: HTTP/1.1, and a limit on everything a caller could take: callers are few, and what is wrong with one is no
+//! trouble of ours. How long a call may take, and how many are answered at once, says `room`; how long a connection may let us
+//! wait, `line`.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,33 +13,30 @@ use axum::response::Response;
 use http::header;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::admin::Admin;
 use crate::admin::Config;
 use crate::admin::api;
+use crate::admin::line::Line;
+use crate::admin::line::Waiting;
 use crate::admin::patience::Patient;
 use crate::admin::room::MAX_CALLS;
-use crate::admin::room::Place;
 
 /// The longest head of a call, in bytes.
 const MAX_HEAD: usize = 16 << 10;
 /// The most fields of a head.
 const MAX_FIELDS: usize = 64;
-/// Connections at once; one more takes the place of the oldest that has not called yet, or waits until one is done. Twice as many
-/// as calls that are answered: the others are probes, or are told that there is no room, which takes no time, as so little is sent
-/// at once.
+/// Connections at once; one more takes the place of the one that has been without a call for longest, or waits until one is done.
+/// Twice as many as calls that are answered: the others are idle, are probes, or are told that there is no room, which takes no
+/// time, as so little is sent at once.
 const MAX_CONNECTIONS: usize = 2 * MAX_CALLS;
-/// For a whole head.
-const HEAD_TIME: Duration = Duration::from_secs(5);
-/// For a whole answer to be taken, but for a stream of events.
-const TAKE_TIME: Duration = Duration::from_secs(60);
 /// For what is being answered when we stop.
 const LAST_TIME: Duration = Duration::from_millis(500);
 /// Pause after a failed accept, so that running out of descriptors does not also burn the processor.
@@ -90,13 +87,13 @@ impl Listener {
     pub async fn serve(self, admin: Admin, mut stop: watch::Receiver<bool>) {
         let router = api::router(admin, &self.config, stop.clone());
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let silent = Silent::default();
+        let waiting = Waiting::default();
         let mut connections = JoinSet::new();
         loop {
             let accepted = async {
                 let accepted = self.listener.accept().await;
                 if room.available_permits() == 0 {
-                    silent.close_oldest();
+                    waiting.close_oldest();
                 }
                 // Never closed, so there is always room at last.
                 (Arc::clone(&room).acquire_owned().await, accepted)
@@ -107,7 +104,7 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    let serving = serve_one(stream, router.clone(), silent.clone(), stop.clone());
+                    let serving = serve_one(stream, router.clone(), waiting.clone(), stop.clone());
                     connections.spawn(async move {
                         serving.await;
                         drop(place);
@@ -124,99 +121,52 @@ impl Listener {
     }
 }
 
-/// Connections on which nobody has called yet: no call is kept waiting by them.
-#[derive(Clone, Debug, Default)]
-struct Silent(Arc<Mutex<Queue>>);
-
-/// By their numbers, the oldest first.
-#[derive(Debug, Default)]
-struct Queue {
-    next: u64,
-    connections: BTreeMap<u64, oneshot::Sender<()>>,
-}
-
-impl Silent {
-    /// One more, by its number, and who is told that it has to close.
-    fn enter(&self) -> (u64, oneshot::Receiver<()>) {
-        let (close, closed) = oneshot::channel();
-        let mut queue = self.queue();
-        let number = queue.next;
-        queue.next += 1;
-        queue.connections.insert(number, close);
-        (number, closed)
-    }
-
-    /// Somebody has called, or has left.
-    fn leave(&self, number: u64) {
-        self.queue().connections.remove(&number);
-    }
-
-    fn close_oldest(&self) {
-        if let Some((_, close)) = self.queue().connections.pop_first() {
-            close.send(()).ok(); // an error means that it has just left
-        }
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Whether an answer goes on until somebody leaves.
 fn is_endless(answer: &Response) -> bool {
     let kind = answer.headers().get(header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind == "text/event-stream")
 }
 
-/// Answers one call.
+/// Answers the calls of one connection, one after the other.
 async fn serve_one(
     stream: TcpStream,
     router: Router,
-    silent: Silent,
+    waiting: Waiting,
     mut stop: watch::Receiver<bool>,
 ) {
-    let (number, mut closed) = silent.enter();
-    let (calls, ending) = (TowerToHyperService::new(router), Notify::new());
-    let kept = OnceLock::<Place>::new(); // until the caller has taken all of the answer
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "could not set the options of a socket");
+    }
+    let line = Line::new(waiting);
+    let calls = TowerToHyperService::new(router);
     let service = service_fn(|request| {
-        silent.leave(number);
-        let answer = calls.call(request);
-        async {
-            let mut answer = answer.await?;
-            if let Some(place) = answer.extensions_mut().remove() {
-                kept.set(place).ok(); // there is one call
-            }
-            if !is_endless(&answer) {
-                ending.notify_one();
-            }
+        let (line, calls) = (line.clone(), calls.clone());
+        async move {
+            line.called().await;
+            let mut answer = calls.call(request).await?;
+            let (place, is_endless) = (answer.extensions_mut().remove(), is_endless(&answer));
+            let answer = answer.map(|body| line.answered(body, place, is_endless));
             Ok::<_, std::convert::Infallible>(answer)
         }
     });
-    let too_late = async {
-        ending.notified().await;
-        sleep(TAKE_TIME).await;
-    };
-    let mut call = pin!(
+    let mut serving = pin!(
         http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIME)
-            .keep_alive(false)
+            .header_read_timeout(None) // the line tells idling from dribbling
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_FIELDS)
-            .serve_connection(TokioIo::new(Patient::new(stream)), service)
+            .serve_connection(TokioIo::new(Patient::new(stream, line.clone())), service)
     );
-    let answered = async {
+    let served = async {
         tokio::select! {
-            answered = call.as_mut() => return answered,
-            Ok(()) = &mut closed => return Ok(()),
-            () = too_late => return Ok(()),
+            served = serving.as_mut() => return served,
+            () = line.is_over() => return Ok(()),
             _ = stop.wait_for(|stop| *stop) => {}
         }
-        call.as_mut().graceful_shutdown();
-        timeout(LAST_TIME, call).await.unwrap_or(Ok(()))
+        serving.as_mut().graceful_shutdown();
+        timeout(LAST_TIME, serving).await.unwrap_or(Ok(()))
     };
-    if let Err(error) = answered.await {
-        tracing::debug!(%error, "a call of the admin interface ended early");
+    if let Err(error) = served.await {
+        tracing::debug!(%error, "a connection of the admin interface ended early");
     }
-    silent.leave(number);
+    line.end();
 }

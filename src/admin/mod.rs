@@ -16,6 +16,7 @@ pub mod client;
 mod dashboard;
 mod deed;
 mod feed;
+mod line;
 mod listen;
 mod openapi;
 mod patience;

@@ -1,4 +1,4 @@
-//! A caller's connection that is closed when the caller stops taking what is sent.
+//! A caller's connection that is closed when the caller stops taking what is sent, and that tells what comes and what was taken.
 
 use std::io;
 use std::pin::Pin;
@@ -8,20 +8,24 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use crate::admin::line::Line;
+
 /// For a caller to take something of what is sent.
 const WRITE_TIME: Duration = Duration::from_secs(30);
 
 /// A stream that fails when nothing was taken for [`WRITE_TIME`].
 pub(super) struct Patient<S> {
     stream: S,
+    line: Line,
     /// Runs while something waits to be taken.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S) -> Patient<S> {
+    pub(super) fn new(stream: S, line: Line) -> Patient<S> {
         Patient {
             stream,
+            line,
             stalled: None,
         }
     }
@@ -52,7 +56,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.line.heard();
+        }
+        read
     }
 }
 
@@ -81,7 +90,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let sent = Pin::new(&mut self.stream).poll_flush(context);
-        self.watched(context, sent)
+        let sent = self.watched(context, sent);
+        if let Poll::Ready(Ok(())) = sent {
+            self.line.flushed(); // hyper flushes when it has nothing left
+        }
+        sent
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -96,11 +109,12 @@ mod tests {
     use tokio::time::{Instant, advance};
 
     use super::*;
+    use crate::admin::line::Waiting;
 
     #[tokio::test(start_paused = true)]
     async fn who_takes_nothing_is_given_up_and_who_is_slow_is_not() {
         let (ours, mut theirs) = duplex(4);
-        let mut ours = Patient::new(ours);
+        let mut ours = Patient::new(ours, Line::new(Waiting::default()));
         let began = Instant::now();
         let taking = tokio::spawn(async move {
             for _ in 0..4 {

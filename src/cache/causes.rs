@@ -14,8 +14,10 @@ use crate::tags::TagNow;
 /// The tags that cost most, since the beginning. Of many the counts are estimates, and never too low.
 #[derive(Clone, Debug)]
 pub struct Heavy {
-    /// Those incremented most often, with how often and by what last; the cache's own (`~uri:…`) among them.
+    /// Those incremented most often, with how often and by what last, of those that an app, a rule or an operator names.
     pub incremented: Vec<(Tag, u64, Option<Cause>)>,
+    /// The same of the cache's own (`~uri:…`).
+    pub own: Vec<(Tag, u64, Option<Cause>)>,
     /// Those whose increments most lookups have met: what was stored could not be used for them.
     pub missed: Vec<(Tag, u64)>,
 }
@@ -40,6 +42,7 @@ impl Cache {
     pub fn heavy(&self) -> Heavy {
         Heavy {
             incremented: self.0.tags.changing(),
+            own: self.0.tags.changing_own(),
             missed: self.0.tags.costing(),
         }
     }

@@ -189,6 +189,7 @@ impl Fill {
             led.and_then(|_| cache.take_room(self.base, stored.variant, request, meta, response));
         if room.is_ok() {
             cache.put_shared(stored.variant, &stored);
+            cache.forget_unstored(self.base, stored.variant);
         }
         stored
     }

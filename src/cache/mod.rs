@@ -35,6 +35,7 @@ mod spool;
 mod stored;
 mod together;
 mod trust;
+mod unstored;
 mod variants;
 
 use std::sync::{Arc, Mutex};
@@ -66,6 +67,7 @@ pub use shadow::Shadowed;
 pub use spare::Spare;
 pub use stored::Stored;
 pub use trust::Trust;
+pub use unstored::Unstored;
 
 // What is told of tags is theirs.
 pub use crate::tags::Cause;
@@ -85,6 +87,7 @@ use crate::cache::purge::Purges;
 use crate::cache::refresh::Refreshes;
 use crate::cache::spool::Budget;
 use crate::cache::stored::Slot;
+use crate::cache::unstored::AllUnstored;
 use crate::cache::variants::Found;
 use crate::clock::Anchor;
 use crate::clock::Clock;
@@ -151,6 +154,8 @@ struct Inner {
     /// The fetches for all sidecars that have ended.
     ended: broadcast::Sender<Box<str>>,
     fills: Fills,
+    /// Why answers were not stored.
+    unstored: Mutex<AllUnstored>,
     purges: Mutex<Purges>,
     /// Increments that wait to be repeated.
     repeats: Mutex<Repeats>,
@@ -242,6 +247,7 @@ impl Cache {
             tags,
             ended: broadcast::Sender::new(ENDED),
             fills: Fills::new(Budget::new(max_held)),
+            unstored: Mutex::default(),
             purges: Mutex::default(),
             repeats: Mutex::default(),
             refreshes: Refreshes::default(),

@@ -1,6 +1,7 @@
 //! `tagalong serve`: runs the sidecar until it is asked to stop.
 
 use std::io::Write;
+use std::net::SocketAddr;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,6 +29,11 @@ pub(super) struct Serve {
     /// Where to listen: ADDR:PORT or unix:/path; may be given several times [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDR")]
     listen: Vec<Listen>,
+    /// Where operators reach the admin interface and the dashboard: ADDR:PORT, in place of `admin.listen`. If the configuration has
+    /// no token, that in TAGALONG_ADMIN_TOKEN holds; an address that other machines reach needs one [default: as the
+    /// configuration says, which may be nowhere].
+    #[arg(long, value_name = "ADDR")]
+    admin_listen: Option<SocketAddr>,
 }
 
 impl Serve {
@@ -35,6 +41,7 @@ impl Serve {
         let config = self.files.read_with(Instead {
             upstream: self.upstream,
             listen: self.listen,
+            admin_listen: self.admin_listen,
             ..Instead::default()
         })?;
         app::start_log(&config.log);

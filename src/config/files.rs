@@ -3,8 +3,12 @@
 use std::cell::RefCell;
 use std::env::VarError;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::admin;
+use crate::admin::Token;
+use crate::config::compile::admin::{LISTEN, UNFIT, is_fit, is_taken};
 use crate::config::compile::{Outside, compile};
 use crate::config::marks::Marks;
 use crate::config::{Config, Listen, Target};
@@ -27,6 +31,8 @@ pub struct Instead {
     pub upstream: Option<Target>,
     /// Where clients reach us; empty: as the file says.
     pub listen: Vec<Listen>,
+    /// Where operators reach us. Where the file has no token for them, it is that of [`ADMIN_TOKEN`], if there is one.
+    pub admin_listen: Option<SocketAddr>,
     /// The folder of rule files.
     pub rules: Option<PathBuf>,
 }
@@ -64,6 +70,9 @@ pub fn read(path: Option<&Path>, instead: Instead) -> Result<Config, Vec<Mistake
     }
     Ok(config)
 }
+
+/// What messages call what is in no file.
+const ARGUMENTS: &str = "the command line";
 
 /// What a configuration was read from: enough to read it again, and to know whether that is worth it.
 #[derive(Clone, Debug)]
@@ -111,7 +120,7 @@ impl Sources {
     pub(super) fn name(&self) -> String {
         match &self.path {
             Some(path) => path.display().to_string(),
-            None => "the command line".to_owned(),
+            None => ARGUMENTS.to_owned(),
         }
     }
 
@@ -129,7 +138,52 @@ impl Sources {
         if !self.instead.listen.is_empty() {
             config.listen = self.instead.listen.clone();
         }
+        if let Some(listen) = self.instead.admin_listen {
+            let tokens = config
+                .admin
+                .take()
+                .map(|admin| admin.tokens)
+                .unwrap_or_default();
+            let admin = admin_at(listen, tokens, &config.listen);
+            config.admin = Some(admin.map_err(|message| vec![of_arguments(message)])?);
+        }
         Ok(config)
+    }
+}
+
+/// The admin interface where the command line wants it, with the tokens of the file; `clients`: where they reach us.
+fn admin_at(
+    listen: SocketAddr,
+    mut tokens: Vec<Token>,
+    clients: &[Listen],
+) -> Result<admin::Config, String> {
+    if listen.port() != 0 && is_taken(listen, clients) {
+        return Err(format!(
+            "`--admin-listen`: {listen} is given twice: clients reach us there"
+        ));
+    }
+    if tokens.is_empty()
+        && let Some(secret) = admin_token()?
+    {
+        if !is_fit(secret.reveal()) {
+            return Err(format!("`{ADMIN_TOKEN}`: {UNFIT}"));
+        }
+        tokens.push(Token::new(Token::FIRST, secret));
+    }
+    let config = admin::Config { listen, tokens };
+    if config.tokens.is_empty() && !config.is_local() {
+        return Err(format!(
+            "`--admin-listen`: other machines reach {listen}: expected a token in `{ADMIN_TOKEN}` or in the configuration, or a loopback address such as `{LISTEN}`"
+        ));
+    }
+    Ok(config)
+}
+
+fn of_arguments(message: String) -> Mistake {
+    Mistake {
+        file: ARGUMENTS.into(),
+        place: None,
+        message,
     }
 }
 

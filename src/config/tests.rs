@@ -671,17 +671,23 @@ fn the_command_line_holds_in_place_of_the_files() {
         std::fs::create_dir(at(name)).unwrap();
         std::fs::write(at(name).join("a.yaml"), rule(id)).unwrap();
     }
-    let text = "listen: ['127.0.0.1:81']\nupstream: { url: 'http://127.0.0.1:82' }\n";
+    let text = "listen: ['127.0.0.1:81']\nupstream: { url: 'http://127.0.0.1:82' }\nadmin: { listen: '127.0.0.1:83' }\n";
     std::fs::write(at("t.yaml"), text).unwrap();
     let file = at("t.yaml");
     let said = |config: Config| {
         let rules = config.rules.rules();
         let ids: Vec<_> = rules.iter().filter_map(|rule| rule.id.as_deref()).collect();
-        format!("{} {} {ids:?}", config.listen[0], config.upstream.targets)
+        let admin = config.admin.map(|admin| admin.listen.to_string());
+        let admin = admin.unwrap_or_default();
+        format!(
+            "{} {} {admin} {ids:?}",
+            config.listen[0], config.upstream.targets
+        )
     };
     let instead = Instead {
         upstream: "h2c://127.0.0.1:92".parse().ok(),
         listen: vec!["127.0.0.1:91".parse().unwrap()],
+        admin_listen: "127.0.0.1:93".parse().ok(),
         rules: Some(at("other")),
     };
     for (name, path, instead, expected) in [
@@ -689,30 +695,41 @@ fn the_command_line_holds_in_place_of_the_files() {
             "the file alone",
             Some(&file),
             Instead::default(),
-            "127.0.0.1:81 http://127.0.0.1:82 [\"named\"]",
+            "127.0.0.1:81 http://127.0.0.1:82 127.0.0.1:83 [\"named\"]",
         ),
         (
             "over the file",
             Some(&file),
             instead.clone(),
-            "127.0.0.1:91 h2c://127.0.0.1:92 [\"instead\"]",
+            "127.0.0.1:91 h2c://127.0.0.1:92 127.0.0.1:93 [\"instead\"]",
         ),
         (
             "without a file",
             None,
             instead,
-            "127.0.0.1:91 h2c://127.0.0.1:92 [\"instead\"]",
+            "127.0.0.1:91 h2c://127.0.0.1:92 127.0.0.1:93 [\"instead\"]",
         ),
         (
             "nothing at all",
             None,
             Instead::default(),
-            "127.0.0.1:8080 http://127.0.0.1:8000 []",
+            "127.0.0.1:8080 http://127.0.0.1:8000  []",
         ),
     ] {
         let config = read(path.map(PathBuf::as_path), instead).unwrap();
         assert_eq!(said(config), expected, "{name}");
     }
+    let taken = Instead {
+        listen: vec!["127.0.0.1:91".parse().unwrap()],
+        admin_listen: "127.0.0.1:91".parse().ok(),
+        ..Instead::default()
+    };
+    let mistakes = read(Some(&file), taken).unwrap_err();
+    let said = mistakes[0].to_string();
+    assert!(
+        said.starts_with("the command line: `--admin-listen`: 127.0.0.1:91 is given twice"),
+        "{said}"
+    );
     let nowhere = Instead {
         rules: Some(at("nowhere")),
         ..Instead::default()

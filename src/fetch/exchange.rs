@@ -77,7 +77,8 @@ impl Fetch {
         if let Some(unsaid) = self.0.failures.say(failure, self.0.clock.now()) {
             let (method, path) = (head.method(), head.path());
             let said = failure.sentence();
-            tracing::warn!(%method, path, %error, unsaid, "{said}");
+            let not_logged = (unsaid > 0).then_some(unsaid);
+            tracing::warn!(%method, path, %error, not_logged, "{said}");
         }
         failure
     }

@@ -86,7 +86,7 @@ table! {
     fills_in_flight: Level = "fills_in_flight", "Fills that have begun and not ended";
     shadow_differences: PerRule<Once> = "shadow_differences", "Answers of the app that differ from what would have been served, by the rule that only looks on";
     evictions: Counters<Tier> = "evictions", "Entries that had to leave the store for want of room";
-    store_entries: Levels<Tier> = "store_entries", "Entries in the store, when this was read";
+    store_entries: Levels<Tier> = "store_entries", "Records in the store, when this was read: responses, those too that are over, and notes of what varies or could not be stored";
     store_bytes: Levels<Tier> = "store_bytes", "Bytes of all entries in the store, bookkeeping included, when this was read";
     tags: Level = "tags", "Tags whose versions are known here, when this was read";
     increments: Counters<Source> = "increments", "Tags that were given a new version, those that stand for URLs among them, by who said so";

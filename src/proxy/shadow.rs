@@ -113,7 +113,8 @@ impl Proxy {
         let counted = self.0.differences.count(&id, self.0.cache.now());
         if let Some(Count { all, unsaid }) = counted {
             let url = head.absolute_uri();
-            tracing::warn!(rule = &*id, url, %difference, all, unsaid, "the app's answer differs from what is stored");
+            let not_logged = (unsaid > 0).then_some(unsaid);
+            tracing::warn!(rule = &*id, url, %difference, all, not_logged, "the app's answer differs from what is stored");
         }
     }
 }

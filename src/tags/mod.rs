@@ -115,8 +115,10 @@ struct Writer {
     landed: Landed,
     history: History,
     recent: Recent,
-    /// The tags that change most often.
+    /// The tags that change most often, of those that somebody has named.
     changing: Heaviest,
+    /// The same of the cache's own: each write has some, and they would leave no room for the others.
+    changing_own: Heaviest,
 }
 
 /// When somebody came: what was changed before that counts for them.
@@ -348,10 +350,19 @@ impl Tags {
         self.write().recent.watch()
     }
 
-    /// The tags that have changed most often since the beginning, with how often; the cache's own among them.
+    /// The tags that have changed most often since the beginning, with how often: those that somebody has named.
     pub fn changing(&self) -> Vec<(Tag, u64, Option<Cause>)> {
+        self.most(|writer| &writer.changing)
+    }
+
+    /// The same of the cache's own.
+    pub fn changing_own(&self) -> Vec<(Tag, u64, Option<Cause>)> {
+        self.most(|writer| &writer.changing_own)
+    }
+
+    fn most(&self, of: impl Fn(&Writer) -> &Heaviest) -> Vec<(Tag, u64, Option<Cause>)> {
         let writer = self.write();
-        let all = writer.changing.all().into_iter();
+        let all = of(&writer).all().into_iter();
         let with_cause = |(tag, count): (Tag, u64)| {
             let cause = writer.history.of(&tag);
             (tag, count, cause)
@@ -560,7 +571,11 @@ impl Writer {
         };
         if is_new {
             self.history.note(cell.tag(), cause.clone());
-            self.changing.note(cell.tag());
+            let most = match cell.tag().is_implicit() {
+                true => &mut self.changing_own,
+                false => &mut self.changing,
+            };
+            most.note(cell.tag());
         }
         is_new
     }

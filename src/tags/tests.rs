@@ -1,5 +1,6 @@
 //! Alone: what an increment breaks, what a seal refuses, what is forgotten.
 
+use std::collections::BTreeSet;
 use std::thread;
 
 use futures_util::FutureExt;
@@ -534,7 +535,11 @@ fn what_was_incremented_together_is_told_together() {
         .map(|(tag, count, _)| (tag.as_str(), *count))
         .collect();
     assert_eq!(most[0], ("A", 2));
-    assert_eq!(most.len(), 4);
+    let names: BTreeSet<_> = most.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["A", "B", "C"].into());
+    let own = tags.changing_own();
+    let own: Vec<_> = own.iter().map(|(tag, count, _)| (tag, *count)).collect();
+    assert_eq!(own, [(&uri, 1)], "apart");
 }
 
 #[test]

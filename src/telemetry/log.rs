@@ -26,7 +26,9 @@ pub fn start(format: Format) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(SHOWN))
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // What cannot be written (the disk is full, who reads it has gone) would be said on standard error, and that panics.
+        .log_internal_errors(false);
     let set = match format {
         Format::Text => subscriber.with_target(false).try_init(),
         Format::Json => subscriber

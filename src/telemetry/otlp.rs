@@ -23,6 +23,7 @@ use crate::telemetry::trace::Config;
 use crate::upstream;
 use crate::upstream::Target;
 use crate::upstream::Upstream;
+use crate::upstream::UpstreamError;
 
 /// How long a call may take, connection and answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -153,12 +154,18 @@ impl Line {
     }
 }
 
+/// What went wrong on the way; the kind of it speaks of the app, and a collector is none.
+fn no_answer(error: UpstreamError) -> HttpError {
+    format!("no answer: {}", error.source).into()
+}
+
 async fn call(upstream: &Upstream, request: Request<Body>) -> Result<Response<Bytes>, HttpError> {
-    let turn = upstream.turn().await?;
-    let (parts, mut body) = upstream.send(turn, request).await?.into_parts();
+    let turn = upstream.turn().await.map_err(no_answer)?;
+    let answer = upstream.send(turn, request).await.map_err(no_answer)?;
+    let (parts, mut body) = answer.into_parts();
     let mut read = BytesMut::new();
     while let Some(chunk) = body.next().await {
-        if let Chunk::Data(data) = chunk? {
+        if let Chunk::Data(data) = chunk.map_err(|_| "its answer was cut short")? {
             read.extend_from_slice(&data);
         }
         if read.len() > MOST_READ {

@@ -79,7 +79,9 @@ test('the numbers are the interface\'s, after a known sequence', () => look({}, 
   await page.waitForSelector('#tags-missed tr[data-tag="User:42"]')
   const tags = await sidecar.api('/v1/tags')
   assert.deepEqual(await page.locator('#tags-incremented tbody tr').evaluateAll(rows => rows.map(it => [it.dataset.tag, it.querySelector('.n').textContent])),
-    byNamed(tags.incremented).map(it => [it.tag, format.count(it.count)]))
+    tags.incremented.map(it => [it.tag, format.count(it.count)]))
+  assert.ok(tags.incremented_own.length > 0 && tags.incremented.every(it => !it.tag.startsWith('~')))
+  assert.deepEqual((await page.locator('#tags-own tbody tr').evaluateAll(rows => rows.map(it => it.dataset.tag))).toSorted(), tags.incremented_own.map(it => it.tag).toSorted())
   assert.deepEqual(await page.locator('#tags-missed tbody tr').evaluateAll(rows => rows.map(it => [it.dataset.tag, it.querySelector('.n').textContent])),
     byNamed(tags.missed).map(it => [it.tag, format.count(it.count)]))
 

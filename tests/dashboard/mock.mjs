@@ -180,6 +180,7 @@ export class Mock {
       of(4000, 'admin', 'reload', {}, { problem: 'rules/shop.yaml:14:9: unknown field `tag`' }, 422),
       of(5200, 'local', 'increment', { tags: ['User:42', 'Dashboard'], soft: true }, { incremented: 2 }),
       of(90_000, 'deploy', 'epoch', { epoch: 3 }, { epoch: 3 }),
+      of(91_000, 'deploy', 'purge', { cut: '{"tags":["Product:1","Prod' }, { purged: null }),
       ...(this.state.hostile ? HOSTILE.map((name, i) => of(9e4 + i, name, 'purge', { url: name }, { problem: name }, 422)) : [])
     ]
   }
@@ -329,11 +330,12 @@ export class Mock {
   }
 
   #heavy () {
-    if (this.state.rate === 0) return { tags: 0, incremented: [], missed: [] }
+    if (this.state.rate === 0) return { tags: 0, incremented: [], incremented_own: [], missed: [] }
     const at = i => ({ at: this.increments[i].at, by: this.increments[i].by, source: this.increments[i].source })
     return {
       tags: 4127,
       incremented: this.tags.map((tag, i) => ({ tag, count: Math.floor(4200 / (i + 1)), last: at(i % 40) })),
+      incremented_own: ['~uri:https://shop.example/orders', '~rule:product'].map((tag, i) => ({ tag, count: 2 - i, last: at(i) })),
       missed: this.tags.map((tag, i) => ({ tag, count: Math.floor(91_000 / (i + 1) ** 1.3) })).toReversed().toSorted((a, b) => b.count - a.count)
     }
   }

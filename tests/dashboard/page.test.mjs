@@ -259,7 +259,7 @@ test('what the page was too slow for is told, and asked for', () => look('health
 test('the audit is as long as it may be, until older records are asked for', () => look('healthy', {}, async (page, mock) => {
   await settled(page)
   const rows = () => page.locator('#audit-table tbody tr').count()
-  await page.waitForFunction(() => document.querySelectorAll('#audit-table tbody tr').length === 5)
+  await page.waitForFunction(() => document.querySelectorAll('#audit-table tbody tr').length === 6)
   assert.equal(await page.locator('#audit-more').isVisible(), false)
   for (let i = 0; i < 300; i++) mock.record('/v1/purge', { url: `/${i}` }, { purged: 1 })
   await page.waitForFunction(() => document.querySelector('#audit-table tbody td:nth-child(4)').textContent === 'url /299')
@@ -271,10 +271,39 @@ test('the audit is as long as it may be, until older records are asked for', () 
   mock.record('/v1/purge', { url: '/300' }, { purged: 1 })
   await page.waitForFunction(() => document.querySelector('#audit-table tbody td:nth-child(4)').textContent === 'url /300')
   await page.click('#audit-more')
-  await page.waitForFunction(() => document.querySelectorAll('#audit-table tbody tr').length === 306)
+  await page.waitForFunction(() => document.querySelectorAll('#audit-table tbody tr').length === 307)
   const purged = (await page.locator('#audit-table tbody td:nth-child(4)').allTextContents()).filter(it => it.startsWith('url'))
   assert.deepEqual(purged, Array.from({ length: 301 }, (_, i) => `url /${300 - i}`))
   assert.equal(await page.locator('#audit-more').isVisible(), false)
+}))
+
+test('what the audit has not kept whole is shown by its beginning', () => look('healthy', {}, async page => {
+  await settled(page)
+  const cell = page.locator('#audit-table tbody tr').last().locator('td:nth-child(4)')
+  assert.equal(await cell.textContent(), '{"tags":["Product:1","Prod … (too long: the rest is not kept)')
+}))
+
+test('the tags of the cache\'s own are apart from those that somebody has named', () => look('healthy', {}, async page => {
+  await settled(page)
+  const tags = table => page.locator(`${table} tbody tr`).evaluateAll(rows => rows.map(it => it.dataset.tag))
+  assert.ok((await tags('#tags-incremented')).every(it => !it.startsWith('~')))
+  assert.deepEqual(await tags('#tags-own'), ['~uri:https://shop.example/orders', '~rule:product'])
+  assert.equal(await page.locator('#tags-own').isVisible(), false)
+  await page.click('#tags-own-h')
+  assert.equal(await page.locator('#tags-own').isVisible(), true)
+  assert.equal(await textOf(page, '#tags-own-h'), '2 tags of the cache\'s own')
+}))
+
+test('a chart without anything says that there were no requests', () => look('quiet', {}, async (page, mock) => {
+  await connected(page)
+  mock.tick()
+  await page.waitForFunction(() => [...document.querySelectorAll('.chart .none')].every(it => it.textContent === 'No requests yet.'))
+  assert.equal(await page.locator('[data-chart=ratio]').getAttribute('aria-label'), 'Hit ratio: No requests yet.')
+}))
+
+test('a chart with something says nothing of the kind', () => look('healthy', {}, async page => {
+  await settled(page)
+  assert.deepEqual(await page.locator('.chart .none').allTextContents(), ['', '', ''])
 }))
 
 test('health that changes is shown at once', () => look('healthy', {}, async (page, mock) => {

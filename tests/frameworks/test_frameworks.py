@@ -128,6 +128,13 @@ class Example:
         self.assertRegex(cache, HIT)
         self.assertEqual(body, other)
 
+    def test_what_is_no_page_and_no_order_sells_nothing_and_ends_nothing(self) -> None:
+        app = self.app.addresses[""]
+        for path in ("//", "/order?id=looked-at", "/favicon.ico?id=looked-at"):
+            with self.subTest(path):
+                self.assertGreaterEqual(ask(app, "GET", path)[0], 300)
+        self.assertIn("100 in stock", self.stored("looked-at"))
+
     def test_the_call_outside_of_a_request_forgets_the_page(self) -> None:
         self.stored("1")
         environment = os.environ | {"TAGALONG_ADMIN_TOKEN": TOKEN, "TAGALONG_ADMIN_URL": f"http://{self.admin}"}

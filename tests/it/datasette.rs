@@ -1,5 +1,5 @@
 //! A walk in front of Datasette, an app that nobody here wrote: pages, JSON, CSV export, static files. Every answer is
-//! compared with what Datasette says itself. The README shows the same walk by hand.
+//! compared with what Datasette says itself. docs/datasette.md shows the same walk by hand.
 //!
 //! It needs Python with venv, and PyPI on the first run; without them it says so and is skipped, except in CI.
 

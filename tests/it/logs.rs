@@ -1,10 +1,14 @@
-//! The log as those who collect it read it: a process of its own, what it writes to standard error.
+//! The log as those who collect it read it: what a process of its own writes to standard error, and what is told seldom.
+
+use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::Log;
 use crate::support::Origin;
 use crate::support::Process;
 use crate::support::Setup;
+use crate::support::Sidecar;
 use crate::support::get;
 use crate::support::reply;
 
@@ -84,6 +88,27 @@ async fn what_clients_send_forges_no_line_and_no_field() {
 }
 
 #[tokio::test]
+async fn of_many_failures_a_line_says_how_many_were_not_logged_and_nothing_where_there_were_none() {
+    let log = Log::default();
+    let _written = log.written();
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    app.close().await;
+    let client = sidecar.client();
+    for seconds in [0, 0, 0, 2] {
+        sidecar.clock.advance(Duration::from_secs(seconds));
+        client.get("/page/1").await.is_problem(502);
+    }
+    let text = log.text();
+    let told = text
+        .lines()
+        .filter(|line| line.contains("The app could not be reached."));
+    let told: Vec<bool> = told.map(|line| line.contains("not_logged")).collect();
+    assert_eq!(told, [false, true], "{text}");
+    assert!(text.contains("not_logged=2"), "{text}");
+}
+
+#[tokio::test]
 async fn a_request_that_is_traced_says_in_which_trace() {
     let collector = Origin::start().await;
     let log = format!(
@@ -98,4 +123,22 @@ async fn a_request_that_is_traced_says_in_which_trace() {
     client.ask(asked).await.has_status(200);
     let said = line(&mut process, "traced.example").await;
     assert_eq!(said["trace_id"], trace);
+}
+
+#[tokio::test]
+async fn where_the_log_cannot_be_written_requests_are_answered_all_the_same() {
+    let app = Origin::start().await;
+    app.otherwise(|_| reply("page"));
+    let setup = Setup::new(&app)
+        .rules(RULES)
+        .config("log: { access: true }");
+    let (config, _) = setup.write();
+    let config = config.display().to_string();
+    let full = std::fs::File::create("/dev/full").expect("Linux has it");
+    let mut process = Process::with_log(&["--config", &config], full.into());
+    let client = process.client().await;
+    for _ in 0..3 {
+        client.ask(get("/page/1")).await.has_status(200);
+    }
+    assert_eq!(process.child.try_wait().expect("it can be asked"), None);
 }

@@ -264,4 +264,8 @@ async fn a_collector_that_is_away_is_missed_by_nobody_and_told_once() {
         .matches("spans cannot be sent, and are dropped")
         .count();
     assert_eq!(told, 1, "{text}");
+    let line = text.lines().find(|line| line.contains("spans cannot"));
+    let line = line.expect("it is told");
+    assert!(line.contains("no answer: "), "{line}");
+    assert!(!line.contains("the app"), "{line}"); // which is well
 }

@@ -8,15 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$here/../../target/openapi
 mkdir -p "$work"
 work=$(cd "$work" && pwd)
-python=$work/venv/bin/python
-
-# The versions of requirements.txt and no others, fetched once.
-if ! cmp -s "$here/requirements.txt" "$work/installed.txt"; then
-    rm -rf "$work/venv"
-    python3 -m venv "$work/venv"
-    "$python" -m pip install --quiet --no-deps --requirement "$here/requirements.txt"
-    cp "$here/requirements.txt" "$work/installed.txt"
-fi
+python=$("$here/../../scripts/venv.sh" "$work/venv" "$here/requirements.txt")
 
 cat >"$work/tagalong.yaml" <<'YAML'
 listen: ["127.0.0.1:0"]

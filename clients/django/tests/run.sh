@@ -12,21 +12,11 @@ mkdir -p "$work"
 work=$(cd "$work" && pwd)
 cd "$here"
 
-# The versions of requirements-test.txt and no others, fetched once for each Django.
-environment() { # environment <version of Django>
-    local venv=$work/$1
-    if ! cmp -s requirements-test.txt "$venv/installed.txt"; then
-        rm -rf "$venv"
-        python3 -m venv "$venv"
-        "$venv/bin/python" -m pip install --quiet --no-deps "Django==$1" --requirement requirements-test.txt
-        cp requirements-test.txt "$venv/installed.txt"
-    fi
-}
-
 newest=5.2.19
 oldest=4.2.30
-environment "$newest"
-environment "$oldest"
+for version in "$newest" "$oldest"; do
+    ../../scripts/venv.sh "$work/$version" "Django==$version" requirements-test.txt >/dev/null
+done
 
 export PYTHONDONTWRITEBYTECODE=1
 "$work/$newest/bin/ruff" check --cache-dir "$work/ruff" .

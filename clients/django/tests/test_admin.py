@@ -205,8 +205,10 @@ def test_a_sidecar_that_is_away_breaks_no_page(settings: Settings, nobody: str) 
     browser = someone("purge_sidecar", "view_sidecar")
     page = browser.post(PURGE, {"target": "all", "confirmed": "yes"}, follow=True)
     assert page.status_code == 200
-    assert f"Not forgotten at {nobody}: everything." in shown(page)
+    assert f"Not forgotten at {nobody}: everything. cannot be reached: " in shown(page)
     assert "errornote" in shown(page)
+    (entry,) = LogEntry.objects.all()
+    assert entry.change_message.count(nobody) == 1
 
 
 @pytest.mark.parametrize("setting", [{}, {"ENABLED": False, "ADMIN_URLS": "http://127.0.0.1:9"}])

@@ -15,8 +15,9 @@ def test_each_admin_interface_of_the_setting_has_one_client_that_is_kept(setting
     settings.TAGALONG = {"ADMIN_URLS": ["http://127.0.0.1:10"], "TIMEOUT": 1}
     [other] = clients.each()
     assert other not in (first, second), "it has another patience"
-    settings.TAGALONG = {}
-    assert (clients.each(), clients.first(1)) == ([], None)
+    for none in ({}, {"ENABLED": False, "ADMIN_URLS": "http://127.0.0.1:9"}):
+        settings.TAGALONG = none
+        assert (clients.each(), clients.first(1)) == ([], None)
 
 
 def test_what_keeps_clients_shows_no_token(settings: Settings) -> None:

@@ -185,16 +185,57 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize(
     ("typed", "is_done"), [("y\n", True), (" Yes\n", True), ("n\n", False), ("\n", False), ("", False)]
 )
-def test_purge_all_asks_at_a_terminal(
-    admin: ScriptedAdmin, monkeypatch: pytest.MonkeyPatch, typed: str, is_done: bool
+@pytest.mark.parametrize(
+    ("arguments", "question", "wish"),
+    [
+        (["--all"], "everything that is stored", {"all": True}),
+        (["--match", "*a\x1b*"], r"everything that matches *a\x1b*", {"match": "*a\x1b*"}),
+    ],
+    ids=["all", "match"],
+)
+def test_purge_of_what_may_be_much_asks_at_a_terminal(
+    admin: ScriptedAdmin,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    question: str,
+    wish: dict[str, Any],
+    typed: str,
+    is_done: bool,
 ) -> None:
     admin.answer = answering({"purged": None})
     monkeypatch.setattr("sys.stdin", Terminal(typed))
     asked = Terminal()
     with nullcontext() if is_done else pytest.raises(CommandError, match="nothing is purged"):
-        call_command("tagalong", "purge", "--all", stderr=asked, no_color=True)
-    assert asked.getvalue().endswith(f"at {admin.url} and all its sidecars? [y/N] ")
-    assert [call.json for call in admin.calls] == [{"all": True}] * is_done
+        call_command("tagalong", "purge", *arguments, stderr=asked, no_color=True)
+    assert asked.getvalue() == f"Purge {question}, at {admin.url} and all its sidecars? [y/N] "
+    assert [call.json for call in admin.calls] == [wish] * is_done
+
+
+@pytest.mark.parametrize("answered", ["--yes", "-y", "--no-input"])
+def test_who_has_said_yes_is_not_asked(
+    admin: ScriptedAdmin, monkeypatch: pytest.MonkeyPatch, answered: str
+) -> None:
+    admin.answer = answering({"purged": None})
+    monkeypatch.setattr("sys.stdin", Terminal(""))
+    asked = Terminal()
+    for what in (["--all"], ["--match", "*"]):
+        call_command("tagalong", "purge", *what, answered, stderr=asked)
+    assert (asked.getvalue(), len(admin.calls)) == ("", 2)
+
+
+def test_a_pattern_without_a_terminal_is_purged(
+    admin: ScriptedAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin.answer = answering({"purged": 1})
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    call_command("tagalong", "purge", "--match", "*")
+    assert [call.json for call in admin.calls] == [{"match": "*"}]
+
+
+def test_a_second_increment_out_of_bounds_is_told_its_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        Command().run_from_argv(["manage.py", "tagalong", "increment", "A", "--again", "0"])
+    assert "a whole number of seconds from 1 to 86400 is expected, not '0'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("stdin", "stderr"), [(io.StringIO, Terminal), (Terminal, io.StringIO)])

@@ -152,9 +152,7 @@ def test_more_tags_than_are_stored_are_all_written() -> None:
 def test_a_closed_collector_takes_nothing() -> None:
     collector = Collector()
     collector.tag("a")
-    assert collector.is_open
     assert list(collector.close().tags) == ["a"]
-    assert not collector.is_open
     assert not collector.tag("b")
     assert not collector.increment(Increment("b"))
     assert not collector.change(Change("b"))

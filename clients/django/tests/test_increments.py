@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from django_tagalong import change, conf, increment
 from django_tagalong.collector import MANY, Change, Increment, collecting
-from django_tagalong.increments import aincrement
+from django_tagalong.increments import AfterCommit, aincrement
 
 from .app import views
 from .app.models import User
@@ -141,6 +141,17 @@ def test_of_savepoints_that_are_rolled_back_nothing_is_told_by_what_comes_after(
     assert told.incremented == ["first", "kept:0", "kept:1", "kept:2"]
 
 
+@commits
+def test_of_very_many_changes_in_one_transaction_none_is_moved_for_another(told: ScriptedAdmin) -> None:
+    tags = [f"User:{n}" for n in range(3)]
+    with transaction.atomic():
+        for tag in tags:
+            increment(tag)
+        waiting = [hook[1] for hook in connection.run_on_commit]
+        assert [it.wishes[0].tag for it in waiting if isinstance(it, AfterCommit)] == tags
+    assert told.incremented == tags
+
+
 def fail() -> None:
     raise RuntimeError("of the app")
 
@@ -253,6 +264,20 @@ def test_one_increment_may_be_told_at_once(told: ScriptedAdmin) -> None:
         assert list(collector.close().increments) == ["later", "b", "a", "c"]
         told.answer = done
         assert increment("d", at_once=True) is True
+
+
+def test_l13_who_was_away_a_moment_ago_is_not_waited_for_where_the_response_tells(
+    told: ScriptedAdmin, settings: Settings
+) -> None:
+    settings.TAGALONG = {"ADMIN_URLS": told.url, "AT_ONCE": True, "RETRIES": 0}
+    told.answer = lambda _: Reply(cut=True)
+    tags = [f"User:{n}" for n in range(20)]
+    with collecting() as collector:
+        assert [increment(tag) for tag in tags] == [None] * 20
+        assert list(collector.close().increments) == tags
+    assert len(told.calls) == 1
+    assert increment("outside") is False
+    assert len(told.calls) == 2, "what no response tells is tried all the same"
 
 
 @commits
@@ -423,6 +448,18 @@ def test_without_autocommit_it_is_told_at_once_and_said_so(
 
 async def _awaited() -> bool | None:
     return await aincrement("a")
+
+
+@commits
+def test_fk9_a_coroutine_that_is_called_within_a_transaction_waits_for_its_commit(
+    told: ScriptedAdmin,
+) -> None:
+    from asgiref.sync import async_to_sync
+
+    with transaction.atomic():
+        assert async_to_sync(_awaited)() is None
+        assert told.calls == []
+    assert told.incremented == ["a"]
 
 
 def test_a_coroutine_can_wait_for_the_answer(told: ScriptedAdmin) -> None:

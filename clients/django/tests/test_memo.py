@@ -10,7 +10,10 @@ from pytest_django import Settings
 
 from django_tagalong import tagged_cache
 from django_tagalong.cache import TagalongCache
+from django_tagalong.collector import collecting
 from django_tagalong.memo import cache_of
+
+from .app.models import User
 
 
 def function(user_id: int, page: int = 1) -> str:
@@ -60,6 +63,24 @@ def test_l13_without_a_sidecar_every_call_computes(settings: Settings, nobody: s
         settings.TAGALONG = setting
         assert (get(42), get(user_id=42), asyncio.run(aget(42))) == (42, 42, 42)
     assert made == [42] * 9
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tags_of_a_coroutine_may_ask_the_database() -> None:
+    def tag_of(pk: int) -> str:
+        return f"User:{User.objects.filter(pk=pk).count()}"
+
+    @tagged_cache(tags=["Users", tag_of])
+    async def get(pk: int) -> int:
+        return pk
+
+    async def main() -> int:
+        with collecting() as collector:
+            found: int = await get(7)
+            assert list(collector.close().tags) == ["Users", "User:0"]
+        return found
+
+    assert asyncio.run(main()) == 7
 
 
 def test_a_call_that_the_function_would_refuse_is_refused_as_it_would() -> None:

@@ -378,6 +378,28 @@ def test_where_no_response_comes_into_being_the_admin_interface_is_told(told: Sc
     assert current() is None
 
 
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_l06_where_the_head_cannot_be_written_the_admin_interface_is_told(
+    told: ScriptedAdmin, is_async: bool
+) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        increment("User:1")
+        response = HttpResponse()
+        response.headers = None  # type: ignore[assignment]
+        return response
+
+    async def aview(request: HttpRequest) -> HttpResponse:
+        return view(request)
+
+    async def send() -> None:
+        answering: Any = TagalongMiddleware(aview)(RequestFactory().get("/"))
+        await answering
+
+    with pytest.raises((TypeError, AttributeError)):
+        asyncio.run(send()) if is_async else TagalongMiddleware(view)(RequestFactory().get("/"))
+    assert told.incremented == ["User:1"]
+
+
 def test_a_request_that_is_cancelled_loses_no_increment(told: ScriptedAdmin) -> None:
     async def view(request: HttpRequest) -> HttpResponse:
         increment("User:1")

@@ -1,6 +1,7 @@
 """Values as bytes, in an admin interface that does as a test says."""
 
 import logging
+import socket
 import time
 from collections.abc import Iterator
 from urllib.parse import unquote
@@ -165,6 +166,76 @@ def test_l10_of_very_many_values_that_could_not_be_put_all_are_forgotten_at_once
     assert cache.get("last", "nothing") == "nothing"
     assert store.count("DELETE") == 0
     assert [call.path for call in store.admin.calls].count("/v1/purge") == 1
+
+
+def test_l13_nobody_waits_long_for_what_others_have_left_and_it_is_done_bit_by_bit(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = TagalongCache()
+    keys = [str(n) for n in range(5)]
+    cache.set_many(dict.fromkeys(keys, "old"))
+    store.is_away = True
+    cache.delete_many(keys)
+    store.is_away = False
+    store.admin.calls.clear()
+    now = time.monotonic()
+
+    def slowly(call: Call) -> Reply:
+        nonlocal now
+        now += 0.6
+        return store.answer(call)
+
+    store.admin.answer = slowly
+    monkeypatch.setattr(debts.time, "monotonic", lambda: now)
+    done = []
+    for _ in range(3):
+        the_pause_ends()
+        assert cache.get("4", "nothing") == "nothing"
+        done.append(store.count("DELETE"))
+    assert done == [2, 4, 5]
+    assert store.values == {}
+
+
+def test_l13_to_forget_all_is_tried_once_and_not_while_the_sidecar_is_left_alone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(objects, "CLEARING", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        settings.TAGALONG = {"ADMIN_URLS": f"http://127.0.0.1:{hanging.getsockname()[1]}", "RETRIES": 9}
+        begun = time.monotonic()
+        TagalongCache().clear()
+        hanging.settimeout(10)
+        hanging.accept()[0].close()
+        TagalongCache().clear()
+        hanging.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            hanging.accept()
+    assert time.monotonic() - begun < 30
+    assert caplog.text.count("was not told to forget the values :*") == 2
+
+
+def test_a_version_is_asked_of_nobody_where_that_is_off_or_a_sidecar_left_alone(
+    store: Store, settings: Settings
+) -> None:
+    store.is_away = True
+    assert TagalongCache().get_tag_version("A") is None
+    tried = len(store.admin.calls)
+    assert TagalongCache().get_tag_version("A") is None
+    the_pause_ends()
+    settings.TAGALONG = {**settings.TAGALONG, "ENABLED": False}
+    assert TagalongCache().get_tag_version("A") is None
+    assert len(store.admin.calls) == tried
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+def test_what_is_logged_names_the_sidecar_once(
+    store: Store, caplog: pytest.LogCaptureFixture, is_away: bool
+) -> None:
+    store.is_away, store.refuses = is_away, "GET"
+    TagalongCache().get("k")
+    [said] = caplog.messages
+    assert said.count(store.admin.url) == is_away
+    assert ("not looked for: 403" in said) is not is_away
 
 
 def test_a_value_that_was_looked_for_leaves_nothing_to_forget_where_it_cannot_be_put(

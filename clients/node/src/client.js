@@ -41,7 +41,7 @@ export class Client {
   /** @param {{ url: string, token?: string, timeout?: number, retries?: number }} options `timeout` of one try, in seconds */
   constructor ({ url, token, timeout = 2, retries = 2 }) {
     this.#url = address(url)
-    this.#token = token
+    this.#token = checkToken(token)
     this.#timeout = timeout
     this.#retries = retries
   }
@@ -144,6 +144,17 @@ export class Client {
       throw new SidecarError(`${what}: the answer is no JSON`, response.status, error)
     }
   }
+}
+
+/**
+ * `fetch` would repeat one that no header can carry.
+ * @param {string} [token]
+ * @returns {string | undefined} the same
+ * @throws {TypeError}
+ */
+export function checkToken (token) {
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw new TypeError('the token is not empty, and ASCII without blanks')
+  return token
 }
 
 /**

@@ -2,7 +2,8 @@
 import { changeText, incrementText } from './changes.js'
 import { freshnessText } from './freshness.js'
 
-/** @import { Changes, Collector } from './collector.js' */
+/** @import { Changes } from './collector.js' */
+/** @import { Freshness } from './freshness.js' */
 
 /**
  * In bytes: of one line; of all tags of a response; of all its increments and changes.
@@ -18,7 +19,7 @@ export const CONTROL = 'Tagalong-Cache-Control'
 export const FORGET_ALL = { 'X-LiteSpeed-Purge': ['*'] }
 
 /**
- * @param {Collector} collected
+ * @param {{ tags: Set<string>, freshness: Freshness, changes: Changes }} collected
  * @param {Limits} limits
  * @returns {{ lines: Lines, rest: Changes }} `rest` has no room
  */

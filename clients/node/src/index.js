@@ -5,8 +5,8 @@ import * as made from './changes.js'
 import { Client, SidecarError } from './client.js'
 import { Collector, isNothing } from './collector.js'
 import { plugin } from './fastify.js'
-import { checkFreshness } from './freshness.js'
-import { FORGET_ALL, headers } from './headers.js'
+import { checkFreshness, forAnswer } from './freshness.js'
+import { FORGET_ALL, headers, TAG } from './headers.js'
 import { beforeHead } from './response.js'
 import { settle } from './settings.js'
 import { checkTagged, encode, tag, valid } from './tags.js'
@@ -16,6 +16,7 @@ import { checkTagged, encode, tag, valid } from './tags.js'
 /** @import { Changes } from './collector.js' */
 /** @import { Freshness } from './freshness.js' */
 /** @import { Lines } from './headers.js' */
+/** @import { Answer } from './response.js' */
 /** @import { Options } from './settings.js' */
 
 /** @typedef {(string | readonly string[])[]} Tags */
@@ -54,13 +55,27 @@ export function tagalong (options = {}) {
     return told.every(Boolean)
   }
 
-  /** @type {(collector: Collector, isAlone: boolean) => Lines | Promise<Lines>} */
-  function head (collector, isAlone) {
+  /**
+   * Whether all who are to know of changes read the response: of sidecars that share no store it passes one alone, and who asks the app
+   * directly passes none.
+   * @type {(request: IncomingMessage) => boolean}
+   */
+  const reachesAll = ({ headers }) => clients.length === 0 || (clients.length === 1 && /\btagalong=/.test([headers['surrogate-capability']].join()))
+
+  /** @type {(collector: Collector, request: IncomingMessage, answer: Answer) => Lines | Promise<Lines>} */
+  function head (collector, request, answer) {
     collector.close()
     if (collector.isEmpty) return {}
-    const { lines, rest } = headers(collector, isAlone ? { ...limits, maxIncrementBytes: 0 } : limits)
-    if (isNothing(rest)) return lines
-    return tell(rest).then(isTold => isTold ? lines : { ...lines, ...FORGET_ALL })
+    const { tags, freshness, changes } = collector
+    const { lines, rest } = headers({ tags, freshness: forAnswer(freshness, answer), changes }, limits)
+    if (tags.size > 0 && !lines[TAG]) logger.warn(`tagalong: a response has ${tags.size} tags, which is more than maxTagBytes: it is not stored`)
+    const untold = reachesAll(request) ? rest : changes
+    if (isNothing(untold)) return lines
+    return tell(untold).then(isTold => {
+      if (isTold || isNothing(rest)) return lines
+      logger.error('tagalong: what has no room in a response could not be told, so that everything is forgotten')
+      return { ...lines, ...FORGET_ALL }
+    })
   }
 
   /** @type {<T>(request: IncomingMessage, response: ServerResponse, run: () => T) => T} */
@@ -69,16 +84,29 @@ export function tagalong (options = {}) {
     if (known) return current.run(known, run)
     const collector = new Collector()
     collectors.set(request, collector)
-    // What does not come through a sidecar is not answered through one: nobody would read its headers.
-    const isAlone = clients.length > 0 && !/\btagalong=/.test([request.headers['surrogate-capability']].join())
-    beforeHead(response, () => head(collector, isAlone), error => logger.error(`tagalong: the response could not be sent: ${error}`))
-    let isSent = false
-    response.once('finish', () => { isSent = true })
+    // Of an upgraded connection, and where the head has left, there is nothing that could carry anything.
+    if (response.headersSent || /** @type {{ upgrade?: boolean }} */ (request).upgrade) collector.close()
+    else watch(collector, request, response)
+    return current.run(collector, run)
+  }
+
+  /** @type {(collector: Collector, request: IncomingMessage, response: ServerResponse) => void} */
+  function watch (collector, request, response) {
+    let isOver = false
+    let isFinished = false
+    beforeHead(response, {
+      prepare: answer => head(collector, request, answer),
+      reopen: () => { collector.isOpen = !isOver },
+      failed: error => logger.error(`tagalong: the response could not be sent: ${error}`)
+    })
+    response.once('finish', () => { isFinished = true })
     response.once('close', () => {
+      isOver = true
+      // A response of HTTP/2 says 'finish' whatever has become of it.
+      const isSent = isFinished && !/** @type {any} */ (response).stream?.rstCode
       // Whoever asked has gone, and nobody knows whether the head has arrived.
       if (!isSent && !isNothing(collector.close().changes)) tell(collector.changes)
     })
-    return current.run(collector, run)
   }
 
   /**
@@ -89,7 +117,13 @@ export function tagalong (options = {}) {
   function whose (args) {
     const [first, ...rest] = args
     const isRequest = typeof first === 'object' && first !== null && !Array.isArray(first)
-    return isRequest ? [collectors.get(message(first)), /** @type {T[]} */ (rest)] : [current.getStore(), /** @type {T[]} */ (args)]
+    return isRequest ? [collectorOf(first), /** @type {T[]} */ (rest)] : [current.getStore(), /** @type {T[]} */ (args)]
+  }
+
+  /** @param {any} of a request, reply or context of a framework, in which the request of node:http is */
+  function collectorOf (of) {
+    for (let depth = 0; depth < 3 && !collectors.has(of); depth++) of = of?.raw ?? of?.req
+    return collectors.get(of)
   }
 
   /** @type {(collector: Collector | undefined, changes: Changes) => Told} */
@@ -172,13 +206,4 @@ export function tagalong (options = {}) {
     /** The admin interfaces, one client each. */
     clients
   }
-}
-
-/**
- * The request of node:http in a request, reply or context of a framework.
- * @param {any} of
- */
-function message (of) {
-  for (let depth = 0; depth < 3; depth++) of = of?.raw ?? of?.req ?? of
-  return of
 }

@@ -1,5 +1,5 @@
 // What an app may set, checked once.
-import { Client } from './client.js'
+import { checkToken, Client } from './client.js'
 
 /** @import { Limits } from './headers.js' */
 
@@ -29,7 +29,8 @@ export function settle ({
 }) {
   const [name] = Object.keys(unknown)
   if (name) throw new TypeError(`tagalong has no option ${JSON.stringify(name)}`)
-  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw new TypeError('the token is not empty, and ASCII without blanks')
+  checkToken(token)
+  if (typeof logger?.warn !== 'function' || typeof logger.error !== 'function') throw new TypeError('the logger has warn and error')
   if (!(timeout > 0 && timeout <= 60)) throw new TypeError('timeout is a number of seconds, at most 60')
   for (const [name, value] of Object.entries({ retries, maxHeaderLine, maxTagBytes, maxIncrementBytes })) {
     if (!Number.isSafeInteger(value) || value < 0) throw new TypeError(`${name} is a whole number, not below 0`)

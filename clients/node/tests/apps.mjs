@@ -64,6 +64,16 @@ export const routes = (cache, state) => ({
     cache.increment(body.tags)
     throw new Error('after the commit')
   },
+  'GET /failing': () => {
+    cache.cacheControl({ ttl: 300 })
+    throw new Error('while it was made')
+  },
+  // What Express sends, and what Fastify does: each refuses its own.
+  'POST /refused': ({ body }, response) => {
+    cache.increment(body.tags)
+    if (response.raw) response.header('X-Name', '日本')
+    else response.end(42)
+  },
   'POST /meet': async ({ body }) => {
     cache.increment(`Before:${body.name}`)
     await state.barrier.pass()
@@ -94,7 +104,7 @@ const onExpress = framework => async (cache, state) => {
     const [method, path] = route.split(' ')
     app[method.toLowerCase()](path, async (request, response, next) => {
       try {
-        const body = await answer(request)
+        const body = await answer(request, response)
         if (body instanceof Readable) body.pipe(response)
         else response.type('text').send(body)
       } catch (error) {
@@ -112,7 +122,7 @@ async function onFastify (cache, state) {
   await app.register(cache.fastify)
   for (const [route, answer] of Object.entries(routes(cache, state))) {
     const [method, url] = route.split(' ')
-    app.route({ method, url, handler: async (request, reply) => reply.type('text/plain; charset=utf-8').send(await answer(request)) })
+    app.route({ method, url, handler: async (request, reply) => reply.type('text/plain; charset=utf-8').send(await answer(request, reply)) })
   }
   return { url: await app.listen({ port: 0, host: '127.0.0.1' }), server: app.server, stop: () => app.close() }
 }

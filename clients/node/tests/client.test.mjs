@@ -123,8 +123,15 @@ test('the client says what went wrong', async () => {
 test('settings that cannot be right are refused at once, and not repeated', () => {
   for (const options of [
     { adminUrls: 'localhost:9080' }, { adminUrls: ['http://user:secret@127.0.0.1:1'] }, { adminUrls: 'unix:/run/a.sock' }, { adminUrls: 'http://a/?b' },
-    { token: '' }, { token: 'a secret\r\nX-Evil: 1' }, { timeout: 0 }, { retries: -1 }, { maxTagBytes: '5' }, { adminURL: 'http://127.0.0.1:1' }
+    { token: '' }, { token: 'a secret\r\nX-Evil: 1' }, { timeout: 0 }, { retries: -1 }, { maxTagBytes: '5' }, { adminURL: 'http://127.0.0.1:1' },
+    { logger: null }, { logger: { warn () {} } }
   ]) assert.throws(() => tagalong(options), error => error instanceof TypeError && !error.message.includes('secret'), JSON.stringify(options))
+})
+
+test('a token that no header can carry is refused, and not repeated', () => {
+  for (const token of ['', 'a secret\nof two lines', 'ein geheimer Schlüssel €']) {
+    assert.throws(() => new Client({ url: 'http://127.0.0.1:1', token }), error => error instanceof TypeError && !/secret|geheim/.test(error.message))
+  }
 })
 
 describe('the real sidecar', { skip }, () => {

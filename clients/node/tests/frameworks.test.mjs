@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
 import http from 'node:http'
 import { after, before, describe, test } from 'node:test'
+import fastify from 'fastify'
 import { tag, tagalong } from 'tagalong-cache'
 import { Barrier, FRAMEWORKS } from './apps.mjs'
 import { ask, deadUrl, Log, Sidecar, skip, THROUGH, TOKEN, until } from './sidecar.mjs'
@@ -10,6 +11,26 @@ import { ask, deadUrl, Log, Sidecar, skip, THROUGH, TOKEN, until } from './sidec
 const HIT = /tagalong; hit/
 const FORGOTTEN = /fwd=stale.*detail=invalidated/
 const HOSTILE = ['a,b', 'a;soft', 'say "hi"', '100%', 'me@home', 'two words', 'Zürich', '日本語', '🍵', 'a:b', 'a\r\nX-Evil: 1', 'tab\there', 'a%2Cb', '\u00a0\u2028', '\u0085', "it's", '~all', 'ÿ']
+
+test('what an app is asked by Fastify\'s own inject, in its tests, it answers as always', async () => {
+  const app = fastify()
+  const cache = tagalong({ logger: new Log() })
+  await app.register(cache.fastify)
+  app.register(async inner => inner.get('/page', async () => { // a context of its own, which the plugin is for too
+    cache.cacheTag('Stadt:Zürich')
+    cache.cacheControl({ ttl: 60 })
+    return 'für'
+  }))
+  app.get('/hijacked', (request, reply) => {
+    reply.hijack()
+    cache.increment('A:1')
+    reply.raw.end('für')
+  })
+  const page = await app.inject('/page')
+  assert.deepEqual([Buffer.from(page.headers['cache-tag'], 'latin1').toString(), page.headers['tagalong-cache-control'], page.body], ['Stadt:Zürich', 'max-age=60', 'für'])
+  const hijacked = await app.inject('/hijacked')
+  assert.deepEqual([hijacked.headers['cache-tag-increment'], hijacked.body], ['A:1', 'für'])
+})
 
 for (const [name, start] of Object.entries(FRAMEWORKS)) {
   describe(name, { skip }, () => {
@@ -107,6 +128,17 @@ for (const [name, start] of Object.entries(FRAMEWORKS)) {
       assert.match(await sidecar.get('/page/failed'), FORGOTTEN)
     })
 
+    test('what was changed before a head that could not be made is told by the answer of 500', async () => {
+      await stored('/page/refused')
+      assert.equal((await ask(sidecar.url, '/refused', { tags: ['Page:refused'] })).status, 500)
+      assert.match(await sidecar.get('/page/refused'), FORGOTTEN)
+    })
+
+    test('a page that fails is not stored, though it has said how long it lives', async () => {
+      assert.equal((await ask(sidecar.url, '/failing')).status, 500)
+      assert.match(await sidecar.get('/failing'), /detail=(no-freshness|hit-for-miss)/)
+    })
+
     test('an increment while the response is streamed counts before its end', async () => {
       await stored('/page/streamed')
       const request = http.request(`${sidecar.url}/stream`, { method: 'POST', agent: false, headers: { 'Content-Type': 'application/json' } })
@@ -149,8 +181,7 @@ for (const [name, start] of Object.entries(FRAMEWORKS)) {
 
     test('a request that came through no sidecar tells the admin interface, before it is answered', async () => {
       await stored('/page/around')
-      const answer = await ask(app.url, '/touch', { tags: ['Page:around'] })
-      assert.deepEqual(answer.lines('cache-tag-increment'), [])
+      await ask(app.url, '/touch', { tags: ['Page:around'] })
       assert.match(await sidecar.get('/page/around'), FORGOTTEN)
     })
 
@@ -175,7 +206,10 @@ for (const [name, start] of Object.entries(FRAMEWORKS)) {
       await stored('/tagged/3')
     })
 
-    test('none of this has logged anything', () => assert.deepEqual([log.warnings, log.errors], [[], []]))
+    test('of all this the pages with too many tags alone are logged', () => {
+      assert.deepEqual([log.warnings.length, log.errors], [4, []])
+      for (const warning of log.warnings) assert.match(warning, /[26]000 tags/)
+    })
   })
 
   describe(`${name}, with an admin interface that is down`, { skip }, () => {
@@ -205,9 +239,10 @@ for (const [name, start] of Object.entries(FRAMEWORKS)) {
       const answer = await ask(sidecar.url, '/many', { count: 5000 })
       assert.deepEqual([answer.status, answer.text], [200, 'many'])
       assert.match(await sidecar.get('/page/other'), FORGOTTEN)
-      assert.equal(log.errors.length, 1)
+      assert.equal(log.errors.length, 2)
       assert.match(log.errors[0], /could not be told: .*ECONNREFUSED/)
-      assert.doesNotMatch(log.errors[0], new RegExp(TOKEN))
+      assert.match(log.errors[1], /everything is forgotten/)
+      assert.doesNotMatch(log.errors.join(), new RegExp(TOKEN))
     })
   })
 }

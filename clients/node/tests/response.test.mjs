@@ -6,15 +6,16 @@ import http2 from 'node:http2'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { after, test } from 'node:test'
+import compression from 'compression'
 import { tagalong } from 'tagalong-cache'
 import { ask, deadUrl, listening, Log, THROUGH, until } from './sidecar.mjs'
 
 /** Answers one request with `handle`, and says what came, what was logged and the cache. */
-async function answer (handle, { options = {}, path = '/' } = {}) {
+async function answer (handle, { options = {} } = {}) {
   const log = new Log()
   const cache = tagalong({ logger: log, ...options })
   const server = http.createServer((request, response) => cache.run(request, response, () => handle(cache, response, request)))
-  return { ...await ask(await served(server), path, undefined, THROUGH), log }
+  return { ...await ask(await served(server), '/', undefined, THROUGH), log }
 }
 
 /** Listens until the test is over, however it ends. */
@@ -102,7 +103,7 @@ test('what nobody could be told of forgets everything', async () => {
     response.end('done')
   }, { options: { adminUrls: await deadUrl(), retries: 0, maxIncrementBytes: 100 } })
   assert.deepEqual([status, text, lines('x-litespeed-purge'), lines('cache-tag-increment')], [200, 'done', ['*'], ['a']])
-  assert.equal(log.errors.length, 1)
+  assert.match(log.errors.join('\n'), /ECONNREFUSED[^]*everything is forgotten/)
 })
 
 test('without an admin interface what has no room forgets everything', async () => {
@@ -112,6 +113,7 @@ test('without an admin interface what has no room forgets everything', async () 
   }, { options: { maxIncrementBytes: 100 } })
   assert.deepEqual(lines('x-litespeed-purge'), ['*'])
   assert.equal(log.warnings.length, 1)
+  assert.match(log.errors.join('\n'), /everything is forgotten/)
 })
 
 test('a call that is wrong and had to wait ends its response alone', async () => {
@@ -124,6 +126,129 @@ test('a call that is wrong and had to wait ends its response alone', async () =>
     admin.open()
   }, { options: { adminUrls: admin.url, maxIncrementBytes: 100, logger: log } }))
   assert.match(log.errors[0], /could not be sent.*99/)
+})
+
+test('of several sidecars each is told before the answer, whichever of them it goes through', async () => {
+  const admins = [await slowAdmin(), await slowAdmin()]
+  let isSent = false
+  const answered = answer((cache, response) => {
+    cache.increment('A:1')
+    response.on('finish', () => { isSent = true })
+    response.end('done')
+  }, { options: { adminUrls: admins.map(({ url }) => url) } })
+  await until('both calls', () => admins.every(({ told }) => told.length > 0))
+  assert.equal(isSent, false)
+  admins.forEach(({ open }) => open())
+  const { lines, text } = await answered
+  assert.deepEqual([admins.map(({ told }) => told), lines('cache-tag-increment'), text], [[['A:1'], ['A:1']], ['A:1'], 'done'])
+})
+
+test('a sidecar that is down takes nothing from what the others store', async () => {
+  const admin = await slowAdmin()
+  admin.open()
+  const { lines, text } = await answer((cache, response) => {
+    cache.increment('A:1')
+    response.end('done')
+  }, { options: { adminUrls: [admin.url, await deadUrl()], retries: 0 } })
+  assert.deepEqual([lines('cache-tag-increment'), lines('x-litespeed-purge'), text], [['A:1'], [], 'done'])
+})
+
+/** How making a head may fail. */
+const FAILURES = {
+  'a header that Node.js refuses': response => response.writeHead(200, { 'X-Own': 'a', 'X-Name': '日本' }),
+  'a status that there is not': response => response.writeHead(99),
+  'a body that is none': response => response.end(42),
+  'a piece of a body that is none': response => response.write(null)
+}
+
+for (const [how, fail] of Object.entries(FAILURES)) {
+  test(`what a response was to say is said by the one that stands in for it: ${how}`, async () => {
+    const { status, lines, log } = await answer((cache, response) => {
+      cache.cacheTag('A:1')
+      cache.increment('B:1')
+      assert.throws(() => fail(response))
+      assert.deepEqual(response.getHeaderNames(), []) // as it was
+      cache.cacheTag('A:2')
+      cache.increment('B:2')
+      response.writeHead(500).end('failed')
+    })
+    assert.deepEqual([status, lines('cache-tag'), lines('cache-tag-increment'), lines('x-own')], [500, ['A:1, A:2'], ['B:1, B:2'], []])
+    assert.deepEqual([log.warnings, log.errors], [[], []])
+  })
+}
+
+test('an error, and a page for one client, is given no life (L12)', async () => {
+  for (const [send, control] of [
+    [response => response.end(), ['max-age=60']],
+    [response => response.writeHead(304).end(), ['max-age=60']],
+    [response => response.writeHead(200, { 'Cache-Control': 'public, max-age=5' }).end(), ['max-age=60']],
+    [response => response.writeHead(500).end(), []],
+    [response => { response.statusCode = 404; response.end() }, []],
+    [response => { response.setHeader('Cache-Control', 'max-age=5, Private'); response.end() }, []],
+    [response => { response.setHeader('Cache-Control', ['max-age=5', 'no-cache="Set-Cookie"']); response.write('a'); response.end() }, []],
+    [response => response.writeHead(200, { 'cache-control': 'no-store' }).end(), []],
+    [response => response.writeHead(200, ['Cache-Control', 'no-cache']).end(), []],
+    [response => response.writeHead(404, { 'Tagalong-Cache-Control': 'max-age=5' }).end(), ['max-age=5']]
+  ]) {
+    const { lines } = await answer((cache, response) => {
+      cache.cacheTag('A')
+      cache.cacheControl({ ttl: 60 })
+      send(response)
+    })
+    assert.deepEqual([lines('cache-tag'), lines('tagalong-cache-control')], [['A'], control], String(send))
+  }
+  const { lines } = await answer((cache, response) => {
+    cache.cacheControl({ noStore: true })
+    response.writeHead(500).end()
+  })
+  assert.deepEqual(lines('tagalong-cache-control'), ['no-store'])
+})
+
+test('lists of headers are taken in each form that Node.js takes', async () => {
+  for (const list of [
+    ['X-Own', 'a', 'Set-Cookie', ['a=1', 'b=2']],
+    ['X-Own', 'a', 'Set-Cookie', 'a=1', 'Set-Cookie', 'b=2'],
+    [['X-Own', 'a'], ['Set-Cookie', ['a=1', 'b=2']]]
+  ]) {
+    const { lines } = await answer((cache, response) => {
+      cache.cacheTag('A')
+      response.writeHead(200, list).end()
+    })
+    assert.deepEqual(['x-own', 'set-cookie', 'cache-tag'].map(lines), [['a'], ['a=1', 'b=2'], ['A']], JSON.stringify(list))
+  }
+})
+
+test('a response whose head has left already is let alone, and what has changed is told at once', async () => {
+  const admin = await slowAdmin()
+  admin.open()
+  const log = new Log()
+  const cache = tagalong({ adminUrls: admin.url, logger: log })
+  const server = http.createServer((request, response) => {
+    response.flushHeaders()
+    cache.run(request, response, () => {
+      assert.equal(cache.cacheTag('A'), false)
+      cache.increment('B:1')?.then(() => response.end('done'))
+    })
+  })
+  assert.equal((await ask(await served(server), '/', undefined, THROUGH)).text, 'done')
+  assert.deepEqual(admin.told, ['B:1'])
+  assert.match(log.errors.join('\n'), /"A" came after the head/)
+})
+
+test('what a connection that was upgraded has changed is told while it lasts', async () => {
+  const admin = await slowAdmin()
+  admin.open()
+  const cache = tagalong({ adminUrls: admin.url })
+  const server = http.createServer().on('upgrade', (request, socket) => {
+    const response = new http.ServerResponse(request) // as @fastify/websocket hands it to the routes
+    response.assignSocket(socket)
+    cache.run(request, response, () => cache.increment('A:1'))
+  })
+  const request = http.get(await served(server), { agent: false, headers: { ...THROUGH, Connection: 'upgrade', Upgrade: 'websocket' } })
+  request.on('error', () => {}) // that is how it ends
+  await until('the call', () => admin.told.length > 0)
+  request.destroy()
+  assert.deepEqual(admin.told, ['A:1'])
 })
 
 test('what the app has set itself stays, and its own freshness counts', async () => {
@@ -166,13 +291,15 @@ test('a request may be named where its context is lost', async () => {
     assert.equal(cache.cacheTag({ raw: request }, 'A:4'), true)
     assert.equal(cache.cacheTag({ req: request, res: response }, 'A:5'), true)
     assert.equal(cache.cacheTag(elsewhere, 'A:6'), false)
+    request.raw = Buffer.from('a body') // some apps keep it there
+    assert.equal(cache.cacheTag(request, 'A:7'), true)
     cache.cacheControl(request, { ttl: 7 })
     assert.equal(cache.increment(request, 'B:1', { soft: true }), null)
     assert.equal(cache.change(request, 'list', { old: { a: 1 } }), null)
     response.end()
   })
   assert.deepEqual(['cache-tag', 'tagalong-cache-control', 'cache-tag-increment', 'cache-tag-change'].flatMap(lines),
-    ['A:1, A:2, A:3, A:4, A:5', 'max-age=7', 'B:1;soft', '"list";old.a="1"'])
+    ['A:1, A:2, A:3, A:4, A:5, A:7', 'max-age=7', 'B:1;soft', '"list";old.a="1"'])
 })
 
 test('what is no tag is refused where it is said, and nothing of it is collected', async () => {
@@ -188,6 +315,31 @@ test('what is no tag is refused where it is said, and nothing of it is collected
     response.end()
   })
   assert.deepEqual([lines('cache-tag'), lines('cache-tag-increment'), lines('set-cookie')], [['Api;v=2'], [], []])
+})
+
+test('what compresses responses, and takes their methods over, may stand in front or behind', async () => {
+  const admin = await slowAdmin()
+  admin.open()
+  const cache = tagalong({ adminUrls: admin.url, maxIncrementBytes: 100 })
+  const handlers = { ours: cache.express(), theirs: compression({ threshold: 0 }) }
+  const long = 'für '.repeat(50_000)
+  for (const order of [['ours', 'theirs'], ['theirs', 'ours']]) {
+    const [first, second] = order.map(name => handlers[name])
+    const server = http.createServer((request, response) => first(request, response, () => second(request, response, () => {
+      cache.cacheTag('Stadt:Zürich')
+      if (request.url.startsWith('/held')) cache.increment('x'.repeat(200))
+      response.setHeader('Content-Type', 'text/plain')
+      if (request.url.endsWith('/end')) response.end(long)
+      else if (request.url.endsWith('/writeHead')) response.writeHead(200, { 'X-Own': 'a' }).end(long)
+      else Readable.from([Buffer.from(long)]).pipe(response)
+    })))
+    const url = await served(server)
+    for (const path of ['/end', '/writeHead', '/pipe', '/held/end', '/held/writeHead', '/held/pipe']) {
+      const response = await fetch(url + path, { headers: { ...THROUGH, Connection: 'close' }, signal: AbortSignal.timeout(10_000) })
+      const tags = Buffer.from(response.headers.get('cache-tag'), 'latin1').toString()
+      assert.deepEqual([response.headers.get('content-encoding'), tags, await response.text() === long], ['gzip', 'Stadt:Zürich', true], `${order} ${path}`)
+    }
+  }
 })
 
 test('a middleware that is there twice says everything once', async () => {
@@ -217,6 +369,22 @@ test('a client that leaves while its response waits breaks nothing', async () =>
   assert.deepEqual(log.errors, [])
 })
 
+test('what changes after the client has left is told, though the head that nobody reads could not be made', async () => {
+  const admin = await slowAdmin()
+  admin.open()
+  const cache = tagalong({ adminUrls: admin.url })
+  const server = http.createServer((request, response) => cache.run(request, response, async () => {
+    await once(response, 'close')
+    assert.throws(() => response.writeHead(99))
+    cache.increment('A:1')
+  }))
+  const request = http.get(await served(server), { agent: false, headers: THROUGH })
+  request.on('error', () => {}) // that is how it leaves
+  await once(server, 'request')
+  request.destroy()
+  await until('the call', () => admin.told.includes('A:1'))
+})
+
 test('responses of HTTP/2 are the same', async () => {
   const admin = await slowAdmin()
   admin.open()
@@ -226,18 +394,54 @@ test('responses of HTTP/2 are the same', async () => {
     if (request.url === '/held') cache.increment('a', 'x'.repeat(200))
     if (request.url === '/head') response.writeHead(200, { 'x-own': 'a' })
     if (request.url === '/write') response.write('')
+    if (request.url === '/flush') response.flushHeaders()
     response.end('für')
   }))
   const session = http2.connect(await served(server))
   after(() => session.destroy())
-  for (const path of ['/', '/held', '/head', '/write']) {
-    const stream = session.request({ ':path': path, 'surrogate-capability': THROUGH['Surrogate-Capability'] }).setEncoding('utf8')
+  for (const [method, path] of [['GET', '/'], ['GET', '/held'], ['GET', '/head'], ['GET', '/write'], ['GET', '/flush'], ['HEAD', '/'], ['HEAD', '/flush'], ['HEAD', '/write']]) {
+    const stream = session.request({ ':method': method, ':path': path, 'surrogate-capability': THROUGH['Surrogate-Capability'] }).setEncoding('utf8')
     const [head] = await once(stream, 'response')
     let text = ''
     for await (const piece of stream) text += piece
-    assert.deepEqual([Buffer.from(head['cache-tag'], 'latin1').toString(), text], ['Stadt:Zürich', 'für'], path)
+    assert.deepEqual([Buffer.from(head['cache-tag'], 'latin1').toString(), text], ['Stadt:Zürich', method === 'HEAD' ? '' : 'für'], `${method} ${path}`)
     assert.equal(head['cache-tag-increment'], path === '/held' ? 'a' : undefined)
     assert.equal(head['x-own'], path === '/head' ? 'a' : undefined)
   }
   assert.deepEqual(admin.told, ['x'.repeat(200)]) // once
+})
+
+test('what a request of HTTP/2 has changed is told, though its client has left', async () => {
+  const admin = await slowAdmin()
+  admin.open()
+  const cache = tagalong({ adminUrls: admin.url })
+  const server = http2.createServer((request, response) => cache.run(request, response, async () => {
+    cache.increment('Before:1')
+    await once(response, 'close')
+    cache.increment('After:1')
+  }))
+  const session = http2.connect(await served(server))
+  after(() => session.destroy())
+  const stream = session.request({ 'surrogate-capability': THROUGH['Surrogate-Capability'] })
+  stream.on('error', () => {}) // that is how it leaves
+  await once(server, 'request')
+  stream.close(http2.constants.NGHTTP2_CANCEL)
+  await until('both calls', () => admin.told.length > 1)
+  assert.deepEqual(admin.told.sort(), ['After:1', 'Before:1'])
+})
+
+test('a head beyond ASCII that is flushed and has no body is made, and no body with it', async () => {
+  for (const [method, status] of [['HEAD', 200], ['GET', 204], ['GET', 304]]) {
+    const cache = tagalong({ logger: new Log() })
+    const server = http.createServer({ rejectNonStandardBodyWrites: true }, (request, response) => cache.run(request, response, () => {
+      cache.cacheTag('Stadt:Zürich')
+      response.statusCode = status
+      response.flushHeaders()
+      assert.equal(response.headersSent, true)
+      response.end()
+    }))
+    const [response] = await once(http.request(await served(server), { method, agent: false }).end(), 'response')
+    response.resume()
+    assert.deepEqual([response.statusCode, Buffer.from(response.headers['cache-tag'], 'latin1').toString()], [status, 'Stadt:Zürich'])
+  }
 })

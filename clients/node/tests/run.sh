@@ -23,4 +23,7 @@ if ! diff -r ../types "$types"; then
 fi
 tsc --project .
 
+# npm packs a licence that lies in the folder, and no other.
+cmp ../../../LICENSE ../LICENSE
+
 node --test --test-concurrency=2 --test-timeout=120000 ./*.test.mjs

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { encode, tag, valid } from 'tagalong-cache'
 
@@ -42,4 +43,10 @@ test('what the sidecar would not read as one tag of an app is refused', () => {
   for (const text of ['', ':1', '~all', 'a,b', 'a;soft', 'a"b', 'a b', 'a\r\nb', 'a\u2028b', '\ud800', 'x'.repeat(4097), 42, null]) assert.equal(valid(text), false, String(text))
   for (const text of ['a', 'a:', 'a:b:c', 'Café:ü', '50%', 'x'.repeat(4096)]) assert.equal(valid(text), true, text)
   for (const name of ['', 'a:b', '~all', 42, undefined]) assert.throws(() => tag(name, 1), TypeError)
+})
+
+test('a module of CommonJS may require all of it', () => {
+  const { tag: required, tagalong } = createRequire(import.meta.url)('tagalong-cache')
+  assert.equal(required, tag)
+  assert.equal(typeof tagalong().increment, 'function')
 })

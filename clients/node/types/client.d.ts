@@ -1,3 +1,10 @@
+/**
+ * `fetch` would repeat one that no header can carry.
+ * @param {string} [token]
+ * @returns {string | undefined} the same
+ * @throws {TypeError}
+ */
+export function checkToken(token?: string): string | undefined;
 /** The sidecar did not do it, or could not be asked. */
 export class SidecarError extends Error {
     /**

@@ -1,13 +1,18 @@
 /**
- * @param {Collector} collected
+ * @param {{ tags: Set<string>, freshness: Freshness, changes: Changes }} collected
  * @param {Limits} limits
  * @returns {{ lines: Lines, rest: Changes }} `rest` has no room
  */
-export function headers({ tags, freshness, changes }: Collector, limits: Limits): {
+export function headers({ tags, freshness, changes }: {
+    tags: Set<string>;
+    freshness: Freshness;
+    changes: Changes;
+}, limits: Limits): {
     lines: Lines;
     rest: Changes;
 };
-/** @import { Changes, Collector } from './collector.js' */
+/** @import { Changes } from './collector.js' */
+/** @import { Freshness } from './freshness.js' */
 /**
  * In bytes: of one line; of all tags of a response; of all its increments and changes.
  * @typedef {{ maxHeaderLine: number, maxTagBytes: number, maxIncrementBytes: number }} Limits
@@ -33,5 +38,5 @@ export type Limits = {
  * of each header, each a string with a character for every byte
  */
 export type Lines = Record<string, string[]>;
-import type { Collector } from './collector.js';
+import type { Freshness } from './freshness.js';
 import type { Changes } from './collector.js';

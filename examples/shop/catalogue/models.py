@@ -22,6 +22,8 @@ class Category(models.Model):
     slug = models.SlugField(unique=True)
     about = models.CharField(max_length=200)
 
+    objects: CacheAwareManager["Category"] = CacheAwareManager()
+
     class Meta:
         ordering = ["name"]
         verbose_name_plural = "categories"
@@ -40,6 +42,8 @@ class Collection(models.Model):
     slug = models.SlugField(unique=True)
     shelvings = models.PositiveIntegerField(default=0, editable=False)
     """How often products were put in or taken out."""
+
+    objects: CacheAwareManager["Collection"] = CacheAwareManager()
 
     class Meta:
         ordering = ["name"]

@@ -5,11 +5,13 @@ Names and counts are those of catalogue/versions.py. Decides nothing about what 
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from time import monotonic
 
 from .http import Answer
 
+# What is counted, by the first word of a name.
+KINDS = ("product", "category", "collection", "shelvings", "orders")
 SHOWN = re.compile(rb'data-of="([a-z]+:[0-9a-f-]+)" data-version="(\d+)"')
 
 
@@ -45,8 +47,11 @@ def shown(answer: Answer) -> dict[str, int]:
     return found
 
 
-def older(counts: Mapping[str, int], floor: Mapping[str, int]) -> Iterator[str]:
-    """What is shown older than it may be, in words."""
-    for name, count in counts.items():
-        if count < floor.get(name, 0):
-            yield f"{name} is {count}, and was {floor[name]} before this was asked for"
+def older(counts: Mapping[str, int], floor: Mapping[str, int]) -> list[str]:
+    """The names of what is shown older than it may be."""
+    return [name for name, count in counts.items() if count < floor.get(name, 0)]
+
+
+def kind_of(name: str) -> str:
+    """One of `KINDS`."""
+    return name.partition(":")[0]

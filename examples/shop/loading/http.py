@@ -45,6 +45,7 @@ class Connection:
             await self.close()
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
+            self._used = monotonic()
 
     async def ask(self, method: str, path: str, body: object = None, **fields: str) -> Answer:
         """One request; `body` is sent as JSON. Raises `OSError` or `TimeoutError` if there is no answer."""

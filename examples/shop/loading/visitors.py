@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .floors import Floors
@@ -57,8 +58,8 @@ class Visitor:
 class Outside:
     """`manage.py edits`: who edits without a request. One at a time."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        self._process, self._log = process, log
         self._turn = asyncio.Lock()
 
     async def edit(self, edit: Edit) -> dict[str, Any]:
@@ -69,6 +70,8 @@ class Outside:
                 raise RuntimeError("the process has no pipes")
             self._process.stdin.write(line.encode())
             answer = await asyncio.wait_for(self._process.stdout.readline(), 30)
+        if not answer:
+            raise RuntimeError(f"`manage.py edits` has ended:\n{self._log.read_text(errors='replace')}")
         return dict(json.loads(answer))
 
 
@@ -96,18 +99,13 @@ class Shop:
 async def open_shop(name: str, stack: Stack, mix: Mix, visitors: int) -> AsyncIterator[Shop]:
     """Everybody is there, and has ordered once; all leave with the block."""
     pipe = asyncio.subprocess.PIPE
-    log = (stack.folder / "edits.log").open("wb")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "manage.py",
-        "edits",
-        cwd=SHOP,
-        env=stack.environment,
-        stdin=pipe,
-        stdout=pipe,
-        stderr=log,
-    )
-    shop = Shop(name, stack, mix, Outside(process), Floors(LAG.get(name, 0.0)), Floors(), [])
+    log = stack.folder / "edits.log"
+    command = [sys.executable, "manage.py", "edits"]
+    with log.open("wb") as err:
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=SHOP, env=stack.environment, stdin=pipe, stdout=pipe, stderr=err
+        )
+    shop = Shop(name, stack, mix, Outside(process, log), Floors(LAG.get(name, 0.0)), Floors(), [])
     try:
         for _ in range(visitors):
             shop.visitors.append(Visitor(shop))
@@ -122,4 +120,3 @@ async def open_shop(name: str, stack: Stack, mix: Mix, visitors: int) -> AsyncIt
             await asyncio.wait_for(process.wait(), 15)
         except TimeoutError:
             process.kill()
-        log.close()

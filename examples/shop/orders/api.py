@@ -7,13 +7,13 @@ from django.views.decorators.http import require_POST
 
 from catalogue.api import body_of
 from catalogue.versions import Counts
-from shop.guards import same_site
+from shop.guards import same_origin
 
 from .placing import CannotBePlacedError, place
 from .visitors import shopper_for
 
 
-@same_site
+@same_origin
 @require_POST
 def orders(request: HttpRequest) -> HttpResponse:
     """`POST /api/orders {"products": {"12": 2}}`"""

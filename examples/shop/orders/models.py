@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from django.db import models
 from django.urls import reverse
+from django_tagalong import CacheAwareManager
 
 from catalogue.models import Product
 
@@ -24,6 +25,8 @@ class Order(models.Model):
     shopper = models.ForeignKey(Shopper, models.CASCADE, related_name="orders")
     placed = models.DateTimeField(auto_now_add=True)
     is_sent = models.BooleanField(default=False)
+
+    objects: CacheAwareManager["Order"] = CacheAwareManager()
 
     class Meta:
         ordering = ["-pk"]
@@ -48,6 +51,8 @@ class Line(models.Model):
     name = models.CharField(max_length=80)
     price = models.DecimalField(max_digits=8, decimal_places=2)
     quantity = models.PositiveIntegerField()
+
+    objects: CacheAwareManager["Line"] = CacheAwareManager()
 
     class Meta:
         ordering = ["name"]

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 from django_tagalong import cache_tag, cache_tags
 
 from catalogue.models import Product
-from shop.guards import same_site
+from shop.guards import same_origin
 
 from .models import Order
 from .placing import MOST, CannotBePlacedError, place
@@ -37,7 +37,7 @@ def _cart(request: HttpRequest, wrong: str = "", status: int = 200) -> HttpRespo
     return render(request, "orders/cart.html", shown, status=status)
 
 
-@same_site
+@same_origin
 @require_POST
 def add(request: HttpRequest) -> HttpResponse:
     """One more of a product: what the form of a page sends that is the same for everyone."""
@@ -62,8 +62,11 @@ def remove(request: HttpRequest) -> HttpResponse:
 @require_POST
 def checkout(request: HttpRequest) -> HttpResponse:
     """Orders what is in the cart."""
-    there = set(Product.objects.filter(is_listed=True, pk__in=cart_of(request)).values_list("pk", flat=True))
-    wanted = {pk: quantity for pk, quantity in cart_of(request).items() if pk in there}
+    wanted = cart_of(request)
+    listed = set(Product.objects.filter(is_listed=True, pk__in=wanted).values_list("pk", flat=True))
+    if not listed.issuperset(wanted):
+        keep_cart(request, {pk: quantity for pk, quantity in wanted.items() if pk in listed})
+        return _cart(request, "Something is no longer sold, and was taken out. Look again.", status=409)
     try:
         order = place(shopper_for(request), wanted)
     except CannotBePlacedError as wrong:

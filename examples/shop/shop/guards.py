@@ -17,23 +17,23 @@ from django.views.decorators.csrf import csrf_exempt
 View = Callable[..., HttpResponse]
 
 
-def same_site(view: View) -> View:
-    """Refuses writes that a page of another site has sent, in place of Django's token."""
+def same_origin(view: View) -> View:
+    """Refuses writes that a page of another origin has sent, in place of Django's token."""
 
     @csrf_exempt
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.method not in ("GET", "HEAD") and not _is_own(request):
-            return HttpResponse("This came from another site.", status=403, content_type="text/plain")
+            return HttpResponse("This came from another origin.", status=403, content_type="text/plain")
         return view(request, *args, **kwargs)
 
     return guarded
 
 
 def _is_own(request: HttpRequest) -> bool:
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site in ("same-origin", "none")
+    whence = request.headers.get("Sec-Fetch-Site")
+    if whence is not None:
+        return whence in ("same-origin", "none")
     origin = request.headers.get("Origin")
     return origin is None or urlsplit(origin).netloc == request.get_host()
 

@@ -5,6 +5,9 @@ SHOP_HOSTS        names under which it is reached, by commas
 SHOP_ADMIN_URL    the admin interface of the sidecar; without one, edits outside of a request reach nobody
 SHOP_TAGALONG     `off`: no tags, no increments, as if django-tagalong were not there
 SHOP_STAFF_TOKEN  what the API's edits ask for; without one there are none
+
+They are for plain HTTP on one machine. On a site with TLS cookies must be `Secure`, and Django must know of
+it (`SECURE_PROXY_SSL_HEADER`); `manage.py check --deploy` lists what else. Nobody judges staff's passwords.
 """
 
 import os

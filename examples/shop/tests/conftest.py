@@ -1,12 +1,11 @@
 """What the tests of the shop have: a small catalogue, staff, and a visitor with and without a cookie."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
-from django.test import Client
+from django.test import Client, override_settings
 
 from catalogue.models import Category, Collection, Product
 
@@ -14,9 +13,10 @@ STAFF = "a token for these tests"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_sidecar() -> None:
+def _no_sidecar() -> Iterator[None]:
     """Whoever runs the tests may have a shop running."""
-    django_settings.TAGALONG = {}
+    with override_settings(TAGALONG={}):
+        yield
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ export TAGALONG_BINARY
 shift
 cd "$(dirname "$0")/.."
 
-python=$(./venv.sh test requirements.txt requirements-test.txt)
-export PYTHONDONTWRITEBYTECODE=1
+python=$(../../scripts/venv.sh ../../target/shop/test requirements.txt requirements-test.txt)
+# Not those of another project, which the caller may have.
+export DJANGO_SETTINGS_MODULE=shop.settings PYTHONDONTWRITEBYTECODE=1
 SHOP_DATA=$(mktemp -d)
 export SHOP_DATA
 trap 'rm -rf "$SHOP_DATA"' EXIT

@@ -11,8 +11,8 @@ from django.core.management import call_command
 from django.test import Client
 from django_tagalong.test import increments_of, recording
 
-from catalogue.models import Product
-from orders.models import Order
+from catalogue.models import Category, Collection, Product
+from orders.models import Line, Order
 
 from .conftest import Call
 
@@ -155,7 +155,11 @@ def test_a_mistaken_edit_is_told_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    "body", ["", "[]", "{", '{"products": {"1": "1"}}', '{"products": [1]}', '{"products": {}}']
+    "body",
+    [
+        *("", "[]", "{", '{"products": {"1": "1"}}', '{"products": [1]}', '{"products": {}}'),
+        pytest.param("[" * 100_000, id="deep"),
+    ],
 )
 @pytest.mark.parametrize("fault", [b"", b"\xff"])
 def test_an_order_that_is_no_order_is_told(client: Client, body: str, fault: bytes) -> None:
@@ -176,6 +180,35 @@ def test_djangos_admin_forgets_as_everybody_does(client: Client) -> None:
     assert set(told(response)) >= {"Product:15", "CategoryProducts:2", "Catalogue"}
     response = admin.post("/admin/catalogue/product/2/delete/", {"post": "yes"})
     assert {"Product:2", "CategoryProducts:1", "Catalogue", "Collection:1:products"} <= set(told(response))
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "tags"),
+    [
+        (Category, {"about": "New."}, {"Category:1", "Category:2", "Categories"}),
+        (Collection, {"name": "New"}, {"Collection:1", "Collection:2", "Collection:3", "Collections"}),
+        (Product, {"stock": 1}, {"Product:1", "Product:16", "CategoryProducts:1", "CategoryProducts:2"}),
+        (Order, {"is_sent": True}, {"Orders:{}"}),
+        (Line, {"quantity": 3}, {"Orders:{}"}),
+    ],
+)
+def test_an_update_of_many_rows_of_any_model_forgets_what_shows_them(
+    client: Client, model: Any, fields: dict[str, Any], tags: set[str]
+) -> None:
+    client.post("/api/orders", {"products": {"1": 1}}, JSON)
+    with recording() as said:
+        model.objects.update(**fields)
+    assert {it.format(Order.objects.get().shopper_id) for it in tags} <= set(said.increments)
+
+
+def test_an_order_that_staff_deletes_is_forgotten_by_who_has_ordered(client: Client) -> None:
+    client.post("/api/orders", {"products": {"1": 1}}, JSON)
+    order = Order.objects.get()
+    admin = Client()
+    admin.force_login(get_user_model().objects.create_superuser("admin"))
+    assert f"Orders:{order.shopper_id}" in told(
+        admin.post(f"/admin/orders/order/{order.pk}/delete/", {"post": "yes"})
+    )
 
 
 def test_an_order_that_was_sent_is_seen_by_who_has_ordered(client: Client) -> None:

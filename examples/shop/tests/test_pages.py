@@ -104,6 +104,19 @@ def test_a_cart_is_filled_ordered_and_emptied_and_never_stored(client: Client) -
     assert Product.objects.get(pk=1).stock == 18
 
 
+def test_what_is_no_longer_sold_leaves_the_cart_before_anything_is_ordered(client: Client) -> None:
+    for pk in (1, 2):
+        client.post("/cart/add", {"product": pk})
+    token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', client.get("/cart").content.decode())
+    assert token is not None
+    Product.objects.filter(pk=2).update(is_listed=False)
+    said = client.post("/checkout", {"csrfmiddlewaretoken": token[1]})
+    assert (said.status_code, Order.objects.count()) == (409, 0)
+    assert b"no longer sold" in said.content
+    assert client.post("/checkout", {"csrfmiddlewaretoken": token[1]}).status_code == 302
+    assert Order.objects.get().lines.get().name == "Thing 01"
+
+
 def test_what_is_sold_out_is_not_ordered_and_nothing_of_the_order_happens(client: Client) -> None:
     Product.objects.filter(pk=2).update(stock=1)
     said = client.post("/api/orders", {"products": {"1": 1, "2": 2}}, "application/json")

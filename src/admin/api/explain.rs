@@ -2,6 +2,7 @@
 //! meet; nothing is sent anywhere and nothing changes (L14).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -24,11 +25,13 @@ use crate::admin::view::Invalidation;
 use crate::admin::view::Stored;
 use crate::cache::Explanation;
 use crate::cache::Foreseen;
+use crate::cache::Unstored;
 use crate::model::outcome::Bypass;
 use crate::model::outcome::Commit;
 use crate::model::outcome::End;
 use crate::model::outcome::Forward;
 use crate::model::outcome::Kind;
+use crate::model::outcome::NoStore;
 use crate::model::outcome::Outcome;
 use crate::model::outcome::Stale;
 use crate::model::request::Head;
@@ -109,18 +112,37 @@ impl Admin {
                 "Nothing that is stored answers it, and the request wants no other answer (`only-if-cached`).",
             ),
             Foreseen::Fetched(_, Some(last)) => {
-                let why = format!("The last response could not be stored: `{}`.", last.word());
-                forwarded(Forward::Bypass(Bypass::HitForMiss), why)
+                let noted = cache.last_unstored(query, head);
+                let noted = noted.filter(|noted| noted.reason == last);
+                let text = unstored(last, noted.map(|noted| cache.now().since(noted.at)));
+                let text = format!("{text} For a while nobody waits for the next one.");
+                forwarded(Forward::Bypass(Bypass::HitForMiss), text)
             }
-            Foreseen::Passed(why) | Foreseen::Fetched(why, None) => {
-                let now = cache.now();
-                let named = stored.as_ref().and_then(|it| it.why_invalidated(now));
-                let named = named.filter(|_| why == Forward::Invalidated);
-                let text = named.map_or_else(|| because(why, None), |named| named + ".");
-                forwarded(why, text)
+            Foreseen::Passed(why) => forwarded(why, self.why(why, stored.as_ref())),
+            Foreseen::Fetched(why, None) => {
+                let more = match (cache.last_unstored(query, head), why) {
+                    (Some(Unstored { reason, at }), _) => {
+                        Some(unstored(reason, Some(cache.now().since(at))))
+                    }
+                    (None, Forward::UriMiss) => elsewhere(&cache.other_origins(head).await),
+                    (None, _) => None,
+                };
+                let text = self.why(why, stored.as_ref());
+                forwarded(
+                    why,
+                    more.map_or(text.clone(), |more| format!("{text} {more}")),
+                )
             }
         };
         (answer, stored)
+    }
+
+    /// Why the app would be asked, though this is stored.
+    fn why(&self, why: Forward, stored: Option<&Explanation>) -> String {
+        let now = self.parts().cache.now();
+        let named = stored.and_then(|it| it.why_invalidated(now));
+        let named = named.filter(|_| why == Forward::Invalidated);
+        named.map_or_else(|| because(why, None), |named| named + ".")
     }
 
     /// The tags that its response would get, and those of what is stored.
@@ -211,6 +233,56 @@ fn because(why: Forward, token: Option<&str>) -> String {
         },
     };
     why.to_owned()
+}
+
+/// Where the same path is stored for others, if it is.
+fn elsewhere(origins: &[String]) -> Option<String> {
+    (!origins.is_empty()).then(|| {
+        let origins = origins.join(", ");
+        format!("Under this path something is stored for {origins}: scheme, host and port are part of the key, unless a rule leaves out the host.")
+    })
+}
+
+/// Why the last answer of the app was not stored, so long ago, if that is known.
+fn unstored(reason: NoStore, ago: Option<Duration>) -> String {
+    let ago = ago.map(|ago| format!(", {}s ago,", ago.as_secs()));
+    let why = match reason {
+        NoStore::NoStore => "it says `no-store`, or its request did",
+        NoStore::Private => "it says that it is for one client alone",
+        NoStore::Skip => "the `skip_when` of its rule says so",
+        NoStore::SetCookie => "it sets a cookie",
+        NoStore::Authorization => {
+            "its request had credentials, and it does not say that it is for others too"
+        }
+        NoStore::Cookie => {
+            "its request had a cookie, and it does not say that it is for others too"
+        }
+        NoStore::NoFreshness => "nothing says how long it is fresh",
+        NoStore::AlreadyExpired => "its life was over, or it has none",
+        NoStore::TooSlow => "it took longer than it is fresh",
+        NoStore::Status => "it has a status that is not stored",
+        NoStore::Method => "its method is not one whose answers are stored",
+        NoStore::VaryAny => "it says `Vary: *`",
+        NoStore::VaryUnknown => "it varies by something that is not understood",
+        NoStore::Partial => {
+            "it was a part that nobody asked for, or not the part that it said it was"
+        }
+        NoStore::Raced => "one of its tags was incremented while it was fetched",
+        NoStore::TooManyTags => "it has more tags than `limits` allow",
+        NoStore::TooManyVariants => {
+            "`limits.max_variants` others are stored, which `Vary` tells apart"
+        }
+        NoStore::BadTag => "one of its tags cannot be read",
+        NoStore::OldVersion => "its version of a tag (`;v=`) is not the newest",
+        NoStore::MissingTagValue => "a placeholder of its rule's tags has no value",
+        NoStore::UnreadableBody => "its rule reads tags from its body, which cannot be read",
+        NoStore::TooLarge => "it is larger than `limits.max_object`",
+        NoStore::UpstreamFailed => "it did not come, or not whole",
+        NoStore::Alone => "it was fetched for one client alone",
+        NoStore::Fenced => "nothing was heard of the shared store then",
+    };
+    let (ago, word) = (ago.unwrap_or_default(), reason.word());
+    format!("The app's last answer{ago} was not stored: {why} (`{word}`).")
 }
 
 /// Why it would be answered with what is stale.

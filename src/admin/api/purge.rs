@@ -17,6 +17,7 @@ use crate::admin::view::PurgeRequest;
 use crate::admin::view::Purged;
 use crate::audit;
 use crate::model::glob::Glob;
+use crate::model::key::BaseKey;
 use crate::model::purge::PurgeGroup;
 use crate::model::request::Head;
 use crate::model::tag::Increment;
@@ -26,6 +27,8 @@ use crate::rules::Plan;
 /// What is to be forgotten.
 enum What {
     Tags(Vec<Tag>),
+    /// The tags of a URL, and the key of a GET of it, if such are looked up.
+    Url(Vec<Tag>, Option<BaseKey>),
     Matching(Glob),
 }
 
@@ -54,14 +57,13 @@ async fn purged(
 ) -> Result<Done, Problem> {
     let wish = wish?;
     let purged = match admin.what(&wish).map_err(Problem::Wrong)? {
-        What::Tags(tags) => {
-            let (soft, ignored) = (wish.soft, admin.constants(&tags));
-            let increment = |tag: Tag| Increment { soft, ..tag.into() };
-            let increments: Vec<Increment> = tags.into_iter().map(increment).collect();
-            admin.increment(&increments, &by).await?;
+        What::Tags(tags) => admin.forget(tags, wish.soft, &by).await?,
+        What::Url(tags, base) => {
+            let here = base.map_or(0, |base| admin.parts().cache.under(base));
+            let purged = admin.forget(tags, wish.soft, &by).await?;
             Purged {
-                purged: None,
-                ignored,
+                here: Some(here as u64),
+                ..purged
             }
         }
         What::Matching(glob) => {
@@ -74,6 +76,18 @@ async fn purged(
 }
 
 impl Admin {
+    async fn forget(&self, tags: Vec<Tag>, soft: bool, by: &Arc<str>) -> Result<Purged, Problem> {
+        let ignored = self.constants(&tags);
+        let increment = |tag: Tag| Increment { soft, ..tag.into() };
+        let increments: Vec<Increment> = tags.into_iter().map(increment).collect();
+        self.increment(&increments, by).await?;
+        Ok(Purged {
+            purged: None,
+            here: None,
+            ignored,
+        })
+    }
+
     /// What is to be forgotten, or what is wrong with the wish.
     fn what(&self, wish: &PurgeRequest) -> Result<What, String> {
         let PurgeRequest {
@@ -95,7 +109,7 @@ impl Admin {
         ];
         one_of(&targets)?;
         if let Some(url) = url {
-            return self.of_url(url).map(What::Tags);
+            return self.of_url(url);
         }
         if let Some(rule) = rule {
             return self.of_rule(rule).map(|tag| What::Tags(vec![tag]));
@@ -117,15 +131,16 @@ impl Admin {
     }
 
     /// What a request that changes this URL would forget: what was fetched from it, and what a GET of it finds.
-    fn of_url(&self, url: &str) -> Result<Vec<Tag>, String> {
+    fn of_url(&self, url: &str) -> Result<What, String> {
         let head = get_of(url)?;
         let parts = self.parts();
         let uri = Tag::uri(&head.absolute_uri());
-        let found = match parts.rules.load().plan(&head, parts.cache.now()) {
-            Plan::Lookup(query) => Some(Tag::base(query.base)),
+        let base = match parts.rules.load().plan(&head, parts.cache.now()) {
+            Plan::Lookup(query) => Some(query.base),
             Plan::Pass(_) => None,
         };
-        Ok([uri].into_iter().chain(found).collect())
+        let tags = [uri].into_iter().chain(base.map(Tag::base));
+        Ok(What::Url(tags.collect(), base))
     }
 
     fn of_rule(&self, id: &str) -> Result<Tag, String> {

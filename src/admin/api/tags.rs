@@ -46,17 +46,20 @@ pub(super) async fn tags(State(admin): State<Admin>) -> Response {
     let cache = &admin.parts().cache;
     cache.measure();
     let (heavy, now) = (cache.heavy(), cache.now());
-    let incremented = heavy.incremented.into_iter().take(MOST_HEAVY);
+    let incremented = |tags: Vec<(Tag, u64, Option<Cause>)>| {
+        let most = tags.into_iter().take(MOST_HEAVY);
+        let shown = most.map(|(tag, count, last)| IncrementedTag {
+            tag: tag.to_string(),
+            count,
+            last: last.map(|last| caused(&last, now)),
+        });
+        shown.collect()
+    };
     let missed = heavy.missed.into_iter().take(MOST_HEAVY);
     let tags = view::Tags {
         tags: admin.parts().metrics.tags.get(),
-        incremented: incremented
-            .map(|(tag, count, last)| IncrementedTag {
-                tag: tag.to_string(),
-                count,
-                last: last.map(|last| caused(&last, now)),
-            })
-            .collect(),
+        incremented: incremented(heavy.incremented),
+        incremented_own: incremented(heavy.own),
         missed: missed
             .map(|(tag, count)| MissedTag {
                 tag: tag.to_string(),

@@ -90,7 +90,7 @@ impl fmt::Display for CallError {
         match self {
             CallError::Away(base, why) => {
                 write!(f, "no sidecar answers at {base}: {} ", printable(why))?;
-                f.write_str("(does one run here, with `admin: {}` in its configuration?)")
+                f.write_str("(does one run here, with `admin: {}` in its configuration, or with --admin-listen?)")
             }
             CallError::Late(base, patience) => write!(
                 f,
@@ -103,8 +103,8 @@ impl fmt::Display for CallError {
                 printable(why)
             ),
             CallError::Refused(problem, hint) => {
-                let (title, detail) = (printable(&problem.title), printable(&problem.detail));
-                write!(f, "{title} ({}): {detail}", problem.status)?;
+                // A status says to programs what its sentence says to people.
+                f.write_str(&printable(problem.sentence()))?;
                 if *hint == Hint::Token {
                     f.write_str(" Set it as TAGALONG_ADMIN_TOKEN.")?;
                 }

@@ -8,6 +8,13 @@ const tagList = tags => tags.length <= 3 ? tags.map(it => `“${cut(it, 80)}”`
 
 const constants = tags => tags?.length > 0 ? ` What the rules tag with a constant stays: ${tags.map(it => cut(it, 60)).join(', ')}.` : ''
 
+/** What a purge has forgotten, as far as that was counted; of a URL, what was there. */
+const done = (purged, here) => {
+  if (typeof purged === 'number') return `${plural(purged, 'entry', 'entries')} purged.`
+  if (typeof here !== 'number') return 'Purged.'
+  return `Purged. For a GET of it this sidecar's memory had ${here === 0 ? 'nothing' : plural(here, 'entry', 'entries')}.`
+}
+
 /** What can be purged: what is asked for, how it is said, and how it is called. */
 const TARGETS = {
   url: { title: 'A URL', field: 'URL', example: 'https://shop.example/users/42', effect: it => `everything that is stored for the URL “${cut(it)}”` },
@@ -63,7 +70,7 @@ export class Actions {
         effect: `This forgets ${TARGETS[id].effect(value, this.#namespace())}. ${kept}`,
         type: id === 'all' ? this.#namespace() : undefined,
         call: ['POST', '/v1/purge', { [id]: value, ...(gentle ? { soft: true } : {}) }],
-        result: ({ purged, ignored }) => (typeof purged === 'number' ? `${plural(purged, 'entry', 'entries')} purged.` : 'Purged.') + constants(ignored)
+        result: ({ purged, here, ignored }) => done(purged, here) + constants(ignored)
       }
     }, Boolean(chosen))
   }

@@ -90,8 +90,9 @@ function row ({ at, who, sidecar, what, target, effect, status }) {
     h('td', { class: 'n' }, chip(status, status < 400 ? 'good' : 'bad')))
 }
 
-/** `{url: "…", soft: true}` as `url …, soft`. */
+/** `{url: "…", soft: true}` as `url …, soft`; of what was too long to be kept its beginning. */
 function words (object) {
+  if (object?.cut !== undefined) return `${object.cut} … (too long: the rest is not kept)`
   return Object.entries(object ?? {}).filter(([, value]) => value !== false && value !== null)
     .map(([key, value]) => value === true ? key : `${key} ${typeof value === 'object' ? JSON.stringify(value) : value}`).join(', ')
 }

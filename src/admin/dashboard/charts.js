@@ -67,10 +67,11 @@ export class Charts {
 
   draw () {
     const points = thin(this.#history.points(this.#seconds), this.#seconds / POINTS)
+    const nothing = this.#history.requests === 0 ? 'No requests yet.' : 'No requests in this time.'
     const end = points.at(-1)?.at ?? Date.now() / 1000
     // A page that was just opened has little to show: that much, but a minute at least.
     const start = Math.max(end - this.#seconds, Math.min(points[0]?.at ?? 0, end - 60))
-    for (const chart of this.#charts) chart.draw(points, start, end)
+    for (const chart of this.#charts) chart.draw(points, start, end, nothing)
   }
 
   /** The colours of the theme have changed. */
@@ -87,6 +88,7 @@ class Chart {
   #when
   #values = [[]]
   #colours
+  #empty = h('p', { class: 'none' })
 
   constructor (id, what) {
     this.#what = what
@@ -94,13 +96,19 @@ class Chart {
     this.#legend(document.querySelector(`[data-legend=${id}]`))
     this.#colours = this.#read()
     this.#place.setAttribute('role', 'img')
+    this.#place.append(this.#empty)
     this.#plot = new uPlot(this.#options(), [[], ...what.series.map(() => [])], this.#place)
     new ResizeObserver(() => this.#plot.setSize(this.#size())).observe(this.#place)
   }
 
-  draw (points, from, to) {
+  /** @param nothing what is said where there is nothing to be drawn */
+  draw (points, from, to, nothing) {
     const times = points.map(it => it.at)
     this.#values = this.#what.series.map(series => points.map(series.of))
+    const isDrawn = it => it !== null && !(it === 0 && this.#what.stacked)
+    // A page that was just opened knows of no time yet.
+    const isEmpty = points.length > 0 && !this.#values.some(values => values.some(isDrawn))
+    say(this.#empty, isEmpty ? nothing : '')
     const drawn = this.#what.stacked ? stack(this.#values) : this.#values
     this.#plot.batch(() => {
       this.#plot.setData([times, ...drawn], false)
@@ -146,7 +154,7 @@ class Chart {
       return `${series[i].name} ${format(now)}`
     })
     say(this.#when, pointed ? time(this.#plot.data[0][index] * 1000, Date.now()) : 'now')
-    if (!pointed) this.#place.setAttribute('aria-label', `${caption}: ${told.join(', ')}`)
+    if (!pointed) this.#place.setAttribute('aria-label', `${caption}: ${this.#empty.textContent || told.join(', ')}`)
   }
 
   #options () {

@@ -75,7 +75,7 @@ export class Overview {
     const sources = Object.entries(increments).filter(([, n]) => n > 0)
     $('store-facts').replaceChildren(facts([
       ['Memory', h('span', {}, `${bytes(memory.bytes)} of ${bytes(memory.max_bytes)}`, bar(memory.bytes / memory.max_bytes))],
-      ['Entries', `${count(memory.entries)}, ${count(memory.evictions)} evicted`],
+      ['Records there', `${count(memory.entries)}, with what is over and notes of what varies or is not stored; ${count(memory.evictions)} evicted`],
       ['Shared store', redis ? shared(redis) : 'none: this sidecar is alone'],
       ['Keys there', redis?.keys !== undefined && `${count(redis.keys)}, ${bytes(redis.used_memory_bytes)} used`],
       ['Fenced', stats.fenced ? h('span', {}, chip('yes', 'bad'), ' nothing stored is served') : 'no'],

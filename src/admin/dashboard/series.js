@@ -118,6 +118,11 @@ export class History {
     while (this.#points.length > 0 && this.#points[0].at < oldest) this.#points.shift()
   }
 
+  /** How many requests there were since the start; undefined before anything is known. */
+  get requests () {
+    return this.#samples.at(-1)?.counts.requests
+  }
+
   /** What happened in the last `seconds`, or since the first sample; null as long as there is but one. */
   last (seconds) {
     const newest = this.#samples.at(-1)

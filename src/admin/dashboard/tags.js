@@ -1,11 +1,12 @@
-// The tags that are incremented most, and those whose increments made requests wait for the app.
+// The tags that are incremented most, those of the cache's own apart, and those whose increments made requests wait for the app.
 
-import { ago, count, cut, isImplicit } from './format.js'
+import { ago, count, cut, isImplicit, plural } from './format.js'
 import { $, empty, h, keyed, name, say, table } from './dom.js'
 
 export class Tags {
   #actions
   #incremented
+  #own
   #missed
 
   /** @param show tells all about one tag */
@@ -13,12 +14,16 @@ export class Tags {
     this.#actions = actions
     this.show = show
     const columns = last => [{ title: 'Tag' }, { title: last, classes: 'n' }]
-    this.#incremented = table($('tags-incremented'), 'Tags by how often they were incremented, with who did it last', [...columns('Increments'), { title: 'Last' }])
+    const often = [...columns('Increments'), { title: 'Last' }]
+    this.#incremented = table($('tags-incremented'), 'Tags by how often they were incremented, with who did it last', often)
+    this.#own = table($('tags-own'), 'The cache\'s own tags by how often they were incremented, with who did it last', often)
     this.#missed = table($('tags-missed'), 'Tags by the misses that their increments caused', columns('Misses'))
   }
 
-  known ({ incremented, missed }, now) {
+  known ({ incremented, incremented_own: own, missed }, now) {
     fill(this.#incremented, incremented, 3, 'No tag was incremented since the start.', () => new Row(this, true), now)
+    fill(this.#own, own, 3, 'None since the start.', () => new Row(this, true), now)
+    say($('tags-own-h'), `${plural(own.length, 'tag')} of the cache's own`)
     fill(this.#missed, missed, 2, 'No increment has caused a miss since the start.', () => new Row(this, false), now)
   }
 }

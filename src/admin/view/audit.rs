@@ -29,7 +29,7 @@ pub struct Audit {
     /// What was called, in a word: `increment`, `purge`, `refresh`, `change`, `epoch`, `reload`, `entry-ttl`, `entry-delete`,
     /// `object-put` or `object-delete`.
     pub what: String,
-    /// What was asked for, cut to 1 KiB.
+    /// What was asked for; `{"cut": "…"}` if that is longer than 1 KiB: its beginning, as text.
     pub target: Value,
     /// What came of it: the answer, or `{"problem": …}`.
     pub effect: Value,

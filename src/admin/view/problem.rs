@@ -16,3 +16,13 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mistakes: Vec<String>,
 }
+
+impl Problem {
+    /// What is wrong, for people; what stands between us and a sidecar may say it in its title alone.
+    pub fn sentence(&self) -> &str {
+        match self.detail.is_empty() {
+            true => &self.title,
+            false => &self.detail,
+        }
+    }
+}

@@ -45,6 +45,10 @@ pub struct PurgeRequest {
 pub struct Purged {
     /// How many responses; `null`: nobody has counted, as what carries a tag is not looked for.
     pub purged: Option<u64>,
+    /// Of a URL: how many responses to a GET of it, without fields that its key depends on, this sidecar's memory had just before.
+    /// There may have been others: for such fields, in the shared store, in other sidecars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub here: Option<u64>,
     /// Of the tags, those that are nothing but constants to the rules: what they tag so stays; absent if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
@@ -55,6 +59,7 @@ impl Purged {
     pub fn counted(count: usize) -> Purged {
         Purged {
             purged: Some(count as u64),
+            here: None,
             ignored: Vec::new(),
         }
     }

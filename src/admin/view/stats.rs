@@ -67,7 +67,8 @@ pub struct RuleCounts {
 /// What is kept in memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryStore {
-    /// Responses, and notes on responses that could not be stored.
+    /// Records: responses, those too that are over and still say why, and notes of what `Vary` selects and of what could not be
+    /// stored. `GET /v1/entries` lists the responses that can answer.
     pub entries: u64,
     /// All of them, bookkeeping included.
     pub bytes: u64,

@@ -10,8 +10,10 @@ use crate::admin::view::Time;
 pub struct Tags {
     /// How many are known here.
     pub tags: u64,
-    /// Those that were incremented most since the start, the most first; 50 at most.
+    /// Those that were incremented most since the start, the most first; 50 at most. Without the cache's own.
     pub incremented: Vec<IncrementedTag>,
+    /// The same of the cache's own, whose names begin with `~`: each write increments that of its URL.
+    pub incremented_own: Vec<IncrementedTag>,
     /// Those whose increments made most requests miss since the start, the most first; 50 at most.
     pub missed: Vec<MissedTag>,
 }

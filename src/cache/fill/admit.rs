@@ -93,6 +93,7 @@ impl Fill {
                     self.cache.put_shared(variant, &stored);
                 }
                 store.remove(&variant.unstorable());
+                self.cache.forget_unstored(self.base, variant);
                 return Ok(Some(stored));
             }
             // Another was put meanwhile: look at that one.

@@ -20,6 +20,7 @@ use crate::body::Surplus;
 use crate::cache::Cache;
 use crate::cache::Keep;
 use crate::cache::Stored;
+use crate::cache::Unstored;
 use crate::cache::errand::Aim;
 use crate::cache::errand::Errand;
 use crate::cache::fill::under_way::UnderWay;
@@ -300,7 +301,7 @@ impl Fill {
             Ok(()) if status == StatusCode::NOT_MODIFIED => End::Revalidated,
             Ok(()) => End::Stored,
             Err(reason) => {
-                self.matched.rule.count_not_stored(reason);
+                self.count_not_stored(reason);
                 End::NotStored(reason)
             }
         };
@@ -310,7 +311,7 @@ impl Fill {
 
     /// Shares a response that is not stored: an error of the app that every follower would only get again (L9).
     pub async fn share_unstored(self, response: Response<Body>, reason: NoStore) {
-        self.matched.rule.count_not_stored(reason);
+        self.count_not_stored(reason);
         let answered = self.answered(response.status(), End::NotStored(reason));
         self.share(response, answered, None).await;
     }
@@ -338,7 +339,7 @@ impl Fill {
 
     /// Gives the response to the first client alone; the others ask for themselves.
     pub fn hand_over(mut self, response: Response<Body>, status: StatusCode, reason: NoStore) {
-        self.matched.rule.count_not_stored(reason);
+        self.count_not_stored(reason);
         self.note_unstorable(reason, status); // before anyone looks again
         self.unregister();
         self.under_way = None;
@@ -348,6 +349,14 @@ impl Fill {
             first.send((response, answered)).ok();
         }
         self.stage.send_replace(Stage::Alone(reason, status));
+    }
+
+    /// Counts that its response is not stored, and keeps in mind why.
+    pub(super) fn count_not_stored(&self, reason: NoStore) {
+        self.matched.rule.count_not_stored(reason);
+        let at = self.cache.now();
+        let unstored = Unstored { reason, at };
+        self.cache.unstored().note(self.errand.variant, unstored);
     }
 
     /// Lets the next requests ask for themselves at once, if what came cannot be stored for reasons of its own: it is hardly
@@ -388,7 +397,7 @@ impl Fill {
     /// Tells every follower that the app gave no answer; what is stored may stand in for it.
     pub fn fail(mut self, failure: Failure) {
         if failure.is_a_lost_answer() {
-            self.matched.rule.count_not_stored(NoStore::UpstreamFailed);
+            self.count_not_stored(NoStore::UpstreamFailed);
         }
         self.unregister();
         self.under_way = None;

@@ -82,7 +82,7 @@ impl Fill {
             let fits = size <= self.cache.0.max_object as u64;
             if self.before.is_some() && !is_stored && !(fits && shared.spool.hold(&chunk)) {
                 if self.is_for_store(answered.end) {
-                    self.matched.rule.count_not_stored(NoStore::TooLarge);
+                    self.count_not_stored(NoStore::TooLarge);
                 }
                 self.keep_no_longer(&shared, size);
             }
@@ -133,7 +133,7 @@ impl Fill {
     /// The body ended before it was whole.
     fn cut(mut self, shared: &Shared, cut: Cut) {
         if self.is_for_store(shared.answered.end) {
-            self.matched.rule.count_not_stored(NoStore::UpstreamFailed);
+            self.count_not_stored(NoStore::UpstreamFailed);
         }
         self.unregister();
         self.under_way = None;
@@ -172,7 +172,7 @@ impl Fill {
                     }
                 }
                 Err(reason) => {
-                    self.matched.rule.count_not_stored(reason);
+                    self.count_not_stored(reason);
                     tracing::debug!(
                         uri = self.matched.uri,
                         reason = reason.word(),

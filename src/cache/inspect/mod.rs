@@ -10,6 +10,7 @@ mod census;
 mod cursor;
 mod listed;
 mod order;
+mod origins;
 mod second;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use crate::cache::inspect::cursor::Cursor;
 use crate::cache::inspect::cursor::Place;
 use crate::cache::stored::Slot;
 use crate::model::glob::Glob;
+use crate::model::key::BaseKey;
 use crate::model::key::ComposedKey;
 use crate::model::key::Variant;
 use crate::model::tag::Tag;
@@ -210,6 +212,21 @@ impl Cache {
             all.find(|it| it.is_listed(now) && it.composed_key() == key) // the hash last: it takes longest
         };
         self.offload(find).await.flatten()
+    }
+
+    /// How many responses of memory lie under this key and can answer.
+    pub fn under(&self, base: BaseKey) -> usize {
+        let (store, now) = (&self.0.store, self.now());
+        let answers = |variant: &Variant| {
+            let slot = store.peek(variant);
+            let stored = slot.as_ref().and_then(Slot::entry);
+            stored.is_some_and(|stored| stored.is_listed(now))
+        };
+        let only = base.only_variant();
+        match store.peek(&only) {
+            Some(Slot::Varies { variants, .. }) => variants.iter().filter(|it| answers(it)).count(),
+            Some(_) | None => usize::from(answers(&only)),
+        }
     }
 
     /// All responses of memory, in no order.

@@ -77,11 +77,14 @@ fn cells(record: &View) -> Vec<String> {
     ]
 }
 
-/// `tags=["User:42"] soft=true`.
+/// `tags=["User:42"] soft=true`; of what was too long to be kept its beginning.
 fn brief(value: &Value) -> String {
     let Value::Object(fields) = value else {
         return value.to_string();
     };
+    if let Some(Value::String(beginning)) = fields.get("cut") {
+        return format!("{beginning} … (too long: the rest is not kept)");
+    }
     let field = |(name, value): (&String, &Value)| match value {
         Value::String(text) => format!("{name}={text}"),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
@@ -89,4 +92,25 @@ fn brief(value: &Value) -> String {
         }
     };
     fields.iter().map(field).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_was_done_is_shown_by_its_fields_and_what_is_too_long_by_its_beginning() {
+        for (value, expected) in [
+            (json!({ "url": "/a", "soft": true }), "soft=true url=/a"),
+            (json!(null), "null"),
+            (
+                json!({ "cut": "{\"tags\":[\"a" }),
+                "{\"tags\":[\"a … (too long: the rest is not kept)",
+            ),
+        ] {
+            assert_eq!(brief(&value), expected);
+        }
+    }
 }

@@ -122,11 +122,51 @@ fn confirm(question: &str) -> io::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
 }
 
-/// How many, if somebody has counted.
+/// How many, if somebody has counted; of a URL, what was there.
 pub(super) fn counted(done: &Purged) -> String {
-    let count = done.purged;
-    let count = count.map(|count| people::many(count, "response"));
     let ignored = super::tags::ignored(&done.ignored);
-    let count = count.unwrap_or_else(|| "(how many responses is not counted)".to_owned());
-    format!("purged {count}\n{ignored}")
+    let responses = |count| people::many(count, "response");
+    let what = match (done.purged, done.here) {
+        (Some(count), _) => format!("purged {}", responses(count)),
+        (None, None) => "purged (how many responses is not counted)".to_owned(),
+        (None, Some(0)) => "purged; for a GET of it this sidecar's memory had nothing (`tagalong explain --live` tells what is \
+            stored under its path)"
+            .to_owned(),
+        (None, Some(here)) => format!(
+            "purged; for a GET of it this sidecar's memory had {}",
+            responses(here)
+        ),
+    };
+    format!("{what}\n{ignored}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_purge_says_is_what_somebody_knows() {
+        for (purged, here, expected) in [
+            (Some(1), None, "purged 1 response\n"),
+            (None, None, "purged (how many responses is not counted)\n"),
+            (
+                None,
+                Some(2),
+                "purged; for a GET of it this sidecar's memory had 2 responses\n",
+            ),
+            (
+                None,
+                Some(0),
+                "purged; for a GET of it this sidecar's memory had nothing (`tagalong explain --live` tells what is stored under its path)\n",
+            ),
+        ] {
+            let ignored = Vec::new();
+            let done = Purged {
+                purged,
+                here,
+                ignored,
+            };
+            assert_eq!(counted(&done), expected);
+        }
+    }
 }

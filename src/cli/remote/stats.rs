@@ -53,7 +53,7 @@ fn facts(stats: &View) -> Table {
     fact("health", health::brief(&stats.health));
     fact("epoch", stats.epoch.to_string());
     let (entries, used) = (
-        people::many(memory.entries, "entry"),
+        people::many(memory.entries, "record"),
         people::bytes(memory.bytes),
     );
     let most = people::bytes(memory.max_bytes);

@@ -8,6 +8,7 @@ use crate::admin::client::Client;
 use crate::admin::view::Cause;
 use crate::admin::view::IncrementRequest;
 use crate::admin::view::Incremented;
+use crate::admin::view::IncrementedTag;
 use crate::admin::view::Source;
 use crate::admin::view::TagState;
 use crate::admin::view::Tags as View;
@@ -119,11 +120,8 @@ pub(super) fn cause(cause: &Cause) -> String {
 
 fn top(tags: &View) -> String {
     let mut text = format!("{} known here\n", people::many(tags.tags, "tag"));
-    let mut often = Table::headed(&["most incremented", "times", "last increment"]);
-    for tag in &tags.incremented {
-        let last = tag.last.as_ref().map(cause).unwrap_or_default();
-        often.row(vec![tag.tag.clone(), people::count(tag.count), last]);
-    }
+    let often = often("most incremented", &tags.incremented);
+    let own = self::often("the cache's own, most incremented", &tags.incremented_own);
     let mut missed = Table::headed(&["most missed", "requests"]);
     for tag in &tags.missed {
         missed.row(vec![tag.tag.clone(), people::count(tag.count)]);
@@ -134,7 +132,19 @@ fn top(tags: &View) -> String {
     if !tags.missed.is_empty() {
         text.push_str(&format!("\n{missed}"));
     }
+    if !tags.incremented_own.is_empty() {
+        text.push_str(&format!("\n{own}"));
+    }
     text
+}
+
+fn often(title: &str, tags: &[IncrementedTag]) -> Table {
+    let mut table = Table::headed(&[title, "times", "last increment"]);
+    for tag in tags {
+        let last = tag.last.as_ref().map(cause).unwrap_or_default();
+        table.row(vec![tag.tag.clone(), people::count(tag.count), last]);
+    }
+    table
 }
 
 fn incremented(done: &Incremented) -> String {

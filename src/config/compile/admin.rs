@@ -14,7 +14,25 @@ use crate::yaml::{Spanned, shown};
 use super::headers::NO_SECRET;
 
 /// Where it is if the file does not say.
-const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9080);
+pub(in crate::config) const LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9080);
+
+/// What is wrong with a token that no header field can hold. It is never shown, not even where it is wrong.
+pub(in crate::config) const UNFIT: &str =
+    "expected a token of letters, digits and punctuation marks of ASCII, found other characters";
+
+/// Whether a header field can hold this token.
+pub(in crate::config) fn is_fit(token: &[u8]) -> bool {
+    token.iter().all(u8::is_ascii_graphic)
+}
+
+/// Whether clients reach us there.
+pub(in crate::config) fn is_taken(address: SocketAddr, clients: &[Listen]) -> bool {
+    clients.iter().any(|it| match it {
+        Listen::Tcp(other) | Listen::Tls(other, _) => *other == address,
+        Listen::Unix(_) => false,
+    })
+}
 
 impl Compiler<'_> {
     /// `clients`: where they reach us.
@@ -37,11 +55,7 @@ impl Compiler<'_> {
                 return None;
             };
             listen = address;
-            let taken = clients.iter().any(|it| match it {
-                Listen::Tcp(other) | Listen::Tls(other, _) => *other == listen,
-                Listen::Unix(_) => false,
-            });
-            if taken && listen.port() != 0 {
+            if listen.port() != 0 && is_taken(listen, clients) {
                 let message = format!("{} is given twice: clients reach us there", shown(text));
                 self.wrong(text.place, message);
             }
@@ -116,10 +130,8 @@ impl Compiler<'_> {
         let token = Secret::new(text.as_bytes());
         if token.is_none() {
             self.wrong(place, NO_SECRET);
-        } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            // It is never shown, not even where it is wrong.
-            let message = "expected a token of letters, digits and punctuation marks of ASCII, found other characters";
-            self.wrong(place, message);
+        } else if !is_fit(text.as_bytes()) {
+            self.wrong(place, UNFIT);
         }
         Some((place, token?))
     }

@@ -1,6 +1,6 @@
 //! `tagalong.yaml` as written to [`Config`], every mistake at once, those of the rule files among them.
 
-mod admin;
+pub(super) mod admin;
 mod headers;
 mod listen;
 mod purge;

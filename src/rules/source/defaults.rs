@@ -106,7 +106,7 @@ pub struct Defaults {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DefaultMatch {
-    /// Methods.
+    /// Methods of rules that name none.
     #[serde(default)]
     pub methods: Option<Spanned<Vec<Spanned<String>>>>,
 }
@@ -115,19 +115,19 @@ pub struct DefaultMatch {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DefaultVaryOn {
-    /// The host.
+    /// Whether the host is part of the key.
     #[serde(default)]
     pub host: Option<bool>,
-    /// The query.
+    /// Which of the query is part of the key.
     #[serde(default)]
     pub query: QueryOn,
-    /// Request headers.
+    /// Request headers that are part of the key.
     #[serde(default)]
     pub headers: Option<Vec<Spanned<HeaderItem>>>,
-    /// Cookies.
+    /// Cookies that are part of the key: of all cookies only these matter then.
     #[serde(default)]
     pub cookies: Option<Vec<Spanned<String>>>,
-    /// Claims of tokens that are verified.
+    /// Claims of verified tokens that are part of the key.
     #[serde(default)]
     pub jwt: Option<Spanned<Vec<Spanned<ClaimOn>>>>,
     /// Whether the response's own `Vary` selects.

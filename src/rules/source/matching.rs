@@ -12,7 +12,7 @@ pub struct Match {
     /// Hosts, `*` for any run of characters: `*.shop.example`. Without a port, any port. Default: any host.
     #[serde(default)]
     pub hosts: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Methods. Default: GET and HEAD, the only ones whose responses are stored.
+    /// Methods. What others than GET and HEAD get is stored only with `safe: true`. Default: `[GET, HEAD]`.
     #[serde(default)]
     pub methods: Option<Spanned<Vec<Spanned<String>>>>,
     /// The whole path: a glob in which `*` is any run of characters (`/users/*/profile`), or a regex with named

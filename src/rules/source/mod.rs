@@ -58,7 +58,7 @@ pub struct File {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Unique over all files. Default: the path as written.
+    /// Its name, unique over all files. Default: the path as written.
     #[serde(default)]
     #[schemars(with = "Option<Scalar>")]
     pub id: Option<Spanned<String>>,
@@ -72,7 +72,7 @@ pub struct Rule {
     /// would have been served; `bypass`: neither. Increments are honoured in each. Default: `live`.
     #[serde(default)]
     pub mode: Option<Spanned<Mode>>,
-    /// Default: the id. Rules that share it share entries.
+    /// A part of the key: rules that share it share entries. Default: the id.
     #[serde(default)]
     #[schemars(with = "Option<Scalar>")]
     pub key_name: Option<Spanned<String>>,

@@ -13,22 +13,22 @@ use crate::yaml::{Spanned, TextOrMap, text_or_map};
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VaryOn {
-    /// The host. Default: `true`.
+    /// Whether the host is part of the key. Default: `true`.
     #[serde(default)]
     pub host: Option<bool>,
-    /// Captures of the path that stand for it. Default: the whole path.
+    /// Captures of the path that take its place in the key. Default: the whole path.
     #[serde(default)]
     pub captures: Option<Spanned<Vec<Spanned<String>>>>,
-    /// The query. Default: all of it, sorted.
+    /// Which of the query is part of the key. Default: all of it, sorted.
     #[serde(default)]
     pub query: QueryOn,
-    /// Request headers.
+    /// Request headers that are part of the key.
     #[serde(default)]
     pub headers: Option<Vec<Spanned<HeaderItem>>>,
-    /// Cookies.
+    /// Cookies that are part of the key: of all cookies only these matter then.
     #[serde(default)]
     pub cookies: Option<Vec<Spanned<String>>>,
-    /// Claims of tokens that are verified.
+    /// Claims of verified tokens that are part of the key.
     #[serde(default)]
     pub jwt: Option<Spanned<Vec<Spanned<ClaimOn>>>>,
     /// `false`: the response's own `Vary` selects nothing, but for `*`, which keeps it out of the store. Default: `true`.

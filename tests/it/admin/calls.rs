@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::*;
+use crate::support::soon;
 
 const BOOKS: &str = "
   - id: book
@@ -237,6 +238,41 @@ async fn each_way_to_purge_forgets_what_it_says_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_purge_of_a_url_says_what_memory_had_for_it() {
+    let (app, sidecar, client, admin) = shop().await;
+    let here =
+        async |url: &str| done(&admin, "/v1/purge", json!({ "url": url })).await["here"].clone();
+    let url = "http://shop.example/books/1";
+    assert_eq!(here(url).await, 0, "nothing was asked for");
+    client.get("/books/1").await.is_miss();
+    assert_eq!(
+        here("https://shop.example/books/1").await,
+        0,
+        "another scheme"
+    );
+    client.get("/books/1").await.is_hit();
+    assert_eq!(here(url).await, 1);
+    assert_eq!(here(url).await, 0, "it is forgotten");
+    client.get("/books/1").await.is_invalidated();
+    sidecar.wait(61);
+    assert_eq!(here(url).await, 0, "it has expired");
+    // Several that `Vary` tells apart.
+    app.otherwise(|_| {
+        reply("in a language")
+            .header("Vary", "Accept-Language")
+            .control("max-age=60")
+    });
+    for language in ["de", "en"] {
+        let asked = get("/languages").with("accept-language", language);
+        client.ask(asked).await.has_status(200);
+    }
+    assert_eq!(here("http://shop.example/languages").await, 2);
+    // Nobody looks for what others may have.
+    let tags = done(&admin, "/v1/purge", json!({ "tags": ["Book:1"] })).await;
+    assert_eq!(tags.get("here"), None);
+}
+
+#[tokio::test]
 async fn a_soft_purge_serves_while_one_fetches_again() {
     let (_app, _sidecar, client, admin) = shop().await;
     client.get("/books/1").await.is_miss();
@@ -244,9 +280,15 @@ async fn a_soft_purge_serves_while_one_fetches_again() {
     client.get("/books/1").await.is_stale("invalidated");
 }
 
+/// The tags of a list.
+fn names(tags: &Value) -> BTreeSet<&str> {
+    let tags = tags.as_array().expect("a list");
+    tags.iter().filter_map(|it| it["tag"].as_str()).collect()
+}
+
 #[tokio::test]
 async fn increments_are_committed_when_they_are_answered_and_constants_are_told() {
-    let (_app, _sidecar, client, admin) = shop().await;
+    let (_app, sidecar, client, admin) = shop().await;
     client.get("/books/1").await.is_miss();
     client.get("/fixed").await.is_miss();
     let increment = json!({ "tags": ["Book:1", "Version", "Nobody"] });
@@ -294,12 +336,21 @@ async fn increments_are_committed_when_they_are_answered_and_constants_are_told(
         (&json!("Book:1"), &json!(1)),
         "{tags:#}"
     );
-    let incremented = tags["incremented"].as_array().expect("a list");
-    let names: BTreeSet<_> = incremented
-        .iter()
-        .filter_map(|it| it["tag"].as_str())
-        .collect();
-    assert_eq!(names, ["Book:1", "Nobody", "Version"].into());
+    assert_eq!(
+        names(&tags["incremented"]),
+        ["Book:1", "Nobody", "Version"].into()
+    );
+    assert_eq!(names(&tags["incremented_own"]), [].into());
+    // A write increments the tags of its own URL, which are shown apart.
+    sidecar.inc("Book:2").await;
+    let tags = told(&admin, "/v1/tags").await;
+    assert_eq!(
+        names(&tags["incremented"]),
+        ["Book:1", "Book:2", "Nobody", "Version"].into()
+    );
+    let own = names(&tags["incremented_own"]);
+    assert!(own.iter().any(|tag| tag.starts_with("~uri:")), "{own:?}");
+    assert!(own.iter().all(|tag| tag.starts_with('~')), "{own:?}");
 }
 
 #[tokio::test]
@@ -597,6 +648,105 @@ async fn o3_a_request_is_explained_with_its_plan_and_what_is_stored_and_why_it_i
     client.get("/books/1").await.is_invalidated();
     sidecar.wait(61);
     assert_eq!(told(&admin, CALL).await["answer"]["outcome"], "expired");
+}
+
+#[tokio::test]
+async fn what_is_fetched_anew_waits_for_its_turn_though_no_client_waits_for_it() {
+    let app = Origin::start().await;
+    let setup = Setup::new(&app).config(GROUPS).rules(BOOKS);
+    let sidecar = setup.upstream("max_concurrent: 1").start().await;
+    let (client, admin) = (sidecar.client(), sidecar.admin());
+    app.answer("/books/1", reply("old"));
+    client.get("/books/1").await.is_miss();
+    app.answer("/books/1", reply("new"));
+    let hold = app.hold("/slow");
+    let slow = client.begin(get("/slow")).await;
+    let held = hold.arrived().await;
+    let anew = json!({ "url": "http://shop.example/books/1" });
+    let anew = admin.begin(with_json("POST", "/v1/refresh", &anew)).await;
+    let waits = async { while told(&admin, "/v1/stats").await["upstream_queue"] != 1 {} };
+    soon("it to wait for its turn", waits).await;
+    held.release(reply("slow")).await;
+    slow.answer().await.has_body("slow");
+    let answer = anew.answer().await;
+    assert_eq!(json(&answer)["refreshed"], 1, "{answer}");
+    client.get("/books/1").await.is_hit().has_body("new");
+}
+
+/// The sentence that explains what would become of a GET.
+async fn why(admin: &Client, url: &str) -> String {
+    let explained = told(admin, &format!("/v1/explain?url={url}")).await;
+    let why = explained["answer"]["why"].as_str().expect("a sentence");
+    why.to_owned()
+}
+
+#[tokio::test]
+async fn an_answer_that_was_not_stored_is_told_with_its_reason_until_one_is() {
+    let (app, sidecar, client, admin) = shop().await;
+    let url = "http://shop.example/books/1";
+    app.answer("/books/1", reply("mine").header("Set-Cookie", "a=b"));
+    client.get("/books/1").await.is_unstored("set-cookie");
+    let reason = "was not stored: it sets a cookie (`set-cookie`).";
+    let said = why(&admin, url).await;
+    assert!(
+        said.starts_with(&format!("The app's last answer, 0s ago, {reason}")),
+        "{said}"
+    );
+    sidecar.wait(60); // nobody waits behind it for so long
+    let expected =
+        format!("Nothing is stored for it here. The app's last answer, 60s ago, {reason}");
+    assert_eq!(why(&admin, url).await, expected);
+    // Reasons that are not the answer's own are told as well.
+    let hold = app.hold("/books/2");
+    let raced = client.begin(get("/books/2")).await;
+    let held = hold.arrived().await;
+    sidecar.inc("Book:2").await;
+    held.release(reply("old")).await;
+    raced.answer().await.is_unstored("raced");
+    let said = why(&admin, "http://shop.example/books/2").await;
+    assert!(
+        said.contains("incremented while it was fetched (`raced`)"),
+        "{said}"
+    );
+
+    app.answer("/books/1", reply("all's"));
+    client.get("/books/1").await.is_miss();
+    sidecar.wait(61);
+    assert_eq!(why(&admin, url).await, "What is stored has expired.");
+    sidecar.inc("Book:1").await;
+    let said = why(&admin, url).await;
+    assert!(!said.contains("not stored"), "{said}");
+}
+
+#[tokio::test]
+async fn what_is_stored_for_another_host_or_scheme_is_told() {
+    let (_app, _sidecar, client, admin) = shop().await;
+    for (host, path) in [
+        ("shop.example", "/books?shelf=a"),
+        ("127.0.0.1:8080", "/books?shelf=a"),
+        ("other.example", "/books/1"),
+    ] {
+        client.ask(get(path).with("host", host)).await.is_miss();
+    }
+    for (url, expected) in [
+        (
+            "https://shop.example/books?shelf=a",
+            Some("http://127.0.0.1:8080, http://shop.example:"),
+        ),
+        (
+            "http://shop/books?shelf=a",
+            Some("http://127.0.0.1:8080, http://shop.example:"),
+        ),
+        ("http://shop.example/books/1", Some("http://other.example:")),
+        ("http://other.example/books?shelf=b", None), // another query
+        ("http://other.example/1", None),             // the end of a path
+    ] {
+        let url = url.replace('?', "%3F").replace('=', "%3D");
+        let said = why(&admin, &url).await;
+        let found = said.split_once("Under this path something is stored for ");
+        let found = found.map(|(_, origins)| origins.split(" scheme").next().unwrap_or_default());
+        assert_eq!(found, expected, "{url}: {said}");
+    }
 }
 
 #[tokio::test]

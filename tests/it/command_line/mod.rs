@@ -421,6 +421,67 @@ fn serve_says_where_and_ends_well_when_asked() {
     assert_eq!(process.wait().expect("it ends").code(), Some(0));
 }
 
+/// A sidecar without a file, whose admin interface is wherever there is room; with what it says until it is reached, and where.
+struct Served(std::process::Child, String);
+
+impl Served {
+    fn at(admin: &str, token: &str) -> Served {
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", admin];
+        let mut process = command(&arguments)
+            .env("TAGALONG_ADMIN_TOKEN", token)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("tagalong starts");
+        let said = process.stdout.take().expect("it is piped");
+        let mut said = BufReader::new(said).lines().map_while(Result::ok);
+        let place =
+            said.find_map(|line| Some(line.split_once("admin interface on ")?.1.to_owned()));
+        let place = place.expect("it says where");
+        let (_, port) = place.rsplit_once(':').expect("a port");
+        Served(process, format!("http://127.0.0.1:{port}"))
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[tokio::test]
+async fn an_option_opens_the_admin_interface_and_where_others_reach_it_wants_a_token() {
+    let arguments = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "0.0.0.0:0",
+    ];
+    let said = failed(&output(command(&arguments)).await, 2);
+    assert!(said.contains("TAGALONG_ADMIN_TOKEN"), "{said}");
+    let mut unfit = command(&arguments);
+    unfit.env("TAGALONG_ADMIN_TOKEN", "sesame open");
+    let said = failed(&output(unfit).await, 2);
+    assert!(
+        said.contains("`TAGALONG_ADMIN_TOKEN`: expected a token of letters"),
+        "{said}"
+    );
+    assert!(!said.contains("sesame"), "{said}");
+    let mut here = command(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "here"]);
+    here.env("TAGALONG_ADMIN_TOKEN", "sesame");
+    failed(&output(here).await, 2);
+
+    let open = Served::at("127.0.0.1:0", "");
+    assert!(done(&ask(&open.1, &["health"]).await).starts_with("ok"));
+    let guarded = Served::at("0.0.0.0:0", "sesame");
+    let said = failed(&ask(&guarded.1, &["stats"]).await, 1);
+    assert!(said.contains("An admin token is expected"), "{said}");
+    let mut with_token = command(&["stats", "--admin", &guarded.1]);
+    with_token.env("TAGALONG_ADMIN_TOKEN", "sesame");
+    done(&output(with_token).await);
+}
+
 #[test]
 fn a_file_that_cannot_be_read_hides_no_mistake_of_another() {
     let files = folder(&[

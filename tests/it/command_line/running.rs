@@ -152,11 +152,11 @@ async fn an_explanation_names_the_write_that_invalidated() {
     assert!(said.contains(sentence), "{said}");
     assert_eq!(stage.app.calls("/page/1"), 1, "the app is not asked");
     // What the head of a call cannot hold, and what no URL can.
-    for (length, status) in [(20_000, "(431)"), (70_000, "(414)")] {
+    for length in [20_000, 70_000] {
         let field = format!("Cookie: {}", "a".repeat(length));
         let asked = ["explain", "--live", "-H", &field, URL];
         let said = failed(&ask(&stage.url, &asked).await, 1);
-        assert!(said.contains(status) && said.contains("16 KiB"), "{said}");
+        assert!(said.contains("16 KiB"), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
 }
@@ -188,10 +188,8 @@ async fn a_purge_forgets_what_is_named_and_no_more() {
     }
     let said = ask(&stage.url, &["purge", "--rule", "nobody"]).await;
     let said = failed(&said, 1);
-    assert!(
-        said.contains("(422)") && said.contains("products"),
-        "{said}"
-    );
+    let sentence = "tagalong: `rule`: there is none of this name; there are page, products.\n";
+    assert_eq!(said, sentence);
 }
 
 #[tokio::test]
@@ -287,7 +285,7 @@ async fn the_epoch_rises_and_never_falls() {
     );
     stage.client.get("/page/1").await.is_not_hit();
     let said = failed(&ask(&stage.url, &["epoch", "raise", "0"]).await, 1);
-    assert!(said.contains("(409)"), "{said}");
+    assert!(said.contains("never falls"), "{said}");
     let to = (before + 7).to_string();
     assert_eq!(stage.ask(&["epoch", "raise", &to]).await, format!("{to}\n"));
 }
@@ -350,7 +348,7 @@ async fn objects_come_back_as_they_were_stored_unless_a_tag_was_incremented() {
     let early = token().await;
     stage.ask(&["tags", "increment", "Report:7"]).await;
     let said = failed(&put("report", Some(early)).await, 1);
-    assert!(said.contains("(409)"), "{said}");
+    assert!(said.contains("compute it anew"), "{said}");
     assert_eq!(done(&put("report", Some(token().await)).await), "stored\n");
     assert_eq!(done(&put("report", None).await), "replaced\n");
     let got = ask(&stage.url, &["objects", "get", "report"]).await;
@@ -408,7 +406,7 @@ async fn who_has_the_token_may_ask_and_is_named() {
     let url = format!("http://{}", sidecar.admin_address().expect("it has one"));
     let said = failed(&ask(&url, &["stats"]).await, 1);
     assert!(
-        said.contains("(401)") && said.contains("TAGALONG_ADMIN_TOKEN"),
+        said.contains("An admin token is expected") && said.contains("TAGALONG_ADMIN_TOKEN"),
         "{said}"
     );
     let with_token = async |arguments: &[&str]| {

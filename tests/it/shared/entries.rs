@@ -106,6 +106,37 @@ async fn stored(app: &Origin, sidecar: &Sidecar, paths: &[&str]) {
     }
 }
 
+/// A store in which a sidecar has kept what the app answers under these paths, and an operator who has none of it.
+struct Kept {
+    app: Origin,
+    redis: Redis,
+    operator: Operator,
+    _sidecar: Sidecar,
+}
+
+impl Kept {
+    async fn of(paths: &[&str]) -> Kept {
+        let (app, redis) = (Origin::start().await, Redis::start().await);
+        let sidecar = sidecar(&app, &redis.url(), RULES).await;
+        stored(&app, &sidecar, paths).await;
+        let operator = Operator::of(&redis).await;
+        until_kept(&operator, paths.len()).await;
+        Kept {
+            app,
+            redis,
+            operator,
+            _sidecar: sidecar,
+        }
+    }
+
+    /// The same of one response, with its key.
+    async fn one() -> (Kept, ComposedKey) {
+        let kept = Kept::of(&["/p/1"]).await;
+        let key = one(&kept.operator, "P:1").await.key;
+        (kept, key)
+    }
+}
+
 #[tokio::test]
 async fn l11_what_all_share_is_listed_and_nothing_that_is_foreign_or_over() {
     let (app, redis) = (Origin::start().await, Redis::start().await);
@@ -181,11 +212,8 @@ async fn what_the_store_has_all_the_time_is_listed_once_whatever_comes_and_goes(
 
 #[tokio::test]
 async fn what_memory_has_listed_the_store_does_not_list_again() {
-    let (app, redis) = (Origin::start().await, Redis::start().await);
-    let a = sidecar(&app, &redis.url(), RULES).await;
-    stored(&app, &a, &["/p/1", "/p/2"]).await;
-    let operator = Operator::of(&redis).await;
-    until_kept(&operator, 2).await;
+    let kept = Kept::of(&["/p/1", "/p/2"]).await;
+    let operator = &kept.operator;
 
     let rules = compiled(RULES);
     let request = http::Request::get("/p/1").header("host", "shop.example");
@@ -206,13 +234,13 @@ async fn what_memory_has_listed_the_store_does_not_list_again() {
 
     let memory = ("P:1".to_owned(), Tier::Memory);
     let redis_alone = ("P:2".to_owned(), Tier::Redis);
-    assert_eq!(names(&operator).await, [memory, redis_alone]);
+    assert_eq!(names(operator).await, [memory, redis_alone]);
     for (tier, expected) in [(Tier::Memory, 1), (Tier::Redis, 2)] {
         let filter = Filter {
             tier: Some(tier),
             ..Filter::default()
         };
-        assert_eq!(all(&operator, &filter, 10).await.len(), expected);
+        assert_eq!(all(operator, &filter, 10).await.len(), expected);
     }
 }
 
@@ -257,12 +285,8 @@ async fn a_store_that_is_away_is_not_one_that_has_nothing() {
 
 #[tokio::test]
 async fn of_what_nobody_has_the_log_says_nothing() {
-    let (app, redis) = (Origin::start().await, Redis::start().await);
-    let a = sidecar(&app, &redis.url(), RULES).await;
-    stored(&app, &a, &["/p/1"]).await;
-    let operator = Operator::of(&redis).await;
-    until_kept(&operator, 1).await;
-    let there = one(&operator, "P:1").await.key;
+    let (kept, there) = Kept::one().await;
+    let (redis, operator) = (&kept.redis, &kept.operator);
     let by: Arc<str> = "DELETE /v1/entries".into();
     for (key, said) in [(ComposedKey::from_bytes([7; 16]), false), (there, true)] {
         let log = "tagalong:{tagalong}:log";
@@ -276,12 +300,8 @@ async fn of_what_nobody_has_the_log_says_nothing() {
 
 #[tokio::test]
 async fn another_life_for_what_has_left_does_nothing_to_what_is_newer_under_its_key() {
-    let (app, redis) = (Origin::start().await, Redis::start().await);
-    let a = sidecar(&app, &redis.url(), RULES).await;
-    stored(&app, &a, &["/p/1"]).await;
-    let operator = Operator::of(&redis).await;
-    until_kept(&operator, 1).await;
-    let key = one(&operator, "P:1").await.key;
+    let (kept, key) = Kept::one().await;
+    let operator = &kept.operator;
     let (link, now) = (
         operator.cache.link().expect("the store"),
         operator.cache.now(),
@@ -326,12 +346,8 @@ impl AsRef<Entry> for Whole {
 
 #[tokio::test]
 async fn l10_the_rule_bounds_the_life_of_what_the_store_alone_has() {
-    let (app, redis) = (Origin::start().await, Redis::start().await);
-    let a = sidecar(&app, &redis.url(), RULES).await;
-    stored(&app, &a, &["/p/1"]).await;
-    let operator = Operator::of(&redis).await;
-    until_kept(&operator, 1).await;
-    let key = one(&operator, "P:1").await.key;
+    let (kept, key) = Kept::one().await;
+    let operator = &kept.operator;
     let week = Duration::from_secs(7 * 86_400);
     let bounded = r"
   - { id: p, match: { path: '/p/.*' }, max_ttl: 2h }
@@ -354,18 +370,14 @@ async fn l10_the_rule_bounds_the_life_of_what_the_store_alone_has() {
 
 #[tokio::test]
 async fn l05_what_was_invalidated_has_no_other_life_in_the_store_either() {
-    let (app, redis) = (Origin::start().await, Redis::start().await);
-    let a = sidecar(&app, &redis.url(), RULES).await;
-    stored(&app, &a, &["/p/1"]).await;
-    let operator = Operator::of(&redis).await;
-    until_kept(&operator, 1).await;
-    let key = one(&operator, "P:1").await.key;
+    let (kept, key) = Kept::one().await;
+    let operator = &kept.operator;
     let increments = [Tag::parse("P:1").expect("a tag").into()];
     let by = "POST /v1/tags/increment".into();
     let committed = operator.cache.increment_by_operator(&increments, &by);
     assert!(committed.await.is_some());
     let hour = Duration::from_secs(3_600);
-    assert!(set_life(&operator, &key, hour).await.is_none());
+    assert!(set_life(operator, &key, hour).await.is_none());
     let shown = operator.cache.entry(&key).await.expect("an answer");
     assert!(shown.is_none(), "{shown:?}");
 }
@@ -441,28 +453,25 @@ async fn s09_one_response_is_forgotten_by_all_and_its_siblings_by_nobody() {
 
 #[tokio::test]
 async fn s10_another_life_is_so_for_whoever_finds_it_in_the_store() {
-    let (app, redis) = (Origin::start().await, Redis::start().await);
-    let a = sidecar(&app, &redis.url(), RULES).await;
-    stored(&app, &a, &["/p/1", "/p/2"]).await;
-    let operator = Operator::of(&redis).await;
-    until_kept(&operator, 2).await;
-    let listed = all(&operator, &Filter::default(), 10).await;
+    let kept = Kept::of(&["/p/1", "/p/2"]).await;
+    let (app, redis, operator) = (&kept.app, &kept.redis, &kept.operator);
+    let listed = all(operator, &Filter::default(), 10).await;
     let one = listed.iter().find(|it| &*it.logical == "P:1").unwrap();
     let hour = Duration::from_secs(3_600);
-    let longer = set_life(&operator, &one.key, hour).await;
+    let longer = set_life(operator, &one.key, hour).await;
     let longer = longer.expect("it is stored");
     assert!(longer.fresh_until.since(one.fresh_until) > Duration::from_secs(3_000));
-    let b = sidecar(&app, &redis.url(), RULES).await;
+    let b = sidecar(app, &redis.url(), RULES).await;
     for (path, least) in [("/p/1", 3_000), ("/p/2", 0)] {
         let answer = b.client().get(path).await;
         let ttl = answer.is_hit().ttl();
         assert!(ttl > least && ttl <= least + 600, "{path}: {ttl}");
     }
     let brief = Duration::from_millis(1);
-    let briefer = set_life(&operator, &one.key, brief).await;
+    let briefer = set_life(operator, &one.key, brief).await;
     assert!(briefer.is_some());
-    until_kept(&operator, 1).await; // it expires then
-    let c = sidecar(&app, &redis.url(), RULES).await;
+    until_kept(operator, 1).await; // it expires then
+    let c = sidecar(app, &redis.url(), RULES).await;
     c.client().get("/p/1").await.is_miss();
     assert_eq!(app.calls("/p/2"), 1);
 }

@@ -166,6 +166,38 @@ async fn l03_a_token_of_a_history_that_is_over_is_refused() {
     let refused = put(&a, "old", Some(&before)).await;
     assert_eq!(refused, Err(NotPut::Raced));
     assert_eq!(get(&a).await.expect("it is there"), "new");
+    // Its stamp may be no lower than those of the new one: that it is of another is enough.
+    assert_eq!(delete(&a).await, Some(1));
+    let after = get(&a).await.expect_err("it is deleted").to_string();
+    let (before, now) = (before.to_string(), after.clone());
+    let (Some((history, _)), Some((_, rest))) = (parts(&before), parts(&now)) else {
+        panic!("{before} or {now} is no token");
+    };
+    let foreign = format!("{history}.{rest}").parse().expect("a token");
+    let refused = put(&a, "old", Some(&foreign)).await;
+    assert_eq!(refused, Err(NotPut::Raced));
+    let after = after.parse().expect("a token");
+    assert_eq!(put(&a, "newer", Some(&after)).await, Ok(Put::New));
+}
+
+/// The history of a token, and the rest.
+fn parts(token: &str) -> Option<(&str, &str)> {
+    let stamp = token.rmatch_indices('.').nth(1)?.0;
+    let (history, rest) = token.split_at(stamp);
+    Some((history, rest.strip_prefix('.')?))
+}
+
+#[tokio::test]
+async fn l03_a_value_of_a_history_that_is_over_is_nobodys() {
+    let redis = Redis::start().await;
+    let a = Operator::of(&redis).await;
+    assert_eq!(put(&a, "one", None).await, Ok(Put::New));
+    // Its record and the versions of its tags are there still, and mean nothing in the history that begins now.
+    let generation = "tagalong:{tagalong}:gen";
+    redis.command(&["DEL", generation]).await;
+    let late = Operator::of(&redis).await;
+    assert!(get(&late).await.is_err());
+    assert_eq!(put(&late, "two", None).await, Ok(Put::New));
 }
 
 #[tokio::test]

@@ -17,20 +17,24 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(arguments: &[&str]) -> Process {
+        Process::with_log(arguments, Stdio::piped())
+    }
+
+    /// One whose log goes there.
+    pub(crate) fn with_log(arguments: &[&str], log: Stdio) -> Process {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tagalong"))
             .arg("serve")
             .args(arguments)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(log)
             .spawn()
             .expect("tagalong starts");
         let (say, said) = mpsc::unbounded_channel();
         let out = child.stdout.take().expect("it is piped");
-        let err = child.stderr.take().expect("it is piped");
-        for lines in [
-            Box::new(BufReader::new(out)) as Box<dyn BufRead + Send>,
-            Box::new(BufReader::new(err)),
-        ] {
+        let out = Box::new(BufReader::new(out)) as Box<dyn BufRead + Send>;
+        let err = child.stderr.take();
+        let err = err.map(|err| Box::new(BufReader::new(err)) as Box<dyn BufRead + Send>);
+        for lines in [Some(out), err].into_iter().flatten() {
             let say = say.clone();
             std::thread::spawn(move || {
                 for line in lines.lines().map_while(Result::ok) {

@@ -19,7 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from . import clients, conf
+from . import clients
 from .client import Client, SidecarError
 from .models import Sidecar
 
@@ -147,7 +147,7 @@ class SidecarAdmin(_ModelAdmin):
 
     def _purge(self, request: HttpRequest, form: PurgeForm) -> None:
         outcomes, what = [], form.in_words()
-        told_to = _clients()
+        told_to = clients.each()
         if not told_to:
             messages.error(request, "Nothing was forgotten: TAGALONG names no sidecar, or is off.")
         for client in told_to:
@@ -171,8 +171,8 @@ class SidecarAdmin(_ModelAdmin):
             "page",
             "Tagalong",
             form=form if may_purge else None,
-            records=[_record(request, *it) for it in enumerate(_clients())] if may_view else None,
-            has_sidecar=bool(_clients()),
+            records=[_record(request, *it) for it in enumerate(clients.each())] if may_view else None,
+            has_sidecar=bool(clients.each()),
         )
 
     def _render(self, request: HttpRequest, template: str, title: str, **more: Any) -> HttpResponse:
@@ -188,10 +188,6 @@ def _name(view: str) -> str:
 
 def _may(request: HttpRequest, what: str) -> bool:
     return request.user.has_perm(f"{Sidecar._meta.app_label}.{what}_sidecar")
-
-
-def _clients() -> list[Client]:
-    return clients.each() if conf.get().enabled else []
 
 
 def _record(request: HttpRequest, index: int, client: Client) -> Record:

@@ -16,7 +16,7 @@ from django.db.models import Model
 from . import changes, tags
 from .changes import Values
 from .collector import Change, Changes
-from .increments import change, increment
+from .increments import report
 from .rows import Match, ModelConfig, as_model, key_of, tag_of
 
 logger = logging.getLogger("django_tagalong")
@@ -110,10 +110,7 @@ class Announcement:
 
     def tell(self, using: str | None) -> None:
         """Tells all of it, after the commit."""
-        if self.tags:
-            increment(*self.tags, using=using)
-        for it in self.changes:
-            change(it.rule, dict(it.old), dict(it.new), using=using)
+        report(self.tags, self.changes, using)
 
     def _add(self, several: Iterable[str]) -> None:
         self.tags.update(dict.fromkeys(several))

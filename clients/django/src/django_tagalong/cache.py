@@ -8,7 +8,6 @@ everything is computed (L13). Decides what the calls mean and what values are na
 and kept is for `keeping`.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -17,16 +16,14 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from . import clients, objects
-from .client import Missing, SidecarError
+from . import objects
+from .client import Missing
 from .decorators import cache_tag
 from .increments import increment
 from .keeping import Keeping
 from .names import object_name, of_prefix
-from .tags import check_tagged, tag
+from .tags import tag, tagged
 from .values import Json, Pickle, Serializer
-
-logger = logging.getLogger("django_tagalong")
 
 AnyTag = str | tuple[Any, ...]
 
@@ -121,12 +118,7 @@ class TagalongCache(BaseCache):
 
     def get_tag_version(self, name: str, *instance: object) -> int | None:
         """The version of a tag; None where it has none, or nobody can be asked. Creates nothing (L14)."""
-        try:
-            states = [client.tag(tag(name, *instance)) for client in clients.each()[:1]]
-        except SidecarError as error:
-            logger.error("The version of %s is not known: %s", name, error)
-            return None
-        return states[0].version if states else None
+        return objects.version(tag(name, *instance))
 
     # With tags, for coroutines
 
@@ -239,7 +231,7 @@ def texts_of(tags: Iterable[AnyTag]) -> list[str]:
     """Tags as text. Raises `ValueError` for what is none."""
     if isinstance(tags, str):
         raise TypeError(f"a list of tags is expected, not the text {tags!r}")
-    return [tag(*it) if isinstance(it, tuple) else check_tagged(it) for it in tags]
+    return [tagged(it) for it in tags]
 
 
 def _maker(default: Any) -> Callable[[], Any]:

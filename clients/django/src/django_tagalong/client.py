@@ -23,6 +23,8 @@ T = TypeVar("T")
 # What one call takes: the sidecar's own limits are 10,000 tags and 1 MiB.
 MAX_CALL_TAGS = 10_000
 MAX_CALL_BYTES = 512 * 1024
+# How many seconds a call may take that goes through everything, as the sidecar allows it.
+LONG = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,11 @@ class Client:
         """Where it is."""
         return self._wire.url
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it did not answer a moment ago: to ask it again may take as long once more."""
+        return self._wire.is_away
+
     def increment(self, tags: Iterable[str], soft: bool = False, again: int | None = None) -> Incremented:
         """Gives tags new versions, in as many calls as they need; done once all sidecars' store has committed
         all of them.
@@ -153,40 +160,38 @@ class Client:
         match: str | None = None,
         all: bool | None = None,  # noqa: A002 - the call's own word
         soft: bool = False,
+        within: float = LONG,
     ) -> int | None:
-        """Forgets what exactly one of these names; how many responses, which only `match` counts."""
+        """Forgets what exactly one of these names; how many responses, which only `match` counts. `match` and
+        `group`, which look at all that is stored, may take `within` seconds.
+        """
         targets = {"url": url, "rule": rule, "group": group, "tags": tags, "match": match, "all": all}
         wish: dict[str, Any] = {name: it for name, it in targets.items() if it is not None}
         if soft:
             wish["soft"] = True
         # What names no pattern is an increment or two.
         is_long = match is not None or group is not None
-        return self._post("/v1/purge", wish, long=is_long).take_or_none("purged", int)
+        return self._post("/v1/purge", wish, within if is_long else None).take_or_none("purged", int)
 
     def refresh(
         self,
         *,
         url: str | None = None,
         tags: Sequence[str] | None = None,
-        limit: int | None = None,
         cursor: str | None = None,
     ) -> Refreshed:
         """Fetches again now what the URL or the tags name; a `cursor` that is answered says that there is
         more.
         """
-        asked = {"url": url, "tags": tags, "limit": limit, "cursor": cursor}
+        asked = {"url": url, "tags": tags, "cursor": cursor}
         wish = {name: it for name, it in asked.items() if it is not None}
-        said = self._post("/v1/refresh", wish, long=True)
+        said = self._post("/v1/refresh", wish, LONG)
         refreshed, failed, skipped = (said.take(name, int) for name in ("refreshed", "failed", "skipped"))
         return Refreshed(refreshed, failed, skipped, said.take_or_none("cursor", str))
 
     def stats(self) -> Mapping[str, Any]:
         """The sidecar in numbers."""
         return self._get("/v1/stats")
-
-    def rules(self) -> Mapping[str, Any]:
-        """The rules in force, their counts, and what is wrong with the files."""
-        return self._get("/v1/rules")
 
     def tags(self) -> Mapping[str, Any]:
         """Tags in numbers: those incremented most, and those that made most requests miss."""
@@ -272,10 +277,10 @@ class Client:
         tail = f"?{urlencode(query, doseq=True)}" if query else ""
         return _json(self._wire.call("GET", path + tail))
 
-    def _post(self, path: str, wish: Mapping[str, Any], long: bool = False) -> "Said":
+    def _post(self, path: str, wish: Mapping[str, Any], within: float | None = None) -> "Said":
         body = json.dumps(wish).encode()
         headers = {"Content-Type": "application/json"}
-        return _json(self._wire.call("POST", path, body, headers, long=long))
+        return _json(self._wire.call("POST", path, body, headers, within=within))
 
 
 def _object(key: str) -> str:

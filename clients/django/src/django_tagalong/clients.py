@@ -1,7 +1,7 @@
 """The clients of the admin interfaces that the setting names: one place that makes them, and keeps them with
 their connections for as long as the process lives.
 
-Decides nothing about what they are asked, and whether: `ENABLED` is for who asks.
+Where `ENABLED` is off there are none. Decides nothing about what they are asked.
 """
 
 from threading import Lock
@@ -35,6 +35,8 @@ def close() -> None:
 
 
 def _of(setting: conf.Settings, timeout: float, retries: int) -> list[Client]:
+    if not setting.enabled:
+        return []
     # The setting is the key, as its repr does not show the token.
     with _lock:
         known = _kept.setdefault((setting, timeout, retries), {})

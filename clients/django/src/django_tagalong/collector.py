@@ -100,11 +100,6 @@ class Collector:
         self._lock = Lock()
         self._collected: Collected | None = Collected()
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it takes anything now."""
-        return self._collected is not None
-
     def tag(self, *tags: str) -> bool:
         """The response depends on these. False: its head is made already."""
         with self._lock:

@@ -7,6 +7,7 @@ forgotten; knows nothing of what the names mean.
 """
 
 import logging
+import time
 
 from .client import Client, SidecarError
 
@@ -14,6 +15,8 @@ logger = logging.getLogger("django_tagalong")
 
 #: With more names than these all that is stored is forgotten: one call in place of many, and bounded (L10).
 MANY = 200
+#: How many seconds one who wants something else waits for that.
+PATIENCE = 1.0
 
 # No value's name: each has a prefix.
 _EVERYTHING = ""
@@ -30,13 +33,25 @@ def owe(client: Client, name: str) -> None:
 
 
 def pay(client: Client) -> None:
-    """Has all forgotten that is owed. Raises `SidecarError`, with what is left for the next time."""
+    """Has all forgotten that is owed. Raises `SidecarError`, with what is left for the next time, also where
+    that takes longer than one may wait for it.
+    """
     owed = _owed.get(client.url)
     if not owed:
         return
-    paid = dict(owed)
-    for name in [_EVERYTHING] if _EVERYTHING in paid else paid:
+    known, begun = dict(owed), time.monotonic()
+    if _EVERYTHING in known:
+        forget(client, _EVERYTHING)
+        _are_paid(owed, known)
+        return
+    for name, debt in known.items():
+        if time.monotonic() - begun > PATIENCE:
+            raise SidecarError("is slow to forget what it was not told")
         forget(client, name)
+        _are_paid(owed, {name: debt})
+
+
+def _are_paid(owed: dict[str, object], paid: dict[str, object]) -> None:
     for name, debt in paid.items():
         if owed.get(name) is debt:
             owed.pop(name, None)

@@ -23,7 +23,7 @@ from django.utils.cache import patch_vary_headers
 
 from . import collector
 from .patterns import Arguments, Computed, NoTag, Tags
-from .tags import check_tagged, tag
+from .tags import tagged
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def cache_tag(*tags: str | tuple[Any, ...]) -> bool:
 
     False: there is no response to be tagged, as outside of a request. Raises `ValueError` for what is no tag.
     """
-    texts = [tag(*it) if isinstance(it, tuple) else check_tagged(it) for it in tags]
+    texts = [tagged(it) for it in tags]
     here = collector.current()
     if here is None:
         return False

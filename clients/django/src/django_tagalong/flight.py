@@ -16,21 +16,6 @@ _lock = threading.Lock()
 _under_way: dict[object, Future[None]] = {}
 
 
-def _join(name: object) -> Future[None] | None:
-    """The flight to wait for. `None`: the caller is the first, and ends it by `_land`."""
-    with _lock:
-        flight = _under_way.get(name)
-        if flight is None:
-            _under_way[name] = Future()
-        return flight
-
-
-def _land(name: object) -> None:
-    with _lock:
-        flight = _under_way.pop(name)
-    flight.set_result(None)
-
-
 @contextmanager
 def alone(name: str, patience: float) -> Iterator[None]:
     """Begins when nobody else is inside with this name, or one has waited once: for its end, or `patience`
@@ -38,28 +23,34 @@ def alone(name: str, patience: float) -> Iterator[None]:
     """
     # Functions and coroutines do not wait for each other: a thread that waits might be the one a coroutine
     # needs.
-    key = ("thread", name)
-    flight = _join(key)
-    if flight is not None:
-        wait_for([flight], timeout=patience)
+    with _joined(("thread", name)) as other:
+        if other is not None:
+            wait_for([other], timeout=patience)
         yield
-        return
-    try:
-        yield
-    finally:
-        _land(key)
 
 
 @asynccontextmanager
 async def alone_later(name: str, patience: float) -> AsyncIterator[None]:
     """As `alone`, without holding up the event loop."""
-    key = ("task", name)
-    flight = _join(key)
-    if flight is not None:
-        await asyncio.wait([asyncio.wrap_future(flight)], timeout=patience)
+    with _joined(("task", name)) as other:
+        if other is not None:
+            await asyncio.wait([asyncio.wrap_future(other)], timeout=patience)
         yield
+
+
+@contextmanager
+def _joined(key: object) -> Iterator[Future[None] | None]:
+    """The end to wait for; None for the first, whose end is that of the block."""
+    with _lock:
+        other = _under_way.get(key)
+        if other is None:
+            mine = _under_way[key] = Future()
+    if other is not None:
+        yield other
         return
     try:
-        yield
+        yield None
     finally:
-        _land(key)
+        with _lock:
+            del _under_way[key]
+        mine.set_result(None)

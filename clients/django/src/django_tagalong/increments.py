@@ -7,7 +7,7 @@ answer is False.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from weakref import ref
 
 from asgiref.sync import sync_to_async
@@ -47,8 +47,7 @@ def increment(
     ):
         raise ValueError(f"`again` is a whole number of seconds from 1 to {MAX_AGAIN}")
     later = conf.get().again if again is None else again
-    wishes = [Increment(check(tag), bool(soft), later) for tag in tags]
-    return _after_commit(wishes, using, at_once) if wishes else None
+    return _after_commit([Increment(check(tag), bool(soft), later) for tag in tags], using, at_once)
 
 
 def change(
@@ -72,6 +71,12 @@ def change(
     if (old or new) and before == after:
         return None
     return _after_commit([changes.told(rule, before, after)], using)
+
+
+def report(tags: Iterable[str], differences: Iterable[Change], using: str | None) -> bool | None:
+    """Reports what one write has to say, in one call: what is known to be tags, and changes."""
+    again = conf.get().again
+    return _after_commit([*(Increment(it, again=again) for it in tags), *differences], using)
 
 
 async def aincrement(
@@ -104,56 +109,65 @@ class _Batch:
     """
 
     def __init__(self) -> None:
-        self.hooks: list[ref[_AfterCommit]] = []
-        self.told = 0
+        self.hooks: list[ref[AfterCommit]] = []
 
     def tell_from(self, index: int) -> None:
         """Tells everything from there on that was not told yet."""
-        hooks = self.hooks[max(index, self.told) :]
-        self.told = len(self.hooks)
-        alive = [hook for hook in (it() for it in hooks) if hook is not None]
-        wishes = [wish for hook in alive for wish in hook.wishes]
+        alive = [hook for hook in (it() for it in self.hooks[index:]) if hook is not None]
+        untold = [hook for hook in alive if not hook.is_told]
+        for hook in untold:
+            hook.is_told = True
+        wishes = [wish for hook in untold for wish in hook.wishes]
         if wishes:
-            deliver(wishes, any(hook.at_once for hook in alive))
+            deliver(wishes, any(hook.at_once for hook in untold))
 
 
-class _AfterCommit:
+class AfterCommit:
     """What Django calls after the commit. The first that is called tells what all of a transaction have to
     tell.
     """
 
     def __init__(
-        self, batch: _Batch, wishes: list[Increment | Change], at_once: bool, tells_all: bool
+        self, batch: _Batch, wishes: Sequence[Increment | Change], at_once: bool, tells_all: bool
     ) -> None:
         self.batch, self.wishes, self.at_once = batch, wishes, at_once
         self.index = len(batch.hooks)
+        self.is_told = False
         # Within a test case what came before is not told: Django has it wait for ever.
         self.tells_all = tells_all
         batch.hooks.append(ref(self))
 
     def __call__(self) -> None:
-        self.batch.tell_from(0 if self.tells_all else self.index)
+        self.tell(0 if self.tells_all else self.index)
+
+    def tell(self, index: int | None = None) -> None:
+        """Tells what there is from this one on, or from another; nothing if this is told already."""
+        if not self.is_told:
+            self.batch.tell_from(self.index if index is None else index)
 
 
 def _after_commit(
-    wishes: list[Increment] | list[Change], using: str | None, at_once: bool = False
+    wishes: Sequence[Increment | Change], using: str | None, at_once: bool = False
 ) -> bool | None:
+    if not wishes:
+        return None
     connection = transaction.get_connection(using)
     if not connection.in_atomic_block:
         if connection.connection is not None and not connection.autocommit:
             logger.warning("autocommit is off: changes are told at once, so report them after the commit")
-        return deliver(list(wishes), at_once)
+        return deliver(wishes, at_once)
     in_order = _is_test_case(connection)
     queue = connection.run_on_commit
-    ours = (it[1] for it in (reversed(queue) if in_order else queue) if isinstance(it[1], _AfterCommit))
+    ours = (it[1] for it in (reversed(queue) if in_order else queue) if isinstance(it[1], AfterCommit))
     newest = next(ours, None)
     batch = _Batch() if newest is None else newest.batch
-    hook = _AfterCommit(batch, list(wishes), bool(at_once), tells_all=not in_order)
+    hook = AfterCommit(batch, wishes, bool(at_once), tells_all=not in_order)
     connection.on_commit(hook, robust=True)
-    if not in_order:
+    queue = connection.run_on_commit
+    if not in_order and not all(isinstance(it[1], AfterCommit) for it in queue[-2:-1]):
         # Ahead of the app's: where one of those raises, Django drops all behind it, and the commit is done.
-        # Each of ours, as a savepoint may take any of them away.
-        queue = connection.run_on_commit
+        # Each of ours, as a savepoint may take any of them away. Behind one of ours there is none of the
+        # app's, and to move each of very many would take very long.
         queue.insert(0, queue.pop())
     return None
 
@@ -165,7 +179,7 @@ def _is_test_case(connection: BaseDatabaseWrapper) -> bool:
     return any(it._from_testcase for it in connection.atomic_blocks[:1])  # type: ignore[attr-defined]
 
 
-def deliver(wishes: list[Increment | Change], at_once: bool = False) -> bool | None:
+def deliver(wishes: Sequence[Increment | Change], at_once: bool = False) -> bool | None:
     """Passes on what has been committed: to the response that is being made, or to the admin interface; to
     both with `at_once`.
     """
@@ -177,7 +191,9 @@ def deliver(wishes: list[Increment | Change], at_once: bool = False) -> bool | N
     here = collector.current()
     if here is not None and here.increment(*increments):
         if here.change(*differences):
-            is_told = (at_once or setting.at_once) and tell.tell(increments, differences)
-            return True if is_told else None  # else the response tells
+            # The response tells too. So nobody is waited for who was away a moment ago: each line of the app
+            # may be a commit.
+            asks = (at_once or setting.at_once) and not tell.someone_is_away()
+            return True if asks and tell.tell(increments, differences) else None
         increments = []  # closed in between: those are on the response, these are not
     return tell.tell(increments, differences)

@@ -19,7 +19,7 @@ from django.db import connections
 from . import collector, flight, objects
 from .client import Missing, Object
 from .decorators import cache_tag
-from .increments import _AfterCommit
+from .increments import AfterCommit
 from .values import Serializer
 
 logger = logging.getLogger("django_tagalong")
@@ -163,7 +163,7 @@ def _are_about_to_be_told(tags: Collection[str]) -> bool:
 def _reports_uncommitted_changes() -> bool:
     """Whether a transaction is open here that has changes to tell after its commit."""
     waiting = (hook[1] for it in connections.all(initialized_only=True) for hook in it.run_on_commit)
-    return any(isinstance(hook, _AfterCommit) for hook in waiting)
+    return any(isinstance(hook, AfterCommit) for hook in waiting)
 
 
 def _is_in_a_transaction() -> bool:

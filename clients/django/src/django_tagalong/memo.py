@@ -14,7 +14,7 @@ from functools import cache as once
 from functools import wraps
 from typing import Any, TypeVar
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.core.cache import caches
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
@@ -65,7 +65,10 @@ def tagged_cache(
 
         @wraps(function)
         async def cached_later(*args: Any, **kwargs: Any) -> Any:
-            planned = plan.of(args, kwargs)
+            if plan.tags.may_block:
+                planned = await sync_to_async(plan.of)(args, kwargs)
+            else:
+                planned = plan.of(args, kwargs)
             if planned is None:
                 return await function(*args, **kwargs)
             backend, name, texts = planned

@@ -49,16 +49,17 @@ class TagalongMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self.is_async:
             return self._acall(request)
+        collected = None
         with collecting() as collector:
             try:
                 response = cast(HttpResponseBase, self.get_response(request))
+                collected = collector.close()
+                left = _write(request, response, collected)
+                if left is not None and not tell.tell(left.increments, left.changes):
+                    _fail_safe(response, left)
             except BaseException:
-                _tell_without_response(collector.close())
+                _tell_without_response(collector.close() if collected is None else collected)
                 raise
-            collected = collector.close()
-        left = _write(request, response, collected)
-        if left is not None and not tell.tell(left.increments, left.changes):
-            _fail_safe(response, left)
         return response
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
@@ -140,5 +141,5 @@ def _fail_safe(response: HttpResponseBase, left: _Left) -> None:
 
 
 def _tell_without_response(collected: Collected) -> None:
-    if conf.get().enabled and (collected.increments or collected.changes):
+    if collected.increments or collected.changes:
         tell.tell(collected.increments.values(), collected.changes)

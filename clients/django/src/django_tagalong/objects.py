@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from django.core.signals import request_started
 
-from . import clients, conf, debts
+from . import clients, debts
 from .client import Client, Missing, Object, SidecarError
 
 logger = logging.getLogger("django_tagalong")
@@ -30,6 +30,8 @@ logger = logging.getLogger("django_tagalong")
 PAUSE = 5.0
 #: How many seconds one look may take: what is longer is slower than to compute.
 PATIENCE = 1.0
+#: How many seconds a sidecar may take to forget all values, as it looks at all that it has.
+CLEARING = 30.0
 #: The longest value, in bytes: what a sidecar stores unless it is told otherwise (`limits.max_object`).
 MAX_BYTES = 8 * 1024 * 1024
 #: How many tokens are remembered before those are dropped that no sidecar honours any more.
@@ -48,7 +50,7 @@ _tokens: ContextVar[Mapping[str, tuple[float, str | None]]] = ContextVar(
 
 def get(name: str) -> Object | Missing | None:
     """What is stored under a name. None: nobody can be asked."""
-    return _ask(lambda client: client.get_object(name))
+    return _ask(f"The value {name} is not looked for", lambda client: client.get_object(name))
 
 
 def put(name: str, body: bytes, content_type: str, life: int, tags: Sequence[str], token: str | None) -> bool:
@@ -63,10 +65,10 @@ def put(name: str, body: bytes, content_type: str, life: int, tags: Sequence[str
     if len(body) > MAX_BYTES:
         logger.error("The value %s is not kept: it has %d bytes, of at most %d", name, len(body), MAX_BYTES)
     else:
-        is_stored = _ask(put_to)
+        is_stored = _ask(f"The value {name} is not kept", put_to)
         if is_stored is not None:
             return is_stored
-    client = _client()
+    client = clients.first(PATIENCE)
     if token is None and client is not None:
         _forget(client, name)
     return False
@@ -79,26 +81,37 @@ def touch(name: str, life: int) -> bool:
         found = client.get_object(name)
         return isinstance(found, Object) and client.set_life(found.entry, life)
 
-    return _ask(touch_at) or False
+    return _ask(f"The value {name} is not touched", touch_at) or False
+
+
+def version(tag: str) -> int | None:
+    """The version of a tag; None where it has none, or nobody can be asked."""
+    return _ask(f"The version of {tag} is not known", lambda client: client.tag(tag).version)
 
 
 def delete(name: str) -> bool:
     """Forgets a value, in every sidecar of the setting; in one that is away as soon as it answers. True:
     there was one.
     """
-    were_there = [_forget(client, name) for client in _each()]
+    were_there = [_forget(client, name) for client in clients.each()]
     return any(were_there)
 
 
 def clear(prefix: str) -> bool:
     """Forgets all values whose names begin so. True: every sidecar has done it."""
     is_done = True
-    for client in _each():
-        try:
-            client.purge(match=f"object:{prefix}*")
-        except SidecarError as error:
-            is_done = False
-            logger.error("%s was not told to forget the values %s*: %s", client.url, prefix, error)
+    for client in clients.each():
+        why: SidecarError | str = "it did not answer a moment ago"
+        if not _is_left_alone(client):
+            try:
+                client.purge(match=f"object:{prefix}*", within=CLEARING)
+                continue
+            except SidecarError as error:
+                why = error
+                if error.status is None:
+                    _leave_alone(client, error)
+        is_done = False
+        logger.error("%s was not told to forget the values %s*: %s", client.url, prefix, why)
     return is_done
 
 
@@ -132,8 +145,8 @@ def _forget_tokens(**_: object) -> None:
 request_started.connect(_forget_tokens, dispatch_uid="django_tagalong.objects")
 
 
-def _ask(question: Callable[[Client], Said]) -> Said | None:
-    client = _client()
+def _ask(what: str, question: Callable[[Client], Said]) -> Said | None:
+    client = clients.first(PATIENCE)
     if client is None or _is_left_alone(client):
         return None
     try:
@@ -143,18 +156,10 @@ def _ask(question: Callable[[Client], Said]) -> Said | None:
         if error.status in (None, 503):
             _leave_alone(client, error)
         else:
-            logger.error("A value is not kept: %s", error)
+            logger.error("%s: %s", what, error)
         return None
     _paused.pop(client.url, None)
     return said
-
-
-def _client() -> Client | None:
-    return clients.first(PATIENCE) if conf.get().enabled else None
-
-
-def _each() -> list[Client]:
-    return clients.each() if conf.get().enabled else []
 
 
 def _forget(client: Client, name: str) -> bool:
@@ -175,4 +180,4 @@ def _is_left_alone(client: Client) -> bool:
 
 def _leave_alone(client: Client, error: SidecarError) -> None:
     _paused[client.url] = time.monotonic() + PAUSE
-    logger.error("Values are computed and not kept for %g seconds: %s", PAUSE, error)
+    logger.error("Values are computed and not kept for %g seconds: %s %s", PAUSE, client.url, error)

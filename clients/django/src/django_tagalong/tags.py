@@ -7,6 +7,7 @@ sidecar.
 """
 
 import unicodedata
+from typing import Any
 
 # What the admin interface takes, in bytes of UTF-8.
 MAX_BYTES = 4096
@@ -97,6 +98,13 @@ def check_tagged(text: str) -> str:
         raise ValueError(f"{text[:80]!r} is no tag: a whole number of at most 15 digits follows `;v=`")
     check(name)
     return text
+
+
+def tagged(it: str | tuple[Any, ...]) -> str:
+    """A tag of a response or a value, of its text (`User:42`) or its parts (`("User", 42)`). Raises as `tag`
+    and `check_tagged`.
+    """
+    return tag(*it) if isinstance(it, tuple) else check_tagged(it)
 
 
 def _text(part: object) -> str:

@@ -32,6 +32,11 @@ def tell(increments: Iterable[Increment], changes: Iterable[Change] = ()) -> boo
     return all(done)
 
 
+def someone_is_away() -> bool:
+    """Whether one of them did not answer a moment ago: to tell it now may take as long once more."""
+    return any(client.is_away for client in clients.each())
+
+
 def _tell_one(client: Client, increments: list[Increment], changes: list[Change]) -> bool:
     calls = [*_increments(client, increments), *_changes(client, changes)]
     done = True

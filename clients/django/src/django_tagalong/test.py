@@ -25,7 +25,7 @@ from django.test import override_settings
 from . import clients, collector, headers
 from .client import Incremented
 from .collector import Change, Collected
-from .increments import _AfterCommit
+from .increments import AfterCommit
 
 __all__ = ["Recording", "TagalongAssertions", "changes_of", "increments_of", "recording", "tags_of"]
 
@@ -61,6 +61,7 @@ class _Listener:
     """What is asked in place of sidecars. It takes everything, and has nothing."""
 
     url = "recording"
+    is_away = False
 
     def __init__(self, recording: Recording) -> None:
         self._said = recording._said
@@ -109,9 +110,9 @@ def _commit(pending: Iterable[Any]) -> None:
     known = set(map(id, pending))
     for connection in connections.all(initialized_only=True):
         hooks = [it[1] for it in connection.run_on_commit if id(it) not in known]
-        ours = [it for it in hooks if isinstance(it, _AfterCommit)]
+        ours = [it for it in hooks if isinstance(it, AfterCommit)]
         for hook in sorted(ours, key=lambda it: it.index):
-            hook.batch.tell_from(hook.index)
+            hook.tell()
 
 
 def tags_of(response: HttpResponseBase) -> list[str]:

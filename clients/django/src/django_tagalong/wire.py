@@ -23,12 +23,12 @@ from .conf import is_token
 BACKOFF = 0.05
 # For how many seconds after a failure calls are tried once.
 CAUTION = 5.0
-# How long a call may take that goes through everything, as the sidecar allows it, in seconds.
-LONG = 600.0
 
 
 class SidecarError(Exception):
-    """A call was not done: the sidecar is away (`status` None), or it refuses."""
+    """A call was not done: the sidecar is away (`status` None), or it refuses. Which one it was stands in no
+    text: who has called knows.
+    """
 
     def __init__(self, says: str, status: int | None = None) -> None:
         super().__init__(says)
@@ -71,6 +71,11 @@ class Wire:
         self._mine = threading.local()
         self._careful_until = 0.0
 
+    @property
+    def is_away(self) -> bool:
+        """Whether nothing came of the last call, a moment ago."""
+        return time.monotonic() < self._careful_until
+
     def call(
         self,
         method: str,
@@ -78,19 +83,19 @@ class Wire:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         good: tuple[int, ...] = (200,),
-        long: bool = False,
+        within: float | None = None,
     ) -> Answer:
-        """Calls, and again where nothing came of it. Raises `SidecarError` for a status that is not good."""
-        tries = 1 if time.monotonic() < self._careful_until else self._tries
+        """Calls, and again where nothing came of it; once, and `within` so many seconds, where the sidecar
+        has much to do. Raises `SidecarError` for a status that is not good.
+        """
+        tries = 1 if self.is_away or within is not None else self._tries
         for n in range(tries):
             if n:
                 time.sleep(BACKOFF * 2 ** (n - 1) * random.uniform(0.5, 1))  # noqa: S311 - no secret
             try:
-                answer = self._once(
-                    method, self._prefix + path, body, headers or {}, LONG if long else self._timeout
-                )
+                answer = self._once(method, self._prefix + path, body, headers or {}, within or self._timeout)
             except (OSError, http.client.HTTPException) as error:
-                failure = SidecarError(f"{self.url} cannot be reached: {_why(error)}")
+                failure = SidecarError(f"cannot be reached: {_why(error)}")
                 continue
             if answer.status == 503 and 503 not in good:
                 failure = _refusal(answer)

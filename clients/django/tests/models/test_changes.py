@@ -41,6 +41,14 @@ def test_a_row_that_comes_has_new_values_and_one_that_goes_old_ones(told: Told) 
     assert seen(told) == [("foos", {"attr1": "1", "attr2": "5"}, {})]
 
 
+def test_l13_a_save_is_one_call_whatever_it_has_to_tell(told: Told) -> None:
+    register_model(Foo, tags=lambda foo: "Foos", changes={"foos": ["attr1"], "others": []})
+    foo = Foo.objects.create(attr1="1")
+    [(tags, changes)] = told.calls
+    assert tags == [f"Foo:{foo.pk}", "Foos"]
+    assert [it.rule for it in changes] == ["foos", "others"]
+
+
 def test_a_save_that_changes_nothing_tells_no_change(told: Told) -> None:
     register_model(Foo, changes={"foos": ["attr1"]})
     foo = Foo.objects.create(attr1="1")

@@ -2,7 +2,8 @@
 its admin interface.
 
 Reads a line of JSON for each, such as {"edit": "reprice", "category": 3, "percent": 5}, and answers with a
-line once it is committed and told: {"versions": {…}}, or {"error": "…"}.
+line once it is committed and told: {"versions": {…}}, or {"error": "…"}. A sidecar that could not be told is
+an error in the log, as the edit is made all the same.
 """
 
 import json

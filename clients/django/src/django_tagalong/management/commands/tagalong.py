@@ -7,6 +7,7 @@ sidecar's.
 
 import json
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -38,7 +39,9 @@ class Command(BaseCommand):
         target.add_argument("--match", metavar="GLOB", help="logical keys; looks at all that is stored")
         target.add_argument("--all", action="store_true", help="everything of the namespace")
         purge.add_argument("--soft", action="store_true", help="it may be served while it is fetched again")
-        purge.add_argument("--yes", action="store_true", help="do not ask before --all")
+        purge.add_argument(
+            "-y", "--yes", "--no-input", action="store_true", help="do not ask before --all and --match"
+        )
         increment = commands.add_parser("increment", help="give tags new versions")
         increment.add_argument("tag", nargs="+")
         increment.add_argument("--soft", action="store_true", help="old responses may be served for a while")
@@ -64,21 +67,26 @@ class Command(BaseCommand):
         asked = clients.each()
         if not asked:
             raise CommandError("TAGALONG['ADMIN_URLS'] is empty: there is no sidecar to ask")
-        if options.get("all") and not options["yes"]:
-            self._confirm(asked)
+        if options["what"] == "purge" and not options["yes"]:
+            self._confirm(asked, options)
         # Each is asked, whatever became of the one before.
         done = [self._ask(client, ask, options) for client in asked]
         if not all(done):
             raise CommandError("not all of it was done")
 
-    def _confirm(self, asked: Sequence[Client]) -> None:
-        """Asks at the terminal whether everything is meant; anything but a yes is a no."""
+    def _confirm(self, asked: Sequence[Client], options: Mapping[str, Any]) -> None:
+        """Asks at the terminal whether everything, or what matches, is meant; but a yes all is a no."""
+        if not options["all"] and options["match"] is None:
+            return
         if not (sys.stdin.isatty() and self.stderr.isatty()):
+            if not options["all"]:
+                return
             raise CommandError(
                 "to purge everything, say so with --yes: there is no terminal to ask at", returncode=2
             )
+        what = "is stored" if options["all"] else f"matches {_printable(options['match'])}"
         where = ", ".join(client.url for client in asked)
-        question = f"Purge everything that is stored, at {where} and all its sidecars? [y/N]"
+        question = f"Purge everything that {what}, at {where} and all its sidecars? [y/N]"
         self.stderr.write(question, str, ending=" ")
         self.stderr.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
@@ -88,7 +96,7 @@ class Command(BaseCommand):
         try:
             said = ask(client)
         except SidecarError as error:
-            self.stderr.write(f"{client.url}: {str(error).removeprefix(f'{client.url} ')}")
+            self.stderr.write(f"{client.url}: {error}")
             return False
         if options["json"]:
             self.stdout.write(json.dumps({"sidecar": client.url, **said}))
@@ -216,5 +224,5 @@ def _header(line: str) -> tuple[str, str]:
 
 def _seconds(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MAX_AGAIN:
-        raise ValueError(text)
+        raise ArgumentTypeError(f"a whole number of seconds from 1 to {MAX_AGAIN} is expected, not {text!r}")
     return int(text)
