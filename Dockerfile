@@ -10,12 +10,14 @@ ENV RUSTUP_TOOLCHAIN=1.95.0
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates cmake gcc libc6-dev make \
  && rm -rf /var/lib/apt/lists/*
-# Always the same folder: its name would be the only difference between two builds.
+# Always the same folder: its name gets into the program.
 WORKDIR /src
 COPY . .
+# What earlier builds have left belongs to one build at a time: another would replace the program before it is copied. And cargo goes
+# by the files' times, so that an older checkout after a newer one would get the newer one's program: these are always new.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/src/target \
-    packaging/image/build.sh /image
+    --mount=type=cache,target=/src/target,sharing=locked \
+    touch src/lib.rs src/main.rs && packaging/image/build.sh /image
 
 FROM scratch
 ARG REVISION=unknown

@@ -1,10 +1,12 @@
 """The Dockerfile, and what goes into its build."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import tempfile
+import time
 import tomllib
 import unittest
 from pathlib import Path
@@ -48,6 +50,34 @@ class Dockerfile(unittest.TestCase):
         for name in ["ENTRYPOINT", "CMD"]:
             self.assertIsInstance(json.loads(instruction(name)), list)
         self.assertIsInstance(json.loads(instruction("HEALTHCHECK").split(" CMD ")[1]), list)
+
+
+class Stale(unittest.TestCase):
+    """What is kept between builds, with a program as small as can be."""
+
+    MANIFEST = '[package]\nname = "small"\nversion = "0.1.0"\nedition = "2024"\n'
+    BUILD = "#!/bin/sh\nset -e\ncargo build --offline --quiet\ncp target/debug/small $1\n"
+
+    def test_an_older_checkout_is_built_though_a_newer_one_was_built_before(self):
+        """Its files are older than what that build has left, and cargo goes by the time."""
+        [kept] = [text for text in re.findall(r"^RUN (.*)$", DOCKERFILE.replace("\\\n", " "), re.M) if "build.sh" in text]
+        self.assertIn("--mount=type=cache,target=/src/target,sharing=locked ", kept)
+        with tempfile.TemporaryDirectory() as folder:
+            files = {"Cargo.toml": self.MANIFEST, "packaging/image/build.sh": self.BUILD, "src/main.rs": "fn main() { small::say() }\n"}
+            for name, text in files.items():
+                Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
+                Path(folder, name).write_text(text)
+            Path(folder, "packaging/image/build.sh").chmod(0o755)
+            program = Path(folder, "image")
+            command = re.sub(r"--mount=\S+", "", kept).replace(" /image", f" {program}")
+            environment = {name: value for name, value in os.environ.items() if name != "CARGO_TARGET_DIR"}
+            for version, age in [("newer", 0), ("older", 3600)]:
+                source = Path(folder, "src/lib.rs")
+                source.write_text(f'pub fn say() {{ println!("{version}") }}\n')
+                then = time.time() - age
+                os.utime(source, (then, then))
+                run("sh", "-c", command, cwd=folder, env=environment)
+                self.assertEqual(run(program), f"{version}\n")
 
 
 class Context(unittest.TestCase):
