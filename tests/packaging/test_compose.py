@@ -40,10 +40,14 @@ class File(unittest.TestCase):
                 self.assertEqual({port["host_ip"] for port in service.get("ports", [])} - {"127.0.0.1"}, set())
                 self.assertTrue(all(volume["read_only"] for volume in service.get("volumes", [])))
 
-    def test_its_sidecars_are_of_the_dockerfile_and_what_they_are_given_is_there(self):
+    def test_one_service_builds_the_image_of_both_sidecars(self):
+        builds = [service for service in compose().values() if "build" in service]
+        self.assertEqual([(service["image"], Path(service["build"]["context"])) for service in builds], [("tagalong", REPOSITORY)])
+
+    def test_its_sidecars_are_of_that_image_and_what_they_are_given_is_there(self):
         for name in SIDECARS:
             service = compose()[name]
-            self.assertEqual(Path(service["build"]["context"]), REPOSITORY)
+            self.assertEqual(service["image"], "tagalong")
             self.assertEqual([port["target"] for port in service["ports"]], [8080])
             self.assertTrue(all(Path(volume["source"]).is_file() for volume in service["volumes"]))
 
