@@ -10,7 +10,8 @@ cd "$(dirname "$0")/../.."
 # everywhere else (musl's allocator is slow with several threads). Only the last step differs from `cargo build --release`.
 cargo rustc --locked --release --bin tagalong -- -C target-feature=+crt-static
 program=${CARGO_TARGET_DIR:-target}/release/tagalong
-if readelf --program-headers "$program" | grep -q INTERP; then
+headers=$(readelf --program-headers "$program")
+if [[ $headers == *INTERP* ]]; then
     echo "image: $program wants shared libraries, which the image does not have" >&2
     exit 1
 fi

@@ -20,6 +20,10 @@ put 644 "$here/tagalong.yaml" /etc/tagalong/tagalong.yaml
 install -d -m 755 "$folder/etc/tagalong/rules"
 put 644 "$here/passwd" /etc/passwd
 put 644 "$here/group" /etc/group
+# Of what Debian has added: the C library that is linked (LGPL), and the authorities (MPL).
+for file in common-licenses/{LGPL-2.1,MPL-2.0} doc/{libc6-dev,ca-certificates}/copyright; do
+    put 644 "/usr/share/$file" "/usr/share/$file"
+done
 put 644 "$here/../../LICENSE" /usr/share/doc/tagalong/LICENSE
 put 644 "$here/../THIRD-PARTY-LICENSES.txt" /usr/share/doc/tagalong/THIRD-PARTY-LICENSES.txt
 put 644 "$here/../tagalong.cdx.json" /usr/share/doc/tagalong/tagalong.cdx.json

@@ -66,11 +66,19 @@ class Process:
         match = until(pattern, found)
         return match.groups()[0] if match.groups() else match[0]
 
+    def pid(self):
+        """The program's own. Behind sudo it is that of its child: sudo does not pass on every signal, and cannot pass on SIGKILL."""
+
+        def found():
+            pids = [str(self.process.pid)]
+            while pids and Path(f"/proc/{pids[0]}/comm").read_text() == "sudo\n":
+                pids = Path(f"/proc/{pids[0]}/task/{pids[0]}/children").read_text().split()
+            return pids
+
+        return int(until("the program behind sudo", found)[0])
+
     def signal(self, number):
-        if AS_ROOT:
-            run(*AS_ROOT, "kill", f"-{number}", self.process.pid)
-        else:
-            self.process.send_signal(number)
+        run(*AS_ROOT, "kill", f"-{int(number)}", self.pid())
 
     def stop(self):
         """Its exit code, after SIGTERM."""

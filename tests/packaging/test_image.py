@@ -1,6 +1,7 @@
 """The files of the image, and the program among them with nothing else there and no rights."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -39,6 +40,10 @@ class Layout(unittest.TestCase):
             "etc/ssl/certs/ca-certificates.crt",
             "etc/tagalong/tagalong.yaml",
             "usr/bin/tagalong",
+            "usr/share/common-licenses/LGPL-2.1",
+            "usr/share/common-licenses/MPL-2.0",
+            "usr/share/doc/ca-certificates/copyright",
+            "usr/share/doc/libc6-dev/copyright",
             "usr/share/doc/tagalong/LICENSE",
             "usr/share/doc/tagalong/THIRD-PARTY-LICENSES.txt",
             "usr/share/doc/tagalong/tagalong.cdx.json",
@@ -160,7 +165,7 @@ class Running(unittest.TestCase):
 
     def test_it_is_nobody_in_particular(self):
         sidecar = self.start("http://127.0.0.1:9")
-        status = Path(f"/proc/{sidecar.process.pid}/status").read_text()
+        status = Path(f"/proc/{sidecar.pid()}/status").read_text()
         user, group = USER.split(":")
         self.assertRegex(status, rf"Uid:(\s+{user}){{4}}\n")
         self.assertRegex(status, rf"Gid:(\s+{group}){{4}}\n")
@@ -168,6 +173,20 @@ class Running(unittest.TestCase):
 
 
 class Build(unittest.TestCase):
+    def test_a_program_that_wants_shared_libraries_is_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            cargo, program = Path(folder, "cargo"), Path(folder, "release/tagalong")
+            program.parent.mkdir()
+            # A cargo that does not heed what it is told: a program of this machine.
+            cargo.write_text(f"#!/bin/sh\ncp {shutil.which('readelf')} {program}\n")
+            cargo.chmod(0o755)
+            environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "CARGO_TARGET_DIR": folder}
+            command = [REPOSITORY / "packaging/image/build.sh", f"{folder}/image"]
+            done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("wants shared libraries", done.stderr)
+            self.assertFalse(Path(folder, "image").exists())
+
     def test_the_dockerfile_copies_what_the_script_has_laid_out(self):
         folder = re.search(r"packaging/image/build\.sh (\S+)", DOCKERFILE)[1]
         self.assertIn(f"COPY --from=build {folder}/ /\n", DOCKERFILE)
