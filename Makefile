@@ -55,7 +55,8 @@ bench-shop: setup-test ## the shop, read while it is edited: hits, speed, and ho
 	$$(scripts/venv.sh target/shop/run examples/shop/requirements.txt) examples/shop/load.py --tagalong target/release/tagalong --consistency strict,bounded --edits 0.1,0.01 --seconds 10 --write
 
 bench-deploy: setup-packaging ## the image's files, memory when idle, time until it is ready
-	packaging/image/build.sh target/packaging/bench-image && rm -rf target/packaging/bench-image
+	rm -rf target/packaging/bench-image
+	packaging/image/build.sh target/packaging/bench-image
 	python3 benches/deploy/run.py --tagalong target/release/tagalong
 
 # No nightly: instrumented for coverage, without a sanitizer. New inputs stay in target/fuzz, those that break something
@@ -166,10 +167,11 @@ packages: setup-packages target/tools/cargo-deb@3.8.0 ## build the Debian packag
 licences: target/tools/cargo-about@0.9.3 ## write the licences of all that is in the program anew
 	$(TOOLS) $(CARGO) about generate --locked --fail --output-file packaging/THIRD-PARTY-LICENSES.txt packaging/licences.hbs
 
-# Without a time and this machine's folders: the same dependencies are the same file.
+# Without a time and this machine's folders: the same dependencies are the same file. Without what is not in the program (sbom.py).
 sbom: target/tools/cargo-cyclonedx@0.5.9 ## write the bill of materials (CycloneDX) anew
 	$(TOOLS) SOURCE_DATE_EPOCH=0 $(CARGO) cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps --override-filename tagalong.cdx
-	sed -e 's|path+file://$(CURDIR)#||' -e '/"timestamp":/d' tagalong.cdx.json >packaging/tagalong.cdx.json
+	sed -e 's|path+file://$(CURDIR)#||' -e '/"timestamp":/d' tagalong.cdx.json | packaging/sbom.py >target/tagalong.cdx.json
+	mv target/tagalong.cdx.json packaging/tagalong.cdx.json
 	rm tagalong.cdx.json
 
 deny: target/tools/cargo-deny@0.20.2 ## licences, sources and bans of dependencies (known holes: needs the database from the web)

@@ -2,29 +2,31 @@
 
 import json
 import re
+import sys
 import tomllib
 import unittest
 
-from support import REPOSITORY, run
+from support import REPOSITORY
+
+sys.path.append(str(REPOSITORY / "packaging"))
+
+from sbom import crates  # noqa: E402
 
 LICENCES = REPOSITORY / "packaging" / "THIRD-PARTY-LICENSES.txt"
 MATERIALS = REPOSITORY / "packaging" / "tagalong.cdx.json"
 AGAIN = "`make licences sbom` writes it anew"
 
 
-def crates():
-    """Name and version of all that is in the program, on the machines it runs on; not ourselves."""
-    about = tomllib.loads((REPOSITORY / "about.toml").read_text())
-    targets = [f"--target={target}" for target in about["targets"]]
-    lines = run("cargo", "tree", "--locked", "--edges=normal", "--prefix=none", "--format={p}", *targets, cwd=REPOSITORY)
-    found = {(line.split()[0], line.split()[1].removeprefix("v")) for line in lines.splitlines() if line}
-    return {crate for crate in found if crate[0] != "tagalong"}
 
 
 class Licences(unittest.TestCase):
     def test_they_name_every_crate_of_the_program_and_no_other(self):
         named = set(re.findall(r"^  (\S+) (\d\S*)(?:  http\S*)?$", LICENCES.read_text(), re.M))
         self.assertEqual({crate for crate in named if crate[0] != "tagalong"}, crates(), AGAIN)
+
+    def test_they_begin_with_what_the_template_says(self):
+        head = (REPOSITORY / "packaging/licences.hbs").read_text().partition("{{")[0]
+        self.assertTrue(LICENCES.read_text().startswith(head), AGAIN)
 
     def test_they_name_what_is_inside_of_crates_too(self):
         for whose in ["Jean-loup Gailly", "Meta Platforms"]:  # zlib-ng and zstd
@@ -38,11 +40,14 @@ class Licences(unittest.TestCase):
 
 
 class Materials(unittest.TestCase):
-    def test_they_name_every_crate_of_the_program(self):
+    def test_they_name_every_crate_of_the_program_and_no_other(self):
         told = json.loads(MATERIALS.read_text())
         self.assertEqual(told["bomFormat"], "CycloneDX")
         named = {(part["name"], part["version"]) for part in told["components"]}
-        self.assertEqual(crates() - named, set(), AGAIN)
+        self.assertEqual(named, crates(), AGAIN)
+        refs = {part["bom-ref"] for part in told["components"]} | {told["metadata"]["component"]["bom-ref"]}
+        self.assertEqual({line["ref"] for line in told["dependencies"]}, refs)
+        self.assertLessEqual({ref for line in told["dependencies"] for ref in line.get("dependsOn", [])}, refs)
 
     def test_each_has_its_licence_and_its_place_in_the_registry(self):
         for part in json.loads(MATERIALS.read_text())["components"]:
