@@ -49,7 +49,8 @@ class Content(unittest.TestCase):
 
 class Installed(unittest.TestCase):
     def setUp(self):
-        self.assertEqual(status(), "", "there is a tagalong on this machine already, which is not the tests' to remove")
+        there = (status(), CONFIG.parent.exists())
+        self.assertEqual(there, ("", False), "there is a tagalong on this machine already, which is not the tests' to remove")
         self.addCleanup(lambda: status() and dpkg("--purge", "tagalong"))
 
     def test_it_comes_keeps_what_was_edited_and_goes(self):
@@ -65,10 +66,14 @@ class Installed(unittest.TestCase):
         dpkg("--install", PACKAGE)
         self.assertEqual(CONFIG.read_text(), edited)
 
+        added = CONFIG.parent / "rules/20-ours.yaml"
+        run(*AS_ROOT, "tee", added, input="rules: []\n")
+        self.addCleanup(lambda: run(*AS_ROOT, "rm", "-r", CONFIG.parent))
+
         dpkg("--remove", "tagalong")
         self.assertEqual((status(), CONFIG.exists(), Path("/usr/bin/tagalong").exists()), ("rc", True, False))
         dpkg("--purge", "tagalong")
-        self.assertEqual((status(), CONFIG.parent.exists()), ("", False))
+        self.assertEqual((status(), [file for file in CONFIG.parent.rglob("*") if file.is_file()]), ("", [added]))
 
 
 if __name__ == "__main__":

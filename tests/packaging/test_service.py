@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -93,6 +94,17 @@ class Running(unittest.TestCase):
         sidecar.says("10-app.yaml:1")
         self.assertEqual(ask(address, "/page").status, 200)
         self.assertEqual(sidecar.stop(), 0)
+
+    def test_it_is_started_again_however_often_it_ends(self):
+        self.assertEqual((setting("Restart"), setting("StartLimitIntervalSec")), (["on-failure"], ["0"]))
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            config = self.folder / "tagalong.yaml"
+            config.write_text(config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{taken.getsockname()[1]}", 1))
+            done = subprocess.run(self.command(), capture_output=True, text=True, timeout=60)
+        self.assertIn("cannot listen", done.stderr)
+        self.assertNotIn(str(done.returncode), ["0", *setting("RestartPreventExitStatus")])
 
     def test_wrong_files_end_it_with_the_code_that_is_not_tried_again(self):
         (self.folder / "tagalong.yaml").write_text("listen: nowhere\n")
