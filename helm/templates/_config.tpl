@@ -2,6 +2,10 @@
 
 {{/* Fails, in a sentence, where values are wrong together; each by itself is checked by values.schema.json. */}}
 {{- define "tagalong.check" -}}
+{{- $name := include "tagalong.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "No Service may be called %s: set fullnameOverride to a name of letters, digits and hyphens that begins with a letter." $name) -}}
+{{- end -}}
 {{- $own := .Values.config.upstream | default dict -}}
 {{- $redis := .Values.store.redis -}}
 {{- $ownRedis := dig "store" "redis" (dict) .Values.config | default dict -}}
@@ -46,8 +50,7 @@
 {{- define "tagalong.config" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- if not $config.namespace -}}
-{{/* No two releases share tags unless they are told to: a Kubernetes namespace has no dot in its name. */}}
-{{- $_ := set $config "namespace" (printf "%s.%s" .Release.Namespace (include "tagalong.fullname" .)) -}}
+{{- $_ := set $config "namespace" (include "tagalong.namespace" .) -}}
 {{- end -}}
 {{- $_ := set $config "listen" (list (include "tagalong.address" (list .Values.bindAddress .Values.ports.http))) -}}
 {{- if .Values.upstream.url -}}
@@ -75,19 +78,28 @@
 {{- toYaml $config -}}
 {{- end -}}
 
+{{/* No two releases share tags unless they are told to: a Kubernetes namespace has no dot in its name. Tagalong takes 64 characters; what is
+longer ends with a hash of the whole. */}}
+{{- define "tagalong.namespace" -}}
+{{- $whole := printf "%s.%s" .Release.Namespace (include "tagalong.fullname" .) -}}
+{{- ternary $whole (printf "%s-%s" (trunc 51 $whole) (sha256sum $whole | trunc 12)) (le (len $whole) 64) -}}
+{{- end -}}
+
 {{/* An address and a port, as `listen` wants them. */}}
 {{- define "tagalong.address" -}}
 {{- $host := index . 0 -}}
 {{- printf "%s:%d" (ternary (printf "[%s]" $host) $host (contains ":" $host)) (int (index . 1)) -}}
 {{- end -}}
 
-{{/* The rule files: name and text of each. */}}
+{{/* The rule files: name and text of each; nothing: there are none. */}}
 {{- define "tagalong.rules" -}}
-{{- range $name, $content := .Values.rules }}
-{{ $name }}: |
-  {{- $text := ternary $content (toYaml $content) (kindIs "string" $content) }}
-  {{- $text | trimSuffix "\n" | nindent 2 }}
-{{- end }}
+{{- $files := dict -}}
+{{- range $name, $content := .Values.rules -}}
+{{- $_ := set $files $name (ternary $content (printf "%s\n" (toYaml $content)) (kindIs "string" $content)) -}}
+{{- end -}}
+{{- if $files -}}
+{{- toYaml $files -}}
+{{- end -}}
 {{- end -}}
 
 {{/* What restarts pods: annotations, or nothing. Of the configuration that is what is read at start alone (docs/rules.md, "Reloading"). */}}

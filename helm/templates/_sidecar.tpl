@@ -9,6 +9,7 @@ The sidecar, for pods of a host chart that has this one as a dependency. Each ta
   spec.volumes             tagalong.sidecar.volumes
   the app's lifecycle      tagalong.sidecar.appLifecycle    keeps the app up for as long as requests may come
   the grace period         tagalong.sidecar.graceSeconds    what that takes; the app's own time comes on top
+  the app's Service        tagalong.sidecar.targetPort      where it sends clients
 
 tests/helm/host is such a chart.
 */}}
@@ -42,6 +43,11 @@ tests/helm/host is such a chart.
 {{- with .Values.volumes }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/* A number: before Kubernetes 1.32 Services find no port of a native sidecar by its name, and some load balancers do not yet. */}}
+{{- define "tagalong.sidecar.targetPort" -}}
+{{- .Values.ports.http -}}
 {{- end -}}
 
 {{/* A native sidecar outlives the app; one that does not is told to end together with it, and drains first. */}}

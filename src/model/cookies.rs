@@ -16,6 +16,18 @@ pub fn values_of<'h>(headers: &'h HeaderMap, wanted: &'h str) -> impl Iterator<I
         })
 }
 
+/// Whether the request brings a cookie of this name.
+pub fn has(headers: &HeaderMap, name: &str) -> bool {
+    values_of(headers, name).next().is_some()
+}
+
+/// The name of the cookie that a value of `Set-Cookie` sets (RFC 6265 §5.2); `None` for one without, or that is no text.
+pub fn set_by(line: &[u8]) -> Option<&str> {
+    let pair = line.split(|&byte| byte == b';').next()?;
+    let at = pair.iter().position(|&byte| byte == b'=')?;
+    std::str::from_utf8(pair.get(..at)?.trim_ascii()).ok()
+}
+
 /// The lines of `Cookie`.
 pub fn lines(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers
@@ -39,6 +51,23 @@ pub fn are_ambiguous(headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
     use http::HeaderValue;
+
+    #[test]
+    fn the_cookie_that_is_set_has_a_name() {
+        for (line, expected) in [
+            (
+                "sid=1; Path=/; Expires=Thu, 01 Jan 2026 00:00:00 GMT",
+                Some("sid"),
+            ),
+            (" sid = 1 ", Some("sid")),
+            ("sid=", Some("sid")),
+            ("=1", Some("")),
+            ("sid; Path=/", None),
+            ("", None),
+        ] {
+            assert_eq!(set_by(line.as_bytes()), expected, "{line}");
+        }
+    }
 
     #[test]
     fn cookies_are_found_as_apps_find_them() {

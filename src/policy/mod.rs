@@ -29,6 +29,7 @@ use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 
 pub use crate::policy::fields::drop_hop_by_hop;
 pub use crate::policy::fields::storable_headers;
+pub use crate::policy::privacy::spare_hidden_cookies;
 pub use crate::policy::signals::Declared;
 pub use crate::policy::signals::Signals;
 pub use crate::policy::signals::changed;

@@ -2,8 +2,9 @@
 
 use http::HeaderMap;
 use http::HeaderName;
-use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
+use http::header::{AUTHORIZATION, COOKIE, Entry, SET_COOKIE};
 
+use crate::model::cookies;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::policy::directives::Control;
@@ -73,9 +74,33 @@ pub(super) fn asked_as_keyed(terms: &Terms, head: &Head) -> bool {
     head.brings_content() || fields.all(|field| field.is_said_by(head.headers()))
 }
 
+/// Takes back each cookie of a response that would replace one of the client's own which the app was not shown: it took the
+/// client for a new one, and began another session. Of a response that was asked for without the request's cookies.
+pub fn spare_hidden_cookies(terms: &Terms, head: &Head, response: &mut HeaderMap) {
+    if terms.cookies != Cookies::Ignore
+        || terms.set_cookie == SetCookie::Store // everyone is to have it
+        || !head.headers().contains_key(COOKIE)
+    {
+        return;
+    }
+    let Entry::Occupied(all) = response.entry(SET_COOKIE) else {
+        return;
+    };
+    let (_, set) = all.remove_entry_mult();
+    let kept: Vec<_> = set
+        .filter(|line| {
+            cookies::set_by(line.as_bytes()).is_none_or(|name| !cookies::has(head.headers(), name))
+        })
+        .collect();
+    for line in kept {
+        response.append(SET_COOKIE, line);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
     use http::Method;
     use http::Request;
 
@@ -96,6 +121,60 @@ mod tests {
             let head = Head::new(request.body(()).unwrap().into_parts().0, "http").unwrap();
             let found = check(terms, &head, &HeaderMap::new(), &plain);
             assert_eq!(found, expected, "{method}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_that_the_app_was_not_shown_is_not_replaced() {
+        let terms = |cookies, set_cookie| Terms {
+            cookies,
+            set_cookie,
+            ..Terms::default()
+        };
+        let (ignore, strip) = (Cookies::Ignore, SetCookie::Strip);
+        let new = "sid=new; Path=/; HttpOnly";
+        for (name, cookie, terms, expected) in [
+            (
+                "the client's own",
+                "a=b; sid=old",
+                terms(ignore, strip),
+                &["lang=de"][..],
+            ),
+            (
+                "never stored",
+                "sid=old",
+                terms(ignore, SetCookie::NeverStore),
+                &["lang=de"],
+            ),
+            ("all of them", "lang=en; sid=old", terms(ignore, strip), &[]),
+            (
+                "another's name",
+                "sidx=old",
+                terms(ignore, strip),
+                &[new, "lang=de"],
+            ),
+            (
+                "for everyone",
+                "sid=old",
+                terms(ignore, SetCookie::Store),
+                &[new, "lang=de"],
+            ),
+            (
+                "shown to the app",
+                "sid=old",
+                terms(Cookies::KeyOrPublic, strip),
+                &[new, "lang=de"],
+            ),
+        ] {
+            let request = Request::get("/").header("host", "shop.example");
+            let request = request.header(COOKIE, cookie).body(()).unwrap();
+            let head = Head::new(request.into_parts().0, "http").unwrap();
+            let mut response = HeaderMap::new();
+            response.append(SET_COOKIE, HeaderValue::from_static(new));
+            response.append(SET_COOKIE, HeaderValue::from_static("lang=de"));
+            spare_hidden_cookies(&terms, &head, &mut response);
+            let left: Vec<_> = response.get_all(SET_COOKIE).iter().collect();
+            assert_eq!(left, expected, "{name}");
         }
     }
 }

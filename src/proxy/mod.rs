@@ -49,6 +49,7 @@ use crate::model::outcome::Outcome;
 use crate::model::outcome::Refusal;
 use crate::model::outcome::Stale;
 use crate::model::request::Head;
+use crate::policy;
 use crate::policy::request::Wishes;
 use crate::proxy::body::ToClient;
 use crate::proxy::debug::Debugged;
@@ -287,7 +288,9 @@ impl Proxy {
             };
             let patience = coalesce.map(left);
             match follower.outcome(&self.0.cache, head, patience).await {
-                Followed::Response(response, outcome) => {
+                Followed::Response(mut response, outcome) => {
+                    let terms = &query.rule.terms;
+                    policy::spare_hidden_cookies(terms, head, response.headers_mut());
                     return (respond::fetched(head, response), outcome);
                 }
                 Followed::Found(stored, passing) => {
@@ -377,7 +380,11 @@ impl Proxy {
             .pass(Arc::clone(&head), body, caller, matched, freshen);
         let (cache, spare) = (&self.0.cache, spare.as_ref());
         match passed.await {
-            Ok(passed) => {
+            Ok(mut passed) => {
+                if *head.method() == Method::HEAD {
+                    let headers = passed.response.headers_mut();
+                    policy::spare_hidden_cookies(&rule.terms, &head, headers);
+                }
                 if let (End::NotStored(reason), true) = (passed.end, looked_up) {
                     rule.count_not_stored(reason);
                 }

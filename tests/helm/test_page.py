@@ -5,7 +5,7 @@ import shutil
 import textwrap
 import unittest
 
-from chart import BETWEEN, CHART, HERE, OLD, WORK, container, helm, objects_of, pod_with_tagalong, rendered
+from chart import BETWEEN, CHART, HERE, OLD, WORK, container, find, helm, objects_of, pod_with_tagalong, rendered
 
 import yaml
 
@@ -17,6 +17,13 @@ kind: Deployment
 metadata: { name: shop }
 spec:
   selector: { matchLabels: { app: shop } }
+"""
+
+SERVICE = """apiVersion: v1
+kind: Service
+metadata: { name: shop }
+spec:
+  selector: { app: shop }
 """
 
 
@@ -36,12 +43,15 @@ class Page(unittest.TestCase):
         (folder / "Chart.yaml").write_text(yaml.safe_dump({"apiVersion": "v2", "name": "shop", "version": "1.0.0", **dependencies}))
         (folder / "values.yaml").write_text(block_with("\n  enabled: true\n"))
         (folder / "templates" / "deployment.yaml").write_text(DEPLOYMENT + block_with("tagalong.sidecar.volumes"))
+        (folder / "templates" / "service.yaml").write_text(SERVICE + block_with("tagalong.sidecar.targetPort"))
         done = helm("dependency", "update", folder)
         self.assertEqual(done.returncode, 0, done.stderr)
         for kubernetes in (OLD, BETWEEN):
             done = helm("template", "shop", folder, "--kube-version", kubernetes)
             self.assertEqual(done.returncode, 0, done.stderr)
-            pod = pod_with_tagalong(objects_of(done.stdout))
+            objects = objects_of(done.stdout)
+            pod = pod_with_tagalong(objects)
+            self.assertEqual(find(objects, "Service", "shop")["spec"]["ports"][0]["targetPort"], 8080)
             self.assertEqual(container(pod)["image"], "registry.example/tagalong:0.1.0")
             self.assertEqual(pod["metadata"]["labels"], {"app": "shop", "tagalong": "shop-tagalong"})
 
@@ -56,5 +66,6 @@ class Page(unittest.TestCase):
     def test_it_names_every_template_for_host_charts(self):
         head = (CHART / "templates" / "_sidecar.tpl").read_text().partition("*/")[0]
         named = set(re.findall(r"tagalong\.sidecar\.\w+", head))
-        for text in (PAGE.read_text(), (HERE / "host" / "templates" / "deployment.yaml").read_text()):
+        host = "".join(file.read_text() for file in (HERE / "host" / "templates").iterdir())
+        for text in (PAGE.read_text(), host):
             self.assertEqual(named - set(re.findall(r"tagalong\.sidecar\.\w+", text)), set())

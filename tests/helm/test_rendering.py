@@ -1,5 +1,6 @@
 """What the chart renders: as written down, as Kubernetes takes it, and as Tagalong reads it."""
 
+import base64
 import difflib
 import importlib.util
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 from chart import (
     ALONE,
     BETWEEN,
+    BINARY,
     CHART,
     HERE,
     HOST,
@@ -92,6 +94,11 @@ def write_monitoring_schemas(folder: Path) -> None:
             (folder / f"{definition['names']['kind'].lower()}_{version['name']}.json").write_text(json.dumps(schema))
 
 
+def installed(values: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """What `helm install` says, of the notes too, without a cluster."""
+    return helm("install", "shop", CHART, "--namespace", "web", "--dry-run=client", "--hide-secret", "--values", values, *more)
+
+
 class Rendering(unittest.TestCase):
     maxDiff = None
 
@@ -158,7 +165,8 @@ class WhatHolds(unittest.TestCase):
             with self.subTest(case):
                 objects = rendered(case)
                 secrets = [value for one in objects if one["kind"] == "Secret" for value in one["data"].values()]
-                plain = yaml.safe_dump([one for one in objects if one["kind"] != "Secret"])
+                secrets += [base64.b64decode(value).decode() for value in secrets]
+                plain = yaml.safe_dump([one for one in objects if one["kind"] != "Secret"], width=10_000)
                 for value in secrets:
                     self.assertNotIn(value, plain)
                 self.assertNotRegex(plain, r"redis://[^\s]*@")
@@ -195,6 +203,19 @@ class WhatHolds(unittest.TestCase):
         objects = rendered("host-without")
         self.assertEqual(sorted(one["kind"] for one in objects), ["Deployment", "Service"])
         self.assertEqual(find(objects, "Service")["spec"]["ports"][0]["targetPort"], "app")
+
+    def test_clients_can_be_sent_past_a_sidecar_that_stays_in_the_pods(self):
+        with_it, without = rendered("host"), rendered("host", values={"throughTagalong": False})
+        self.assertEqual(pod_with_tagalong(without), pod_with_tagalong(with_it))
+        self.assertEqual(find(without, "Service", "shop")["spec"]["ports"][0]["targetPort"], "app")
+
+    def test_services_reach_the_sidecar_by_number_as_old_clusters_find_no_name(self):
+        for case in (*ALONE, "host", "host-everything"):
+            objects = rendered(case)
+            selected = pod_with_tagalong(objects)["metadata"]["labels"].items()
+            ports = {port["containerPort"] for port in container(pod_with_tagalong(objects))["ports"]}
+            services = [one for one in objects if one["kind"] == "Service" and one["spec"]["selector"].items() <= selected]
+            self.assertEqual({port["targetPort"] for one in services for port in one["spec"]["ports"]}, ports, case)
 
     def test_native_sidecars_are_used_where_the_cluster_has_them_or_as_told(self):
         table = [(OLD, "auto", False), ("1.29.0", "auto", True), (BETWEEN, "auto", True), (OLD, "always", True), (NEWEST, "never", False)]
@@ -276,6 +297,29 @@ class WhatHolds(unittest.TestCase):
             spoken.add(yaml.safe_load(config["data"]["tagalong.yaml"])["namespace"])
         self.assertEqual(spoken, {"web.shop-tagalong", "web-shop.x-tagalong", "web.shop-x-tagalong"})
 
+    def test_a_namespace_is_never_longer_than_tagalong_takes(self):
+        spoken = set()
+        for release in ("checkout-frontend", "checkout-frontage"):
+            done = helm("template", release, CHART, "--namespace", "n" * 63, "--set", "upstream.url=http://shop:1")
+            config = yaml.safe_load(find(objects_of(done.stdout), "ConfigMap", f"{release}-tagalong-config")["data"]["tagalong.yaml"])
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder, "tagalong.yaml")
+                file.write_text(yaml.safe_dump({"namespace": config["namespace"], "upstream": {"url": "http://shop:1"}}))
+                done = subprocess.run([BINARY, "check", "--config", file], capture_output=True, text=True, timeout=20)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            spoken.add(config["namespace"])
+        self.assertEqual(len(spoken), 2)
+
+    def test_rules_as_text_come_out_as_they_went_in_but_for_empty_lines_at_the_end(self):
+        for text in ("    # indented more than the rest\nrules: []\n", "rules: []", "\n\nrules: []\n\n", "# ends: here\r\nrules: []\n", "\t\n: |\n"):
+            with self.subTest(text):
+                data = find(rendered("minimal", values={"rules": {"a.yaml": text}}), "ConfigMap", "shop-tagalong-rules")["data"]
+                self.assertEqual({name: one.rstrip("\n") for name, one in data.items()}, {"a.yaml": text.rstrip("\n")})
+
+    def test_pods_are_recreated_without_settings_of_rolling_updates(self):
+        self.assertEqual(find(rendered("minimal", values={"strategy": {"type": "Recreate"}}), "Deployment")["spec"]["strategy"], {"type": "Recreate"})
+        self.assertEqual(find(rendered("minimal"), "Deployment")["spec"]["strategy"]["rollingUpdate"], {"maxSurge": 1, "maxUnavailable": 0})
+
     def test_what_to_do_next_is_said_without_a_secret(self):
         table = [
             ("minimal", ["http://shop-tagalong.web:80, in front of http://shop:8000", "There are no rules yet", "There is no shared store"]),
@@ -286,13 +330,18 @@ class WhatHolds(unittest.TestCase):
         for case, expected in table:
             with self.subTest(case):
                 values = HERE / "values" / f"{case}.yaml"
-                done = helm("install", "shop", CHART, "--namespace", "web", "--dry-run=client", "--hide-secret", "--values", values)
+                done = installed(values)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 notes = done.stdout.partition("NOTES:")[2]
                 for sentence in expected:
                     self.assertIn(sentence, notes)
                 self.assertEqual("no shared store" in notes, case == "minimal")
                 self.assertNotRegex(notes, r"[A-Za-z0-9]{40}")
+
+    def test_that_the_policy_shuts_prometheus_out_is_said(self):
+        values = HERE / "values" / "everything.yaml"
+        self.assertNotIn("Prometheus cannot reach", installed(values).stdout)
+        self.assertIn("Prometheus cannot reach", installed(values, "--set-json", "networkPolicy.operators=[]").stdout)
 
     def test_long_names_stay_within_what_kubernetes_allows(self):
         done = helm("template", "a" * 53, CHART, "--set", "upstream.url=http://shop:1,valkey.enabled=true,dashboard.enabled=true")
@@ -307,6 +356,6 @@ class WhatHolds(unittest.TestCase):
             for one in rendered(case):
                 if one["kind"] == "Service" and not one["metadata"]["name"].endswith("-admin"):
                     targets = [port["targetPort"] for port in one["spec"]["ports"]]
-                    self.assertNotIn("tagalong-admin", targets)
+                    self.assertFalse({9000, 9080, "tagalong-admin"} & set(targets), case)
                 elif one["kind"] == "Service":
                     self.assertEqual(one["spec"]["clusterIP"], "None")

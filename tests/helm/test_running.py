@@ -101,7 +101,7 @@ class Running(unittest.TestCase):
         port = next(port for port in service["spec"]["ports"] if port["name"] == endpoint["port"])
         credentials = endpoint["authorization"]["credentials"]
         token = base64.b64decode(find(objects, "Secret", credentials["name"])["data"][credentials["key"]]).decode()
-        answer = ask(pod.ports[port["targetPort"]], endpoint["path"], token=token)
+        answer = ask(port["targetPort"], endpoint["path"], token=token)
         self.assertEqual(answer.status, 200)
         self.assertIn("tagalong_requests_total", answer.body)
 
@@ -112,7 +112,7 @@ class Running(unittest.TestCase):
         labels = pod.pod["metadata"]["labels"]
         self.assertLessEqual(service["selector"].items(), labels.items())
         self.assertLessEqual(find(objects, "Service", "shop-tagalong-admin")["spec"]["selector"].items(), labels.items())
-        clients = pod.ports[service["ports"][0]["targetPort"]]
+        clients = service["ports"][0]["targetPort"]
         self.assertRegex(ask(clients, "/products/1").cache_status, "fwd=uri-miss; stored")
         self.assertRegex(ask(clients, "/products/1").cache_status, "hit")
         done = self.flow(objects, pod)

@@ -6,7 +6,7 @@ import unittest
 
 import values_schema
 import values_table
-from chart import BINARY, CHART, IS_BLESSING, OLD, rendered, template
+from chart import BINARY, CHART, IS_BLESSING, OLD, helm, rendered, template
 
 import yaml
 
@@ -30,6 +30,9 @@ REFUSED = {
         r"at '/rules/a.yaml/rules/0/tags': got string, want null or array",
     ),
     "a rule file of another kind": ({"rules": {"a.yml": "rules: []"}}, r"'a.yml' does not match pattern"),
+    "a rule file that is not read": ({"rules": {".a.yaml": "rules: []"}}, r"'.a.yaml' does not match pattern"),
+    "a number for a word": ({"env": [{"name": "A", "value": 4}]}, r"at '/env/0/value': got number, want string"),
+    "a part taken away": ({"config": None}, r"missing property 'config'"),
     "a word for a number": ({"replicas": "two"}, r"at '/replicas': got string, want integer"),
     "a port that is none": ({"ports": {"http": 70000}}, r"at '/ports/http': maximum: got 70,000, want 65,535"),
     "a mode that is none": ({"mode": "both"}, r"at '/mode': value must be one of 'auto', 'standalone', 'sidecar'"),
@@ -69,6 +72,13 @@ class Values(unittest.TestCase):
                 self.assertNotEqual(done.returncode, 0)
                 self.assertRegex(done.stderr, sentence)
                 self.assertLess(len(done.stderr.strip().splitlines()), 6, done.stderr)
+
+    def test_a_release_whose_name_no_service_may_have_is_refused(self):
+        for release in ("shop.v2", "1shop"):
+            done = helm("template", release, CHART, "--set", "upstream.url=http://shop:1")
+            self.assertRegex(done.stderr, rf"No Service may be called {release}-tagalong: set fullnameOverride")
+            done = helm("template", release, CHART, "--set", "upstream.url=http://shop:1,fullnameOverride=shop")
+            self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_a_host_chart_is_told_the_same(self):
         done = template("host", values={"tagalong": {"upstream": {"url": ""}}})

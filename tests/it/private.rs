@@ -320,6 +320,27 @@ async fn cookies_that_are_ignored_are_kept_from_the_app_and_from_the_key() {
 }
 
 #[tokio::test]
+async fn a_session_that_the_app_was_not_shown_is_not_replaced() {
+    for own in ["set_cookie: strip", "set_cookie: never_store"] {
+        let app = Origin::start().await;
+        let rules = me(&format!("cookies: ignore, {own}"));
+        let sidecar = Sidecar::with_rules(&app, &rules).await;
+        let client = sidecar.client();
+        let begins = reply("x").header("Set-Cookie", "sid=new");
+        app.answer("/me", begins.header("Set-Cookie", "lang=de"));
+
+        for asked in [get("/me"), ask("HEAD", "/me?head")] {
+            let answer = client.ask(asked.with("Cookie", "sid=old")).await;
+            let set: Vec<_> = answer.fields.lines("set-cookie");
+            assert_eq!(set, ["lang=de"], "{own}");
+        }
+        let answer = client.get("/me?new").await;
+        let set: Vec<_> = answer.fields.lines("set-cookie");
+        assert_eq!(set, ["sid=new", "lang=de"], "{own}: a newcomer gets one");
+    }
+}
+
+#[tokio::test]
 async fn no_spelling_of_a_cookie_that_is_ignored_reaches_the_app() {
     for (name, ask) in [
         ("one", get("/me").with("Cookie", "sid=1")),
