@@ -10,7 +10,7 @@ ENV RUSTUP_TOOLCHAIN=1.95.0
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates cmake gcc libc6-dev make \
  && rm -rf /var/lib/apt/lists/*
-# Always the same folder: its name would be the only difference between two builds.
+# Always the same folders, whoever builds: where a crate lies stands in the messages of its panics.
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
