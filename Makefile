@@ -6,11 +6,11 @@ SIM_SEEDS ?= 100000
 HISTORY_SECONDS ?= 600
 HISTORY_SEED ?=
 FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
-SCRIPTS = $(wildcard scripts/*.sh tests/*/*.sh clients/*/tests/*.sh examples/*/*.sh examples/*/tests/*.sh packaging/*.sh helm/*.sh) .ci/run
+SCRIPTS = $(wildcard scripts/*.sh tests/*/*.sh clients/*/tests/*.sh examples/*/*.sh examples/*/tests/*.sh packaging/*/*.sh helm/*.sh) .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test helm conformance bench bench-peers bench-fills bench-shared bench-operators bench-shop fuzz simulation history fmt clippy unit doc shell
+.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test helm packaging image-test packages licences sbom deny conformance bench bench-peers bench-fills bench-shared bench-operators bench-shop bench-deploy fuzz simulation history fmt clippy unit doc shell
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -22,7 +22,7 @@ shop: setup-shop ## a shop in Django (examples/shop) under gunicorn, with Tagalo
 	$(CARGO) build --locked --bin tagalong
 	examples/shop/run.sh target/debug/tagalong
 
-test: fmt clippy unit doc shell openapi docs-test dashboard django shop-test node-client frameworks cookbook helm ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard, the packages for Django and Node.js, the shop, the page for other frameworks, the cookbook, every command on every page, the Helm chart
+test: fmt clippy unit doc shell openapi docs-test dashboard django shop-test node-client frameworks cookbook helm packaging ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard, the packages for Django and Node.js, the shop, the page for other frameworks, the cookbook, every command on every page, the Helm chart, the image's files and the service
 
 conformance: setup-conformance $(NODE_MODULES) binary ## the public HTTP cache test suite, against what we know we pass
 	@echo "== conformance"
@@ -53,6 +53,10 @@ bench-operators: setup ## hits while operators scrape, watch and list 100,000 en
 bench-shop: setup-test ## the shop, read while it is edited: hits, speed, and how new every page is; without and with two sidecars
 	$(CARGO) build --locked --release
 	$$(scripts/venv.sh target/shop/run examples/shop/requirements.txt) examples/shop/load.py --tagalong target/release/tagalong --consistency strict,bounded --edits 0.1,0.01 --seconds 10 --write
+
+bench-deploy: setup-packaging ## the image's files, memory when idle, time until it is ready
+	packaging/image/build.sh target/packaging/bench-image && rm -rf target/packaging/bench-image
+	python3 benches/deploy/run.py --tagalong target/dist/tagalong
 
 # No nightly: instrumented for coverage, without a sanitizer. New inputs stay in target/fuzz, those that break something
 # in tests/fuzz/artifacts; the seeds stay as they are.
@@ -143,6 +147,41 @@ $(PLAYWRIGHT): tests/dashboard/package-lock.json tests/dashboard/package.json | 
 # With the tests, as they have it: by itself it would be built with other features of its dependencies, and these once more.
 binary: setup
 	$(CARGO) build --locked --bin tagalong --test it
+
+packaging: setup-packaging binary ## the image's files, the example for Docker Compose, the systemd unit, licences and bill of materials
+	@echo "== packaging"
+	tests/packaging/run.sh target/debug/tagalong
+
+# The commands of the Dockerfile, where no container engine is needed. It takes minutes: a release build.
+image-test: setup-packaging ## build the image's program as the Dockerfile does, and test the image's files with it
+	rm -rf target/packaging/image
+	packaging/image/build.sh target/packaging/image
+	tests/packaging/run.sh target/dist/tagalong test_image
+
+packages: setup-packages target/tools/cargo-deb@3.8.0 ## build the Debian package, install it here, and remove it again
+	$(CARGO) build --locked --profile dist
+	packaging/deb/build.sh target/dist/tagalong
+	TAGALONG_DEB=$$(ls "$(CURDIR)"/target/packaging/tagalong_*.deb) tests/packaging/run.sh target/dist/tagalong deb
+
+licences: target/tools/cargo-about@0.9.3 ## write the licences of all that is in the program anew
+	$(TOOLS) $(CARGO) about generate --locked --fail --output-file packaging/THIRD-PARTY-LICENSES.txt packaging/licences.hbs
+
+# Without a time and this machine's folders: the same dependencies are the same file.
+sbom: target/tools/cargo-cyclonedx@0.5.9 ## write the bill of materials (CycloneDX) anew
+	$(TOOLS) SOURCE_DATE_EPOCH=0 $(CARGO) cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps --override-filename tagalong.cdx
+	sed -e 's|path+file://$(CURDIR)#||' -e '/"timestamp":/d' tagalong.cdx.json >packaging/tagalong.cdx.json
+	rm tagalong.cdx.json
+
+deny: target/tools/cargo-deny@0.20.2 ## licences, sources and bans of dependencies (known holes: needs the database from the web)
+	$(TOOLS) $(CARGO) deny check licenses bans sources
+
+# Programs for these few commands, which take minutes to build and are not among what `make test` needs.
+TOOLS = PATH="$(CURDIR)/target/tools/bin:$$PATH"
+
+target/tools/cargo-about@%: private FEATURES = --features cli
+target/tools/cargo-%: | setup
+	$(CARGO) install --locked --root target/tools $(FEATURES) $(notdir $@)
+	@test -x target/tools/bin/cargo-$(firstword $(subst @, ,$*)) && touch $@
 
 shell: setup-test ## shellcheck
 	@echo "== scripts"

@@ -2,10 +2,19 @@
 # Installs what building Tagalong needs and this machine lacks; with `test`, what the tests need as well; with
 # `conformance`, what the HTTP test suite does; with `fuzz`, what the fuzzer does; with `dashboard`, what its tests need; with `node` and
 # `frameworks`, what the tests of the package for Node.js and of docs/frameworks.md do; with `shop`, what examples/shop runs with; with
-# `docs`, what the commands on the pages do; with `helm`, what the tests of the chart do.
+# `docs`, what the commands on the pages do; with `helm`, what the tests of the chart do; with `packaging` what those of the
+# image and the service do, and with `packages` what builds and tests the Debian package.
 # Quick and silent where nothing is missing. Installs through apt as root or with passwordless sudo; anywhere else it
 # says in one line what to install.
 set -euo pipefail
+
+case ${1-} in
+"" | conformance | dashboard | docs | frameworks | fuzz | helm | node | packages | packaging | shop | test) ;;
+*)
+    echo "scripts/setup.sh: nothing is known of $1" >&2
+    exit 2
+    ;;
+esac
 
 missing=()
 need() { # need <Debian package> <command that succeeds once it is there>
@@ -49,6 +58,21 @@ if [[ ${1-} == frameworks ]]; then
     need nodejs command -v node
     need python3 command -v python3
     need python3-venv python3 -c 'import ensurepip, venv'
+fi
+if [[ ${1-} == packaging || ${1-} == packages ]]; then
+    need binutils command -v readelf
+    need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt # which the image gets
+    need curl command -v curl
+    need dpkg-dev command -v dpkg-parsechangelog
+    need openssl command -v openssl
+    need python3 command -v python3
+    need python3-venv python3 -c 'import ensurepip, venv'
+    need redis-server command -v redis-server # in place of the Valkey of examples/compose
+    need strace command -v strace             # which system calls the service makes
+    need systemd command -v systemd-analyze
+fi
+if [[ ${1-} == packages ]]; then
+    need lintian command -v lintian
 fi
 if [[ ${1-} == helm ]]; then
     need golang-go command -v go # builds helm and kubeconform; fetches the version of Go that they want by itself
