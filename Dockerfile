@@ -10,7 +10,7 @@ ENV RUSTUP_TOOLCHAIN=1.95.0
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates cmake gcc libc6-dev make \
  && rm -rf /var/lib/apt/lists/*
-# Always the same folder: its name gets into the program.
+# Always the same folders, whoever builds: where a crate lies stands in the messages of its panics.
 WORKDIR /src
 COPY . .
 # What earlier builds have left belongs to one build at a time: another would replace the program before it is copied. And cargo goes

@@ -57,7 +57,7 @@ bench-shop: setup-test ## the shop, read while it is edited: hits, speed, and ho
 bench-deploy: setup-packaging ## the image's files, memory when idle, time until it is ready
 	rm -rf target/packaging/bench-image
 	packaging/image/build.sh target/packaging/bench-image
-	python3 benches/deploy/run.py --tagalong target/release/tagalong
+	python3 benches/deploy/run.py --tagalong target/dist/tagalong
 
 # No nightly: instrumented for coverage, without a sanitizer. New inputs stay in target/fuzz, those that break something
 # in tests/fuzz/artifacts; the seeds stay as they are.
@@ -157,12 +157,12 @@ packaging: setup-packaging binary ## the image's files, the example for Docker C
 image-test: setup-packaging ## build the image's program as the Dockerfile does, and test the image's files with it
 	rm -rf target/packaging/image
 	packaging/image/build.sh target/packaging/image
-	tests/packaging/run.sh target/release/tagalong test_image
+	tests/packaging/run.sh target/dist/tagalong test_image
 
 packages: setup-packages target/tools/cargo-deb@3.8.0 ## build the Debian package, install it here, and remove it again
-	$(CARGO) build --locked --release
-	packaging/deb/build.sh target/release/tagalong
-	TAGALONG_DEB=$$(ls "$(CURDIR)"/target/packaging/tagalong_*.deb) tests/packaging/run.sh target/release/tagalong deb
+	$(CARGO) build --locked --profile dist
+	packaging/deb/build.sh target/dist/tagalong
+	TAGALONG_DEB=$$(ls "$(CURDIR)"/target/packaging/tagalong_*.deb) tests/packaging/run.sh target/dist/tagalong deb
 
 licences: target/tools/cargo-about@0.9.3 ## write the licences of all that is in the program anew
 	$(TOOLS) $(CARGO) about generate --locked --fail --output-file packaging/THIRD-PARTY-LICENSES.txt packaging/licences.hbs

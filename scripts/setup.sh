@@ -8,6 +8,14 @@
 # says in one line what to install.
 set -euo pipefail
 
+case ${1-} in
+"" | conformance | dashboard | docs | frameworks | fuzz | helm | node | packages | packaging | shop | test) ;;
+*)
+    echo "scripts/setup.sh: nothing is known of $1" >&2
+    exit 2
+    ;;
+esac
+
 missing=()
 need() { # need <Debian package> <command that succeeds once it is there>
     "${@:2}" >/dev/null 2>&1 || missing+=("$1")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures what deploying costs: the files of the image and their size, memory when idle, and the time until it is ready.
 
-    benches/deploy/run.py --tagalong target/release/tagalong
+    benches/deploy/run.py --tagalong target/dist/tagalong
 
 The image's files are laid out in a folder as the Dockerfile does it. Memory is read once the sidecar is ready and has been let alone
 for two seconds; ready is the first 200 of /readyz, asked every millisecond. Nothing is thrown away. Needs Python 3.9.

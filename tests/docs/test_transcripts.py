@@ -49,6 +49,7 @@ class Itself(unittest.TestCase):
         for shown, printed, fit in (
             (["cache-status: tagalong; hit; ttl=57"], ["cache-status: tagalong; hit; ttl=59"], True),
             (["cache-status: tagalong; hit; ttl=57"], ["cache-status: tagalong; hit; ttl=-3"], False),
+            (["cache-status: tagalong; hit; ttl=1199"], ["cache-status: tagalong; hit; ttl=3599"], False),
             (["cache-status: tagalong; hit; ttl=57"], ["cache-status: tagalong; fwd=uri-miss; stored"], False),
             (["99 in stock"], ["100 in stock"], False),
             (["took 0.304 s"], ["took 1.2 s"], True),

@@ -37,6 +37,7 @@ class Workflows(unittest.TestCase):
 
     def test_every_target_of_make_is_there(self) -> None:
         targets = set(re.findall(r"^([a-z-]+):", (pages.ROOT / "Makefile").read_text(), re.M))
+        targets |= {f"setup-{what}" for what in re.findall(r"{1-} == (\w+)", (pages.ROOT / "scripts" / "setup.sh").read_text())}
         scripts = [step["run"] for workflow in self.all.values() for step in steps(workflow) if "run" in step]
         scripts.append((pages.ROOT / ".ci" / "run").read_text())
         named = {word for script in scripts for line in re.findall(r"^\s*make ((?:--?\S+ )*[a-z -]+)", script, re.M) for word in line.split() if not word.startswith("-")}

@@ -22,7 +22,7 @@ SERVERS = ("python3 app.py", "tagalong serve", "tagalong demo")
 FILE = re.compile(r"(?:#|//) ([\w./-]+\.(?:py|yaml|js|mjs|json|go))(?=$|:| )")
 # What is another with each run.
 VARIES = [
-    (re.compile(r"\bttl=\d+"), "ttl=N"),
+    (re.compile(r"\bttl=(\d+)"), lambda found: f"ttl={-(-int(found[1]) // 10) * 10}"),  # some seconds go by, not a quarter of an hour
     (re.compile(r"\b\d+\.\d+ s\b"), "N s"),
     (re.compile(r"\b\d+s ago\b"), "Ns ago"),
 ]

@@ -175,7 +175,7 @@ class Running(unittest.TestCase):
 class Build(unittest.TestCase):
     def test_a_program_that_wants_shared_libraries_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:
-            cargo, program = Path(folder, "cargo"), Path(folder, "release/tagalong")
+            cargo, program = Path(folder, "cargo"), Path(folder, "dist/tagalong")
             program.parent.mkdir()
             # A cargo that does not heed what it is told: a program of this machine.
             cargo.write_text(f"#!/bin/sh\ncp {shutil.which('readelf')} {program}\n")
