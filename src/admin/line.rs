@@ -23,7 +23,14 @@ const TAKE_TIME: Duration = Duration::from_secs(60);
 
 /// Connections without a call: no call is kept waiting by them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Waiting(Arc<Mutex<Queue>>);
+pub(super) struct Waiting(Arc<Connections>);
+
+#[derive(Debug, Default)]
+struct Connections {
+    queue: Mutex<Queue>,
+    /// Told when one more has come.
+    more: Notify,
+}
 
 /// By their numbers: who has waited longest first.
 #[derive(Debug, Default)]
@@ -39,6 +46,7 @@ impl Waiting {
         let number = queue.next;
         queue.next += 1;
         queue.connections.insert(number, Arc::clone(close));
+        self.0.more.notify_waiters();
         number
     }
 
@@ -47,15 +55,20 @@ impl Waiting {
         self.queue().connections.remove(&number);
     }
 
-    /// The one that has waited longest makes room.
-    pub(super) fn close_oldest(&self) {
-        if let Some((_, close)) = self.queue().connections.pop_first() {
-            close.notify_one();
+    /// The one that has waited longest makes room; where all have a call, the first that is done with it.
+    pub(super) async fn close_oldest(&self) {
+        loop {
+            let more = self.0.more.notified(); // of those too that come while we look
+            let oldest = self.queue().connections.pop_first();
+            if let Some((_, close)) = oldest {
+                return close.notify_one();
+            }
+            more.await;
         }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -312,11 +325,16 @@ mod tests {
         let again = idle(&waiting).await;
         busy.called().await;
         for line in [&first, &again] {
-            waiting.close_oldest();
+            waiting.close_oldest().await;
             line.is_over().await;
         }
-        waiting.close_oldest(); // there is none
+        let mut closing = Box::pin(waiting.close_oldest());
+        assert!(futures_util::poll!(&mut closing).is_pending(), "none");
         assert!(futures_util::poll!(Box::pin(busy.is_over())).is_pending());
+        drop(busy.answered(Body::empty(), None, false));
+        busy.flushed();
+        closing.await;
+        busy.is_over().await;
         busy.end();
     }
 }

@@ -33,7 +33,8 @@ use crate::admin::room::MAX_CALLS;
 const MAX_HEAD: usize = 16 << 10;
 /// The most fields of a head.
 const MAX_FIELDS: usize = 64;
-/// Connections at once; one more takes the place of the one that has been without a call for longest, or waits until one is done.
+/// Connections at once; one more takes the place of the one that has been without a call for longest, or of the first that is done
+/// with its call.
 /// Twice as many as calls that are answered: the others are idle, are probes, or are told that there is no room, which takes no
 /// time, as so little is sent at once.
 const MAX_CONNECTIONS: usize = 2 * MAX_CALLS;
@@ -92,11 +93,13 @@ impl Listener {
         loop {
             let accepted = async {
                 let accepted = self.listener.accept().await;
-                if room.available_permits() == 0 {
-                    waiting.close_oldest();
-                }
                 // Never closed, so there is always room at last.
-                (Arc::clone(&room).acquire_owned().await, accepted)
+                let place = tokio::select! {
+                    biased;
+                    place = Arc::clone(&room).acquire_owned() => place,
+                    () = waiting.close_oldest() => Arc::clone(&room).acquire_owned().await,
+                };
+                (place, accepted)
             };
             let (place, accepted) = tokio::select! {
                 accepted = accepted => accepted,

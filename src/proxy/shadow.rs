@@ -27,6 +27,7 @@ use crate::model::outcome::Forward;
 use crate::model::outcome::Outcome;
 use crate::model::request::Head;
 use crate::model::time::Timestamp;
+use crate::policy;
 use crate::policy::ranges;
 use crate::policy::ranges::Asked as AskedRanges;
 use crate::policy::shadow;
@@ -77,14 +78,14 @@ impl Proxy {
             }
         };
         let Some(stored) = seen.stored else {
-            return forwarded(&head, response, Bypass::ShadowMiss);
+            return forwarded(&query, &head, response, Bypass::ShadowMiss);
         };
         let (response, difference) = compared(&head, response, &stored, shadow).await;
         let found = difference.map_or(Bypass::ShadowHit, |difference| {
             self.tell(&query.rule, &head, &difference);
             Bypass::ShadowDiffers
         });
-        forwarded(&head, response, found)
+        forwarded(&query, &head, response, found)
     }
 
     /// The app's answer; a HEAD's brings nothing to store.
@@ -119,7 +120,9 @@ impl Proxy {
     }
 }
 
-fn forwarded(head: &Head, response: Response<Body>, found: Bypass) -> Answer {
+fn forwarded(query: &Query, head: &Head, mut response: Response<Body>, found: Bypass) -> Answer {
+    // It was asked for as what is stored is: without the cookies that the rule ignores.
+    policy::spare_hidden_cookies(&query.rule.terms, head, response.headers_mut());
     let outcome = Outcome::Forwarded {
         why: Forward::Bypass(found),
         status: Some(response.status()),

@@ -321,7 +321,11 @@ async fn cookies_that_are_ignored_are_kept_from_the_app_and_from_the_key() {
 
 #[tokio::test]
 async fn a_session_that_the_app_was_not_shown_is_not_replaced() {
-    for own in ["set_cookie: strip", "set_cookie: never_store"] {
+    for own in [
+        "set_cookie: strip",
+        "set_cookie: never_store",
+        "mode: shadow",
+    ] {
         let app = Origin::start().await;
         let rules = me(&format!("cookies: ignore, {own}"));
         let sidecar = Sidecar::with_rules(&app, &rules).await;
