@@ -43,7 +43,6 @@ built() {
 built helm helm.sh/helm/v4/cmd/helm "$helm"
 built kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$kubeconform"
 
-
 crds=$work/crds
 if [[ $(cat "$crds/version" 2>/dev/null) != "$prometheus_operator" ]]; then
     files=$(module "github.com/prometheus-operator/prometheus-operator@$prometheus_operator")/example/prometheus-operator-crd

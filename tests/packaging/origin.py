@@ -1,12 +1,15 @@
-"""An app for the image: /page says how long it may be kept, /slow takes two seconds. origin.py [CERTIFICATE KEY]
+"""An app for the image: /page says how long it may be kept, /slow waits for /release. origin.py [CERTIFICATE KEY]
 
 Prints its port.
 """
 
 import ssl
 import sys
-import time
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+released = threading.Event()
 
 
 class Origin(BaseHTTPRequestHandler):
@@ -15,7 +18,9 @@ class Origin(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/slow":
             print("slow has begun", flush=True)
-            time.sleep(2)
+            released.wait(60)
+        elif self.path == "/release":
+            released.set()
         body = b"done\n"
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))

@@ -4,13 +4,15 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-from support import AS_ROOT, BINARY, REPOSITORY, Process, ask, run
+from support import AS_ROOT, BINARY, REPOSITORY, Process, ask, run, until
 from test_dockerfile import DOCKERFILE, instruction
 
 HERE = Path(__file__).parent
@@ -121,6 +123,11 @@ class Running(unittest.TestCase):
         command = self.command("health", "--admin", self.admin)
         return subprocess.run(list(map(str, command)), capture_output=True, timeout=60).returncode
 
+    def is_shut(self):
+        host, port = self.address.split(":")
+        with socket.socket() as client:
+            return client.connect_ex((host, int(port))) != 0
+
     def test_a_miss_a_hit_and_the_health_check_and_what_runs_is_finished_when_it_is_stopped(self):
         app, port = self.origin()
         sidecar = self.start(f"http://app.example:{port}")
@@ -132,8 +139,11 @@ class Running(unittest.TestCase):
         with tempfile.TemporaryFile("w+") as body:
             client = subprocess.Popen(["curl", "-sSf", f"http://{self.address}/slow"], stdout=body)
             app.says("slow has begun")
-            self.assertEqual(sidecar.stop(), 0)
+            sidecar.signal(signal.SIGTERM)
+            until("no more clients are let in", self.is_shut)
+            ask(f"127.0.0.1:{port}", "/release")
             self.assertEqual(client.wait(20), 0)
+            self.assertEqual(sidecar.process.wait(20), 0)
             body.seek(0)
             self.assertEqual(body.read(), "done\n")
         self.assertEqual(self.health(), 1)
