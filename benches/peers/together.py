@@ -14,7 +14,8 @@ import load
 from bench import TAGALONG, Figure, Goal
 
 NAMES = ["redis"]
-HIT, COMMANDS = "hit, 1 KiB, with Redis", "commands to Redis for a hit"
+URLS = 1_000
+HIT, COMMANDS = f"hit, {URLS:,} URLs, zipf, with Redis", "commands to Redis for a hit"
 BOUNDED, STRICT, SECOND = (f"{TAGALONG}, {mode}" for mode in ("bounded", "strict", "second tier"))
 #: Settings and rules of each.
 MODES = {
@@ -38,13 +39,14 @@ def measure(bench):
             store = {"url": f"redis://127.0.0.1:{redis.port}", "timeout": "2s"}
             settings = {**settings, "namespace": f"bench-{number}", "store": {"redis": store}}
             servers.append(stack.enter_context(bench.tagalong(origin, settings, rules, name)))
-        workload = hits.Workload(HIT, "/1", 1 << 10)
+        # Of one URL several hits would share what is read for one.
+        workload = hits.Workload(HIT, "/1?n=1", 1 << 10, script="zipf.lua")
         for server in servers:
-            hits.warm(workload, server, 0)
+            hits.warm(workload, server, URLS)
         for number in range(1, bench.rounds + 1):
             for server in servers:
                 before = commands(redis)
-                run = hits.one_run(workload, server, origin, 0, bench.seconds)
+                run = hits.one_run(workload, server, origin, URLS, bench.seconds)
                 yield Figure(HIT, server.name, number, run.micros, "µs", run.rate)
                 if server.name != TAGALONG:
                     # Followers of all three ask while they wait.

@@ -84,19 +84,19 @@ impl Server {
                 .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
             head.headers
                 .insert(CACHE_CONTROL, HeaderValue::from_static(lifetime));
-            head.headers
-                .insert(ETAG, HeaderValue::from_static("\"1\""));
+            head.headers.insert(ETAG, HeaderValue::from_static("\"1\""));
             (head, Bytes::from(vec![b'x'; kib << 10]))
         };
         Server {
-            answers: SIZES
-                .map(|(path, kib)| (path, answer(path, kib)))
-                .into(),
+            answers: SIZES.map(|(path, kib)| (path, answer(path, kib))).into(),
             calls: (mode == Mode::Origin).then(AtomicU64::default),
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, hyper::Error> {
         let (asked, sent) = request.into_parts();
         // Read to its end, so that the connection serves on.
         if !sent.is_end_stream() {
