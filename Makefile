@@ -35,7 +35,7 @@ $(NODE_MODULES): tests/conformance/package-lock.json tests/conformance/package.j
 bench: setup ## the benches of this package (criterion)
 	$(CARGO) bench --locked --bench tags --bench plan --bench metrics
 
-bench-peers: setup ## server CPU per hit beside nginx and a bare hyper server
+bench-peers: setup ## hits, misses, invalidation, memory, start; beside nginx, Varnish and a bare hyper server; half an hour
 	$(CARGO) build --locked --release
 	python3 benches/peers/run.py --tagalong target/release/tagalong
 

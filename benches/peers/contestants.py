@@ -29,6 +29,13 @@ class Server:
     port: int
     #: A command that prints its version.
     version: list
+    #: Its other ports, by scheme: `h2c`, `https`; what it has not, it does not speak.
+    doors: dict = dataclasses.field(default_factory=dict)
+    #: Where it stores in files.
+    folder: pathlib.Path = None
+
+    def url(self, path, scheme="http"):
+        return f"{'https' if scheme == 'https' else 'http'}://127.0.0.1:{self.doors.get(scheme, self.port)}{path}"
 
     def calls(self):
         """How many cacheable answers the app has given; only the app knows."""
@@ -50,11 +57,13 @@ def reference(binary):
 
 
 @contextlib.contextmanager
-def nginx(template, app, more=""):
-    """nginx `proxy_cache` with a prefix of its own; `more` goes into the location."""
+def nginx(template, app, more="", certificate=None):
+    """nginx `proxy_cache` with a prefix of its own; `more` goes into the location. With a certificate it speaks TLS and h2c, too."""
     binary, port = needs.find("nginx"), free_port()
+    doors = {"h2c": free_port(), "https": free_port()} if certificate else {}
     with tempfile.TemporaryDirectory(prefix="peers-nginx-") as prefix:
         words = {"PREFIX": prefix, "ORIGIN": app.port, "PORT": port, "MORE": more}
+        words["DOORS"] = nginx_doors(doors, certificate)
         # Started by root its worker would change to a user that cannot enter the prefix.
         words["USER"] = "user root;" if os.geteuid() == 0 else ""
         text = template.read_text()
@@ -64,31 +73,48 @@ def nginx(template, app, more=""):
         config.write_text(text)
         command = [binary, "-p", prefix, "-c", str(config), "-e", f"{prefix}/error.log"]
         with start("nginx proxy_cache", command, port, [binary, "-v"], SERVER_CORE) as server:
+            server.doors.update(doors)
+            server.folder = pathlib.Path(prefix, "cache")
             yield server
 
 
+def nginx_doors(doors, certificate):
+    """Its directives for TLS and h2c; it speaks HTTP/2 without TLS on a port that is for nothing else."""
+    if not certificate:
+        return ""
+    listen = f"listen 127.0.0.1:{doors['h2c']} http2; listen 127.0.0.1:{doors['https']} ssl;"
+    return f"{listen} ssl_certificate {certificate.chain}; ssl_certificate_key {certificate.key};"
+
+
 @contextlib.contextmanager
-def varnish(template, app):
-    """Varnish with its malloc store, everything else as it comes."""
+def varnish(template, app, storage="256m"):
+    """Varnish with its malloc store, and h2c; everything else as it comes."""
     binary, port = needs.find("varnishd"), free_port()
     with tempfile.TemporaryDirectory(prefix="peers-varnish-") as folder:
         program = pathlib.Path(folder, "default.vcl")
         program.write_text(template.read_text().replace("@ORIGIN@", str(app.port)))
         # Without a jail: its user could not enter the folder.
         own = ["-j", "none", "-n", f"{folder}/work", "-T", "none"]
-        command = [binary, "-F", *own, "-a", f"127.0.0.1:{port}", "-f", str(program), "-s", "malloc,256m"]
+        own += ["-p", "feature=+http2", "-s", f"malloc,{storage}"]
+        command = [binary, "-F", *own, "-a", f"127.0.0.1:{port}", "-f", str(program)]
         with start("Varnish", command, port, [binary, "-V"], SERVER_CORE) as server:
+            server.doors["h2c"] = port
             yield server
 
 
 @contextlib.contextmanager
-def tagalong(command, app, settings=None, rules=None):
-    """The product on a free port, with defaults but for `settings` and `rules`, both as in its files.
+def tagalong(command, app, settings=None, rules=None, certificate=None, name="Tagalong"):
+    """The product on a free port, with defaults but for `settings` and `rules`, both as in its files; with a certificate TLS, too.
 
     `command`: the program, or a whole command line.
     """
     port = free_port()
-    written = {"listen": [f"127.0.0.1:{port}"], **(settings or {})}
+    doors, listen = {"h2c": port}, [f"127.0.0.1:{port}"]
+    if certificate:
+        doors["https"] = free_port()
+        files = {"cert_file": str(certificate.chain), "key_file": str(certificate.key)}
+        listen.append({"addr": f"127.0.0.1:{doors['https']}", "tls": files})
+    written = {"listen": listen, **(settings or {})}
     written["upstream"] = {"url": f"http://127.0.0.1:{app.port}", **written.get("upstream", {})}
     with tempfile.TemporaryDirectory(prefix="peers-tagalong-") as folder:
         config = pathlib.Path(folder, "tagalong.yaml")
@@ -99,7 +125,38 @@ def tagalong(command, app, settings=None, rules=None):
         words = {"origin": app.port, "port": port, "config": config}
         line = command if "{" in command else shlex.quote(command) + " serve --config {config}"
         parts = [part.format(**words) for part in shlex.split(line)]
-        with start("Tagalong", parts, port, [parts[0], "--version"], SERVER_CORE) as server:
+        with start(name, parts, port, [parts[0], "--version"], SERVER_CORE) as server:
+            server.doors.update(doors)
+            yield server
+
+
+@dataclasses.dataclass
+class Certificate:
+    """Files in PEM, in a folder of their own."""
+
+    chain: pathlib.Path
+    key: pathlib.Path
+
+
+@contextlib.contextmanager
+def certificate():
+    """One that we made ourselves, for all servers; ECDSA on P-256."""
+    with tempfile.TemporaryDirectory(prefix="peers-tls-") as folder:
+        made = Certificate(pathlib.Path(folder, "chain.pem"), pathlib.Path(folder, "key.pem"))
+        kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+        names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+        command = ["openssl", "req", *kind, *names, "-keyout", str(made.key), "-out", str(made.chain)]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+        yield made
+
+
+@contextlib.contextmanager
+def redis():
+    """A Redis that saves nothing, on the clients' core."""
+    binary, port = needs.find("redis-server"), free_port()
+    with tempfile.TemporaryDirectory(prefix="peers-redis-") as folder:
+        command = [binary, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", folder]
+        with start("Redis", command, port, [binary, "--version"], CLIENT_CORE) as server:
             yield server
 
 
@@ -126,7 +183,7 @@ def wait_for(name, process, port):
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
-        time.sleep(0.02)
+        time.sleep(0.001)
     sys.exit(f"{name} does not answer on port {port}")
 
 
@@ -148,6 +205,6 @@ def versions(running, *tools):
     for command in [*asked, *tools, ["rustc", "--version"]]:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         # wrk says its version and fails.
-        known = done.returncode == 0 or command[0] == "wrk"
+        known = done.returncode == 0 or pathlib.Path(command[0]).name == "wrk"
         lines.append(done.stdout.strip().splitlines()[0] if known else f"{command[0]}, no version")
     return lines

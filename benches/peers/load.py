@@ -1,4 +1,4 @@
-"""One measured run: wrk against a server, and the CPU time the server's processes spent on it."""
+"""One measured run: wrk or h2load against a server, and the CPU time the server's processes spent on it."""
 
 import dataclasses
 import os
@@ -6,55 +6,72 @@ import pathlib
 import re
 import subprocess
 import sys
-import urllib.request
 
 import contestants
 import needs
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+CONNECTIONS = 32
+#: Requests at once on each connection of HTTP/2.
+STREAMS = 4
+#: Requests in place of a second of them.
+H2_RATE = 30_000
 
 
 @dataclasses.dataclass
-class Round:
+class Run:
     """What one run showed."""
 
-    name: str
-    kib: int
-    number: int
+    requests: int
     #: Server CPU per request, in microseconds.
     micros: float
     #: Requests answered per second.
     rate: float
-    #: Share of its core that the server used.
-    busy: float
-    #: Load average of the last minute, before the run.
-    load: float
 
 
-def warm(server, kib):
-    """Ask until it must be in the cache, and look at the answer."""
-    for _ in range(3):
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/{kib}", timeout=10) as answer:
-            if len(answer.read()) != kib << 10:
-                sys.exit(f"{server.name} answers /{kib} with the wrong length")
+def wrk(server, url, seconds, options=(), arguments=()):
+    """Let wrk ask for a URL, or as a script among the options says; refuses a run in which anything went wrong."""
+    return run(server, ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *options, url, "--", *arguments], wrk_told)
 
 
-def run(server, kib, number, seconds, connections):
-    """Let wrk ask for one URL; refuses a run in which anything went wrong."""
-    load = os.getloadavg()[0]
-    url = f"http://127.0.0.1:{server.port}/{kib}"
-    pinned = ["taskset", "-c", str(contestants.CLIENT_CORE)]
-    command = [*pinned, needs.find("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", url]
-    before = ticks(server.pid)
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    after = ticks(server.pid)
+def wrk_told(output):
+    """How many requests in how many seconds; `None`: something went wrong."""
     found = re.search(r"(\d+) requests in ([\d.]+)(m?s)", output)
     if not found or "Socket errors" in output or "Non-2xx" in output:
+        return None
+    return int(found[1]), float(found[2]) / (1000 if found[3] == "ms" else 1)
+
+
+def h2load(server, url, seconds):
+    """Let h2load ask for a URL over HTTP/2, without TLS and without an upgrade.
+
+    By their number, which takes about so long: by time it would leave in the middle of requests.
+    """
+    command = ["h2load", "-t1", f"-c{CONNECTIONS}", f"-m{STREAMS}", f"-n{H2_RATE * seconds}", url]
+    return run(server, command, h2load_told)
+
+
+def h2load_told(output):
+    """As `wrk_told`."""
+    time = re.search(r"finished in ([\d.]+)(m?s)", output)
+    found = re.search(r"(\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", output)
+    if not time or not found or found[1] != found[2] or any(int(bad) for bad in found.groups()[2:]):
+        return None
+    return int(found[2]), float(time[1]) / (1000 if time[2] == "ms" else 1)
+
+
+def run(server, command, told):
+    """`told`: what the generator's output says."""
+    pinned = ["taskset", "-c", str(contestants.CLIENT_CORE), needs.find(command[0]), *command[1:]]
+    before = ticks(server.pid)
+    output = subprocess.run(pinned, check=True, stdout=subprocess.PIPE, text=True).stdout
+    after = ticks(server.pid)
+    if not (found := told(output)) or not found[0]:
         sys.exit(f"{server.name}: {output}")
-    requests, duration = int(found[1]), float(found[2]) / (1000 if found[3] == "ms" else 1)
+    requests, duration = found
     # Each process once, by its id; one that began meanwhile counts from nothing.
     cpu = sum(spent - before.get(pid, 0) for pid, spent in after.items()) / TICKS_PER_SECOND
-    return Round(server.name, kib, number, cpu / requests * 1e6, requests / duration, cpu / duration, load)
+    return Run(requests, cpu / requests * 1e6, requests / duration)
 
 
 def ticks(pid):
@@ -72,3 +89,9 @@ def ticks(pid):
     for child in " ".join(children).split():
         spent.update(ticks(int(child)))
     return spent
+
+
+def resident(pid):
+    """Bytes of memory that a process and its descendants have, pages that several share once."""
+    told = [pathlib.Path(f"/proc/{each}/smaps_rollup").read_text() for each in ticks(pid)]
+    return sum(int(re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[1]) for text in told) << 10

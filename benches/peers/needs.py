@@ -1,5 +1,6 @@
 """What the comparison needs beside Python: Debian packages and our own reference server."""
 
+import glob
 import json
 import os
 import shutil
@@ -8,8 +9,8 @@ import sys
 
 
 def install(packages):
-    """Install the Debian packages (by the program each brings) that are missing, or say in one line which."""
-    missing = [package for program, package in packages.items() if not find(program)]
+    """Install the Debian packages (by the program or file each brings) that are missing, or say in one line which."""
+    missing = [package for brought, package in packages.items() if not (find(brought) or glob.glob(brought))]
     if not missing:
         return
     root = [] if os.geteuid() == 0 else ["sudo", "-n"]

@@ -6,7 +6,6 @@
 //! Both run on tokio's multi-thread runtime, as the product does; pinned to one core it has one worker.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -15,22 +14,30 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use clap::Parser;
 use clap::ValueEnum;
+use http_body_util::BodyExt;
 use http_body_util::Full;
 use hyper::Request;
 use hyper::Response;
 use hyper::StatusCode;
+use hyper::body::Body;
 use hyper::body::Incoming;
 use hyper::header::CACHE_CONTROL;
 use hyper::header::CONTENT_TYPE;
+use hyper::header::ETAG;
+use hyper::header::HeaderMap;
 use hyper::header::HeaderName;
 use hyper::header::HeaderValue;
+use hyper::header::IF_NONE_MATCH;
 use hyper::http::response::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// Serve prepared answers at /1, /16, /64 and /1024 (KiB) until killed.
+/// Serve prepared answers at /0, /1, /16, /64 and /1024 (KiB) until killed; at /pass/1 and /pass/64 those no cache keeps.
+///
+/// The origin's tags are a:1, b:2 and c:3; with ?n=N those of page N of a shop, with ?tag=T that tag in place of a:1.
+/// ?increment=T reports a change of T.
 #[derive(Parser)]
 struct Arguments {
     mode: Mode,
@@ -48,7 +55,15 @@ enum Mode {
 }
 
 /// The bodies, in KiB, by path.
-const SIZES: [(&str, usize); 4] = [("/1", 1), ("/16", 16), ("/64", 64), ("/1024", 1024)];
+const SIZES: [(&str, usize); 7] = [
+    ("/0", 0),
+    ("/1", 1),
+    ("/16", 16),
+    ("/64", 64),
+    ("/1024", 1024),
+    ("/pass/1", 1),
+    ("/pass/64", 64),
+];
 
 struct Server {
     answers: HashMap<&'static str, (Parts, Bytes)>,
@@ -58,37 +73,52 @@ struct Server {
 
 impl Server {
     fn new(mode: Mode) -> Server {
-        let answer = |kib: usize| {
+        let answer = |path: &str, kib: usize| {
+            let lifetime = if path.starts_with("/pass/") {
+                "private"
+            } else {
+                "max-age=3600"
+            };
             let (mut head, ()) = Response::new(()).into_parts();
             head.headers
                 .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
             head.headers
-                .insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
-            if mode == Mode::Origin {
-                let tags = HeaderValue::from_static("a:1, b:2, c:3");
-                head.headers
-                    .insert(HeaderName::from_static("cache-tag"), tags);
-            }
+                .insert(CACHE_CONTROL, HeaderValue::from_static(lifetime));
+            head.headers.insert(ETAG, HeaderValue::from_static("\"1\""));
             (head, Bytes::from(vec![b'x'; kib << 10]))
         };
         Server {
-            answers: SIZES.map(|(path, kib)| (path, answer(kib))).into(),
+            answers: SIZES.map(|(path, kib)| (path, answer(path, kib))).into(),
             calls: (mode == Mode::Origin).then(AtomicU64::default),
         }
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        if let Some((head, body)) = self.answers.get(request.uri().path()) {
-            if let Some(calls) = &self.calls {
-                calls.fetch_add(1, Ordering::Relaxed);
-            }
-            return Response::from_parts(head.clone(), Full::new(body.clone()));
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, hyper::Error> {
+        let (asked, sent) = request.into_parts();
+        // Read to its end, so that the connection serves on.
+        if !sent.is_end_stream() {
+            sent.collect().await?;
         }
-        let calls = self
-            .calls
-            .as_ref()
-            .filter(|_| request.uri().path() == "/calls");
-        let (status, text) = match calls {
+        let Some((head, body)) = self.answers.get(asked.uri.path()) else {
+            return Ok(self.other(asked.uri.path()));
+        };
+        let mut head = head.clone();
+        if let Some(calls) = &self.calls {
+            calls.fetch_add(1, Ordering::Relaxed);
+            tell(&mut head.headers, asked.uri.query().unwrap_or_default());
+        } else if asked.headers.contains_key(IF_NONE_MATCH) {
+            head.status = StatusCode::NOT_MODIFIED;
+            return Ok(Response::from_parts(head, Full::default()));
+        }
+        Ok(Response::from_parts(head, Full::new(body.clone())))
+    }
+
+    /// `/calls` of the origin; nothing else is known.
+    fn other(&self, path: &str) -> Response<Full<Bytes>> {
+        let (status, text) = match self.calls.as_ref().filter(|_| path == "/calls") {
             Some(calls) => (StatusCode::OK, calls.load(Ordering::Relaxed).to_string()),
             None => (StatusCode::NOT_FOUND, String::new()),
         };
@@ -98,6 +128,24 @@ impl Server {
             .headers_mut()
             .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
+    }
+}
+
+/// What an answer of the origin says of tags, as the query wishes.
+fn tell(headers: &mut HeaderMap, query: &str) {
+    let wish = |name: &str| query.split('&').find_map(|field| field.strip_prefix(name));
+    let number = wish("n=").and_then(|text| text.parse::<u64>().ok());
+    let tags = match (wish("tag="), number) {
+        (Some(tag), _) => format!("{tag}, b:2, c:3"),
+        (None, Some(page)) => format!("page:{page}, shelf:{}, shop", page % 1_000),
+        (None, None) => "a:1, b:2, c:3".to_owned(),
+    };
+    let change = wish("increment=").map(str::to_owned);
+    for (name, value) in [("cache-tag", Some(tags)), ("cache-tag-increment", change)] {
+        // What is no header value was no tag.
+        if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
     }
 }
 
@@ -117,10 +165,7 @@ async fn serve(server: Arc<Server>, address: SocketAddr) -> std::io::Result<()> 
         stream.set_nodelay(true)?;
         let server = Arc::clone(&server);
         tokio::spawn(async move {
-            let service = service_fn(|request| {
-                let response = server.answer(&request);
-                async { Ok::<_, Infallible>(response) }
-            });
+            let service = service_fn(|request| server.answer(request));
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             if let Err(error) = connection.await {
                 eprintln!("connection: {error}");

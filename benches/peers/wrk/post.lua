@@ -1,0 +1,3 @@
+-- Sends 1 KiB.
+wrk.method = "POST"
+wrk.body = string.rep("x", 1024)
