@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::body::Body;
 use crate::cache::Stored;
@@ -35,7 +35,7 @@ pub(super) enum BadRequest {
 }
 
 /// The fields of a 304 (RFC 9110 §15.4.5), and what the caches behind us did (RFC 9211 §2).
-const NOT_MODIFIED: [HeaderName; 7] = [
+static NOT_MODIFIED: [HeaderName; 7] = [
     header::CACHE_CONTROL,
     CACHE_STATUS,
     header::CONTENT_LOCATION,
@@ -44,6 +44,9 @@ const NOT_MODIFIED: [HeaderName; 7] = [
     header::EXPIRES,
     header::VARY,
 ];
+
+/// So many fields of ours join those of a stored response: `Age`, `Cache-Status`, and one of a range or a rule.
+const OWN_FIELDS: usize = 3;
 
 /// A stored response, a part of it, or 304 if the client has it; with what became of the request. `stale` says why it
 /// may be served though it is not fresh.
@@ -55,7 +58,7 @@ pub(super) fn hit(
 ) -> (Response<Body>, Outcome) {
     let entry = &stored.entry;
     let mut response = if validators::not_modified(head.headers(), entry.status, &entry.headers) {
-        not_modified(&entry.headers)
+        not_modified(|name| entry.headers.values(name))
     } else if let Some(response) = ranges_of(head, entry) {
         response
     } else {
@@ -79,7 +82,7 @@ fn seconds(number: u64) -> HeaderValue {
 fn whole(head: &Head, entry: &Entry) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = entry.status;
-    *response.headers_mut() = entry.headers.clone();
+    *response.headers_mut() = entry.headers.to_header_map(OWN_FIELDS);
     if *head.method() == Method::HEAD && entry.status != StatusCode::NO_CONTENT {
         response
             .headers_mut()
@@ -105,7 +108,7 @@ fn ranges_of(head: &Head, entry: &Entry) -> Option<Response<Body>> {
     };
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-    *response.headers_mut() = entry.headers.clone();
+    *response.headers_mut() = entry.headers.to_header_map(OWN_FIELDS);
     let headers = response.headers_mut();
     ranges::drop_digests_of_content(headers);
     if let [slice] = &*slices {
@@ -139,7 +142,7 @@ pub(super) fn fetched(head: &Head, response: Response<Body>) -> Response<Body> {
         return response; // no answer of our own may hide it
     }
     if validators::not_modified(head.headers(), response.status(), headers) {
-        return not_modified(headers);
+        return not_modified(|name| headers.get_all(name).iter().cloned());
     }
     if response.status() == StatusCode::OK {
         return range_of(head, response);
@@ -169,12 +172,16 @@ fn range_of(head: &Head, response: Response<Body>) -> Response<Body> {
     }
 }
 
-fn not_modified(headers: &HeaderMap) -> Response<Body> {
+/// `values`: those of the whole response's field.
+fn not_modified<V>(values: impl Fn(&'static HeaderName) -> V) -> Response<Body>
+where
+    V: Iterator<Item = HeaderValue>,
+{
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     for name in &NOT_MODIFIED {
-        for value in headers.get_all(name) {
-            response.headers_mut().append(name, value.clone());
+        for value in values(name) {
+            response.headers_mut().append(name, value);
         }
     }
     response
