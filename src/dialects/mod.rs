@@ -36,7 +36,7 @@ pub struct Dialects {
     targeted: Vec<HeaderName>,
     /// Those of them that address this cache alone.
     for_us_alone: Vec<HeaderName>,
-    /// All of the above: what no client may send.
+    /// All of the above: what no client may send. They are few and unlike what requests have, so that comparing costs less than hashing.
     ours: Vec<HeaderName>,
     groups: Groups,
     expose: bool,
