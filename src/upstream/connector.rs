@@ -58,7 +58,7 @@ pub(super) struct Pool {
 /// Pingora's own pools. The one of HTTP/1.1 alone can be asked for a connection that is there without making one.
 enum Connections {
     Http1(Http1Connector),
-    Any(Connector),
+    Any(Box<Connector>),
 }
 
 /// What a request asks of its connection.
@@ -90,7 +90,9 @@ impl Pool {
         }
         let connections = match target.protocol() {
             Protocol::Http1 => Connections::Http1(Http1Connector::new(Some(options))),
-            Protocol::H2c | Protocol::Tls => Connections::Any(Connector::new(Some(options))),
+            Protocol::H2c | Protocol::Tls => {
+                Connections::Any(Box::new(Connector::new(Some(options))))
+            }
         };
         Pool {
             connections,
