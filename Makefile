@@ -33,7 +33,7 @@ $(NODE_MODULES): tests/conformance/package-lock.json tests/conformance/package.j
 	@touch $@
 
 bench: setup ## the benches of this package (criterion)
-	$(CARGO) bench --locked --bench tags --bench plan --bench metrics
+	$(CARGO) bench --locked --bench tags --bench plan --bench metrics --bench steps
 
 bench-peers: setup ## hits, misses, invalidation, memory, start; beside nginx, Varnish and a bare hyper server; half an hour
 	$(CARGO) build --locked --release
