@@ -11,7 +11,7 @@ SCRIPTS = $(wildcard scripts/*.sh tests/*/*.sh clients/*/tests/*.sh examples/*/*
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test helm packaging image-test packages licences sbom deny conformance bench bench-peers bench-fills bench-shared bench-operators bench-shop bench-deploy fuzz simulation history fmt clippy unit instructions doc shell
+.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test helm packaging image-test packages licences sbom deny conformance bench bench-cores bench-peers bench-fills bench-shared bench-operators bench-shop bench-deploy fuzz simulation history fmt clippy unit instructions doc shell
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,9 @@ $(NODE_MODULES): tests/conformance/package-lock.json tests/conformance/package.j
 
 bench: setup ## the benches of this package (criterion)
 	$(CARGO) bench --locked --bench tags --bench plan --bench metrics --bench steps
+
+bench-cores: setup ## what two cores do to each other on the path of a hit
+	$(CARGO) bench --locked --bench cores
 
 bench-peers: setup ## hits, misses, invalidation, memory, start; beside nginx, Varnish and a bare hyper server; half an hour
 	$(CARGO) build --locked --release
