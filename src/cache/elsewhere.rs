@@ -148,7 +148,7 @@ impl Fill {
         }
         let recipe = Recipe::of(self.base, &self.matched, &self.head, &entry);
         Ok(Some(Stored {
-            entry,
+            entry: self.cache.compact(entry),
             asked: pointer.stored,
             variant,
             logical: pointer.logical.into(),

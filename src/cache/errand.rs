@@ -126,7 +126,7 @@ impl Aim {
 
     /// How to ask for the whole where this is stored.
     pub(super) fn whole(stored: &Stored) -> Aim {
-        let has_validator = || !freshening::conditions(&stored.entry).is_empty();
+        let has_validator = || freshening::has_validator(&stored.entry);
         if stored.entry.part.is_none() && has_validator() {
             Aim::Validate
         } else {

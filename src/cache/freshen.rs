@@ -72,6 +72,7 @@ impl Freshen {
             return Ok(());
         }
         let entry = keep.entry(head, self.stored.entry.body.clone(), None);
+        let entry = self.cache.compact(entry);
         let _one_at_a_time = self.cache.0.fills.lock();
         if self.is_there() {
             let (meta, request, response) = (&entry.meta, request.headers(), &entry.headers);

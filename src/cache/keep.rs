@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode, header};
 use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
 use crate::model::entry::Part;
+use crate::model::fields::Fields;
 use crate::model::tag::Tagged;
 use crate::policy;
 use crate::policy::Store;
@@ -45,8 +46,8 @@ impl Keep {
             } else {
                 head.status
             },
-            headers,
-            targeted: self.targeted.clone(),
+            headers: Fields::of(&headers),
+            targeted: Fields::unless_none(&self.targeted),
             body,
             part,
             meta: self.store.meta.clone(),

@@ -175,8 +175,8 @@ impl Slot {
     /// Whether it is a note that leads to this variant.
     fn leads_to(&self, wanted: Variant) -> bool {
         match self {
-            Slot::Varies { variants, .. } => variants.contains(&wanted),
-            Slot::Same { variant, .. } => *variant == wanted,
+            Slot::Varies(note) => note.variants.contains(&wanted),
+            Slot::Same(note) => note.variant == wanted,
             Slot::Entry(_) | Slot::Unstorable { .. } => false,
         }
     }
@@ -184,19 +184,12 @@ impl Slot {
     /// The same note, for until then at least; `None` if it is no note.
     fn lasting(self, needed: Timestamp) -> Option<Slot> {
         match self {
-            Slot::Varies {
-                fields,
-                variants,
-                until,
-            } => Some(Slot::Varies {
-                fields,
-                variants,
-                until: until.max(needed),
-            }),
-            Slot::Same { variant, until } => Some(Slot::Same {
-                variant,
-                until: until.max(needed),
-            }),
+            Slot::Varies(mut note) => {
+                let changed = Arc::make_mut(&mut note);
+                changed.until = changed.until.max(needed);
+                Some(Slot::Varies(note))
+            }
+            Slot::Same(note) => Some(Slot::same(note.variant, note.until.max(needed))),
             Slot::Entry(_) | Slot::Unstorable { .. } => None,
         }
     }

@@ -94,7 +94,9 @@ use crate::clock::Clock;
 use crate::metrics;
 use crate::metrics::Metrics;
 use crate::model::compress::Compress;
+use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
+use crate::model::fields::Names;
 use crate::model::key::Variant;
 use crate::model::outcome::Bypass;
 use crate::model::outcome::Forward;
@@ -165,6 +167,8 @@ struct Inner {
     /// Who goes through all of memory.
     offload: Offload,
     order: Order,
+    /// What the fields of stored heads are called.
+    names: Names,
     /// Who is told of increments.
     watcher: Option<Arc<dyn Watcher>>,
     census: Census,
@@ -254,6 +258,7 @@ impl Cache {
             rescheduled: Notify::new(),
             offload: Offload::default(),
             order: Order::default(),
+            names: Names::default(),
             watcher,
             census: Census::default(),
             metrics,
@@ -535,11 +540,21 @@ impl Cache {
         metrics.tags.set(tags.len() as u64);
     }
 
+    /// The same entry, as small as it can be kept beside others.
+    fn compact(&self, mut entry: Entry) -> Entry {
+        self.0.names.share(&mut entry.headers);
+        if let Some(targeted) = &mut entry.targeted {
+            self.0.names.share(targeted);
+        }
+        entry
+    }
+
     /// Drops what nobody can be answered with any more (L10).
     pub fn sweep(&self) {
         let now = self.0.clock.now();
         self.0.store.retain(|slot| slot.is_of_use(now));
         self.0.refreshes.sweep();
+        self.0.tags.sweep(); // after those that held them
     }
 }
 

@@ -135,7 +135,7 @@ impl Objects<'_> {
         stored.note_use();
         let entry = &stored.entry;
         Found::Object {
-            content_type: entry.headers.get(header::CONTENT_TYPE).cloned(),
+            content_type: entry.headers.values(&header::CONTENT_TYPE).next(),
             body: entry.body.clone(),
             age: entry.meta.age(self.cache.now()),
             key: stored.composed_key(),
@@ -290,7 +290,7 @@ impl Objects<'_> {
         let now = self.cache.now();
         let stored = Stored {
             longest: LONGEST,
-            entry,
+            entry: self.cache.compact(entry),
             asked: pointer.stored,
             variant,
             logical: pointer.logical.into(),
@@ -368,7 +368,7 @@ impl Objects<'_> {
         let (life, now) = (object.life.min(LONGEST), self.cache.now());
         Arc::new(Stored {
             longest: LONGEST,
-            entry: entry(object, life, now),
+            entry: self.cache.compact(entry(object, life, now)),
             asked: now,
             variant: key.base.only_variant(),
             logical: key.logical.as_str().into(),
@@ -474,8 +474,8 @@ fn entry(object: Object, life: Duration, now: Timestamp) -> Entry {
     }
     Entry {
         status: StatusCode::OK,
-        headers,
-        targeted: HeaderMap::new(),
+        headers: crate::model::fields::Fields::of(&headers),
+        targeted: None,
         body: object.body,
         part: None,
         meta: EntryMeta {

@@ -9,6 +9,8 @@ use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
 use crate::model::entry::Part;
 use crate::model::entry::StaleUse;
+use crate::model::fields::Fields;
+use crate::model::fields::Lines;
 use crate::model::tag::Tagged;
 use crate::policy::freshening;
 use crate::policy::ranges;
@@ -59,8 +61,8 @@ pub(super) fn joined(
             let (before, after) = if newer { (&new, old) } else { (old, &new) };
             let entry = Entry {
                 status: new.status,
-                headers: updated(&before.headers, &after.headers),
-                targeted: updated(&before.targeted, &after.targeted),
+                headers: Fields::of(&updated(&lines(&before.headers), &lines(&after.headers))),
+                targeted: Fields::unless_none(&updated(&targeted(before), &targeted(after))),
                 part,
                 body,
                 meta: stricter((&old.meta, fresh), &new.meta, newer),
@@ -101,6 +103,14 @@ fn stricter((old, fresh): (&EntryMeta, bool), new: &EntryMeta, newer: bool) -> E
     }
 }
 
+fn lines(fields: &Fields) -> HeaderMap {
+    fields.to_header_map(0)
+}
+
+fn targeted(entry: &Entry) -> HeaderMap {
+    entry.targeted.as_deref().map(lines).unwrap_or_default()
+}
+
 /// The stored fields, with what the new response says in their place (RFC 9111 §3.4).
 pub(super) fn updated(stored: &HeaderMap, new: &HeaderMap) -> HeaderMap {
     let mut headers = stored.clone();
@@ -123,11 +133,7 @@ pub(super) fn rest(entry: &Entry) -> Option<Vec<(HeaderName, HeaderValue)>> {
     let range = HeaderValue::try_from(format!("bytes={len}-")).ok()?;
     let unchanged = freshening::if_range(entry).map(|validator| (header::IF_RANGE, validator));
     let validated = [header::ETAG, header::LAST_MODIFIED];
-    let is_weak = || {
-        validated
-            .iter()
-            .any(|name| entry.headers.contains_key(name))
-    };
+    let is_weak = || validated.iter().any(|name| entry.headers.has(name));
     if unchanged.is_none() && is_weak() {
         return None;
     }
@@ -159,7 +165,7 @@ pub(super) fn completed(
     head.headers.remove(header::CONTENT_RANGE);
     head.headers.remove(header::CONTENT_LENGTH);
     ranges::drop_digests_of_content(&mut head.headers);
-    let mut in_force = updated(&stored.headers, &stored.targeted);
+    let mut in_force = freshening::in_force(stored);
     in_force.remove(header::AGE); // freshness counts from the rest, as from a 304
     in_force.remove(header::DATE);
     head.headers = updated(&in_force, &head.headers);

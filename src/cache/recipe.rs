@@ -134,12 +134,13 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use http::{HeaderMap, StatusCode};
+    use http::StatusCode;
 
     use super::*;
     use crate::model::entry::EntryMeta;
     use crate::model::entry::Part;
     use crate::model::entry::StaleUse;
+    use crate::model::fields::Fields;
     use crate::model::time::Timestamp;
     use crate::rules::Context;
     use crate::rules::Plan;
@@ -166,8 +167,8 @@ rules:
             .map(|name| name.parse::<HeaderName>().unwrap().into());
         Entry {
             status: StatusCode::OK,
-            headers: HeaderMap::new(),
-            targeted: HeaderMap::new(),
+            headers: Fields::default(),
+            targeted: None,
             body: Bytes::from("x"),
             part: is_part.then_some(Part {
                 first: 0,

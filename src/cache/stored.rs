@@ -12,6 +12,7 @@ use crate::cache::recipe::Recipe;
 use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
 use crate::model::entry::Selector;
+use crate::model::fields::Fields;
 use crate::model::key::ComposedKey;
 use crate::model::key::Variant;
 use crate::model::outcome::NoStore;
@@ -34,23 +35,31 @@ use crate::tags::Seals;
 #[derive(Clone, Debug)]
 pub(super) enum Slot {
     Entry(Arc<Stored>),
-    /// Under a base key: which request fields select the variant (RFC 9111 §4.1), as long as there can be one.
-    Varies {
-        fields: Arc<[Selector]>,
-        /// Those under the base key that are stored, as far as is known.
-        variants: Arc<[Variant]>,
-        until: Timestamp,
-    },
-    /// Under another spelling of what selects a variant: which one it means.
-    Same {
-        variant: Variant,
-        until: Timestamp,
-    },
+    /// Under a base key.
+    Varies(Arc<Varies>),
+    /// Under another spelling of what selects a variant.
+    Same(Arc<Same>),
     /// Beside a base key: the last response to it could not be stored, for this reason of its own.
     Unstorable {
         reason: NoStore,
         until: Timestamp,
     },
+}
+
+/// Which request fields select the variant (RFC 9111 §4.1), as long as there can be one.
+#[derive(Clone, Debug)]
+pub(super) struct Varies {
+    pub(super) fields: Arc<[Selector]>,
+    /// Those under the base key that are stored, as far as is known.
+    pub(super) variants: Arc<[Variant]>,
+    pub(super) until: Timestamp,
+}
+
+/// Which variant is meant.
+#[derive(Clone, Debug)]
+pub(super) struct Same {
+    pub(super) variant: Variant,
+    pub(super) until: Timestamp,
 }
 
 /// An entry with its identity and its tags as they were when it was stored.
@@ -97,20 +106,37 @@ impl Invalidated {
 }
 
 impl Slot {
+    pub(super) fn varies(
+        fields: Arc<[Selector]>,
+        variants: Arc<[Variant]>,
+        until: Timestamp,
+    ) -> Slot {
+        Slot::Varies(Arc::new(Varies {
+            fields,
+            variants,
+            until,
+        }))
+    }
+
+    pub(super) fn same(variant: Variant, until: Timestamp) -> Slot {
+        Slot::Same(Arc::new(Same { variant, until }))
+    }
+
     pub(super) fn entry(&self) -> Option<&Arc<Stored>> {
         match self {
             Slot::Entry(stored) => Some(stored),
-            Slot::Varies { .. } | Slot::Same { .. } | Slot::Unstorable { .. } => None,
+            Slot::Varies(_) | Slot::Same(_) | Slot::Unstorable { .. } => None,
         }
     }
 
     /// Whether somebody can still be answered with it, or told why not (L10).
     pub(super) fn is_of_use(&self, now: Timestamp) -> bool {
         match self {
-            Slot::Varies { until, .. } | Slot::Same { until, .. } => *until >= now,
+            Slot::Varies(note) => note.until >= now,
+            Slot::Same(note) => note.until >= now,
             Slot::Unstorable { until, .. } => *until >= now,
             Slot::Entry(stored) => {
-                let has_validator = !freshening::conditions(&stored.entry).is_empty();
+                let has_validator = freshening::has_validator(&stored.entry);
                 let invalidated = stored.invalidated(now);
                 !stored.is_given_back(now)
                     && kept_until(&stored.entry.meta, has_validator) >= now
@@ -242,6 +268,8 @@ impl AsRef<Entry> for Stored {
 
 /// What a slot costs besides what it points to: its place in the store's tables, reference counts.
 const SLOT_OVERHEAD: usize = 160;
+/// What fields addressed to the cache alone cost besides their text.
+const TARGETED: usize = size_of::<Fields>() + 64;
 /// What a field of a head costs besides its text.
 const FIELD_OVERHEAD: usize = 104;
 /// What a tag costs an entry: its seal, and its share of the tag's own cell.
@@ -250,17 +278,18 @@ const SEAL_OVERHEAD: usize = 96;
 impl Weigh for Slot {
     fn weight(&self) -> u64 {
         let bytes = match self {
-            Slot::Varies {
-                fields, variants, ..
-            } => fields.len() * size_of::<Selector>() + variants.len() * size_of::<Variant>(),
-            Slot::Same { .. } | Slot::Unstorable { .. } => 0,
+            Slot::Varies(note) => {
+                let (fields, variants) = (note.fields.len(), note.variants.len());
+                size_of::<Varies>()
+                    + fields * size_of::<Selector>()
+                    + variants * size_of::<Variant>()
+            }
+            Slot::Same(_) => size_of::<Same>(),
+            Slot::Unstorable { .. } => 0,
             Slot::Entry(stored) => {
-                let headers = [&stored.entry.headers, &stored.entry.targeted];
-                let head: usize = headers
-                    .into_iter()
-                    .flatten()
-                    .map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD)
-                    .sum();
+                let targeted = stored.entry.targeted.as_deref();
+                let head =
+                    stored.entry.headers.weight() + targeted.map_or(0, |it| it.weight() + TARGETED);
                 let tags: usize = stored
                     .tags()
                     .map(|(tag, _)| tag.as_str().len() + SEAL_OVERHEAD)

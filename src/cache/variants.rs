@@ -14,6 +14,7 @@ use crate::cache::stored::Slot;
 use crate::cache::stored::kept_until;
 use crate::model::entry::EntryMeta;
 use crate::model::entry::Selector;
+use crate::model::fields::Lines;
 use crate::model::key::BaseKey;
 use crate::model::key::Variant;
 use crate::model::outcome::NoStore;
@@ -56,13 +57,14 @@ impl Cache {
     fn find_by(&self, read: Read, base: BaseKey, head: &Head) -> Found {
         let only = base.only_variant();
         match self.slot(read, &only) {
-            None | Some(Slot::Same { .. } | Slot::Unstorable { .. }) => Found::Nothing(only),
+            None | Some(Slot::Same(_) | Slot::Unstorable { .. }) => Found::Nothing(only),
             Some(Slot::Entry(stored)) => Found::Stored(only, stored),
-            Some(Slot::Varies { fields, .. }) => {
-                let variant = base.variant(&vary::selecting(&fields, head.headers()));
+            Some(Slot::Varies(note)) => {
+                let fields = &*note.fields;
+                let variant = base.variant(&vary::selecting(fields, head.headers()));
                 match self.slot(read, &variant) {
                     Some(Slot::Entry(stored)) => Found::Stored(variant, stored),
-                    Some(_) | None => match self.in_language(read, base, &fields, head) {
+                    Some(_) | None => match self.in_language(read, base, fields, head) {
                         Some(stored) => Found::InLanguage(variant, stored),
                         None => Found::OtherVariants(variant),
                     },
@@ -89,10 +91,10 @@ impl Cache {
         head: &Head,
     ) -> Option<Arc<Stored>> {
         let wanted = vary::wanted_language(fields, head.headers())?;
-        let Slot::Same { variant, .. } = read(&self.0.store, &base.variant(&wanted))? else {
+        let Slot::Same(note) = read(&self.0.store, &base.variant(&wanted))? else {
             return None;
         };
-        let Slot::Entry(stored) = read(&self.0.store, &variant)? else {
+        let Slot::Entry(stored) = read(&self.0.store, &note.variant)? else {
             return None;
         };
         // What that request gets may be in another language by now.
@@ -122,11 +124,7 @@ impl Cache {
         let variants = self.room_for(variant, noted.variants)?;
         let until = noted.until.max(kept_until(meta, true));
         let fields = Arc::clone(fields);
-        let note = Slot::Varies {
-            fields,
-            variants,
-            until,
-        };
+        let note = Slot::varies(fields, variants, until);
         self.0.store.put(base.only_variant(), note);
         Ok(Some(variant))
     }
@@ -143,7 +141,7 @@ impl Cache {
         variant: Variant,
         request: &HeaderMap,
         meta: &EntryMeta,
-        response: &HeaderMap,
+        response: &impl Lines,
     ) -> Result<(), NoStore> {
         let (only, store) = (base.only_variant(), &self.0.store);
         if variant == only {
@@ -162,31 +160,22 @@ impl Cache {
         }
         let needed = kept_until(meta, true);
         if let Some(language) = vary::of_language(&meta.vary, request, response) {
-            let until = needed;
-            store.put(base.variant(&language), Slot::Same { variant, until });
+            store.put(base.variant(&language), Slot::same(variant, needed));
         }
         let until = noted.until.max(needed);
-        let note = Slot::Varies {
-            fields,
-            variants,
-            until,
-        };
+        let note = Slot::varies(fields, variants, until);
         store.put(only, note);
         Ok(())
     }
 
     fn noted(&self, base: BaseKey) -> Noted {
         match self.0.store.get(&base.only_variant()) {
-            Some(Slot::Varies {
-                fields,
-                variants,
-                until,
-            }) => Noted {
-                fields: Some(fields),
-                variants,
-                until,
+            Some(Slot::Varies(note)) => Noted {
+                fields: Some(Arc::clone(&note.fields)),
+                variants: Arc::clone(&note.variants),
+                until: note.until,
             },
-            Some(Slot::Entry(_) | Slot::Same { .. } | Slot::Unstorable { .. }) | None => {
+            Some(Slot::Entry(_) | Slot::Same(_) | Slot::Unstorable { .. }) | None => {
                 Noted::default()
             }
         }
@@ -202,7 +191,7 @@ impl Cache {
         let mut variants = known.to_vec();
         variants.retain(|other| match store.get(other) {
             Some(Slot::Entry(stored)) if stored.is_live(now) => true,
-            Some(Slot::Same { until, .. }) if until > now => true, // in the shared store alone
+            Some(Slot::Same(note)) if note.until > now => true, // in the shared store alone
             Some(_) => {
                 store.remove(other);
                 false

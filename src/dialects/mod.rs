@@ -10,8 +10,6 @@ mod lists;
 mod litespeed;
 mod structured;
 
-use std::collections::HashSet;
-
 use http::{HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 
@@ -36,8 +34,8 @@ pub struct Dialects {
     changes: Vec<HeaderName>,
     vary: Vec<HeaderName>,
     targeted: Vec<HeaderName>,
-    /// All of the above: what no client may send.
-    ours: HashSet<HeaderName>,
+    /// All of the above: what no client may send. They are few and unlike what requests have, so that comparing costs less than hashing.
+    ours: Vec<HeaderName>,
     groups: Groups,
     expose: bool,
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderName, StatusCode, header};
 
+use crate::model::fields::Fields;
 use crate::model::time::Timestamp;
 
 /// A stored response: head, content, and what the cache knows of it.
@@ -14,9 +15,9 @@ pub struct Entry {
     /// The status.
     pub status: StatusCode,
     /// The fields that go to clients; those that belong to one connection, and those addressed to this cache, are gone.
-    pub headers: HeaderMap,
+    pub headers: Fields,
     /// The fields addressed to this cache alone, which clients do not get; a 304 that leaves them out leaves them in force.
-    pub targeted: HeaderMap,
+    pub targeted: Option<Box<Fields>>,
     /// The content: all of it, or the part that `part` says.
     pub body: Bytes,
     /// Which part of the whole `body` is; `None`: all of it.

@@ -4,6 +4,7 @@ pub mod change;
 pub mod compress;
 pub mod cookies;
 pub mod entry;
+pub mod fields;
 pub mod glob;
 pub mod health;
 pub mod hook;

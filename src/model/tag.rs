@@ -5,6 +5,7 @@ use std::fmt;
 use std::fmt::Write;
 use std::sync::Arc;
 
+use arcstr::ArcStr;
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
@@ -15,7 +16,7 @@ use crate::model::key::BaseKey;
 /// The text is opaque: two tags are the same when their bytes are. A leading `~` marks the implicit tags of the cache
 /// itself, which apps and files cannot name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tag(Arc<str>);
+pub struct Tag(ArcStr);
 
 /// Why a text is not a tag that an app or a file may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -157,7 +158,7 @@ impl Tag {
     /// the cache's own tags: that is percent-encoded.
     pub fn known_as(&self) -> Option<Arc<str>> {
         if !self.is_implicit() || *self == Tag::all() {
-            return Some(Arc::clone(&self.0));
+            return Some(self.as_str().into());
         }
         // Colons of the name are encoded.
         let (_, name) = self.0.strip_prefix("~group:")?.rsplit_once(':')?;

@@ -8,7 +8,8 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::model::entry::Entry;
-use crate::policy::fields::only;
+use crate::model::fields::Fields;
+use crate::model::fields::Lines;
 use crate::policy::fields::storable_headers;
 use crate::policy::freshness::http_date;
 use crate::policy::validators::is_one_tag;
@@ -49,18 +50,31 @@ pub enum HeadSays {
 ///
 /// An entity tag goes as it came, with quotes or without; one that would read as several or as any (`*`) does not go.
 pub fn conditions(entry: &Entry) -> Vec<(HeaderName, HeaderValue)> {
-    let etag = only(&entry.headers, &ETAG).filter(|etag| is_one_tag(etag.as_bytes()));
-    let modified = only(&entry.headers, &LAST_MODIFIED).filter(|date| http_date(date).is_some());
+    let (etag, modified) = (etag(entry), modified(entry));
     let conditions = [(IF_NONE_MATCH, etag), (IF_MODIFIED_SINCE, modified)];
     let conditions = conditions.into_iter();
     conditions
-        .filter_map(|(name, value)| Some((name, value?.clone())))
+        .filter_map(|(name, value)| Some((name, HeaderValue::from_bytes(value?).ok()?)))
         .collect()
+}
+
+/// Whether the app can be asked so.
+pub fn has_validator(entry: &Entry) -> bool {
+    etag(entry).or_else(|| modified(entry)).is_some()
+}
+
+fn etag(entry: &Entry) -> Option<&[u8]> {
+    entry.headers.only(&ETAG).filter(|etag| is_one_tag(etag))
+}
+
+fn modified(entry: &Entry) -> Option<&[u8]> {
+    let modified = entry.headers.only(&LAST_MODIFIED);
+    modified.filter(|date| http_date(date).is_some())
 }
 
 /// The validator to put into `If-Range` when the rest of a stored part is asked for (RFC 9110 §13.1.5): a strong one.
 pub fn if_range(entry: &Entry) -> Option<HeaderValue> {
-    strong(&entry.headers).cloned()
+    HeaderValue::from_bytes(strong(&entry.headers)?).ok()
 }
 
 /// The stored response with what a 304 says (RFC 9111 §4.3.4), as if it had just come from the app: to be judged again.
@@ -72,8 +86,7 @@ pub fn freshened(entry: &Entry, not_modified: &Parts) -> Parts {
     let (mut parts, ()) = http::Response::new(()).into_parts();
     parts.status = entry.status;
     parts.version = not_modified.version;
-    parts.headers = entry.headers.clone();
-    parts.headers.extend(entry.targeted.clone());
+    parts.headers = in_force(entry);
     parts.headers.remove(AGE);
     parts.headers.remove(DATE);
     let mut new = storable_headers(&not_modified.headers);
@@ -82,6 +95,16 @@ pub fn freshened(entry: &Entry, not_modified: &Parts) -> Parts {
     }
     parts.headers.extend(new); // takes the place of what is there
     parts
+}
+
+/// All fields of the stored response, those addressed to this cache too.
+pub fn in_force(entry: &Entry) -> HeaderMap {
+    let targeted = entry.targeted.as_deref();
+    let mut headers = entry.headers.to_header_map(targeted.map_or(0, Fields::len));
+    if let Some(targeted) = targeted {
+        headers.extend(targeted.to_header_map(0)); // takes the place of what is there
+    }
+    headers
 }
 
 /// What a HEAD says of the stored response: it is the same if it was a success with the stored values of all validators
@@ -95,8 +118,7 @@ pub fn head_says(entry: &Entry, head: &Parts) -> HeadSays {
         return HeadSays::Nothing;
     }
     let agrees = |name: &HeaderName| {
-        let stored = entry.headers.get_all(name);
-        !head.headers.contains_key(name) || head.headers.get_all(name) == stored
+        !head.headers.contains_key(name) || head.headers.lines(name).eq(entry.headers.lines(name))
     };
     let same = [ETAG, LAST_MODIFIED, CONTENT_ENCODING].iter().all(agrees);
     if entry.status != head.status || !same || !has_length_of(entry, &head.headers) {
@@ -119,8 +141,8 @@ fn has_length_of(entry: &Entry, head: &HeaderMap) -> bool {
         None => Some(entry.body.len() as u64),
         Some(part) => part.complete,
     };
-    let said = only(head, &CONTENT_LENGTH).and_then(|said| said.to_str().ok());
-    length.is_some_and(|length| said == Some(length.to_string().as_str()))
+    let said = head.only(&CONTENT_LENGTH);
+    length.is_some_and(|length| said == Some(length.to_string().as_bytes()))
 }
 
 #[cfg(test)]
@@ -129,6 +151,7 @@ mod tests {
     use crate::model::entry::EntryMeta;
     use crate::model::entry::Part;
     use crate::model::entry::StaleUse;
+    use crate::model::fields::Fields as Kept;
     use crate::model::time::Timestamp;
     use crate::policy::tests::headers;
     use crate::policy::validators::same_strong_validator;
@@ -144,8 +167,8 @@ mod tests {
     fn entry(fields: Fields<'_>) -> Entry {
         Entry {
             status: StatusCode::OK,
-            headers: headers(fields),
-            targeted: HeaderMap::new(),
+            headers: Kept::of(&headers(fields)),
+            targeted: None,
             body: Bytes::from_static(b"01234"),
             part: None,
             meta: EntryMeta {
@@ -380,7 +403,7 @@ mod tests {
             ),
         ] {
             let mut entry = entry(stored);
-            entry.targeted = headers(targeted);
+            entry.targeted = Kept::unless_none(&headers(targeted));
             let got = freshened(&entry, &response(304, new));
             assert_eq!(shown(&got.headers), expected, "{name}");
             assert_eq!(got.status, StatusCode::OK, "{name}");
@@ -519,19 +542,19 @@ mod tests {
     proptest! {
         #[test]
         fn any_answer_is_merged(stored in fields(), new in fields()) {
-            let entry = Entry { headers: stored, ..entry(&[]) };
+            let entry = Entry { headers: Kept::of(&stored), ..entry(&[]) };
             let mut response = response(304, &[]);
             response.headers = new;
             let merged = freshened(&entry, &response).headers;
             conditions(&entry);
             if_range(&entry);
             for name in &OF_THE_CONTENT {
-                prop_assert_eq!(merged.get_all(name), entry.headers.get_all(name));
+                prop_assert_eq!(merged.get_all(name), stored.get_all(name));
             }
             for name in [AGE, DATE, LAST_MODIFIED, http::header::CACHE_CONTROL] {
                 let new = response.headers.get_all(&name);
                 let kept = [AGE, DATE].contains(&name) || response.headers.contains_key(&name);
-                prop_assert_eq!(merged.get_all(&name), if kept { new } else { entry.headers.get_all(&name) });
+                prop_assert_eq!(merged.get_all(&name), if kept { new } else { stored.get_all(&name) });
             }
         }
     }

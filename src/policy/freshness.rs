@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use http::header::{AGE, DATE, EXPIRES, LAST_MODIFIED};
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 
 use crate::model::entry::StaleUse;
+use crate::model::fields::Lines;
 use crate::model::outcome::NoStore;
 use crate::model::time::Timestamp;
 use crate::policy::Times;
 use crate::policy::directives::Control;
 use crate::policy::directives::Scope;
-use crate::policy::fields::only;
 use crate::policy::members::seconds;
 use crate::rules::StatusTtl;
 use crate::rules::Terms;
@@ -223,12 +223,12 @@ fn initial_age(headers: &HeaderMap, times: Times) -> Option<Duration> {
 
 /// `Last-Modified`, if it stands once and is a date.
 pub(super) fn last_modified(headers: &HeaderMap) -> Option<Timestamp> {
-    only(headers, &LAST_MODIFIED).and_then(http_date)
+    headers.only(&LAST_MODIFIED).and_then(http_date)
 }
 
 /// `Date`; without a valid one the time of arrival (RFC 9110 §6.6.1).
 fn date(headers: &HeaderMap, received: Timestamp) -> Timestamp {
-    let date = only(headers, &DATE).and_then(http_date);
+    let date = headers.only(&DATE).and_then(http_date);
     date.unwrap_or(received)
 }
 
@@ -257,13 +257,13 @@ fn age(headers: &HeaderMap) -> Option<Duration> {
 fn expires(headers: &HeaderMap) -> Option<Timestamp> {
     let first = headers.get(EXPIRES)?;
     let agree = headers.get_all(EXPIRES).iter().all(|line| line == first);
-    let at = agree.then(|| http_date(first)).flatten();
+    let at = agree.then(|| http_date(first.as_bytes())).flatten();
     Some(at.unwrap_or_default())
 }
 
 /// A date in one of the three forms of RFC 9110 §5.6.7.
-pub(super) fn http_date(value: &HeaderValue) -> Option<Timestamp> {
-    let date = httpdate::parse_http_date(value.to_str().ok()?).ok()?;
+pub(super) fn http_date(value: &[u8]) -> Option<Timestamp> {
+    let date = httpdate::parse_http_date(str::from_utf8(value).ok()?).ok()?;
     Some(date.into())
 }
 

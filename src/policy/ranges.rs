@@ -13,7 +13,7 @@ use http::header::{CONTENT_RANGE, IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::model::entry::Part;
-use crate::policy::fields::only;
+use crate::model::fields::Lines;
 use crate::policy::validators::same_strong_validator;
 use crate::policy::validators::strong_date;
 use crate::policy::validators::strong_etag;
@@ -79,7 +79,7 @@ pub struct ContentRange {
 pub fn selected(
     method: &Method,
     request: &HeaderMap,
-    entry_headers: &HeaderMap,
+    entry_headers: &impl Lines,
     complete: u64,
 ) -> Selected {
     let Some(asked) = wanted(method, request, entry_headers) else {
@@ -106,7 +106,7 @@ pub fn selected(
 pub fn within(
     method: &Method,
     request: &HeaderMap,
-    entry_headers: &HeaderMap,
+    entry_headers: &impl Lines,
     part: Part,
     len: u64,
 ) -> Option<Vec<Slice>> {
@@ -168,9 +168,9 @@ pub fn drop_digests_of_content(headers: &mut HeaderMap) {
 ///
 /// `None` unless they share a strong validator, both know the same length of the whole, touch or overlap, and say the
 /// same where they overlap.
-pub fn combined(
-    old: (&HeaderMap, Part, &Bytes),
-    new: (&HeaderMap, Part, &Bytes),
+pub fn combined<H: Lines>(
+    old: (&H, Part, &Bytes),
+    new: (&H, Part, &Bytes),
 ) -> Option<(Option<Part>, Bytes)> {
     let complete = new.1.complete?;
     if old.1.complete != Some(complete) || !same_strong_validator(old.0, new.0) {
@@ -262,7 +262,7 @@ impl Slice {
 impl ContentRange {
     /// What the fields of a 206 say; `None` unless there is one line of it and that is valid.
     pub fn of(headers: &HeaderMap) -> Option<ContentRange> {
-        let line = only(headers, &CONTENT_RANGE)?.to_str().ok()?;
+        let line = str::from_utf8(headers.only(&CONTENT_RANGE)?).ok()?;
         let (unit, range) = line.split_once(' ')?;
         let (positions, complete) = range.split_once('/')?;
         let (first, last) = positions.split_once('-')?;
@@ -310,7 +310,7 @@ enum Spec {
 }
 
 /// What a request asks of this very response; `None` if it asks for no range, or not in a way that counts.
-fn wanted(method: &Method, request: &HeaderMap, entry_headers: &HeaderMap) -> Option<Vec<Spec>> {
+fn wanted(method: &Method, request: &HeaderMap, entry_headers: &impl Lines) -> Option<Vec<Spec>> {
     specs(method, request).filter(|_| if_range_holds(request, entry_headers))
 }
 
@@ -319,7 +319,7 @@ fn specs(method: &Method, request: &HeaderMap) -> Option<Vec<Spec>> {
     if !request.contains_key(RANGE) || *method != Method::GET {
         return None; // the usual case, before anything is read
     }
-    let line = only(request, &RANGE)?.to_str().ok()?;
+    let line = str::from_utf8(request.only(&RANGE)?).ok()?;
     let (unit, set) = line.split_once('=')?;
     if !unit.eq_ignore_ascii_case("bytes") {
         return None;
@@ -333,11 +333,11 @@ fn specs(method: &Method, request: &HeaderMap) -> Option<Vec<Spec>> {
 }
 
 /// Whether the client has bytes of this very response (RFC 9110 §13.1.5), or does not say which it has.
-fn if_range_holds(request: &HeaderMap, entry: &HeaderMap) -> bool {
+fn if_range_holds(request: &HeaderMap, entry: &impl Lines) -> bool {
     if !request.contains_key(IF_RANGE) {
         return true;
     }
-    let validator = only(request, &IF_RANGE);
+    let validator = request.only(&IF_RANGE);
     validator.is_some_and(|has| [strong_etag(entry), strong_date(entry)].contains(&Some(has)))
 }
 

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderName, StatusCode};
 
 use crate::model::entry::Entry;
+use crate::model::fields::Lines;
 use crate::rules::Shadow;
 
 /// What differs; never how, as that may be somebody's own.
@@ -33,7 +34,7 @@ pub fn of_heads(
     shadow: &Shadow,
     stored: &Entry,
     status: StatusCode,
-    app: &HeaderMap,
+    app: &impl Lines,
 ) -> Option<Difference> {
     if stored.status != status {
         return Some(Difference::Status);
@@ -43,14 +44,15 @@ pub fn of_heads(
     Some(Difference::Header(name.clone()))
 }
 
-fn same_lines(name: &HeaderName, one: &HeaderMap, other: &HeaderMap) -> bool {
-    one.get_all(name).iter().eq(other.get_all(name).iter())
+fn same_lines(name: &HeaderName, one: &impl Lines, other: &impl Lines) -> bool {
+    one.lines(name).eq(other.lines(name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::entry::{EntryMeta, StaleUse};
+    use crate::model::fields::Fields;
     use crate::model::time::Timestamp;
     use crate::policy::tests::headers;
     use std::time::Duration;
@@ -59,8 +61,8 @@ mod tests {
     fn heads_are_compared_in_status_and_the_chosen_fields() {
         let entry = |fields| Entry {
             status: StatusCode::OK,
-            headers: headers(fields),
-            targeted: HeaderMap::new(),
+            headers: Fields::of(&headers(fields)),
+            targeted: None,
             body: bytes::Bytes::new(),
             part: None,
             meta: EntryMeta {

@@ -2,28 +2,28 @@
 //! told to stand for the same bytes (RFC 9110 §8.8).
 
 use http::header::{DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 
-use crate::policy::fields::only;
+use crate::model::fields::Lines;
 use crate::policy::freshness::http_date;
 
 /// Whether a GET or HEAD with these fields is answered by 304 rather than by the stored response.
 ///
 /// `If-None-Match` wins over `If-Modified-Since` (RFC 9110 §13.2.2); both count only where the answer would be a
 /// success (§13.2.1). Without a `Last-Modified` the response's `Date` stands for it (RFC 9111 §4.3.2).
-pub fn not_modified(request: &HeaderMap, status: StatusCode, entry: &HeaderMap) -> bool {
+pub fn not_modified(request: &HeaderMap, status: StatusCode, entry: &impl Lines) -> bool {
     if !status.is_success() {
         return false;
     }
     if request.contains_key(IF_NONE_MATCH) {
         let mut lines = request.get_all(IF_NONE_MATCH).iter();
-        let etag = entry.get(ETAG).map(|etag| opaque(etag.as_bytes()));
+        let etag = entry.line(&ETAG).map(opaque);
         return lines.any(|line| names(line.as_bytes(), etag));
     }
-    let Some(since) = request.get(IF_MODIFIED_SINCE).and_then(http_date) else {
+    let Some(since) = request.line(&IF_MODIFIED_SINCE).and_then(http_date) else {
         return false; // the usual case, before any date is read
     };
-    let modified = entry.get(LAST_MODIFIED).or_else(|| entry.get(DATE));
+    let modified = entry.line(&LAST_MODIFIED).or_else(|| entry.line(&DATE));
     modified
         .and_then(http_date)
         .is_some_and(|modified| modified <= since)
@@ -66,8 +66,8 @@ fn opaque(tag: &[u8]) -> &[u8] {
 
 /// The strong validator of a response, as it goes into `If-Range` (RFC 9110 §13.1.5): its entity tag; its
 /// `Last-Modified` only if it has no tag at all, since a weak tag says that the bytes may differ.
-pub(super) fn strong(headers: &HeaderMap) -> Option<&HeaderValue> {
-    if headers.contains_key(ETAG) {
+pub(super) fn strong(headers: &impl Lines) -> Option<&[u8]> {
+    if headers.has(&ETAG) {
         strong_etag(headers)
     } else {
         strong_date(headers)
@@ -75,19 +75,19 @@ pub(super) fn strong(headers: &HeaderMap) -> Option<&HeaderValue> {
 }
 
 /// Whether two responses share a strong validator, so that bytes of both are bytes of one whole (RFC 9110 §15.3.7.3).
-pub fn same_strong_validator(a: &HeaderMap, b: &HeaderMap) -> bool {
+pub fn same_strong_validator(a: &impl Lines, b: &impl Lines) -> bool {
     strong(a).is_some() && strong(a) == strong(b)
 }
 
 /// A quoted entity tag without `W/` (RFC 9110 §8.8.3). One without quotes is none, and may be meant either way.
-pub(super) fn strong_etag(headers: &HeaderMap) -> Option<&HeaderValue> {
-    only(headers, &ETAG).filter(|etag| is_quoted(etag.as_bytes()))
+pub(super) fn strong_etag(headers: &impl Lines) -> Option<&[u8]> {
+    headers.only(&ETAG).filter(|etag| is_quoted(etag))
 }
 
 /// A `Last-Modified` that no later change can share: the response is at least a second younger (RFC 9110 §8.8.2.2).
-pub(super) fn strong_date(headers: &HeaderMap) -> Option<&HeaderValue> {
-    let modified = only(headers, &LAST_MODIFIED)?;
-    let date = only(headers, &DATE).and_then(http_date)?;
+pub(super) fn strong_date(headers: &impl Lines) -> Option<&[u8]> {
+    let modified = headers.only(&LAST_MODIFIED)?;
+    let date = headers.only(&DATE).and_then(http_date)?;
     (http_date(modified)? < date).then_some(modified) // dates have whole seconds
 }
 
@@ -105,6 +105,8 @@ fn is_quoted(tag: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
     use crate::policy::tests::headers;
     use proptest::prelude::*;
@@ -252,7 +254,7 @@ mod tests {
             ),
         ] {
             let fields = headers(fields);
-            let got = strong(&fields).map(|value| value.to_str().unwrap());
+            let got = strong(&fields).map(|value| str::from_utf8(value).unwrap());
             assert_eq!(got, expected, "{name}");
         }
     }

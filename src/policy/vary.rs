@@ -11,10 +11,10 @@ use http::{HeaderMap, HeaderName};
 
 use crate::model::cookies;
 use crate::model::entry::Selector;
+use crate::model::fields::Lines;
 use crate::model::key::KeyFields;
 use crate::model::outcome::NoStore;
 use crate::model::preferences::{Preferences, lines, members};
-use crate::policy::fields::only;
 
 /// The fields that a response's `Vary` names: lower case, sorted, each once; then the cookies that it is said to vary by.
 ///
@@ -105,9 +105,9 @@ fn select(selector: &Selector, request: &HeaderMap, fields: &mut KeyFields) {
 pub fn of_language(
     vary: &[Selector],
     request: &HeaderMap,
-    response: &HeaderMap,
+    response: &impl Lines,
 ) -> Option<KeyFields> {
-    let language = only(response, &CONTENT_LANGUAGE)?.as_bytes().trim_ascii();
+    let language = response.only(&CONTENT_LANGUAGE)?.trim_ascii();
     in_language(vary, request, language)
 }
 

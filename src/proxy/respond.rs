@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::body::Body;
 use crate::cache::Stored;
@@ -30,10 +30,12 @@ pub(super) enum BadRequest {
     Coding,
     /// CONNECT asks for a tunnel, and this is no forward proxy.
     Connect,
+    /// The client has left in the middle of it, so that nobody hears the answer.
+    Cut,
 }
 
 /// The fields of a 304 (RFC 9110 §15.4.5), and what the caches behind us did (RFC 9211 §2).
-const NOT_MODIFIED: [HeaderName; 7] = [
+static NOT_MODIFIED: [HeaderName; 7] = [
     header::CACHE_CONTROL,
     CACHE_STATUS,
     header::CONTENT_LOCATION,
@@ -42,6 +44,9 @@ const NOT_MODIFIED: [HeaderName; 7] = [
     header::EXPIRES,
     header::VARY,
 ];
+
+/// So many fields of ours join those of a stored response: `Age`, `Cache-Status`, and one of a range or a rule.
+const OWN_FIELDS: usize = 3;
 
 /// A stored response, a part of it, or 304 if the client has it; with what became of the request. `stale` says why it
 /// may be served though it is not fresh.
@@ -53,14 +58,14 @@ pub(super) fn hit(
 ) -> (Response<Body>, Outcome) {
     let entry = &stored.entry;
     let mut response = if validators::not_modified(head.headers(), entry.status, &entry.headers) {
-        not_modified(&entry.headers)
+        not_modified(|name| entry.headers.values(name))
     } else if let Some(response) = ranges_of(head, entry) {
         response
     } else {
         whole(head, entry)
     };
     let age = entry.meta.age(now).as_secs();
-    response.headers_mut().insert(header::AGE, age.into());
+    response.headers_mut().insert(header::AGE, seconds(age));
     let ttl = match stale {
         None => entry.meta.ttl(now),
         Some(_) => stored.ttl(now),
@@ -68,10 +73,16 @@ pub(super) fn hit(
     (response, Outcome::Hit { ttl, stale })
 }
 
+/// With one allocation, where `HeaderValue::from` makes two.
+fn seconds(number: u64) -> HeaderValue {
+    let mut digits = itoa::Buffer::new();
+    HeaderValue::from_str(digits.format(number)).expect("digits are printable ASCII")
+}
+
 fn whole(head: &Head, entry: &Entry) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = entry.status;
-    *response.headers_mut() = entry.headers.clone();
+    *response.headers_mut() = entry.headers.to_header_map(OWN_FIELDS);
     if *head.method() == Method::HEAD && entry.status != StatusCode::NO_CONTENT {
         response
             .headers_mut()
@@ -97,7 +108,7 @@ fn ranges_of(head: &Head, entry: &Entry) -> Option<Response<Body>> {
     };
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-    *response.headers_mut() = entry.headers.clone();
+    *response.headers_mut() = entry.headers.to_header_map(OWN_FIELDS);
     let headers = response.headers_mut();
     ranges::drop_digests_of_content(headers);
     if let [slice] = &*slices {
@@ -131,7 +142,7 @@ pub(super) fn fetched(head: &Head, response: Response<Body>) -> Response<Body> {
         return response; // no answer of our own may hide it
     }
     if validators::not_modified(head.headers(), response.status(), headers) {
-        return not_modified(headers);
+        return not_modified(|name| headers.get_all(name).iter().cloned());
     }
     if response.status() == StatusCode::OK {
         return range_of(head, response);
@@ -161,12 +172,16 @@ fn range_of(head: &Head, response: Response<Body>) -> Response<Body> {
     }
 }
 
-fn not_modified(headers: &HeaderMap) -> Response<Body> {
+/// `values`: those of the whole response's field.
+fn not_modified<V>(values: impl Fn(&'static HeaderName) -> V) -> Response<Body>
+where
+    V: Iterator<Item = HeaderValue>,
+{
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     for name in &NOT_MODIFIED {
-        for value in headers.get_all(name) {
-            response.headers_mut().append(name, value.clone());
+        for value in values(name) {
+            response.headers_mut().append(name, value);
         }
     }
     response
@@ -230,6 +245,7 @@ pub(super) fn bad_request(why: BadRequest) -> Response<Body> {
             StatusCode::NOT_IMPLEMENTED,
             "CONNECT is for forward proxies",
         ),
+        BadRequest::Cut => problem(StatusCode::BAD_REQUEST, Failure::RequestCut.sentence()),
     };
     response
         .headers_mut()

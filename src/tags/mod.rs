@@ -541,16 +541,23 @@ impl Tags {
         self.together.is_some()
     }
 
+    /// Drops the tags that nobody needs any more (L10).
+    pub fn sweep(&self) {
+        self.table.sweep(&self.forgettable());
+    }
+
     fn cell(&self, tag: &Tag) -> Arc<Cell> {
-        self.table.cell(tag, || {
-            self.given_out().forget(self.anchor.elapsed());
-            let plain = self.running.oldest(|| self.applied());
-            let life_ago = Stamp::NEVER.next(self.clock.now() - LONGEST_LIFE);
-            Forgettable {
-                plain,
-                counted: plain.min(life_ago),
-            }
-        })
+        self.table.cell(tag, || self.forgettable())
+    }
+
+    fn forgettable(&self) -> Forgettable {
+        self.given_out().forget(self.anchor.elapsed());
+        let plain = self.running.oldest(|| self.applied());
+        let life_ago = Stamp::NEVER.next(self.clock.now() - LONGEST_LIFE);
+        Forgettable {
+            plain,
+            counted: plain.min(life_ago),
+        }
     }
 
     fn write(&self) -> std::sync::MutexGuard<'_, Writer> {

@@ -1,9 +1,10 @@
 //! Tag name → cell, in shards, so that fills on different tags do not wait for each other.
 
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hashbrown::HashTable;
 
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
@@ -37,7 +38,8 @@ pub(super) struct Forgettable {
 
 #[derive(Debug)]
 struct Shard {
-    cells: HashMap<Tag, Arc<Cell>>,
+    /// Each under the name that it holds itself, so that the name is here once.
+    cells: HashTable<Arc<Cell>>,
     /// Sweep when there are this many: twice what the last sweep left, so a tag is looked at a few times in its life.
     sweep_at: usize,
 }
@@ -46,7 +48,7 @@ impl Table {
     pub(super) fn new(shared: bool) -> Table {
         let shard = || {
             Mutex::new(Shard {
-                cells: HashMap::new(),
+                cells: HashTable::new(),
                 sweep_at: SWEEP_FROM,
             })
         };
@@ -60,44 +62,62 @@ impl Table {
 
     /// The cell of a tag, if there is one; looking creates nothing (L14).
     pub(super) fn find(&self, tag: &str) -> Option<Arc<Cell>> {
-        self.shard(tag).cells.get(tag).cloned()
+        let hash = self.hasher.hash_one(tag);
+        self.shard(hash).find(hash, tag).map(Arc::clone)
     }
 
     /// The cell of a tag, made if there is none. `forgettable` is asked only when a shard has grown.
     pub(super) fn cell(&self, tag: &Tag, forgettable: impl FnOnce() -> Forgettable) -> Arc<Cell> {
+        let hash = self.hasher.hash_one(tag.as_str());
         let is_full = {
-            let shard = self.shard(tag.as_str());
-            if let Some(cell) = shard.cells.get(tag) {
+            let shard = self.shard(hash);
+            if let Some(cell) = shard.find(hash, tag.as_str()) {
                 return Arc::clone(cell);
             }
             shard.cells.len() >= shard.sweep_at
         };
         // Without the lock: who writes holds another, and may want this one. What is true now is only more careful later.
         let forgettable = is_full.then(forgettable);
-        let mut shard = self.shard(tag.as_str());
-        if let Some(cell) = shard.cells.get(tag) {
+        let mut shard = self.shard(hash);
+        if let Some(cell) = shard.find(hash, tag.as_str()) {
             return Arc::clone(cell); // another has made it meanwhile
         }
         if let Some(forgettable) = forgettable {
-            let last = shard.sweep(&forgettable);
-            // Under the lock: who has a new cell in place of a forgotten one knows of this.
-            self.forgotten.fetch_max(last.get(), Ordering::AcqRel);
+            self.sweep_shard(&mut shard, &forgettable);
         }
         let cell = Arc::new(match self.shared {
             true => Cell::unknown(tag.clone()),
             false => Cell::new(tag.clone()),
         });
-        shard.cells.insert(tag.clone(), Arc::clone(&cell));
+        let made = Arc::clone(&cell);
+        shard.cells.insert_unique(hash, made, |it| self.hash_of(it));
         cell
+    }
+
+    /// Drops what nobody needs any more, in all shards (L10).
+    pub(super) fn sweep(&self, forgettable: &Forgettable) {
+        for shard in &self.shards {
+            self.sweep_shard(&mut lock(shard), forgettable);
+        }
+    }
+
+    fn sweep_shard(&self, shard: &mut Shard, forgettable: &Forgettable) {
+        let last = shard.sweep(forgettable);
+        // Under the lock: who has a new cell in place of a forgotten one knows of this.
+        self.forgotten.fetch_max(last.get(), Ordering::AcqRel);
+        // Many may have come at once, and gone.
+        let kept = shard.sweep_at;
+        shard.cells.shrink_to(kept, |it| self.hash_of(it));
+    }
+
+    fn hash_of(&self, cell: &Arc<Cell>) -> u64 {
+        self.hasher.hash_one(cell.tag().as_str())
     }
 
     /// Another history begins for all of them (L3). To be called by who may write.
     pub(super) fn begin_anew(&self) {
         for shard in &self.shards {
-            lock(shard)
-                .cells
-                .values()
-                .for_each(|cell| cell.begin_anew());
+            lock(shard).cells.iter().for_each(|cell| cell.begin_anew());
         }
     }
 
@@ -114,8 +134,9 @@ impl Table {
             .sum()
     }
 
-    fn shard(&self, tag: &str) -> MutexGuard<'_, Shard> {
-        let n = usize::try_from(self.hasher.hash_one(tag) >> 32).unwrap_or(0) % SHARDS;
+    /// By other bits of the hash than those that place a cell inside it.
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
+        let n = usize::try_from(hash >> 32).unwrap_or(0) % SHARDS;
         lock(
             self.shards
                 .get(n)
@@ -125,12 +146,16 @@ impl Table {
 }
 
 impl Shard {
+    fn find(&self, hash: u64, tag: &str) -> Option<&Arc<Cell>> {
+        self.cells.find(hash, |cell| cell.tag().as_str() == tag)
+    }
+
     /// Drops cells that nobody holds and whose loss nobody can notice (L10); the last change of all of these.
     ///
     /// Cells are handed out under this lock only, so a count of one cannot grow meanwhile.
     fn sweep(&mut self, forgettable: &Forgettable) -> Stamp {
         let mut last = Stamp::NEVER;
-        self.cells.retain(|_, cell| {
+        self.cells.retain(|cell| {
             let limit = if cell.app_version().is_some() {
                 forgettable.counted
             } else {

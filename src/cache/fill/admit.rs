@@ -16,6 +16,7 @@ use crate::cache::stored::REMEMBERED;
 use crate::cache::stored::Slot;
 use crate::cache::stored::Stored;
 use crate::model::entry::Entry;
+use crate::model::fields::Lines;
 use crate::model::outcome::NoStore;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tagged;
@@ -52,7 +53,7 @@ impl Fill {
     ) -> Result<Option<Arc<Stored>>, NoStore> {
         let variant = self.errand.variant;
         let part = parts::part(head, body.len() as u64).map_err(|_| NoStore::Partial)?;
-        let entry = keep.entry(head, body, part);
+        let entry = self.cache.compact(keep.entry(head, body, part));
         let store = &self.cache.0.store;
         loop {
             let there = store.get(&variant);
@@ -88,7 +89,7 @@ impl Fill {
                 let stored = Arc::new(stored);
                 if self.matched.rule.kept_in == KeptIn::Redis {
                     let until = stored.entry.meta.expires();
-                    store.put(variant, Slot::Same { variant, until }); // it counts among the variants
+                    store.put(variant, Slot::same(variant, until)); // it counts among the variants
                 } else {
                     self.cache.put_shared(variant, &stored);
                 }
@@ -172,7 +173,7 @@ impl Fill {
 /// Whether one is a mere part, and of the same response as far as their tags tell: a part does not keep the whole out,
 /// nor one part another.
 fn is_part_beside(stored: &Entry, new: &Entry) -> bool {
-    let tags = [stored, new].map(|entry| entry.headers.get(header::ETAG));
+    let tags = [stored, new].map(|entry| entry.headers.line(&header::ETAG));
     let differ = matches!(tags, [Some(one), Some(other)] if one != other);
     let joins =
         new.part.is_none() || validators::same_strong_validator(&stored.headers, &new.headers);

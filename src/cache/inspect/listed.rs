@@ -121,7 +121,7 @@ impl Listed {
     /// One of this process.
     pub(in crate::cache) fn here(stored: &Arc<Stored>, now: Timestamp) -> Listed {
         let meta = &stored.entry.meta;
-        let has_validator = !freshening::conditions(&stored.entry).is_empty();
+        let has_validator = freshening::has_validator(&stored.entry);
         let kept = kept_until(meta, has_validator);
         let forgotten = stored.seen_invalidated(now);
         let forgotten = forgotten.map(|it| it.since + stored.after_increment);

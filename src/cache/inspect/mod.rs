@@ -224,7 +224,7 @@ impl Cache {
         };
         let only = base.only_variant();
         match store.peek(&only) {
-            Some(Slot::Varies { variants, .. }) => variants.iter().filter(|it| answers(it)).count(),
+            Some(Slot::Varies(note)) => note.variants.iter().filter(|it| answers(it)).count(),
             Some(_) | None => usize::from(answers(&only)),
         }
     }
@@ -234,7 +234,7 @@ impl Cache {
         let all = self.0.store.iter();
         all.filter_map(|(variant, slot)| match slot {
             Slot::Entry(stored) => Some((variant, stored)),
-            Slot::Varies { .. } | Slot::Same { .. } | Slot::Unstorable { .. } => None,
+            Slot::Varies(_) | Slot::Same(_) | Slot::Unstorable { .. } => None,
         })
     }
 

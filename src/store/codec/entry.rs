@@ -18,6 +18,7 @@ use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
 use crate::model::entry::Part;
 use crate::model::entry::StaleUse;
+use crate::model::fields::Fields;
 
 const PLAIN: u8 = 0;
 const ZSTD: u8 = 1;
@@ -121,7 +122,10 @@ fn head(entry: &Entry) -> Vec<u8> {
     let mut writer = Writer::with_room(1 << 10);
     writer.u16(entry.status.as_u16());
     fields(&mut writer, &entry.headers);
-    fields(&mut writer, &entry.targeted);
+    match &entry.targeted {
+        Some(targeted) => fields(&mut writer, targeted),
+        None => writer.len(0),
+    }
     writer.optional(entry.part, |writer, part| {
         writer.u64(part.first);
         writer.optional(part.complete, Writer::u64);
@@ -141,11 +145,11 @@ fn head(entry: &Entry) -> Vec<u8> {
     writer.into_bytes()
 }
 
-fn fields(writer: &mut Writer, fields: &HeaderMap) {
+fn fields(writer: &mut Writer, fields: &Fields) {
     writer.len(fields.len());
-    for (name, value) in fields {
+    for (name, value) in fields.iter() {
         writer.sized(name.as_str().as_bytes());
-        writer.sized(value.as_bytes());
+        writer.sized(value);
     }
 }
 
@@ -182,8 +186,8 @@ fn parse(head: &[u8], body: impl FnOnce() -> Bytes, len: usize) -> Result<Entry,
     reader.end()?;
     Ok(Entry {
         status,
-        headers,
-        targeted,
+        headers: Fields::of(&headers),
+        targeted: Fields::unless_none(&targeted),
         body: body(),
         part,
         meta,

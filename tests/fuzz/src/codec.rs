@@ -3,12 +3,12 @@
 //! The input is what is stored without its magic, version and checksum: `E` and the fields of an entry, or `R` and those of a
 //! record. The right ones are put around it, so that the fuzzer gets past them. It is also read as it is.
 
-use http::HeaderMap;
 use http::StatusCode;
 use tagalong::model::compress::Compress;
 use tagalong::model::entry::Entry;
 use tagalong::model::entry::EntryMeta;
 use tagalong::model::entry::StaleUse;
+use tagalong::model::fields::Fields;
 use tagalong::model::time::Timestamp;
 use tagalong::store::codec::Foreign;
 use tagalong::store::codec::Record;
@@ -115,8 +115,8 @@ fn prefix(bytes: &[u8]) -> [u8; 6] {
 fn small() -> Entry {
     Entry {
         status: StatusCode::OK,
-        headers: HeaderMap::new(),
-        targeted: HeaderMap::new(),
+        headers: Fields::default(),
+        targeted: None,
         body: "".into(),
         part: None,
         meta: EntryMeta {

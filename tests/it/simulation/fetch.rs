@@ -10,9 +10,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::response::Parts;
-use http::{HeaderMap, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, Response, StatusCode, header};
 use tagalong::body::Body;
 use tagalong::cache::{Fill, Freshen, Keep, Refresh, Stored};
+use tagalong::model::fields::Lines;
 use tagalong::model::outcome::{Failure, NoStore};
 use tagalong::model::request::Head;
 use tagalong::model::tag::{TagLimits, Tagged};
@@ -330,8 +331,11 @@ pub(crate) fn as_asked(head: &Head, conditions: Option<&HeaderMap>) -> Asked {
 }
 
 /// The place of a body among those that the app made.
-pub(crate) fn made(headers: &HeaderMap) -> usize {
-    let made = headers.get(MADE).and_then(|made| made.to_str().ok());
+pub(crate) fn made(headers: &impl Lines) -> usize {
+    let name = HeaderName::from_static(MADE);
+    let made = headers
+        .line(&name)
+        .and_then(|made| str::from_utf8(made).ok());
     made.and_then(|made| made.parse().ok())
         .expect("every body is named")
 }

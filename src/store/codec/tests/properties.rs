@@ -16,6 +16,7 @@ use crate::model::entry::EntryMeta;
 use crate::model::entry::Part;
 use crate::model::entry::Selector;
 use crate::model::entry::StaleUse;
+use crate::model::fields::Fields;
 use crate::model::key::ComposedKey;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
@@ -99,8 +100,8 @@ fn entries() -> impl Strategy<Value = Entry> {
     let entry = (100..1_000_u16, fields(), fields(), body, part, meta());
     entry.prop_map(|(status, headers, targeted, body, part, meta)| Entry {
         status: StatusCode::from_u16(status).unwrap(),
-        headers,
-        targeted,
+        headers: Fields::of(&headers),
+        targeted: Fields::unless_none(&targeted),
         part: part.map(|(first, more, is_tail)| Part {
             first: first.into(),
             complete: more.map(|more| u64::from(first) + body.len() as u64 + u64::from(more)),

@@ -1,0 +1,280 @@
+//! The fields of a stored head, as small as they can be kept: their names once for all responses that have the same ones, their
+//! values in one piece of memory. A map of the `http` crate takes some hundred bytes more for each.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// What fields are looked up in: those of a message, or of a stored head.
+pub trait Lines {
+    /// The values of all lines of this name, in their order.
+    fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]>;
+
+    /// The first of them.
+    fn line<'a>(&'a self, name: &'a HeaderName) -> Option<&'a [u8]> {
+        self.lines(name).next()
+    }
+
+    /// The value of a field that stands once.
+    fn only<'a>(&'a self, name: &'a HeaderName) -> Option<&'a [u8]> {
+        let mut lines = self.lines(name);
+        lines.next().filter(|_| lines.next().is_none())
+    }
+
+    /// Whether there is one.
+    fn has(&self, name: &HeaderName) -> bool {
+        self.line(name).is_some()
+    }
+}
+
+impl Lines for HeaderMap {
+    fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
+        self.get_all(name).iter().map(HeaderValue::as_bytes)
+    }
+}
+
+/// The fields of a stored head, in the order in which they came.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Fields {
+    /// One for each line.
+    names: Arc<[HeaderName]>,
+    /// Where each value ends, counted from where the first begins (u32, little endian); then the values.
+    values: Bytes,
+}
+
+/// How much an end takes.
+const END: usize = size_of::<u32>();
+
+impl Fields {
+    /// As a message has them, copied: its values are slices of a buffer of several KiB, which would live as long as they.
+    pub fn of(headers: &HeaderMap) -> Fields {
+        let text: usize = headers.values().map(HeaderValue::len).sum();
+        let mut values = Vec::with_capacity(headers.len() * END + text);
+        let mut end = 0;
+        for value in headers.values() {
+            end += value.len();
+            let end = u32::try_from(end).expect("a head is far smaller than 4 GiB");
+            values.extend_from_slice(&end.to_le_bytes());
+        }
+        for value in headers.values() {
+            values.extend_from_slice(value.as_bytes());
+        }
+        Fields {
+            names: headers.iter().map(|(name, _)| name.clone()).collect(),
+            values: values.into(),
+        }
+    }
+
+    /// The same, if there is any.
+    pub fn unless_none(headers: &HeaderMap) -> Option<Box<Fields>> {
+        (!headers.is_empty()).then(|| Box::new(Fields::of(headers)))
+    }
+
+    /// All lines.
+    pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &[u8])> {
+        let all = self.names.iter().enumerate();
+        all.map(|(n, name)| (name, self.value(n)))
+    }
+
+    /// How many lines there are.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The values of all lines of this name as a message has them; none is copied.
+    pub fn values(&self, name: &HeaderName) -> impl Iterator<Item = HeaderValue> {
+        let all = self.names.iter().enumerate();
+        all.filter(move |(_, own)| *own == name)
+            .map(|(n, _)| self.header_value(n))
+    }
+
+    /// As a message has them, with room for so many more; no value is copied.
+    pub fn to_header_map(&self, more: usize) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(self.len() + more);
+        for (n, name) in self.names.iter().enumerate() {
+            headers.append(name.clone(), self.header_value(n));
+        }
+        headers
+    }
+
+    /// What all values take, in bytes.
+    pub fn weight(&self) -> usize {
+        self.values.len()
+    }
+
+    fn value(&self, n: usize) -> &[u8] {
+        let (first, last) = self.extent(n);
+        let value = self.values.get(first..last);
+        value.expect("each value lies behind the ends")
+    }
+
+    fn header_value(&self, n: usize) -> HeaderValue {
+        let (first, last) = self.extent(n);
+        let value = HeaderValue::from_maybe_shared(self.values.slice(first..last));
+        value.expect("it was one when it came")
+    }
+
+    /// Where a value lies.
+    fn extent(&self, n: usize) -> (usize, usize) {
+        let end = |n: usize| {
+            let end = self.values.get(n * END..)?.first_chunk::<END>()?;
+            Some(u32::from_le_bytes(*end) as usize)
+        };
+        let begin = self.len() * END;
+        let first = n.checked_sub(1).map_or(Some(0), end);
+        let last = end(n).expect("each line has an end");
+        let first = first.expect("each line has an end");
+        (begin + first, begin + last)
+    }
+}
+
+impl Lines for Fields {
+    fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
+        let all = self.iter();
+        all.filter(move |(own, _)| *own == name)
+            .map(|(_, value)| value)
+    }
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |(name, value)| (name, String::from_utf8_lossy(value));
+        f.debug_map().entries(self.iter().map(shown)).finish()
+    }
+}
+
+/// How many sets of names are shared at most: an app has a handful.
+const MOST: usize = 256;
+
+/// Sets of names that several heads have.
+#[derive(Debug, Default)]
+pub struct Names(Mutex<HashSet<Arc<[HeaderName]>>>);
+
+impl Names {
+    /// Lets these fields share their names with others that have the same.
+    pub fn share(&self, fields: &mut Fields) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(names) = known.get(&fields.names) {
+            fields.names = Arc::clone(names);
+            return;
+        }
+        if known.len() >= MOST {
+            known.retain(|names| Arc::strong_count(names) > 1); // an app may make up names (L10)
+        }
+        if known.len() < MOST {
+            known.insert(Arc::clone(&fields.names));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{CONTENT_TYPE, ETAG, VIA};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn map(fields: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in fields {
+            let name: HeaderName = name.parse().unwrap();
+            map.append(name, value.parse().unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn fields_are_found_as_in_a_message() {
+        let map = map(&[("via", "a"), ("etag", "\"1\""), ("via", ""), ("x-own", "z")]);
+        let fields = Fields::of(&map);
+        for name in [VIA, ETAG, CONTENT_TYPE, HeaderName::from_static("x-own")] {
+            let expected: Vec<&[u8]> = Lines::lines(&map, &name).collect();
+            assert_eq!(fields.lines(&name).collect::<Vec<_>>(), expected, "{name}");
+            let whole: Vec<HeaderValue> = fields.values(&name).collect();
+            assert_eq!(whole, expected, "{name}");
+            assert_eq!(fields.line(&name), expected.first().copied(), "{name}");
+            assert_eq!(fields.only(&name), map.only(&name), "{name}");
+            assert_eq!(fields.has(&name), map.has(&name), "{name}");
+        }
+        assert_eq!(fields.only(&VIA), None, "it stands twice");
+        assert_eq!(fields.len(), 4);
+        assert!(Fields::default().is_empty());
+    }
+
+    #[test]
+    fn no_value_is_copied_into_a_message() {
+        let fields = Fields::of(&map(&[("etag", "\"1\""), ("via", "a")]));
+        let map = fields.to_header_map(2);
+        let inside = fields.values.as_ptr_range();
+        for value in map.values() {
+            assert!(inside.contains(&value.as_bytes().as_ptr()));
+        }
+        assert!(map.capacity() >= 4);
+    }
+
+    #[test]
+    fn heads_with_the_same_names_share_them() {
+        let names = Names::default();
+        let shared = |fields: &[(&str, &str)]| {
+            let mut fields = Fields::of(&map(fields));
+            names.share(&mut fields);
+            fields
+        };
+        let one = shared(&[("etag", "1"), ("via", "a")]);
+        let other = shared(&[("etag", "2"), ("via", "b")]);
+        let different = shared(&[("via", "a"), ("etag", "1")]);
+        assert!(Arc::ptr_eq(&one.names, &other.names));
+        assert!(!Arc::ptr_eq(&one.names, &different.names));
+        assert_eq!(other.line(&ETAG), Some(&b"2"[..]));
+    }
+
+    #[test]
+    fn l10_names_that_nobody_has_any_more_are_forgotten() {
+        let names = Names::default();
+        let mut kept = Vec::new();
+        for n in 0..10 * MOST {
+            let mut fields = Fields::of(&map(&[(&format!("x-{n}"), "1")]));
+            names.share(&mut fields);
+            if n % 20 == 0 {
+                kept.push(fields);
+            }
+            assert!(names.0.lock().unwrap().len() <= MOST);
+        }
+        let shared = names.0.lock().unwrap().len();
+        assert!(shared > kept.len(), "there is room for more: {shared}");
+    }
+
+    #[test]
+    fn l10_when_all_room_is_taken_others_have_their_own() {
+        let names = Names::default();
+        let own = |n: usize| {
+            let mut fields = Fields::of(&map(&[(&format!("x-{n}"), "1")]));
+            names.share(&mut fields);
+            fields
+        };
+        let kept: Vec<Fields> = (0..2 * MOST).map(own).collect();
+        assert_eq!(names.0.lock().unwrap().len(), MOST);
+        let name = HeaderName::from_static("x-300");
+        assert_eq!(kept[300].line(&name), Some(&b"1"[..]));
+    }
+
+    proptest! {
+        #[test]
+        fn a_head_is_read_as_it_was_kept(
+            lines in prop::collection::vec((0..4_usize, "[ -~]{0,12}"), 0..12)
+        ) {
+            const NAMES: [&str; 4] = ["etag", "x-a", "via", "set-cookie"];
+            let lines: Vec<_> = lines.iter().map(|(n, value)| (NAMES[*n], &**value)).collect();
+            let map = map(&lines);
+            prop_assert_eq!(Fields::of(&map).to_header_map(0), map);
+        }
+    }
+}
