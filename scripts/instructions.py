@@ -63,10 +63,14 @@ def counted(program: str) -> dict[str, float]:
     return {step: count - nothing for step, count in all_steps.items()}
 
 
+def table_of(text: str) -> str:
+    """The first table of the page, as it stands."""
+    return re.search(r"(^\|.*\n)+", text, re.MULTILINE)[0]
+
+
 def rows(text: str) -> dict[str, dict[str, str]]:
-    """The table of the page: for each step its figure in each build."""
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
-    head, _, *body = lines
+    """The same, read: for each step its figure in each build."""
+    head, _, *body = [[cell.strip() for cell in line.strip("|").split("|")] for line in table_of(text).splitlines()]
     return {step: dict(zip(head[1:], figures, strict=True)) for step, *figures in body}
 
 
@@ -77,8 +81,7 @@ def written(text: str, build: str, counts: dict[str, float]) -> str:
     for step, count in counts.items():
         figures = {**before.get(step, {}), build: f"{count:,.0f}"}
         table.append(f"| {step} | {' | '.join(figures.get(name, '') for name in BUILDS)} |")
-    old = [line for line in text.splitlines() if line.startswith("|")]
-    return text.replace("\n".join(old), "\n".join(table))
+    return text.replace(table_of(text), "\n".join(table) + "\n")
 
 
 def compared(build: str, counts: dict[str, float], figures: dict[str, dict[str, str]]) -> bool:
@@ -110,7 +113,7 @@ def main() -> int:
     if os.environ.get("BLESS"):
         PAGE.write_text(written(text, build, counts))
         return 0
-    print(f"instructions of one of each step, {build} build, and the change since they were written down:")
+    print(f"instructions of one of each step, {build} build, and the change since they were written down:", flush=True)
     return 0 if compared(build, counts, rows(text)) else 1
 
 
