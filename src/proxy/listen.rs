@@ -272,6 +272,17 @@ impl Server {
     }
 }
 
+impl Proxy {
+    /// Serves one client over a stream that somebody else has made, without TLS, until it leaves.
+    pub async fn converse<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let nobody_stops = GracefulShutdown::new();
+        serve_one(self, nobody_stops.watcher(), stream, "http", None).await;
+    }
+}
+
 /// Serves one connection until its client leaves or we stop.
 async fn serve_one<S>(
     proxy: Proxy,
