@@ -180,13 +180,13 @@ impl Proxy {
         let seen = access::Seen::of(&asked.head, self.0.config.access_log);
         let mut span = self.0.config.traces.request(&asked.head, asked.peer);
         asked.trace = span.place();
-        let rules = self.0.rules.load();
+        let rules = self.0.rules.peek();
         if let Some(most) = rules.reads(&mut asked.head) {
             Box::pin(self.read_body(&rules, &mut asked, most)).await;
         }
         let planning = asked.trace.span(Step::Plan);
         let plan = self.plan(&rules, &asked);
-        drop(planning);
+        drop((planning, rules));
         let debug = asked
             .debug
             .then(|| Debugged::of(&plan, &asked.head, &self.0.cache));
@@ -258,7 +258,11 @@ impl Proxy {
                 let answer = respond::hit(head, &stored, None, now);
                 (query.rule, answer)
             }
-            found => {
+            found @ (Lookup::Stale(..)
+            | Lookup::Miss(..)
+            | Lookup::Join(_)
+            | Lookup::Pass(_)
+            | Lookup::OnlyIfCached) => {
                 let rule = Arc::clone(&query.rule);
                 (rule, Box::pin(self.cached(asked, query, found)).await)
             }

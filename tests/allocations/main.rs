@@ -42,7 +42,7 @@ const HIT: Asked = Asked {
     status: "200 OK",
     outcome: "hit",
     times: 1_000,
-    give: 0.01,
+    give: 0.05, // half an allocation
 };
 
 const ASKED: [Asked; 4] = [
@@ -65,7 +65,7 @@ const ASKED: [Asked; 4] = [
         path: "/private/page",
         outcome: "fwd=bypass",
         times: 200,
-        give: 0.03,
+        give: 0.10,
         ..HIT
     },
 ];
