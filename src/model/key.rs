@@ -125,7 +125,7 @@ pub struct BaseKey(u128);
 /// A base key together with the values of the request fields that the response's own `Vary` selects (RFC 9111 §4.1). In the
 /// order of its digits. Packed: among other things in a table it takes no more room than its bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(packed(8))]
+#[repr(Rust, packed(8))]
 pub struct Variant(u128);
 
 /// The full identity of a stored response: variant, and each tag with its version.
