@@ -5,12 +5,13 @@ FUZZ_SECONDS ?= 30
 SIM_SEEDS ?= 100000
 HISTORY_SECONDS ?= 600
 HISTORY_SEED ?=
+BUILD ?= debug
 FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 SCRIPTS = $(wildcard scripts/*.sh tests/*/*.sh clients/*/tests/*.sh examples/*/*.sh examples/*/tests/*.sh packaging/*/*.sh helm/*.sh) .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test helm packaging image-test packages licences sbom deny conformance bench bench-peers bench-fills bench-shared bench-operators bench-shop bench-deploy fuzz simulation history fmt clippy unit doc shell
+.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test helm packaging image-test packages licences sbom deny conformance bench bench-cores bench-peers bench-fills bench-shared bench-operators bench-shop bench-deploy fuzz simulation history fmt clippy unit instructions doc shell
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -22,7 +23,7 @@ shop: setup-shop ## a shop in Django (examples/shop) under gunicorn, with Tagalo
 	$(CARGO) build --locked --bin tagalong
 	examples/shop/run.sh target/debug/tagalong
 
-test: fmt clippy unit doc shell openapi docs-test dashboard django shop-test node-client frameworks cookbook helm packaging ## everything that must hold: format, lints, all tests, docs, scripts, the admin interface's description, the dashboard, the packages for Django and Node.js, the shop, the page for other frameworks, the cookbook, every command on every page, the Helm chart, the image's files and the service
+test: fmt clippy unit instructions doc shell openapi docs-test dashboard django shop-test node-client frameworks cookbook helm packaging ## everything that must hold: format, lints, all tests, the instructions of a hit, docs, scripts, the admin interface's description, the dashboard, the packages for Django and Node.js, the shop, the page for other frameworks, the cookbook, every command on every page, the Helm chart, the image's files and the service
 
 conformance: setup-conformance $(NODE_MODULES) binary ## the public HTTP cache test suite, against what we know we pass
 	@echo "== conformance"
@@ -33,7 +34,10 @@ $(NODE_MODULES): tests/conformance/package-lock.json tests/conformance/package.j
 	@touch $@
 
 bench: setup ## the benches of this package (criterion)
-	$(CARGO) bench --locked --bench tags --bench plan --bench metrics
+	$(CARGO) bench --locked --bench tags --bench plan --bench metrics --bench steps
+
+bench-cores: setup ## what two cores do to each other on the path of a hit
+	$(CARGO) bench --locked --bench cores
 
 bench-peers: setup ## hits, misses, invalidation, memory, start; beside nginx, Varnish and a bare hyper server; half an hour
 	$(CARGO) build --locked --release
@@ -92,6 +96,11 @@ unit: setup-test ## all tests
 	@echo "== tests"
 	$(CARGO) test --locked
 	$(CARGO) test --locked --features loom --lib tags::cell
+
+# After the tests, which have built what is counted. A release build takes minutes more.
+instructions: setup-instructions ## how many instructions a hit takes, step by step, and whether they have become more; BUILD=release as it is handed out; BLESS=1 writes down what is counted
+	@echo "== instructions"
+	scripts/instructions.py $(BUILD)
 
 doc: setup-test ## documentation, warnings denied
 	@echo "== docs"

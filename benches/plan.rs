@@ -1,56 +1,21 @@
 //! What it costs to plan a request, by how many rules there are and which of them matches. In CPU time of the thread: what
 //! else runs on the machine does not count.
 
-use std::hint::black_box;
-use std::time::Duration;
+#[path = "support/time.rs"]
+mod time;
 
-use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+use std::hint::black_box;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::Request;
-use rustix::time::{ClockId, clock_gettime};
 use tagalong::model::request::Head;
 use tagalong::model::time::Timestamp;
 use tagalong::rules::{Context, RuleSet};
 
+use crate::time::ThreadTime;
+
 /// None of the tokens here is verified by the time.
 const NOW: Timestamp = Timestamp::from_secs(2_000_000_000);
-
-/// The time this thread has run.
-struct ThreadTime(WallTime);
-
-fn ran() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::try_from(time).expect("it does not run backwards")
-}
-
-impl Measurement for ThreadTime {
-    type Intermediate = Duration;
-    type Value = Duration;
-
-    fn start(&self) -> Duration {
-        ran()
-    }
-
-    fn end(&self, start: Duration) -> Duration {
-        ran() - start
-    }
-
-    fn add(&self, one: &Duration, other: &Duration) -> Duration {
-        *one + *other
-    }
-
-    fn zero(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn to_f64(&self, value: &Duration) -> f64 {
-        self.0.to_f64(value)
-    }
-
-    fn formatter(&self) -> &dyn ValueFormatter {
-        self.0.formatter()
-    }
-}
 
 /// The `n`th rule of a set: kinds by turns, as sets of rules have them.
 fn rule(n: usize) -> String {
@@ -174,7 +139,7 @@ fn load(c: &mut Criterion<ThreadTime>) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().with_measurement(ThreadTime(WallTime));
+    config = Criterion::default().with_measurement(ThreadTime::default());
     targets = plan, parameters, load
 }
 criterion_main!(benches);

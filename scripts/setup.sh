@@ -2,14 +2,14 @@
 # Installs what building Tagalong needs and this machine lacks; with `test`, what the tests need as well; with
 # `conformance`, what the HTTP test suite does; with `fuzz`, what the fuzzer does; with `dashboard`, what its tests need; with `node` and
 # `frameworks`, what the tests of the package for Node.js and of docs/frameworks.md do; with `shop`, what examples/shop runs with; with
-# `docs`, what the commands on the pages do; with `helm`, what the tests of the chart do; with `packaging` what those of the
+# `docs`, what the commands on the pages do; with `instructions`, what counts them; with `helm`, what the tests of the chart do; with `packaging` what those of the
 # image and the service do, and with `packages` what builds and tests the Debian package.
 # Quick and silent where nothing is missing. Installs through apt as root or with passwordless sudo; anywhere else it
 # says in one line what to install.
 set -euo pipefail
 
 case ${1-} in
-"" | conformance | dashboard | docs | frameworks | fuzz | helm | node | packages | packaging | shop | test) ;;
+"" | conformance | dashboard | docs | frameworks | fuzz | helm | instructions | node | packages | packaging | shop | test) ;;
 *)
     echo "scripts/setup.sh: nothing is known of $1" >&2
     exit 2
@@ -81,6 +81,10 @@ if [[ ${1-} == helm ]]; then
     need redis-server command -v redis-server
     need python3 command -v python3
     need python3-venv python3 -c 'import ensurepip, venv'
+fi
+if [[ ${1-} == instructions ]]; then
+    need python3 command -v python3
+    need valgrind command -v valgrind # its callgrind
 fi
 if [[ ${1-} == fuzz ]]; then
     need g++ command -v c++ # libFuzzer

@@ -175,6 +175,11 @@ impl Body {
         http_body::Body::size_hint(self).exact()
     }
 
+    /// Whether all of it has arrived: nothing is waited for, and no trailers follow.
+    pub fn is_here(&self) -> bool {
+        matches!(self.0, Inner::Empty | Inner::Full(_))
+    }
+
     /// Whether there is certainly no content.
     pub fn is_empty(&self) -> bool {
         http_body::Body::is_end_stream(self)

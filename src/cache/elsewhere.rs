@@ -74,8 +74,21 @@ impl store::Shared {
 }
 
 impl Fill {
+    /// Whether anything is shared with other sidecars, so that one of them may bring what this is for.
+    pub fn may_be_brought(&self) -> bool {
+        self.may_be_elsewhere() && self.cache.0.tags.link().is_some()
+    }
+
+    /// What another sidecar has stored, or stores while this one leaves it to that one to ask the app.
+    pub async fn brought(&mut self) -> Option<Arc<Stored>> {
+        match self.elsewhere().await {
+            None => self.lease().await,
+            found => found,
+        }
+    }
+
     /// What another sidecar has stored meanwhile, if that answers what this is for.
-    pub async fn elsewhere(&self) -> Option<Arc<Stored>> {
+    pub(super) async fn elsewhere(&self) -> Option<Arc<Stored>> {
         let (second, link) = self.second_tier()?;
         if !self.may_be_elsewhere() {
             return None;
@@ -196,22 +209,25 @@ impl Fill {
 
     /// Tells the other sidecars of what has just been stored here.
     pub(super) async fn put_elsewhere(&self, stored: &Arc<Stored>) {
-        let Some((second, link)) = self.second_tier() else {
-            return;
-        };
+        if let Some((second, link)) = self.second_tier() {
+            Box::pin(self.put_where(second, &link, stored)).await; // boxed: most sidecars share nothing
+        }
+    }
+
+    async fn put_where(&self, second: &store::Shared, link: &Link, stored: &Arc<Stored>) {
         if stored.entry.part.is_some() || !self.has_lease().await {
             return;
         }
         let put = async {
-            self.put_in(second, &link, stored).await?;
+            self.put_in(second, link, stored).await?;
             // A pattern may have come meanwhile, and whoever acts on it may have looked here before this was put.
             if !self.cache.0.tags.catch_up(None, None).await || self.is_purged() {
                 let (variant, key) = (stored.variant, stored.composed_key());
-                second.drop_one(&link, variant, key).await?;
+                second.drop_one(link, variant, key).await?;
             }
             Ok(())
         };
-        self.cache.answered(&link, put.await).ok(); // an error is told there
+        self.cache.answered(link, put.await).ok(); // an error is told there
     }
 
     async fn put_in(

@@ -59,7 +59,7 @@ impl Drop for Held {
 impl Fill {
     /// Takes the right to ask the app for all sidecars, or waits for who has it; what has come of that, if it is of use here.
     /// Without an answer from the store this one asks for itself.
-    pub async fn lease(&mut self) -> Option<Arc<Stored>> {
+    pub(super) async fn lease(&mut self) -> Option<Arc<Stored>> {
         let coalesce = self.matched.rule.refill.coalesce?;
         // Who is joined by nobody here waits for nobody elsewhere.
         if !coalesce.shared || self.is_joined_by_nobody() || !self.may_be_elsewhere() {

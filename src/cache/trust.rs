@@ -37,7 +37,8 @@ impl Cache {
                     Found::Nothing(_) | Found::OtherVariants(_) => None,
                 };
                 let seals = stored.as_ref().map(|it| &it.seals);
-                tags.catch_up(seals, Some(query.epoch)).await
+                // In a box: those who need not wait shall not carry its room.
+                Box::pin(tags.catch_up(seals, Some(query.epoch))).await
             }
         };
         match believed {

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
+use http::header::Entry;
 use sfv::List;
 use sfv::Parser;
 
@@ -56,9 +57,16 @@ pub fn render_with(outcome: Outcome, debug: &Debug) -> HeaderValue {
 /// A field of which one line is malformed is ignored whole (RFC 9651 §4.2), our member with it: then the lines that are
 /// malformed by themselves are dropped. Nothing that a recipient could have read is lost.
 pub fn append(headers: &mut HeaderMap, value: HeaderValue) {
-    let lines: Vec<HeaderValue> = headers.get_all(CACHE_STATUS).iter().cloned().collect();
+    let there = match headers.entry(CACHE_STATUS) {
+        Entry::Vacant(none) => {
+            none.insert(value);
+            return;
+        }
+        Entry::Occupied(there) => there,
+    };
+    let lines: Vec<HeaderValue> = there.iter().cloned().collect();
     let whole: Vec<&[u8]> = lines.iter().map(HeaderValue::as_bytes).collect();
-    if lines.is_empty() || members(&whole.join(&b", "[..])).is_some_and(|count| count > 0) {
+    if members(&whole.join(&b", "[..])).is_some_and(|count| count > 0) {
         headers.append(CACHE_STATUS, value);
         return;
     }
@@ -79,7 +87,12 @@ fn members(text: &[u8]) -> Option<usize> {
 /// Built on the stack, as hits are many: one allocation, the value's own.
 fn hit(ttl: i64) -> HeaderValue {
     let mut line = Cursor::new([0_u8; 48]);
-    write!(line, "tagalong; hit; ttl={}", integer(ttl)).expect("19 bytes and at most 16 digits");
+    let mut digits = itoa::Buffer::new();
+    let parts = ["tagalong; hit; ttl=", digits.format(integer(ttl))];
+    for part in parts {
+        line.write_all(part.as_bytes())
+            .expect("19 bytes and at most 16 digits");
+    }
     let end = usize::try_from(line.position()).unwrap_or_default();
     let text = line.get_ref().get(..end).unwrap_or_default();
     HeaderValue::from_bytes(text).expect("it is made of printable ASCII")

@@ -10,8 +10,6 @@ mod lists;
 mod litespeed;
 mod structured;
 
-use std::collections::HashSet;
-
 use http::{HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 
@@ -36,8 +34,10 @@ pub struct Dialects {
     changes: Vec<HeaderName>,
     vary: Vec<HeaderName>,
     targeted: Vec<HeaderName>,
-    /// All of the above: what no client may send.
-    ours: HashSet<HeaderName>,
+    /// Those of them that address this cache alone.
+    for_us_alone: Vec<HeaderName>,
+    /// All of the above: what no client may send. They are few and unlike what requests have, so that comparing costs less than hashing.
+    ours: Vec<HeaderName>,
     groups: Groups,
     expose: bool,
 }
@@ -134,11 +134,14 @@ impl Dialects {
             };
             fields.into_iter().map(grammar).collect()
         };
+        let is_alone = |name: &&HeaderName| FOR_US_ALONE.contains(&name.as_str());
+        let alone = config.targeted.iter().filter(is_alone);
         Dialects {
             tags: read(config.tags),
             increments: read(config.increments),
             changes: config.changes,
             vary: config.vary,
+            for_us_alone: alone.cloned().collect(),
             targeted: config.targeted,
             ours,
             groups: config.groups,
@@ -158,7 +161,9 @@ impl Dialects {
     /// a safe one (RFC 9110 §9.2.1).
     pub fn take(&self, origin: &str, safe: bool, headers: &mut HeaderMap) -> Said {
         let mut said = Said::default();
-        for (name, grammar) in &self.tags {
+        let there: Vec<HeaderName> = self.found(headers).cloned().collect();
+        let is_there = |(name, _): &&(HeaderName, Grammar)| there.contains(name);
+        for (name, grammar) in self.tags.iter().filter(is_there) {
             let lines = Lines::of(headers, name);
             match grammar {
                 Grammar::Annotated => lists::annotated_tags(lines, &mut said),
@@ -172,7 +177,7 @@ impl Dialects {
             }
         }
         let unreadable = said.unreadable; // what follows names no tag of the response
-        for (name, grammar) in &self.increments {
+        for (name, grammar) in self.increments.iter().filter(is_there) {
             let lines = Lines::of(headers, name);
             match grammar {
                 Grammar::Annotated => lists::annotated_increments(lines, &mut said),
@@ -201,31 +206,38 @@ impl Dialects {
         said.cookies.dedup();
         said.unreadable = unreadable;
         if !self.expose {
-            self.remove_ours(headers);
+            for name in there.iter().filter(|name| self.reads(name)) {
+                headers.remove(name);
+            }
         }
         said
     }
 
-    /// Removes what only the app may say from a client's request: our tag, increment, change, vary and targeted fields.
+    /// Whether there is a field of ours at all: most heads have none, and [`Dialects::take`] then finds nothing.
     ///
-    /// Every request comes through here and hardly any has such a field: the fields it has are looked up among ours.
+    /// The few fields of a head are looked up among ours, not ours among them.
+    pub fn has_any(&self, headers: &HeaderMap) -> bool {
+        self.found(headers).next().is_some()
+    }
+
+    /// Removes what only the app may say from a client's request: our tag, increment, change, vary and targeted fields.
     pub fn drop_from_client(&self, headers: &mut HeaderMap) {
-        let forged: Vec<HeaderName> = headers
-            .keys()
-            .filter(|name| self.ours.contains(*name))
-            .cloned()
-            .collect();
+        let forged: Vec<HeaderName> = self.found(headers).cloned().collect();
         for name in forged {
             headers.remove(name);
         }
+    }
+
+    /// Which of our fields are there.
+    fn found<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a HeaderName> {
+        headers.keys().filter(|name| self.ours.contains(*name))
     }
 
     /// Takes the targeted fields that address this cache alone off a response, once it has been judged; with `expose`
     /// they stay.
     pub fn take_targeted(&self, headers: &mut HeaderMap) -> HeaderMap {
         let mut taken = HeaderMap::new();
-        let ours = |name: &&HeaderName| FOR_US_ALONE.contains(&name.as_str());
-        for name in self.targeted.iter().filter(ours) {
+        for name in &self.for_us_alone {
             if !self.expose && headers.contains_key(name) {
                 let lines: Vec<_> = headers.get_all(name).iter().cloned().collect();
                 taken.extend(lines.into_iter().map(|line| (name.clone(), line)));
@@ -235,15 +247,14 @@ impl Dialects {
         taken
     }
 
-    fn remove_ours(&self, headers: &mut HeaderMap) {
-        let read = self.tags.iter().chain(&self.increments);
-        for name in read
+    /// Whether it is read here; a targeted field that is nothing else is not.
+    fn reads(&self, name: &HeaderName) -> bool {
+        let fields = self.tags.iter().chain(&self.increments);
+        let mut names = fields
             .map(|(name, _)| name)
             .chain(&self.changes)
-            .chain(&self.vary)
-        {
-            headers.remove(name);
-        }
+            .chain(&self.vary);
+        names.any(|it| it == name)
     }
 
     /// The tag of a group. Where groups and tags are one, a group whose name cannot be a tag keeps to its origin.

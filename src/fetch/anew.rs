@@ -7,6 +7,7 @@ use futures_util::stream;
 use crate::cache::AllAnew;
 use crate::cache::Anew;
 use crate::cache::ListError;
+use crate::fetch::Caller;
 use crate::fetch::Fetch;
 use crate::fetch::schedule::AT_ONCE;
 use crate::model::request::Head;
@@ -91,7 +92,7 @@ impl Fetch {
         let ran = self
             .0
             .tasks
-            .spawn(async move { fetch.run(fill, None).await });
+            .spawn(async move { fetch.run(fill, Caller::default()).await });
         ran.await.is_ok() && admitted.await.is_ok()
     }
 }

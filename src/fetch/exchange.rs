@@ -126,10 +126,13 @@ impl Fetch {
             .await;
         if !signals.observed.is_empty() {
             let by = asked_by(head);
-            let observed = inner.cache.observe(&signals.observed, &by).await;
+            let observed = Box::pin(inner.cache.observe(&signals.observed, &by)).await;
             commit = commit.and(observed);
         }
-        let body = self.watched(body, &parts, head, matched).await;
+        let body = match self.watches(&body, &parts, head) {
+            true => self.watched(body, &parts, head, matched).await,
+            false => body,
+        };
         let mut exchange = Exchange {
             status,
             head: parts,
@@ -175,7 +178,8 @@ impl Fetch {
         if !body.is_empty() {
             let insists = !to_change.is_empty();
             let whole = std::mem::take(body);
-            (picked, *body) = self.pick(whole, parts, &wanted, insists, matched).await;
+            // Boxed: few rules read bodies.
+            (picked, *body) = Box::pin(self.pick(whole, parts, &wanted, insists, matched)).await;
         }
         signals.read(matched, head, parts, &picked, self.0.limits.tags)
     }
@@ -207,13 +211,21 @@ impl Fetch {
             return Commit::Done;
         }
         let by = asked_by(head);
+        // Boxed: most responses change nothing.
         match aside {
-            Some(aside) => aside.increment(increments, &by).await,
-            None => self.0.cache.increment(increments, &by).await,
+            Some(aside) => Box::pin(aside.increment(increments, &by)).await,
+            None => Box::pin(self.0.cache.increment(increments, &by)).await,
         }
     }
 
-    /// Over HTTP/1 no trailers come (design.md §5), but an unsafe exchange goes on to its end all the same.
+    /// Over HTTP/1 no trailers come (design.md §5), but an unsafe exchange goes on to its end all the same. What is here has
+    /// ended.
+    fn watches(&self, body: &Body, parts: &Parts, head: &Head) -> bool {
+        let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+        let may_matter = parts.version == Version::HTTP_2 || !head.is_safe();
+        may_matter && !upgraded && !body.is_here()
+    }
+
     async fn watched(
         &self,
         body: Body,
@@ -221,15 +233,10 @@ impl Fetch {
         head: &Arc<Head>,
         matched: &Matched,
     ) -> Body {
-        let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-        let watch = parts.version == Version::HTTP_2 || !head.is_safe();
-        if upgraded || !watch || body.is_empty() {
-            return body;
-        }
         let scopes = Arc::clone(&matched.rule.scopes);
         let body = trailers::watched(body, self.clone(), Arc::clone(head), scopes);
         if contentless(head, parts, &body) {
-            trailers::drain(body).await; // nobody downstream looks for what follows no content
+            Box::pin(trailers::drain(body)).await; // nobody downstream looks for what follows no content
             return Body::empty();
         }
         body
@@ -247,7 +254,9 @@ impl Fetch {
             commit,
         } = exchange;
         let dialects = &self.0.dialects;
-        let impersonal = policy::is_impersonal(&parts.headers, dialects.targeted());
+        // Asked of errors alone: no other response is for all (`policy::is_for_all`).
+        let impersonal = parts.status.is_server_error()
+            && policy::is_impersonal(&parts.headers, dialects.targeted());
         if !parts.headers.contains_key(header::DATE)
             && let Ok(date) = HeaderValue::try_from(times.received.to_string())
         {

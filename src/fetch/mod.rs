@@ -112,6 +112,18 @@ pub struct Passed {
     pub commit: Commit,
 }
 
+/// A request of one client on its way to the app.
+struct Alone {
+    request: Request<Body>,
+    head: Arc<Head>,
+    matched: Matched,
+    freshen: Option<Box<Freshen>>,
+    trace: Place,
+}
+
+/// Where that client waits.
+type Answer = oneshot::Sender<Result<Passed, Failure>>;
+
 impl Fetch {
     /// Exchanges go to `upstream`, their increments and entries to `cache`.
     pub fn new(
@@ -153,13 +165,12 @@ impl Fetch {
             .spawn(async move { fetch.run(fill, caller).await });
     }
 
-    async fn run(&self, mut fill: Fill, caller: impl Into<Caller>) {
-        let Caller { peer, trace } = caller.into();
-        let found = match fill.elsewhere().await {
-            None => fill.lease().await,
-            found => found,
-        };
-        if let Some(stored) = found {
+    /// What is rare or large of it is boxed: its future is copied when it is spawned and when it ends.
+    async fn run(&self, mut fill: Fill, caller: Caller) {
+        let Caller { peer, trace } = caller;
+        if fill.may_be_brought()
+            && let Some(stored) = Box::pin(fill.brought()).await
+        {
             return fill.found(stored);
         }
         let request = request::for_fill(fill.head(), &fill.matched().rule, peer);
@@ -204,8 +215,8 @@ impl Fetch {
             Some(exchange) => Ok(exchange),
             None => {
                 let turn = self.set_out(fill).await?; // what came does not fit what is stored
-                self.exchange(turn, whole, fill.head(), fill.matched(), None, trace)
-                    .await
+                let anew = self.exchange(turn, whole, fill.head(), fill.matched(), None, trace);
+                Box::pin(anew).await
             }
         }
     }
@@ -244,7 +255,7 @@ impl Fetch {
             Ok(_) if self.is_too_large(&response) => {
                 fill.hand_over(response, status, NoStore::TooLarge)
             }
-            Ok(keep) => fill.store(response, status, keep).await,
+            Ok(keep) => Box::pin(fill.store(response, status, keep)).await,
             Err(reason)
                 if impersonal
                     && policy::is_for_all(
@@ -254,7 +265,7 @@ impl Fetch {
                         &response,
                     ) =>
             {
-                fill.share_unstored(response, reason).await;
+                Box::pin(fill.share_unstored(response, reason)).await;
             }
             Err(reason) => fill.hand_over(response, status, reason),
         }
@@ -281,42 +292,51 @@ impl Fetch {
         matched: Matched,
         freshen: Option<Box<Freshen>>,
     ) -> Result<Passed, Failure> {
-        let fetch = self.clone();
         let Caller { peer, trace } = caller.into();
         let request = request::for_upstream(&head, &matched.rule, peer, body);
-        let (mut answer, answered) = oneshot::channel();
-        let run = async move {
-            let turn = tokio::select! {
-                biased;
-                turn = fetch.turn(&head) => turn,
-                () = answer.closed(), if head.is_safe() => return,
-            };
-            let passed = match turn {
-                Ok(turn) => {
-                    let passed = fetch.passed(turn, request, &head, &matched, freshen, &trace);
-                    passed.await
-                }
-                Err(failure) => Err(failure),
-            };
-            if let Err(Ok(unwanted)) = answer.send(passed)
-                && !head.is_safe()
-            {
-                trailers::drain(unwanted.response.into_body()).await;
-            }
+        let alone = Alone {
+            request,
+            head,
+            matched,
+            freshen,
+            trace,
         };
-        self.0.tasks.spawn(run);
+        let (answer, answered) = oneshot::channel();
+        let fetch = self.clone();
+        self.0
+            .tasks
+            .spawn(async move { fetch.run_alone(alone, answer).await });
         answered.await.unwrap_or(Err(Failure::Abandoned))
     }
 
-    async fn passed(
-        &self,
-        turn: Turn,
-        request: Request<Body>,
-        head: &Arc<Head>,
-        matched: &Matched,
-        freshen: Option<Box<Freshen>>,
-        trace: &Place,
-    ) -> Result<Passed, Failure> {
+    /// As for [`Fetch::run`], what is rare or large of it is boxed.
+    async fn run_alone(&self, alone: Alone, mut answer: Answer) {
+        let head = Arc::clone(&alone.head);
+        let turn = tokio::select! {
+            biased;
+            turn = self.turn(&head) => turn,
+            () = answer.closed(), if head.is_safe() => return,
+        };
+        let passed = match turn {
+            Ok(turn) => self.passed(turn, alone).await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(Ok(unwanted)) = answer.send(passed)
+            && !head.is_safe()
+        {
+            Box::pin(trailers::drain(unwanted.response.into_body())).await;
+        }
+    }
+
+    async fn passed(&self, turn: Turn, alone: Alone) -> Result<Passed, Failure> {
+        let Alone {
+            request,
+            head,
+            matched,
+            freshen,
+            trace,
+        } = alone;
+        let (head, matched, trace) = (&head, &matched, &trace);
         let as_get = matched.as_get.as_deref();
         let mut aside = as_get.map(|_| self.0.cache.aside());
         let exchange = self
@@ -325,7 +345,7 @@ impl Fetch {
         if let Some(freshen) = freshen
             && let Some((freshen, renewed, keep)) =
                 self.freshened(*freshen, &exchange, head, matched)
-            && let Err(reason) = freshen.renew(head, &renewed, &keep).await
+            && let Err(reason) = Box::pin(freshen.renew(head, &renewed, &keep)).await
         {
             not_renewed(matched, reason);
         }
@@ -339,7 +359,7 @@ impl Fetch {
         let end = match (verdict, aside.zip(as_get)) {
             (Ok(_), Some(_)) if self.is_too_large(&response) => End::NotStored(NoStore::TooLarge),
             (Ok(keep), Some((aside, as_get))) => {
-                let kept = self.keep(aside, response, keep, head, as_get).await?;
+                let kept = Box::pin(self.keep(aside, response, keep, head, as_get)).await?;
                 return Ok(Passed { commit, ..kept });
             }
             (Ok(_), None) => End::NotStored(NoStore::Alone),
@@ -422,4 +442,22 @@ fn copy(request: &Request<Body>) -> Request<Body> {
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
     copy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How large the future of such a call is, in bytes.
+    fn size<A, B, C, F: Future>(_: impl FnOnce(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// They are copied some five times each, when they are spawned and when they end.
+    #[test]
+    fn the_futures_of_exchanges_stay_small() {
+        let (fill, alone) = (size(Fetch::run), size(Fetch::run_alone));
+        assert!(fill <= 6_656, "a fill's has {fill} bytes");
+        assert!(alone <= 6_656, "a lone client's has {alone} bytes");
+    }
 }

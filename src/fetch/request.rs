@@ -65,28 +65,18 @@ pub(super) fn for_upstream(
     let mut headers = head.headers().clone();
     let lookup = head.brings_content() || *head.method() == Method::HEAD || head.safe;
     let overrides = if lookup { METHOD_OVERRIDES } else { &[] };
+    let unkeyed = |name: &str| UNKEYED.contains(&name) || overrides.contains(&name);
     // Servers that fold `_` into `-`, as CGI does, read `X_Forwarded_Host` as `X-Forwarded-Host`.
     let misleading = |name: &str| {
-        let name = name.replace('_', "-");
-        UNKEYED.contains(&&*name)
-            || rule.keys_on_header(&name) // the key holds the other spelling alone
-            || overrides.contains(&&*name)
+        unkeyed(name)
+            || rule.keys_on_header(name) // the key holds the other spelling alone
             || X_FORWARDED_FOR == *name
             || X_FORWARDED_PROTO == *name
     };
-    let folded: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| name.as_str().contains('_') && misleading(name.as_str()))
-        .cloned()
-        .collect();
-    for name in folded {
-        headers.remove(name);
-    }
-    for name in UNKEYED.iter().chain(overrides) {
-        if !rule.keys_on_header(name) {
-            headers.remove(*name);
-        }
-    }
+    drop_where(&mut headers, |name| match name.contains('_') {
+        true => misleading(&name.replace('_', "-")),
+        false => unkeyed(name) && !rule.keys_on_header(name),
+    });
     if *head.method() == Method::HEAD {
         // It says what a GET would bring (RFC 9110 §9.3.2), and that is asked for without.
         drop_ignored_cookies(&mut headers, rule);
@@ -96,15 +86,15 @@ pub(super) fn for_upstream(
     headers.insert(header::HOST, text(&head.host));
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(head.scheme));
     if let Some(peer) = peer {
-        let before = headers
-            .get_all(X_FORWARDED_FOR)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        let chain: Vec<_> = before
-            .map(str::to_owned)
-            .chain([peer.to_string()])
-            .collect();
-        headers.insert(X_FORWARDED_FOR, text(&chain.join(", ")));
+        let before = headers.get_all(X_FORWARDED_FOR).iter();
+        let before = before.filter_map(|value| value.to_str().ok());
+        let mut chain = String::new();
+        for address in before {
+            chain.push_str(address);
+            chain.push_str(", ");
+        }
+        chain.push_str(&peer.to_string());
+        headers.insert(X_FORWARDED_FOR, text(&chain));
     }
     headers.append(header::VIA, HeaderValue::from_static("1.1 tagalong"));
     let capability = HeaderValue::from_static(policy::CAPABILITY);
@@ -137,15 +127,28 @@ pub(super) fn for_fill(head: &Head, rule: &Rule, peer: Option<IpAddr>) -> Reques
 fn ask_as_keyed(headers: &mut HeaderMap, head: &Head, rule: &Rule) {
     for field in &*rule.terms.asked_as {
         // Servers that fold `_` into `-` would read it, too.
-        let spelled = |name: &HeaderName| name.as_str().replace('_', "-") == field.name.as_str();
-        let folded: Vec<HeaderName> = headers.keys().filter(|it| spelled(it)).cloned().collect();
-        for name in folded {
-            headers.remove(name);
-        }
+        drop_where(headers, |name| reads_as(name, field.name.as_str()));
         let value = field.value(head.headers());
         if let Some(Ok(value)) = value.map(|value| HeaderValue::from_bytes(&value)) {
             headers.insert(&field.name, value);
         }
+    }
+}
+
+/// Whether a server that folds `_` into `-` takes one name for the other.
+fn reads_as(name: &str, other: &str) -> bool {
+    let folded = name
+        .bytes()
+        .map(|byte| if byte == b'_' { b'-' } else { byte });
+    name.len() == other.len() && folded.eq(other.bytes())
+}
+
+/// Drops the fields with such names: the few that a request has are looked at, not the many that it might have.
+fn drop_where(headers: &mut HeaderMap, mut is_dropped: impl FnMut(&str) -> bool) {
+    let dropped = headers.keys().filter(|name| is_dropped(name.as_str()));
+    let dropped: Vec<HeaderName> = dropped.cloned().collect();
+    for name in dropped {
+        headers.remove(name);
     }
 }
 

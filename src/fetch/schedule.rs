@@ -8,6 +8,7 @@ use futures_util::stream::FuturesUnordered;
 
 use crate::cache::Fill;
 use crate::cache::Refresh;
+use crate::fetch::Caller;
 use crate::fetch::Fetch;
 use crate::model::time::Timestamp;
 use crate::rules::LiveRules;
@@ -45,7 +46,7 @@ impl Fetch {
 
     /// The right to it is given back when the fill has ended, however it has.
     async fn refresh(self, refresh: Refresh, fill: Fill) {
-        self.run(fill, None).await;
+        self.run(fill, Caller::default()).await;
         drop(refresh);
     }
 

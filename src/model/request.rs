@@ -142,23 +142,52 @@ fn host(parts: &Parts, scheme: &str) -> Result<Box<str>, HostError> {
         None if parts.version == http::Version::HTTP_10 => Ok("".into()),
         None => Err(HostError::Missing),
         Some(field) if field.is_empty() => Ok("".into()),
-        Some(field) => {
-            let authority =
-                Authority::try_from(field.as_bytes()).map_err(|_| HostError::Malformed)?;
-            normalised(&authority, scheme)
-        }
+        Some(field) => match usual(field.as_bytes(), scheme) {
+            Some(host) => Ok(host.into()),
+            None => {
+                let authority =
+                    Authority::try_from(field.as_bytes()).map_err(|_| HostError::Malformed)?;
+                normalised(&authority, scheme)
+            }
+        },
     }
 }
 
+/// The host and port as most clients send them, which need no parser: small letters, digits, dots and hyphens; digits.
+fn usual<'h>(field: &'h [u8], scheme: &str) -> Option<&'h str> {
+    let is_usual = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
+    let length = field.iter().take_while(|byte| is_usual(byte)).count();
+    let (host, port) = field.split_at_checked(length)?;
+    let is_port = |port: &[u8]| {
+        (1..=5).contains(&port.len())
+            && port.iter().all(u8::is_ascii_digit)
+            && port != default_port(scheme)
+    };
+    let is_whole = match port.split_first() {
+        None => true,
+        Some((colon, port)) => *colon == b':' && is_port(port),
+    };
+    if host.is_empty() || !is_whole {
+        return None;
+    }
+    str::from_utf8(field).ok()
+}
+
+fn default_port(scheme: &str) -> &'static [u8] {
+    if scheme == "https" { b"443" } else { b"80" }
+}
+
 fn normalised(authority: &Authority, scheme: &str) -> Result<Box<str>, HostError> {
-    if authority.as_str().contains('@') {
+    let text = authority.as_str();
+    let bytes = text.as_bytes();
+    if bytes.contains(&b'@') {
         return Err(HostError::Malformed);
     }
-    let default = if scheme == "https" { "443" } else { "80" };
-    let text = authority.as_str();
-    let text = match text.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => {
-            if !port.bytes().all(|b| b.is_ascii_digit()) {
+    let default = default_port(scheme);
+    let colon = bytes.iter().rposition(|byte| *byte == b':');
+    let text = match colon.map(|at| (text.split_at(at).0, bytes.split_at(at + 1).1)) {
+        Some((host, port)) if !port.contains(&b']') => {
+            if !port.iter().all(u8::is_ascii_digit) {
                 return Err(HostError::Malformed);
             }
             if port == default || port.is_empty() {
@@ -180,6 +209,19 @@ pub fn origin_form(uri: &Uri) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_usual_host_is_what_the_parser_makes_of_it(field in "[a-cA-C0-9.:@_\\[\\]%-]{0,12}") {
+            for scheme in ["http", "https"] {
+                if let Some(host) = usual(field.as_bytes(), scheme) {
+                    let authority = Authority::try_from(field.as_bytes()).unwrap();
+                    prop_assert_eq!(&*normalised(&authority, scheme).unwrap(), host);
+                }
+            }
+        }
+    }
 
     fn head(target: &str, hosts: &[&str], version: http::Version) -> Result<Head, HostError> {
         let mut request = http::Request::builder().uri(target).version(version);

@@ -34,7 +34,7 @@ impl Declared {
             of_body: !storing.body_tags.is_empty(),
             implicit: storing.implicit_tags(),
             constants: storing.rule.constants().cloned().collect(),
-            key: matched.key.map(Tag::base),
+            key: matched.key.filter(|_| !head.is_safe()).map(Tag::base),
             increments,
             skipped,
             changes,

@@ -1,13 +1,13 @@
 //! What a response says of tags: by its header fields, by the rule of its request, by its own URI.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map;
 use std::sync::Arc;
 
 use http::response::Parts;
 
 use crate::dialects::Dialects;
 use crate::dialects::Ignored;
+use crate::dialects::Said;
 use crate::model::change::Change;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
@@ -31,7 +31,7 @@ pub struct Declared {
     pub implicit: Vec<Tag>,
     /// Tags whose version stands in the rule: part of the key, and nothing else changes them.
     pub constants: Vec<Tag>,
-    /// The tag of the key under which a GET of the request's URL is stored.
+    /// The tag of the key under which a GET of the request's URL is stored; of an unsafe request, which may change what is there.
     pub key: Option<Tag>,
     /// The increments that apply to the response.
     pub increments: Vec<Increment>,
@@ -77,7 +77,10 @@ pub fn signals(
     limits: TagLimits,
 ) -> Signals {
     let safe = head.is_safe();
-    let said = dialects.take(&head.origin(), safe, &mut response.headers);
+    let said = match dialects.has_any(&response.headers) {
+        true => dialects.take(&head.origin(), safe, &mut response.headers),
+        false => Said::default(),
+    };
 
     let named = !said.tags.is_empty() && !declared.of_body;
     let observed = said.tags.iter().filter(|tagged| tagged.version.is_some());
@@ -177,19 +180,23 @@ fn increments_once(increments: impl Iterator<Item = Increment>) -> Vec<Increment
     )
 }
 
+/// So few are compared one by one: that is less work than a map.
+const FEW: usize = 16;
+
 fn once<T>(items: impl Iterator<Item = T>, tag: fn(&T) -> &Tag, merge: fn(&mut T, &T)) -> Vec<T> {
     let mut kept: Vec<T> = Vec::new();
-    let mut places = BTreeMap::new();
+    let mut places = BTreeMap::new(); // of those beyond the few
     for item in items {
-        match places.entry(tag(&item).clone()) {
-            btree_map::Entry::Vacant(place) => {
-                place.insert(kept.len());
-                kept.push(item);
-            }
-            btree_map::Entry::Occupied(place) => {
-                if let Some(first) = kept.get_mut(*place.get()) {
-                    merge(first, &item);
+        let is_same = |it: &T| tag(it) == tag(&item);
+        let place = kept.iter().take(FEW).position(is_same);
+        let place = place.or_else(|| places.get(tag(&item)).copied());
+        match place.and_then(|place| kept.get_mut(place)) {
+            Some(first) => merge(first, &item),
+            None => {
+                if kept.len() >= FEW {
+                    places.insert(tag(&item).clone(), kept.len());
                 }
+                kept.push(item);
             }
         }
     }

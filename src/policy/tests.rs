@@ -1514,6 +1514,16 @@ fn a_missing_tag_value_stops_storing_and_nothing_else() {
 }
 
 #[test]
+fn many_tags_come_each_once_too() {
+    let all: Vec<String> = (0..40).map(|n| format!("T:{n}")).collect();
+    let written = [&all[..], &all[..]].concat().join(",");
+    let fields = [("cache-tag-increment", written.as_str())];
+    let increments = signalled(declared(&[]), "GET", 200, &fields).increments;
+    let increments: Vec<_> = increments.iter().map(|it| it.tag.as_str()).collect();
+    assert_eq!(increments, all);
+}
+
+#[test]
 fn increments_come_from_app_rule_and_own_uri_each_once() {
     let own = "~uri:http://shop.example/a";
     let inc = |value| ("cache-tag-increment", value);

@@ -1,11 +1,12 @@
 //! hyper's body as ours, with a limit on the client's silence; ours as hyper's, with a note of when it has been sent.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http::Version;
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
@@ -14,19 +15,41 @@ use crate::body::Cut;
 use crate::proxy::wire::Busy;
 
 /// A request's body as the exchange takes it. A client that sends nothing for `silence` is given up.
-pub(super) fn incoming(body: Incoming, silence: Duration, busy: Busy) -> Body {
-    if http_body::Body::is_end_stream(&body) {
-        return Body::empty();
+///
+/// # Errors
+///
+/// The client has taken its request back. Over HTTP/2 a body need not be announced, and a stream that was reset looks like one
+/// that brings a body: so one that has not ended is asked here what there is of it.
+pub(super) fn incoming(
+    mut body: Incoming,
+    version: Version,
+    silence: Duration,
+    busy: Busy,
+) -> Result<Body, hyper::Error> {
+    if body.is_end_stream() {
+        return Ok(Body::empty());
     }
-    Body::stream(FromClient {
+    let mut first = None;
+    if version == Version::HTTP_2 {
+        let mut nobody = Context::from_waker(Waker::noop()); // who reads on has a waker of its own
+        match Pin::new(&mut body).poll_frame(&mut nobody) {
+            Poll::Ready(None) => return Ok(Body::empty()),
+            Poll::Ready(Some(frame)) => first = Some(frame?),
+            Poll::Pending => {}
+        }
+    }
+    Ok(Body::stream(FromClient {
+        first,
         body,
         silence,
         timer: None,
         busy,
-    })
+    }))
 }
 
 struct FromClient {
+    /// What has been read of it already.
+    first: Option<Frame<Bytes>>,
     body: Incoming,
     silence: Duration,
     /// Runs while we wait for the client.
@@ -43,7 +66,11 @@ impl http_body::Body for FromClient {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = &mut *self;
-        match Pin::new(&mut this.body).poll_frame(cx) {
+        let polled = match this.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
+            None => Pin::new(&mut this.body).poll_frame(cx),
+        };
+        match polled {
             Poll::Ready(frame) => {
                 this.timer = None;
                 // A client's trailers end here: nothing they say may reach the app past the checks of its head.
@@ -69,11 +96,17 @@ impl http_body::Body for FromClient {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.first.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let rest = self.body.size_hint();
+        let first = self.first.as_ref().and_then(Frame::data_ref);
+        match (rest.exact(), first.map_or(0, |data| data.len() as u64)) {
+            (Some(exact), first) => SizeHint::with_exact(exact + first),
+            (None, 0) => rest,
+            (None, _) => SizeHint::default(), // it may be any length
+        }
     }
 }
 

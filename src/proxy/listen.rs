@@ -272,6 +272,17 @@ impl Server {
     }
 }
 
+impl Proxy {
+    /// Serves one client over a stream that somebody else has made, without TLS, until it leaves.
+    pub async fn converse<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let nobody_stops = GracefulShutdown::new();
+        serve_one(self, nobody_stops.watcher(), stream, "http", None).await;
+    }
+}
+
 /// Serves one connection until its client leaves or we stop.
 async fn serve_one<S>(
     proxy: Proxy,
@@ -290,7 +301,10 @@ async fn serve_one<S>(
     };
     let wire = Wire::new(stream, patience);
     let line = wire.line();
+    let max_head = config.max_head;
+    // One count of owners for each connection: what all share is not touched by every request on every core.
     let connection = Arc::new(Connection {
+        proxy,
         line: line.clone(),
         scheme,
         peer,
@@ -300,20 +314,21 @@ async fn serve_one<S>(
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(None) // `Wire` tells idling from dribbling
-        .max_buf_size(config.max_head);
+        .max_buf_size(max_head);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(u32::try_from(config.max_head).unwrap_or(u32::MAX));
+        .max_header_list_size(u32::try_from(max_head).unwrap_or(u32::MAX));
     let service = service_fn(move |request| {
-        let (proxy, connection) = (proxy.clone(), Arc::clone(&connection));
-        async move { Ok::<_, Infallible>(proxy.serve(request, &connection).await) }
+        let connection = Arc::clone(&connection);
+        async move { Ok::<_, Infallible>(connection.proxy.serve(request, &connection).await) }
     });
     let serving = builder
         .serve_connection_with_upgrades(TokioIo::new(wire), service)
         .into_owned();
     tokio::select! {
+        biased; // the connection is at work far more often than quiet
         served = watcher.watch(serving) => {
             if let Err(error) = served {
                 tracing::debug!(error, "a client's connection ended early");

@@ -49,6 +49,7 @@ use crate::model::outcome::Outcome;
 use crate::model::outcome::Refusal;
 use crate::model::outcome::Stale;
 use crate::model::request::Head;
+use crate::model::stamp::Stamp;
 use crate::policy;
 use crate::policy::request::Wishes;
 use crate::proxy::body::ToClient;
@@ -137,6 +138,7 @@ impl Asked {
 
 /// What every request of a connection shares.
 struct Connection {
+    proxy: Proxy,
     line: Line,
     scheme: &'static str,
     /// `None` over a unix socket.
@@ -171,13 +173,17 @@ impl Proxy {
     }
 
     /// One request, top to bottom.
+    ///
+    /// A hit waits for nothing: what may wait has a box of its own, so that no hit pays for its room and for moving that about.
     async fn handle(&self, mut asked: Asked) -> Response<Body> {
         let began = self.0.cache.anchor();
         let seen = access::Seen::of(&asked.head, self.0.config.access_log);
         let mut span = self.0.config.traces.request(&asked.head, asked.peer);
         asked.trace = span.place();
         let rules = self.0.rules.load();
-        let asked = self.with_body(&rules, asked).await;
+        if let Some(most) = rules.reads(&mut asked.head) {
+            Box::pin(self.read_body(&rules, &mut asked, most)).await;
+        }
         let planning = asked.trace.span(Step::Plan);
         let plan = self.plan(&rules, &asked);
         drop(planning);
@@ -185,14 +191,7 @@ impl Proxy {
             .debug
             .then(|| Debugged::of(&plan, &asked.head, &self.0.cache));
         let hooked = Hooked::of(&plan, &asked.head);
-        let rule = Arc::clone(plan.rule());
-        let (response, outcome) = match plan {
-            Plan::Lookup(query) => match &Arc::clone(&query.rule).mode {
-                Mode::Shadow(shadow) => self.shadowed(asked, query, shadow).await,
-                Mode::Live | Mode::Bypass => self.cached(asked, query).await,
-            },
-            Plan::Pass(pass) => self.passed(asked, pass).await,
-        };
+        let (rule, (response, outcome)) = self.answer(asked, plan).await;
         let outcome = outcome.sent_as(response.status());
         let (took, id) = (began.elapsed(), rule.id.as_deref().unwrap_or_default());
         rule.count(outcome, took);
@@ -205,16 +204,13 @@ impl Proxy {
         self.stamp(response, outcome, debug)
     }
 
-    /// With its body, where the key holds something of that. A longer one streams by.
-    async fn with_body(&self, rules: &RuleSet, mut asked: Asked) -> Asked {
-        let Some(most) = rules.reads(&mut asked.head) else {
-            return asked;
-        };
+    /// Reads the body, where the key holds something of that: as many bytes as `most`. A longer one streams by.
+    async fn read_body(&self, rules: &RuleSet, asked: &mut Asked, most: usize) {
         if asked.body.exact_len().is_some_and(|len| len > most as u64) {
-            return asked;
+            return;
         }
         let mut read = 0;
-        let peeked = asked.body.peek(|bytes| {
+        let peeked = std::mem::take(&mut asked.body).peek(|bytes| {
             read += bytes;
             read <= most
         });
@@ -223,7 +219,6 @@ impl Proxy {
             rules.read(&mut asked.head, peeked.data());
         }
         asked.body = peeked.whole(());
-        asked
     }
 
     /// The plan keeps its rule, so that the rules in force now hold until the reply.
@@ -244,16 +239,56 @@ impl Proxy {
         }
     }
 
-    async fn cached(&self, asked: Asked, query: Query) -> Answer {
+    /// Does what the plan says; with the rule, which the plan has kept until now.
+    async fn answer(&self, asked: Asked, plan: Plan) -> (Arc<Rule>, Answer) {
+        let query = match plan {
+            Plan::Lookup(query) => query,
+            Plan::Pass(pass) => {
+                let rule = Arc::clone(&pass.rule);
+                return (rule, Box::pin(self.passed(asked, pass)).await);
+            }
+        };
+        if let Mode::Shadow(shadow) = &query.rule.mode {
+            let (rule, shadow) = (Arc::clone(&query.rule), shadow.clone());
+            return (rule, Box::pin(self.shadowed(asked, query, &shadow)).await);
+        }
+        let Asked { head, trace, .. } = &asked;
+        match self.look_up(&query, head, trace, None).await {
+            Lookup::Hit(stored, now) => {
+                let answer = respond::hit(head, &stored, None, now);
+                (query.rule, answer)
+            }
+            found => {
+                let rule = Arc::clone(&query.rule);
+                (rule, Box::pin(self.cached(asked, query, found)).await)
+            }
+        }
+    }
+
+    async fn look_up(
+        &self,
+        query: &Query,
+        head: &Head,
+        trace: &Place,
+        since: Option<Stamp>,
+    ) -> Lookup {
+        let _looking = trace.span(Step::Lookup);
+        let trust = self.0.cache.trust(query, head).await;
+        self.0.cache.lookup(query, head, since, trust)
+    }
+
+    /// Answers with what was found, or with what comes of asking the app.
+    async fn cached(&self, asked: Asked, query: Query, found: Lookup) -> Answer {
         let (mut since, mut in_vain) = (None, Passing::new(Forward::UriMiss));
         let coalesce = query.rule.refill.coalesce;
         let mut gives_up = None;
+        let mut first = Some(found);
         for _ in 0..LOOKUPS {
-            let head = &asked.head;
-            let looking = asked.trace.span(Step::Lookup);
-            let trust = self.0.cache.trust(&query, head).await;
-            let found = self.0.cache.lookup(&query, head, since, trust);
-            drop(looking);
+            let Asked { head, trace, .. } = &asked;
+            let found = match first.take() {
+                Some(found) => found,
+                None => self.look_up(&query, head, trace, since).await,
+            };
             let follower = match found {
                 Lookup::Hit(stored, now) => return respond::hit(head, &stored, None, now),
                 Lookup::Stale(stored, now, why, fill) => {
@@ -433,7 +468,8 @@ impl Proxy {
         connection: &Connection,
     ) -> Response<ToClient> {
         let has_body = !http_body::Body::is_end_stream(request.body());
-        let (busy, had_length) = connection.line.begin(has_body);
+        let is_coded = request.headers().contains_key(header::TRANSFER_ENCODING);
+        let (busy, had_length) = connection.line.begin(has_body, is_coded);
         let response = match self.read(request, connection, &busy, had_length) {
             Ok(asked) => self.handle(asked).await,
             Err(why) => {
@@ -476,7 +512,9 @@ impl Proxy {
         self.0.dialects.drop_from_client(&mut parts.headers);
         let scheme = headers::scheme(&parts.headers, connection.scheme);
         let head = Head::new(parts, scheme).map_err(BadRequest::Host)?;
-        let body = body::incoming(body, self.0.config.body_timeout, busy.clone());
+        let silence = self.0.config.body_timeout;
+        let body = body::incoming(body, head.parts.version, silence, busy.clone());
+        let body = body.map_err(|_| BadRequest::Cut)?;
         Ok(Asked {
             head,
             body,
@@ -513,4 +551,20 @@ fn answered(passed: Passed, why: Forward, looked_up: bool) -> Answer {
         commit,
     };
     (response, outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of the future that such a function returns.
+    fn room<'a, F>(_: fn(&'a Proxy, Request<Incoming>, &'a Connection) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn what_may_wait_takes_no_room_in_a_hit() {
+        let room = room(Proxy::serve);
+        assert!(room <= 4_096, "{room} bytes, moved with every request");
+    }
 }

@@ -30,6 +30,8 @@ pub(super) enum BadRequest {
     Coding,
     /// CONNECT asks for a tunnel, and this is no forward proxy.
     Connect,
+    /// The client has left in the middle of it, so that nobody hears the answer.
+    Cut,
 }
 
 /// The fields of a 304 (RFC 9110 §15.4.5), and what the caches behind us did (RFC 9211 §2).
@@ -63,12 +65,18 @@ pub(super) fn hit(
         whole(head, entry)
     };
     let age = entry.meta.age(now).as_secs();
-    response.headers_mut().insert(header::AGE, age.into());
+    response.headers_mut().insert(header::AGE, seconds(age));
     let ttl = match stale {
         None => entry.meta.ttl(now),
         Some(_) => stored.ttl(now),
     };
     (response, Outcome::Hit { ttl, stale })
+}
+
+/// With one allocation, where `HeaderValue::from` makes two.
+fn seconds(number: u64) -> HeaderValue {
+    let mut digits = itoa::Buffer::new();
+    HeaderValue::from_str(digits.format(number)).expect("digits are printable ASCII")
 }
 
 fn whole(head: &Head, entry: &Entry) -> Response<Body> {
@@ -237,6 +245,7 @@ pub(super) fn bad_request(why: BadRequest) -> Response<Body> {
             StatusCode::NOT_IMPLEMENTED,
             "CONNECT is for forward proxies",
         ),
+        BadRequest::Cut => problem(StatusCode::BAD_REQUEST, Failure::RequestCut.sentence()),
     };
     response
         .headers_mut()

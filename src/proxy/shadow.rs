@@ -65,7 +65,7 @@ impl Proxy {
         };
         let caller = asked.caller();
         let head = Arc::new(asked.head);
-        let response = match self.answer(&query, &head, caller, &seen).await {
+        let response = match self.ask(&query, &head, caller, &seen).await {
             Ok(response) => response,
             Err(failure) => {
                 let hit = seen.stored.is_some();
@@ -89,7 +89,7 @@ impl Proxy {
     }
 
     /// The app's answer; a HEAD's brings nothing to store.
-    async fn answer(
+    async fn ask(
         &self,
         query: &Query,
         head: &Arc<Head>,

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use memchr::memchr_iter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
@@ -92,15 +93,17 @@ const ACKNOWLEDGEMENTS: usize = 64;
 const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 impl Line {
-    /// A head is complete: its request begins. Returns whether the head had a `Content-Length` line.
-    pub(super) fn begin(&self, has_body: bool) -> (Busy, bool) {
+    /// A head is complete: its request begins. Returns whether the head had a `Content-Length` line, which is looked for only if
+    /// it has a `Transfer-Encoding`: only then is there anything to say against it.
+    pub(super) fn begin(&self, has_body: bool, is_coded: bool) -> (Busy, bool) {
         let mut state = self.lock();
         state.busy += 1;
         state.for_app += 1;
         let had_length = match &mut state.phase {
             Phase::Head(bytes) => {
                 let head = first_head(bytes);
-                let had_length = has_content_length(bytes.get(..head).unwrap_or_default());
+                let had_length =
+                    is_coded && has_content_length(bytes.get(..head).unwrap_or_default());
                 bytes.drain(..head); // what follows belongs to the next
                 had_length
             }
@@ -181,8 +184,14 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.wait_for(false);
+        let for_app = *self
+            .for_app
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut state = self.line.lock();
+        if for_app {
+            state.for_app -= 1;
+        }
         state.busy -= 1;
         state.since = Instant::now();
         if state.busy == 0
@@ -195,17 +204,18 @@ impl Drop for Guard {
 
 /// Where the first head in these bytes ends, its blank line and those before it included; all of them if it does not.
 fn first_head(bytes: &[u8]) -> usize {
-    let mut end = 0;
+    let mut begins = 0; // of the line
     let mut begun = false;
-    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-        end += line.len();
+    for end in memchr_iter(b'\n', bytes) {
+        let line = bytes.get(begins..end).unwrap_or_default();
         let blank = line.trim_ascii_end().is_empty();
+        begins = end + 1;
         if blank && begun {
-            break;
+            return begins;
         }
         begun |= !blank;
     }
-    end
+    bytes.len()
 }
 
 /// Whether a head has a `Content-Length` field.
@@ -425,7 +435,7 @@ mod tests {
         ] {
             let line = Line::default();
             line.lock().phase = Phase::Head(bytes.into());
-            let (_busy, had_length) = line.begin(false);
+            let (_busy, had_length) = line.begin(false, true);
             assert_eq!(had_length, expected, "{name}");
             assert!(
                 matches!(&line.lock().phase, Phase::Head(left) if left == rest.as_bytes()),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use pingora::connectors::http::Connector;
+use pingora::connectors::http::v1::Connector as Http1Connector;
 use pingora::connectors::{ConnectorOptions, L4Connect};
 use pingora::protocols::TcpKeepalive;
 use pingora::protocols::http::client::HttpSession;
@@ -49,9 +50,15 @@ const H2_PING: Duration = Duration::from_secs(15);
 
 /// The connections to one address of the app.
 pub(super) struct Pool {
-    connector: Connector,
+    connections: Connections,
     peer: AppPeer,
     connect_timeout: Duration,
+}
+
+/// Pingora's own pools. The one of HTTP/1.1 alone can be asked for a connection that is there without making one.
+enum Connections {
+    Http1(Http1Connector),
+    Any(Box<Connector>),
 }
 
 /// What a request asks of its connection.
@@ -69,7 +76,8 @@ pub(super) enum Need {
 /// A connection, or a stream of one, on loan from the pool. Given back it is used again; dropped, an HTTP/1
 /// connection is closed and an HTTP/2 stream reset.
 pub(super) struct Lease {
-    session: Option<HttpSession>,
+    /// Boxed: it moves with the exchange, into the response's body.
+    session: Option<Box<HttpSession>>,
     pool: Arc<Pool>,
 }
 
@@ -80,8 +88,14 @@ impl Pool {
             // Roots of trust are not needed, and reading the system's may fail, which Pingora answers with a panic.
             options.ca_file = Some("/dev/null".to_owned());
         }
+        let connections = match target.protocol() {
+            Protocol::Http1 => Connections::Http1(Http1Connector::new(Some(options))),
+            Protocol::H2c | Protocol::Tls => {
+                Connections::Any(Box::new(Connector::new(Some(options))))
+            }
+        };
         Pool {
-            connector: Connector::new(Some(options)),
+            connections,
             peer: AppPeer::new(target, connect_timeout),
             connect_timeout,
         }
@@ -94,22 +108,56 @@ impl Pool {
 
     /// A connection, and whether it was used before.
     pub(super) async fn take(self: &Arc<Self>, need: Need) -> Result<(Lease, bool), UpstreamError> {
+        if need == Need::Any
+            && let Connections::Http1(kept) = &self.connections
+            && let Some(session) = kept.reused_http_session(&self.peer).await
+        {
+            return Ok((self.lease(HttpSession::H1(session)), true));
+        }
+        // Boxed: this is rare, and the making of a connection is far larger than the rest of an exchange.
+        let (session, reused) = Box::pin(self.connect(need)).await?;
+        Ok((self.lease(session), reused))
+    }
+
+    async fn connect(&self, need: Need) -> Result<(HttpSession, bool), UpstreamError> {
         let peer = self.peer.for_need(need);
-        let session = timeout(
-            self.connect_timeout,
-            self.connector.get_http_session(peer.as_ref()),
-        );
-        let (session, reused) = session
+        let session = async {
+            match &self.connections {
+                Connections::Http1(connector) => {
+                    let session = connector.get_http_session(peer.as_ref()).await;
+                    session.map(|(session, reused)| (HttpSession::H1(session), reused))
+                }
+                Connections::Any(connector) => connector.get_http_session(peer.as_ref()).await,
+            }
+        };
+        timeout(self.connect_timeout, session)
             .await
             .map_err(|_| {
                 UpstreamError::new(UpstreamErrorKind::ConnectTimeout, "no connection in time")
             })?
-            .map_err(|error| UpstreamError::connecting(&error))?;
-        let lease = Lease {
-            session: Some(session),
+            .map_err(|error| UpstreamError::connecting(&error))
+    }
+
+    fn lease(self: &Arc<Self>, session: HttpSession) -> Lease {
+        Lease {
+            session: Some(Box::new(session)),
             pool: Arc::clone(self),
+        }
+    }
+
+    /// Takes a connection back, or closes it. Neither waits for the app: what is not done at once is given up, which closes it
+    /// too.
+    fn give_back(&self, session: HttpSession, idle: Duration) {
+        let peer = &self.peer;
+        match (&self.connections, session) {
+            (Connections::Http1(connector), HttpSession::H1(session)) => connector
+                .release_http_session(session, peer, Some(idle))
+                .now_or_never(),
+            (Connections::Any(connector), session) => connector
+                .release_http_session(session, peer, Some(idle))
+                .now_or_never(),
+            (Connections::Http1(_), HttpSession::H2(_) | HttpSession::Custom(())) => None, // it makes none
         };
-        Ok((lease, reused))
     }
 }
 
@@ -130,16 +178,16 @@ impl Lease {
     /// Shares an HTTP/1 connection, so that it can be written while the session reads. `None` for HTTP/2, which
     /// needs no help. To be called before anything is sent.
     pub(super) fn share(&mut self) -> Option<Duplex> {
-        match self.session.take()? {
+        match *self.session.take()? {
             HttpSession::H1(session) => {
                 let duplex = Duplex::over(session.into_inner());
                 let session =
                     Http1Session::new_with_options(Box::new(duplex.clone()), &self.pool.peer);
-                self.session = Some(HttpSession::H1(session));
+                self.session = Some(Box::new(HttpSession::H1(session)));
                 Some(duplex)
             }
             other @ (HttpSession::H2(_) | HttpSession::Custom(())) => {
-                self.session = Some(other);
+                self.session = Some(Box::new(other));
                 None
             }
         }
@@ -147,12 +195,9 @@ impl Lease {
 
     /// The exchange has ended whole in both directions: the connection may serve the next one. Pingora closes it all
     /// the same if the app asked for that or sent more than it declared.
-    pub(super) async fn give_back(mut self, idle: Duration) {
+    pub(super) fn give_back(mut self, idle: Duration) {
         if let Some(session) = self.session.take() {
-            self.pool
-                .connector
-                .release_http_session(session, &self.pool.peer, Some(idle))
-                .await;
+            self.pool.give_back(*session, idle);
         }
     }
 }
@@ -161,13 +206,11 @@ impl Drop for Lease {
     fn drop(&mut self) {
         // An HTTP/1 connection closes by being dropped. An HTTP/2 stream is reset by being dropped, but its
         // connection counts as used until it is released, which does not wait but starts a task.
-        if let Some(session @ HttpSession::H2(_)) = self.session.take()
+        if let Some(session) = self.session.take()
+            && matches!(*session, HttpSession::H2(_))
             && Handle::try_current().is_ok()
         {
-            self.pool
-                .connector
-                .release_http_session(session, &self.pool.peer, Some(IDLE))
-                .now_or_never();
+            self.pool.give_back(*session, IDLE);
         }
     }
 }

@@ -18,18 +18,38 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 /// A shared connection: the session reads from one clone, the request's body is written to another. The lock is held
 /// for one poll, never across an await.
 #[derive(Clone, Debug)]
-pub(super) struct Duplex(Arc<Mutex<Stream>>);
+pub(super) struct Duplex(Arc<Mutex<Line>>);
+
+#[derive(Debug)]
+struct Line {
+    stream: Stream,
+    /// What is written stays in the stream's buffer as long as that has room.
+    held: bool,
+}
 
 impl Duplex {
     /// Shares a connection; one that came back from the pool shared stays as it is.
     pub(super) fn over(stream: Stream) -> Duplex {
         match (*stream).as_any().downcast_ref::<Duplex>() {
             Some(shared) => shared.clone(),
-            None => Duplex(Arc::new(Mutex::new(stream))),
+            None => Duplex(Arc::new(Mutex::new(Line {
+                stream,
+                held: false,
+            }))),
         }
     }
 
-    fn stream(&self) -> MutexGuard<'_, Stream> {
+    /// Holds back what is written until [`Duplex::let_go`]: a head then leaves in one piece with the beginning of its body.
+    pub(super) fn hold(&self) {
+        self.line().held = true;
+    }
+
+    /// From here on flushing sends.
+    pub(super) fn let_go(&self) {
+        self.line().held = false;
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -40,7 +60,7 @@ impl AsyncRead for Duplex {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream()).poll_read(cx, buf)
+        Pin::new(&mut self.line().stream).poll_read(cx, buf)
     }
 }
 
@@ -50,7 +70,7 @@ impl AsyncWrite for Duplex {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.stream()).poll_write(cx, buf)
+        Pin::new(&mut self.line().stream).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -58,19 +78,23 @@ impl AsyncWrite for Duplex {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.stream()).poll_write_vectored(cx, bufs)
+        Pin::new(&mut self.line().stream).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream().is_write_vectored()
+        self.line().stream.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream()).poll_flush(cx)
+        let mut line = self.line();
+        match line.held {
+            true => Poll::Ready(Ok(())),
+            false => Pin::new(&mut line.stream).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream()).poll_shutdown(cx)
+        Pin::new(&mut self.line().stream).poll_shutdown(cx)
     }
 }
 
@@ -84,35 +108,35 @@ impl Shutdown for Duplex {
 
 impl UniqueID for Duplex {
     fn id(&self) -> UniqueIDType {
-        self.stream().id()
+        self.line().stream.id()
     }
 }
 
 impl Ssl for Duplex {
     fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.stream().get_ssl_digest()
+        self.line().stream.get_ssl_digest()
     }
 
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.stream().selected_alpn_proto()
+        self.line().stream.selected_alpn_proto()
     }
 }
 
 impl GetTimingDigest for Duplex {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.stream().get_timing_digest()
+        self.line().stream.get_timing_digest()
     }
 }
 
 impl GetProxyDigest for Duplex {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.stream().get_proxy_digest()
+        self.line().stream.get_proxy_digest()
     }
 }
 
 impl GetSocketDigest for Duplex {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.stream().get_socket_digest()
+        self.line().stream.get_socket_digest()
     }
 }
 

@@ -80,6 +80,11 @@ async fn exchange(
     match lease.session() {
         HttpSession::H1(session) => {
             session.write_timeout = Some(limit);
+            if let (Some(duplex), Framing::Length(_) | Framing::Chunked) =
+                (&duplex, outgoing.framing())
+            {
+                duplex.hold(); // the upload lets go
+            }
             session.write_request_header(outgoing.http1()).await?;
             match (duplex, outgoing.framing()) {
                 (Some(duplex), Framing::None) => tunnel = Some((duplex, body)),
@@ -117,9 +122,8 @@ async fn exchange(
             limit: FOREVER,
             idle: None,
             surplus: None,
-            turn: None,
         };
-        let body = incoming.into_body(None, &mut None).await?;
+        let body = incoming.into_body(None, &mut None)?;
         return Ok(head.with(body));
     } else {
         settle_coding(&mut head.headers)?;
@@ -139,15 +143,15 @@ async fn exchange(
         limit,
         idle,
         surplus: surplus.clone(),
-        turn: None,
     };
     if is_event_stream(&head.headers) {
         turn.take(); // like a tunnel, it may be open for days
     }
     let length = length.filter(|_| !bodiless);
-    let body = incoming.into_body(length, turn).await?;
+    let body = incoming.into_body(length, turn)?;
     let mut response = head.with(body);
-    if let Some(surplus) = surplus {
+    // Of a body that has ended it is known already.
+    if let Some(surplus) = surplus.filter(|surplus| surplus.came() || !response.body().is_here()) {
         response.extensions_mut().insert(surplus);
     }
     Ok(response)

@@ -1,10 +1,11 @@
 //! The response's body on its way from the app, pulled chunk by chunk: who pulls slowly is sent slowly, because
-//! nothing is read ahead.
+//! nothing is read ahead but the first piece, where it is there with the head.
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::stream::unfold;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 use pingora::protocols::http::client::HttpSession;
 
 use super::connector::{IDLE, Lease};
@@ -12,6 +13,8 @@ use super::error::UpstreamError;
 use super::queue::Turn;
 use super::upload::Upload;
 use crate::body::{Body, Chunk, Cut, Surplus};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// A response whose head has arrived. Dropped before its end, it closes its connection.
 pub(super) struct Incoming {
@@ -25,50 +28,64 @@ pub(super) struct Incoming {
     pub(super) idle: Option<Duration>,
     /// Told if more comes than was declared; `None` where that cannot be known.
     pub(super) surplus: Option<Surplus>,
+}
+
+/// A piece of a body and whether it is known to be the last; `None` at the whole end.
+type Piece = Result<Option<(Chunk, bool)>, UpstreamError>;
+
+/// A response that comes as it is pulled.
+struct Pulled {
+    incoming: Incoming,
+    /// A piece that was there with the head.
+    first: Option<Piece>,
     /// The right to this exchange, held while there is more to come.
-    pub(super) turn: Option<Turn>,
+    _turn: Option<Turn>,
 }
 
 impl Incoming {
-    /// The body: `length` is what the head declared. It takes the turn, unless it has ended already.
-    pub(super) async fn into_body(
+    /// The body: `length` is what the head declared. It takes the turn, unless it has ended already: a short one has often come
+    /// with its head.
+    pub(super) fn into_body(
         mut self,
         length: Option<u64>,
         turn: &mut Option<Turn>,
     ) -> Result<Body, UpstreamError> {
         if self.has_ended()? {
-            self.finish().await;
+            self.finish();
             return Ok(Body::empty());
         }
+        let first = match self.at_hand(length) {
+            Some(Ok(Some((Chunk::Data(whole), true)))) => {
+                self.finish();
+                return Ok(whole.into());
+            }
+            first => first,
+        };
         self.upload.detach();
-        self.turn = turn.take();
-        let chunks = unfold(Some(self), |state| async move {
+        let pulled = Pulled {
+            incoming: self,
+            first,
+            _turn: turn.take(),
+        };
+        let chunks = unfold(Some(pulled), |state| async move {
             match state {
-                Some(incoming) => incoming.next().await,
+                Some(pulled) => pulled.next().await,
                 None => None,
             }
         });
         Ok(Body::chunks(chunks, length))
     }
 
-    /// The next piece, and the response itself if there may be more.
-    async fn next(mut self) -> Option<(Result<Chunk, Cut>, Option<Incoming>)> {
-        match self.piece().await {
-            Err(error) => Some((Err(error.into()), None)),
-            Ok(Some((chunk, true))) => {
-                self.finish().await;
-                Some((Ok(chunk), None))
-            }
-            Ok(Some((chunk, false))) => Some((Ok(chunk), Some(self))),
-            Ok(None) => {
-                self.finish().await;
-                None
-            }
+    /// The first piece of an HTTP/1 body with a length, if it is there already. Reading may be broken off: Pingora keeps what came.
+    fn at_hand(&mut self, length: Option<u64>) -> Option<Piece> {
+        let is_http1 = matches!(self.lease.session(), HttpSession::H1(_));
+        if !is_http1 || length.is_none() || self.upload.is_running() {
+            return None;
         }
+        self.piece().now_or_never()
     }
 
-    /// The next piece and whether it is known to be the last; `None` at the whole end.
-    async fn piece(&mut self) -> Result<Option<(Chunk, bool)>, UpstreamError> {
+    async fn piece(&mut self) -> Piece {
         loop {
             let read = self.lease.session().read_response_body();
             match self.upload.alongside(self.limit, read).await? {
@@ -101,7 +118,7 @@ impl Incoming {
 
     /// The response is whole. Its connection is used again if the request is whole too: an app that has answered
     /// early is not made to read the rest.
-    async fn finish(mut self) {
+    fn finish(mut self) {
         if let (HttpSession::H1(session), Some(surplus)) = (self.lease.session(), &self.surplus) {
             // Pingora tells it by this alone: it would keep the connection if nothing had come.
             session.respect_keepalive();
@@ -112,7 +129,29 @@ impl Incoming {
         if let Some(idle) = self.idle
             && self.upload.is_whole()
         {
-            self.lease.give_back(idle).await;
+            self.lease.give_back(idle);
+        }
+    }
+}
+
+impl Pulled {
+    /// The next piece, and the response itself if there may be more.
+    async fn next(mut self) -> Option<(Result<Chunk, Cut>, Option<Pulled>)> {
+        let piece = match self.first.take() {
+            Some(first) => first,
+            None => self.incoming.piece().await,
+        };
+        match piece {
+            Err(error) => Some((Err(error.into()), None)),
+            Ok(Some((chunk, true))) => {
+                self.incoming.finish();
+                Some((Ok(chunk), None))
+            }
+            Ok(Some((chunk, false))) => Some((Ok(chunk), Some(self))),
+            Ok(None) => {
+                self.incoming.finish();
+                None
+            }
         }
     }
 }
@@ -120,7 +159,7 @@ impl Incoming {
 /// How long the app keeps an idle connection, less a second in which our next request could cross its closing.
 pub(super) fn idle_time(headers: &HeaderMap) -> Duration {
     headers
-        .get("keep-alive")
+        .get(KEEP_ALIVE)
         .and_then(|value| value.to_str().ok())
         .into_iter()
         .flat_map(|value| value.split(','))
@@ -135,9 +174,13 @@ pub(super) fn idle_time(headers: &HeaderMap) -> Duration {
 /// The declared length, one number however often it was said: the engine has refused fields that disagree
 /// (RFC 9110 §8.6).
 pub(super) fn declared_length(headers: &mut HeaderMap) -> Option<u64> {
-    let field = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
+    let mut fields = headers.get_all(header::CONTENT_LENGTH).iter();
+    let (field, is_one) = (fields.next()?.to_str().ok()?, fields.next().is_none());
     let length: u64 = field.split(',').next()?.trim().parse().ok()?;
-    headers.insert(header::CONTENT_LENGTH, length.into());
+    let is_plain = is_one && field.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_plain {
+        headers.insert(header::CONTENT_LENGTH, length.into());
+    }
     Some(length)
 }
 

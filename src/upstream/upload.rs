@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use futures_util::FutureExt;
 use pingora::protocols::http::v2::client::Http2Session;
 use pingora::protocols::http::v2::write_body;
 use tokio::io::{AsyncWriteExt, BufWriter};
@@ -159,6 +160,11 @@ impl Upload {
         }
     }
 
+    /// Whether there is more to send.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Whether the app has taken all of it.
     pub(super) fn is_whole(&self) -> bool {
         self.whole
@@ -180,14 +186,24 @@ async fn send_http1(
     coding: Coding,
     stall: Duration,
 ) -> Result<(), Sent> {
+    // What is here of the body goes with the head, which is still held back.
+    let mut first = body.next().now_or_never();
+    to.let_go();
     // The buffer joins small pieces; large ones go past it.
     let mut to = BufWriter::with_capacity(4096, to);
     let mut left = match coding {
         Coding::Length(length) => Some(length),
         Coding::Chunked | Coding::Raw => None,
     };
+    if first.is_none() {
+        flush(&mut to, stall).await?;
+    }
     while left != Some(0) {
-        match body.next().await {
+        let next = match first.take() {
+            Some(here) => here,
+            None => body.next().await,
+        };
+        match next {
             Some(Ok(Chunk::Data(data))) => {
                 left = rest(left, data.len()).map_err(Sent::Cut)?;
                 // An empty chunk would be the last one.

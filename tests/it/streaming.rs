@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::support::Held;
@@ -371,6 +373,46 @@ async fn a_miss_from_an_app_on_a_unix_socket() {
 
     sidecar.client().get("/a").await.is_miss().has_body("a");
     sidecar.client().get("/a").await.is_hit().has_body("a");
+}
+
+/// A frame (RFC 9113 §4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+    [&head, payload].concat()
+}
+
+#[tokio::test]
+async fn over_h2c_a_request_that_its_client_has_taken_back_asks_the_app_for_nothing() {
+    const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
+    const SETTINGS: u8 = 4;
+    const END_STREAM_AND_HEADERS: u8 = 5;
+    const CANCEL: [u8; 4] = [0, 0, 0, 8];
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    app.answer("/a", reply("a").header("Cache-Control", "max-age=60"));
+    sidecar.client().get("/a").await.is_miss();
+
+    // GET http://shop.example/a (RFC 7541 §6): two fields of the static table, two with their values.
+    let get = b"\x82\x86\x04\x02/a\x01\x0cshop.example";
+    let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    sent.extend(frame(SETTINGS, 0, 0, &[]));
+    for stream in (1..20).step_by(2) {
+        sent.extend(frame(HEADERS, END_STREAM_AND_HEADERS, stream, get));
+        sent.extend(frame(RST_STREAM, 0, stream, &CANCEL));
+    }
+    // One that waits for its answer: those before it have been looked at then.
+    sent.extend(frame(HEADERS, END_STREAM_AND_HEADERS, 21, get));
+    let mut socket = TcpStream::connect(sidecar.address()).await.unwrap();
+    socket.write_all(&sent).await.unwrap();
+    let mut answered = Vec::new();
+    while !answered.ends_with(b"a") {
+        let read = socket.read_buf(&mut answered);
+        assert_ne!(soon("the answer", read).await.unwrap(), 0);
+    }
+    sidecar.client().get("/b").await; // the app has been asked for whatever it was asked for
+    assert_eq!(app.calls("/a"), 1);
 }
 
 #[tokio::test]

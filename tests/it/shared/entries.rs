@@ -226,10 +226,10 @@ async fn what_memory_has_listed_the_store_does_not_list_again() {
     let there = cache.explain_elsewhere(&query, &head).await;
     assert_eq!(there.expect("it is stored").logical.as_ref(), "P:1");
     let found = cache.lookup(&query, &head, None, Trust::Full);
-    let Lookup::Miss(fill, _follower) = found else {
+    let Lookup::Miss(mut fill, _follower) = found else {
         panic!("{found:?}");
     };
-    let found = fill.elsewhere().await.expect("the other one has stored it");
+    let found = fill.brought().await.expect("the other one has stored it");
     fill.found(found);
 
     let memory = ("P:1".to_owned(), Tier::Memory);

@@ -371,3 +371,91 @@ async fn an_answer_cut_anywhere_is_never_whole() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_short_body_is_whole_with_its_head_and_leaves_the_turn_to_others() {
+    bounded(async {
+        let origin = Origin::start().await;
+        let config = Config {
+            max_concurrent: 1,
+            queue: 0,
+            ..origin.config()
+        };
+        let upstream = Upstream::new(config, Clock::System);
+        let app = async {
+            let mut app = origin.accept().await;
+            app.head().await;
+            app.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                .await;
+            app.head().await; // on the same connection
+            app.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlo")
+                .await;
+            app
+        };
+        let client = async {
+            let short = upstream.ask(get("/short")).await.unwrap();
+            assert!(short.body().is_here());
+            // Nobody has read it yet, and the only turn is free.
+            let long = upstream.ask(get("/long")).await.unwrap();
+            assert!(!long.body().is_here());
+            let busy = failed(&upstream, get("/third")).await;
+            assert_eq!(busy, UpstreamErrorKind::Busy);
+            assert_eq!(text(short).await, "ok");
+            long
+        };
+        let (mut app, long) = tokio::join!(app, client);
+        let (rest, ()) = tokio::join!(text(long), app.write("ng"));
+        assert_eq!(rest, "long");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_short_request_is_sent_in_one_piece() {
+    bounded(async {
+        let origin = Origin::start().await;
+        let upstream = origin.upstream();
+        let app = async {
+            let mut app = origin.accept().await;
+            for body in ["12345", "5\r\n12345\r\n"] {
+                let mut piece = vec![0; 4096];
+                let len = app.stream.read(&mut piece).await.unwrap();
+                let piece = String::from_utf8_lossy(&piece[..len]).into_owned();
+                assert!(piece.contains(&format!("\r\n\r\n{body}")), "{piece:?}");
+                app.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                    .await;
+            }
+        };
+        let client = async {
+            for body in [Body::from("12345"), chunks(&["12345"])] {
+                let request = request(Method::POST, "/", body);
+                upstream.ask(request).await.unwrap();
+            }
+        };
+        tokio::join!(app, client);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_head_does_not_wait_for_a_body_that_is_not_there() {
+    bounded(async {
+        let origin = Origin::start().await;
+        let upstream = origin.upstream();
+        let (pieces, body) = channelled();
+        let app = async {
+            let mut app = origin.accept().await;
+            let head = app.head().await;
+            assert!(head.starts_with("POST "), "{head}");
+            pieces.send(Ok(Bytes::from_static(b"later"))).unwrap(); // not before
+            drop(pieces);
+            app.until(b"0\r\n\r\n").await;
+            app.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                .await;
+        };
+        let client = upstream.ask(request(Method::POST, "/", body));
+        let ((), response) = tokio::join!(app, client);
+        response.unwrap();
+    })
+    .await;
+}
