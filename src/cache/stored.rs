@@ -266,14 +266,24 @@ impl AsRef<Entry> for Stored {
     }
 }
 
-/// What a slot costs besides what it points to: its place in the store's tables, reference counts.
-const SLOT_OVERHEAD: usize = 160;
-/// What fields addressed to the cache alone cost besides their text.
-const TARGETED: usize = size_of::<Fields>() + 64;
-/// What a field of a head costs besides its text.
-const FIELD_OVERHEAD: usize = 104;
-/// What a tag costs an entry: its seal, and its share of the tag's own cell.
-const SEAL_OVERHEAD: usize = 96;
+/// What a slot costs besides what it points to: its place in the store's tables, which have room for more than they hold.
+const PLACE: usize = 80;
+/// What the allocator takes of its own for each piece of memory: a header, and what is lost by rounding.
+const PIECE: usize = 16;
+/// What shared bytes cost besides their own: a count of who shares them, and two pieces.
+const SHARED: usize = 24 + 2 * PIECE;
+/// What an `Arc` costs besides what is in it: two counts, and its piece.
+const COUNTED: usize = 16 + PIECE;
+/// What a field of a request's head costs besides its text.
+const FIELD: usize = 104;
+
+/// What so many shared bytes take.
+fn shared(bytes: usize) -> usize {
+    match bytes {
+        0 => 0,
+        some => some + SHARED,
+    }
+}
 
 impl Weigh for Slot {
     fn weight(&self) -> u64 {
@@ -281,30 +291,32 @@ impl Weigh for Slot {
             Slot::Varies(note) => {
                 let (fields, variants) = (note.fields.len(), note.variants.len());
                 size_of::<Varies>()
+                    + 3 * COUNTED
                     + fields * size_of::<Selector>()
                     + variants * size_of::<Variant>()
             }
-            Slot::Same(_) => size_of::<Same>(),
+            Slot::Same(_) => size_of::<Same>() + COUNTED,
             Slot::Unstorable { .. } => 0,
             Slot::Entry(stored) => {
-                let targeted = stored.entry.targeted.as_deref();
-                let head =
-                    stored.entry.headers.weight() + targeted.map_or(0, |it| it.weight() + TARGETED);
-                let tags: usize = stored
-                    .tags()
-                    .map(|(tag, _)| tag.as_str().len() + SEAL_OVERHEAD)
-                    .sum();
+                let entry = &stored.entry;
+                let targeted = entry
+                    .targeted
+                    .as_deref()
+                    .map_or(0, |it| size_of::<Fields>() + PIECE + shared(it.weight()));
                 let recipe = stored.recipe.as_ref();
-                let recipe = recipe.map_or(0, |recipe| recipe.weight(FIELD_OVERHEAD));
                 size_of::<Stored>()
+                    + COUNTED
                     + stored.logical.len()
-                    + head
-                    + tags
-                    + recipe
-                    + stored.entry.body.len()
+                    + COUNTED
+                    + shared(entry.headers.weight())
+                    + targeted
+                    + shared(entry.body.len())
+                    + stored.seals.weight()
+                    + PIECE
+                    + recipe.map_or(0, |recipe| recipe.weight(FIELD))
             }
         };
-        (bytes + SLOT_OVERHEAD) as u64
+        (bytes + PLACE) as u64
     }
 }
 

@@ -47,6 +47,12 @@ impl AllUnstored {
         }
     }
 
+    /// How many are remembered.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.last.len()
+    }
+
     fn forget(&mut self, variant: Variant) {
         if self.last.remove(&variant).is_some() {
             self.order.retain(|other| *other != variant);

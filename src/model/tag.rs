@@ -114,6 +114,12 @@ impl Tag {
         Tag::shortened("~object:", name)
     }
 
+    /// Whether hardly any entry has it but those under one key: it is one of [`Tag::uri`], [`Tag::base`] or [`Tag::object`].
+    pub fn is_of_one_key(&self) -> bool {
+        let kinds = ["~uri:", "~base:", "~object:"];
+        kinds.iter().any(|kind| self.0.starts_with(kind))
+    }
+
     /// Whether it is one of [`Tag::object`].
     pub fn is_of_object(&self) -> bool {
         self.0.starts_with("~object:")

@@ -52,6 +52,10 @@ pub(super) struct Seal {
     pub(super) stamp: Stamp,
 }
 
+/// What a cell takes besides the text of its tag: the counts of who shares it and that text, its place in the table, and what the
+/// allocator takes of its own for two pieces of memory.
+const CELL: usize = size_of::<Cell>() + 2 * 16 + 12 + 2 * 12;
+
 impl Seals {
     /// Whether every tag still has the version it had: one atomic load each, and one for all.
     pub fn intact(&self) -> bool {
@@ -101,6 +105,20 @@ impl Seals {
     /// Whether nobody here knows the version of one of them.
     pub fn are_unknown(&self) -> bool {
         self.cells().any(|cell| cell.current() == Stamp::UNKNOWN)
+    }
+
+    /// The memory they take, in bytes: their own, and that of the cells that are there for their sake. A cell is shared by all
+    /// that carry its tag. Of a tag of the app nobody knows whether others carry it: half of its cell is counted.
+    pub fn weight(&self) -> usize {
+        let cells = self.iter().map(|(tag, _)| {
+            let cell = CELL + tag.as_str().len();
+            match (tag.is_of_one_key(), tag.is_implicit()) {
+                (true, _) => cell,
+                (false, true) => 0,
+                (false, false) => cell / 2,
+            }
+        });
+        self.seals.len() * size_of::<Seal>() + cells.sum::<usize>()
     }
 
     pub(super) fn cells(&self) -> impl Iterator<Item = &Arc<Cell>> {

@@ -1,3 +1,4 @@
+mod churn;
 mod inspect;
 mod operated;
 

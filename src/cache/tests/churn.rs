@@ -1,0 +1,97 @@
+//! Hours of comings and goings, by a clock that is set: what is remembered stays bounded, and nothing of it is left in the end.
+
+use super::*;
+use crate::model::glob::Glob;
+use crate::model::outcome::Commit;
+
+/// How long it goes on, and how much comes in each minute of it.
+const MINUTES: usize = 240;
+const PAGES: usize = 24;
+
+/// So many minutes after it came a response is over, and is asked about no more.
+const LIFE: u64 = 10;
+
+/// What is remembered, part by part.
+#[derive(Debug)]
+struct Remembered {
+    slots: usize,
+    bytes: u64,
+    tags: usize,
+    unstored: usize,
+    repeats: bool,
+}
+
+impl Remembered {
+    fn of(cache: &Cache) -> Remembered {
+        Remembered {
+            slots: cache.0.store.len(),
+            bytes: cache.0.store.bytes(),
+            tags: cache.0.tags.len(),
+            unstored: cache.unstored().len(),
+            repeats: cache.next_due().is_some(),
+        }
+    }
+}
+
+/// A minute in which pages come that nobody has seen, each with a tag, a size and maybe a language of its own, or that nobody may
+/// keep; some of their tags are incremented, and some again later; a pattern forgets others.
+async fn minute(cache: &Cache, minute: usize) {
+    let by: Arc<str> = "POST /x".into();
+    for page in 0..PAGES {
+        let n = minute * PAGES + page;
+        let head = in_language(&format!("/{minute}/{page}"), &format!("l{n}"));
+        let (fill, _follower) = fill_for(cache, &head);
+        let response = Response::new(Body::from("x".repeat(n * 37 % 900)));
+        if page % 8 == 7 {
+            fill.hand_over(response, StatusCode::OK, NoStore::SetCookie);
+            continue;
+        }
+        let tag = Tag::parse(&format!("Page:{n}")).unwrap();
+        let mut keep = keep(cache, LIFE * 60);
+        keep.tags = vec![tag.clone().into(), Tag::uri(&head.absolute_uri()).into()];
+        if page % 4 == 3 {
+            keep.store.meta.vary = [header::ACCEPT_LANGUAGE.into()].into();
+        }
+        fill.store(response, StatusCode::OK, keep).await;
+        if page % 3 == 0 {
+            let mut increment = Increment::from(tag);
+            increment.again = (page % 6 == 0).then(|| Duration::from_secs(30));
+            let done = cache.increment(&[increment], &by).now_or_never();
+            assert_eq!(done, Some(Commit::Done));
+        }
+    }
+    let glob = Glob::new(&format!("*path=/{minute}/5*"));
+    cache
+        .purge_matching(&glob, &by)
+        .await
+        .expect("nobody is to be told");
+}
+
+#[tokio::test]
+async fn l10_hours_of_churn_leave_nothing_behind() {
+    let (cache, clock) = cache();
+    let mut most_tags = 0;
+    for n in 0..MINUTES {
+        minute(&cache, n).await;
+        clock.advance(Duration::from_secs(60));
+        cache.increment_due().await;
+        cache.sweep();
+        let now = Remembered::of(&cache);
+        most_tags = most_tags.max(now.tags);
+        assert!(now.bytes <= 1 << 20, "minute {n}: {now:?}");
+        // A page has two tags and at most two notes; it is kept for its life, and a while to say that this is over.
+        let alive = PAGES * (LIFE as usize + 6 + 1);
+        assert!(now.tags <= 2 * alive + 1, "minute {n}: {now:?}");
+        assert!(now.slots <= 3 * alive, "minute {n}: {now:?}");
+        assert!(now.unstored <= 1_024, "minute {n}: {now:?}");
+    }
+    assert!(
+        most_tags > PAGES * LIFE as usize,
+        "there was something to forget"
+    );
+    clock.advance(REVALIDATED + Duration::from_secs(LIFE * 60));
+    cache.sweep();
+    let left = Remembered::of(&cache);
+    assert_eq!((left.slots, left.bytes, left.tags), (0, 0, 0), "{left:?}");
+    assert!(!left.repeats, "{left:?}");
+}
