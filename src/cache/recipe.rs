@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use http::{HeaderName, Request, header};
+use http::{HeaderName, HeaderValue, Request, header};
 
 use crate::model::entry::Entry;
 use crate::model::key::BaseKey;
@@ -63,11 +63,13 @@ impl Recipe {
             return None;
         }
         let mut parts = Request::new(()).into_parts().0; // a GET
-        parts.uri = head.parts.uri.clone();
+        // Copies: as they came they are slices of a buffer of several KiB, which would live as long as the entry.
+        parts.uri = head.parts.uri.to_string().try_into().ok()?;
         parts.version = head.parts.version;
         for (name, value) in head.headers() {
             if NEGOTIATED.contains(name) || selects(name) {
-                parts.headers.append(name.clone(), value.clone());
+                let value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+                parts.headers.append(name.clone(), value);
             }
         }
         let head = Head {

@@ -37,10 +37,12 @@ impl Lines for HeaderMap {
 }
 
 /// The fields of a stored head, in the order in which they came.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Fields {
     /// One for each line.
     names: Arc<[HeaderName]>,
+    /// Whether they are those that other heads have.
+    are_shared: bool,
     /// Where each value ends, counted from where the first begins (u32, little endian); then the values.
     values: Bytes,
 }
@@ -64,6 +66,7 @@ impl Fields {
         }
         Fields {
             names: headers.iter().map(|(name, _)| name.clone()).collect(),
+            are_shared: false,
             values: values.into(),
         }
     }
@@ -98,16 +101,21 @@ impl Fields {
 
     /// As a message has them, with room for so many more; no value is copied.
     pub fn to_header_map(&self, more: usize) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(self.len() + more);
+        // More than a map can have at once need not be more than it can have in the end: a name may stand on many lines.
+        let room = HeaderMap::try_with_capacity(self.len() + more);
+        let mut headers: HeaderMap = room.unwrap_or_default();
         for (n, name) in self.names.iter().enumerate() {
             headers.append(name.clone(), self.header_value(n));
         }
         headers
     }
 
-    /// What all values take, in bytes.
+    /// What all values take, in bytes, and the names, where they are its own.
     pub fn weight(&self) -> usize {
-        self.values.len()
+        let names = self.names.iter();
+        let names = names.map(|name| size_of::<HeaderName>() + name.as_str().len());
+        let own = if self.are_shared { 0 } else { names.sum() };
+        own + self.values.len()
     }
 
     fn value(&self, n: usize) -> &[u8] {
@@ -135,6 +143,14 @@ impl Fields {
         (begin + first, begin + last)
     }
 }
+
+impl PartialEq for Fields {
+    fn eq(&self, other: &Fields) -> bool {
+        self.names == other.names && self.values == other.values
+    }
+}
+
+impl Eq for Fields {}
 
 impl Lines for Fields {
     fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
@@ -164,6 +180,7 @@ impl Names {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(names) = known.get(&fields.names) {
             fields.names = Arc::clone(names);
+            fields.are_shared = true;
             return;
         }
         if known.len() >= MOST {
@@ -171,6 +188,7 @@ impl Names {
         }
         if known.len() < MOST {
             known.insert(Arc::clone(&fields.names));
+            fields.are_shared = true;
         }
     }
 }
@@ -264,6 +282,9 @@ mod tests {
         assert_eq!(names.0.lock().unwrap().len(), MOST);
         let name = HeaderName::from_static("x-300");
         assert_eq!(kept[300].line(&name), Some(&b"1"[..]));
+        let weights = [0, 300].map(|n| kept[n].weight());
+        let own = size_of::<HeaderName>() + "x-300".len();
+        assert_eq!(weights[1], weights[0] + own, "and say so");
     }
 
     proptest! {

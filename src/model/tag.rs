@@ -120,6 +120,11 @@ impl Tag {
         kinds.iter().any(|kind| self.0.starts_with(kind))
     }
 
+    /// Whether every response carries it, or every one of a rule.
+    pub fn is_of_rules(&self) -> bool {
+        *self == Tag::all() || self.0.starts_with("~rule:")
+    }
+
     /// Whether it is one of [`Tag::object`].
     pub fn is_of_object(&self) -> bool {
         self.0.starts_with("~object:")

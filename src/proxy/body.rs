@@ -18,14 +18,14 @@ use crate::proxy::wire::Busy;
 ///
 /// # Errors
 ///
-/// The client has taken its request back. Over HTTP/2 a body need not be announced, and a stream that was reset looks like one
-/// that brings a body: so one that has not ended is asked here what there is of it.
+/// The client has taken its request back. Over HTTP/2 a body need not be announced, and a stream that was reset before its end
+/// looks like one that brings a body: so one that has not ended is asked here what there is of it.
 pub(super) fn incoming(
     mut body: Incoming,
     version: Version,
     silence: Duration,
     busy: Busy,
-) -> Result<Body, hyper::Error> {
+) -> Result<Body, Cut> {
     if body.is_end_stream() {
         return Ok(Body::empty());
     }
@@ -33,13 +33,17 @@ pub(super) fn incoming(
     if version == Version::HTTP_2 {
         let mut nobody = Context::from_waker(Waker::noop()); // who reads on has a waker of its own
         match Pin::new(&mut body).poll_frame(&mut nobody) {
-            Poll::Ready(None) => return Ok(Body::empty()),
-            Poll::Ready(Some(frame)) => first = Some(frame?),
+            Poll::Ready(None) if body.is_end_stream() => return Ok(Body::empty()),
+            Poll::Ready(None) => return Err(taken_back()),
+            Poll::Ready(Some(frame)) => {
+                first = Some(frame.map_err(|error| Cut(error.to_string()))?);
+            }
             Poll::Pending => {}
         }
     }
     Ok(Body::stream(FromClient {
         first,
+        is_stream: version == Version::HTTP_2,
         body,
         silence,
         timer: None,
@@ -47,9 +51,16 @@ pub(super) fn incoming(
     }))
 }
 
+/// hyper tells a stream that its client reset without an error as one that has ended; only its own state tells which it was.
+fn taken_back() -> Cut {
+    Cut("the client has reset the stream".into())
+}
+
 struct FromClient {
     /// What has been read of it already.
     first: Option<Frame<Bytes>>,
+    /// Over HTTP/2.
+    is_stream: bool,
     body: Incoming,
     silence: Duration,
     /// Runs while we wait for the client.
@@ -71,6 +82,9 @@ impl http_body::Body for FromClient {
             None => Pin::new(&mut this.body).poll_frame(cx),
         };
         match polled {
+            Poll::Ready(None) if this.is_stream && !this.body.is_end_stream() => {
+                Poll::Ready(Some(Err(taken_back())))
+            }
             Poll::Ready(frame) => {
                 this.timer = None;
                 // A client's trailers end here: nothing they say may reach the app past the checks of its head.

@@ -180,13 +180,13 @@ impl Proxy {
         let seen = access::Seen::of(&asked.head, self.0.config.access_log);
         let mut span = self.0.config.traces.request(&asked.head, asked.peer);
         asked.trace = span.place();
-        let rules = self.0.rules.peek();
-        if let Some(most) = rules.reads(&mut asked.head) {
-            Box::pin(self.read_body(&rules, &mut asked, most)).await;
-        }
-        let planning = asked.trace.span(Step::Plan);
-        let plan = self.plan(&rules, &asked);
-        drop((planning, rules));
+        let plan = match self.plan_by_head(&mut asked) {
+            Ok(plan) => plan,
+            Err((rules, most)) => {
+                Box::pin(self.read_body(&rules, &mut asked, most)).await;
+                self.plan(&rules, &asked)
+            }
+        };
         let debug = asked
             .debug
             .then(|| Debugged::of(&plan, &asked.head, &self.0.cache));
@@ -221,8 +221,18 @@ impl Proxy {
         asked.body = peeked.whole(());
     }
 
+    /// By the rules in force; or these, and how many bytes of the body they want to see first.
+    fn plan_by_head(&self, asked: &mut Asked) -> Result<Plan, (Arc<RuleSet>, usize)> {
+        let rules = self.0.rules.peek();
+        match rules.reads(&mut asked.head) {
+            None => Ok(self.plan(&rules, asked)),
+            Some(most) => Err((Arc::clone(&rules), most)),
+        }
+    }
+
     /// The plan keeps its rule, so that the rules in force now hold until the reply.
     fn plan(&self, rules: &RuleSet, asked: &Asked) -> Plan {
+        let _planning = asked.trace.span(Step::Plan);
         match rules.plan(&asked.head, self.0.cache.now()) {
             // Over HTTP/2 a body need not be announced in the head.
             Plan::Lookup(Query { rule, claims, .. })

@@ -552,7 +552,11 @@ impl Tags {
 
     fn forgettable(&self) -> Forgettable {
         self.given_out().forget(self.anchor.elapsed());
-        let plain = self.running.oldest(|| self.applied());
+        let mut plain = self.running.oldest(|| self.applied());
+        if self.are_shared() {
+            // Another may have given out a token, and what is put with it comes here.
+            plain = plain.min(Stamp::NEVER.next(self.clock.now() - token::LIFE));
+        }
         let life_ago = Stamp::NEVER.next(self.clock.now() - LONGEST_LIFE);
         Forgettable {
             plain,

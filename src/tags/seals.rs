@@ -108,11 +108,12 @@ impl Seals {
     }
 
     /// The memory they take, in bytes: their own, and that of the cells that are there for their sake. A cell is shared by all
-    /// that carry its tag. Of a tag of the app nobody knows whether others carry it: half of its cell is counted.
+    /// that carry its tag. Of a tag of the app, or of what its rules find in requests, nobody knows whether others do:
+    /// half of its cell is counted.
     pub fn weight(&self) -> usize {
         let cells = self.iter().map(|(tag, _)| {
             let cell = CELL + tag.as_str().len();
-            match (tag.is_of_one_key(), tag.is_implicit()) {
+            match (tag.is_of_one_key(), tag.is_of_rules()) {
                 (true, _) => cell,
                 (false, true) => 0,
                 (false, false) => cell / 2,

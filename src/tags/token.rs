@@ -30,7 +30,7 @@ pub struct Token {
 pub struct NotAToken;
 
 /// How long what a token stands for is remembered.
-const LIFE: Duration = Duration::from_secs(60);
+pub(super) const LIFE: Duration = Duration::from_secs(60);
 
 /// Tokens that are given out within this time share what is remembered for them.
 const TOGETHER: Duration = Duration::from_secs(1);

@@ -195,7 +195,11 @@ async fn send_http1(
         Coding::Length(length) => Some(length),
         Coding::Chunked | Coding::Raw => None,
     };
-    if first.is_none() {
+    let brings = |here: &Option<Result<Chunk, _>>| match here {
+        Some(Ok(Chunk::Data(data))) => !data.is_empty(),
+        Some(Ok(Chunk::Trailers(_)) | Err(_)) | None => true, // nothing follows
+    };
+    if !first.as_ref().is_some_and(brings) {
         flush(&mut to, stall).await?;
     }
     while left != Some(0) {

@@ -387,8 +387,9 @@ async fn over_h2c_a_request_that_its_client_has_taken_back_asks_the_app_for_noth
     const HEADERS: u8 = 1;
     const RST_STREAM: u8 = 3;
     const SETTINGS: u8 = 4;
+    const END_HEADERS: u8 = 4;
     const END_STREAM_AND_HEADERS: u8 = 5;
-    const CANCEL: [u8; 4] = [0, 0, 0, 8];
+    const REASONS: [[u8; 4]; 2] = [[0, 0, 0, 0], [0, 0, 0, 8]]; // NO_ERROR, CANCEL
     let app = Origin::start().await;
     let sidecar = Sidecar::plain(&app).await;
     app.answer("/a", reply("a").header("Cache-Control", "max-age=60"));
@@ -396,11 +397,15 @@ async fn over_h2c_a_request_that_its_client_has_taken_back_asks_the_app_for_noth
 
     // GET http://shop.example/a (RFC 7541 §6): two fields of the static table, two with their values.
     let get = b"\x82\x86\x04\x02/a\x01\x0cshop.example";
+    // POST, with `content-length: 10`.
+    let post = b"\x83\x86\x04\x02/a\x01\x0cshop.example\x0f\x0d\x0210";
     let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     sent.extend(frame(SETTINGS, 0, 0, &[]));
-    for stream in (1..20).step_by(2) {
-        sent.extend(frame(HEADERS, END_STREAM_AND_HEADERS, stream, get));
-        sent.extend(frame(RST_STREAM, 0, stream, &CANCEL));
+    let heads = [&get[..], &post[..]];
+    let taken_back = heads.iter().flat_map(|head| REASONS.map(|why| (head, why)));
+    for ((head, why), stream) in taken_back.zip((1..).step_by(2)) {
+        sent.extend(frame(HEADERS, END_HEADERS, stream, head));
+        sent.extend(frame(RST_STREAM, 0, stream, &why));
     }
     // One that waits for its answer: those before it have been looked at then.
     sent.extend(frame(HEADERS, END_STREAM_AND_HEADERS, 21, get));

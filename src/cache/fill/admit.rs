@@ -53,7 +53,7 @@ impl Fill {
     ) -> Result<Option<Arc<Stored>>, NoStore> {
         let variant = self.errand.variant;
         let part = parts::part(head, body.len() as u64).map_err(|_| NoStore::Partial)?;
-        let entry = self.cache.compact(keep.entry(head, body, part));
+        let entry = keep.entry(head, body, part);
         let store = &self.cache.0.store;
         loop {
             let there = store.get(&variant);
@@ -61,6 +61,7 @@ impl Fill {
             let Some((entry, tags)) = self.beside(stored, entry.clone(), keep.tags.clone()) else {
                 return Ok(None);
             };
+            let entry = self.cache.compact(entry); // both may have made another
             let recipe = Recipe::of(self.base, &self.matched, &self.head, &entry);
             let stored = Stored {
                 entry,
