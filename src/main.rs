@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// A request makes and drops a dozen small pieces of memory; this allocator does that in a third of the C library's instructions.
+/// A request makes and drops a dozen small pieces of memory, which costs this allocator less than the C library's (Cargo.toml).
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
