@@ -9,11 +9,12 @@ use std::mem::MaybeUninit;
 use std::pin::pin;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::response::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::body::Body;
+use crate::dialects::cache_status;
+use crate::model::outcome::Outcome;
 use crate::model::time::Timestamp;
 use crate::proxy::Asked;
 use crate::proxy::Connection;
@@ -21,6 +22,7 @@ use crate::proxy::Proxy;
 use crate::proxy::hooked::Hooked;
 use crate::proxy::listen::Stop;
 use crate::proxy::respond;
+use crate::proxy::respond::Form;
 use crate::proxy::wire::Wire;
 use crate::proxy::wire::first_head;
 use crate::rules::Mode;
@@ -100,13 +102,10 @@ impl Connection {
                 Parsed::Other(bytes) => return Next::Other(joined(&bytes, &read)),
                 Parsed::Part => return Next::Other(read),
             };
-            let Some(response) = self.hit(request) else {
+            head.clear();
+            let Some(body) = self.hit(request, &mut head) else {
                 return Next::Other(joined(&bytes, &read));
             };
-            let (parts, body) = response.into_parts();
-            let body = body.into_bytes().expect("what is stored is here");
-            head.clear();
-            write_head(&mut head, &parts, body.len(), self.proxy.0.cache.now());
             let mut answer = Buf::chain(&*head, &*body);
             let sent = async {
                 wire.write_all_buf(&mut answer).await?;
@@ -115,16 +114,15 @@ impl Connection {
             if let Err(error) = sent.await {
                 return left(&error);
             }
-            self.line.answered();
+            self.line.answered(read.len());
         }
     }
 
-    /// The answer to a plain request, if it is a hit; else nothing has happened.
-    fn hit(&self, request: Request<()>) -> Option<Response<Body>> {
+    /// The answer to a plain request, if it is a hit: writes its head, and returns its body. Else nothing has happened.
+    fn hit(&self, request: Request<()>, to: &mut Vec<u8>) -> Option<Bytes> {
         let proxy = &self.proxy;
-        let (head, debug) = proxy
-            .read_head(request.into_parts().0, false, self.scheme)
-            .ok()?;
+        let parts = request.into_parts().0;
+        let (head, debug) = proxy.read_head(parts, false, self.scheme).ok()?;
         if debug {
             return None;
         }
@@ -146,9 +144,46 @@ impl Connection {
             return None;
         }
         let (stored, now) = proxy.0.cache.hit(&query, &asked.head)?;
-        let answer = respond::hit(&asked.head, &stored, None, now);
-        let (response, outcome) = proxy.end(begun, hooked, &query.rule, answer);
-        Some(proxy.stamp(response, outcome, None))
+        let entry = &stored.entry;
+        let own = |status, len| {
+            let ttl = entry.meta.ttl(now);
+            let outcome = Outcome::Hit { ttl, stale: None };
+            let outcome = proxy.end(begun, hooked, &query.rule, status, outcome);
+            Own {
+                length: may_have_content(status).then_some(len),
+                age: entry.meta.age(now).as_secs(),
+                cache_status: proxy
+                    .0
+                    .config
+                    .cache_status
+                    .then(|| cache_status::render(outcome)),
+                now,
+            }
+        };
+        let is_whole = match respond::form(&asked.head, entry) {
+            Form::Whole => true,
+            Form::NotModified => false,
+            Form::Ranges(response) => {
+                let (parts, body) = response.into_parts();
+                let body = body.into_bytes().expect("what is stored is here");
+                let lines = parts
+                    .headers
+                    .iter()
+                    .map(|(name, value)| (name, value.as_bytes()));
+                write_head(to, parts.status, lines, &own(parts.status, body.len()));
+                return Some(body);
+            }
+        };
+        let status = if is_whole {
+            entry.status
+        } else {
+            StatusCode::NOT_MODIFIED
+        };
+        let lines = entry.headers.iter();
+        let lines = lines.filter(|(name, _)| is_whole || respond::in_not_modified(name));
+        write_head(to, status, lines, &own(status, entry.body.len()));
+        let is_sent = is_whole && *asked.head.method() != Method::HEAD;
+        Some(is_sent.then(|| entry.body.clone()).unwrap_or_default())
     }
 }
 
@@ -214,31 +249,62 @@ fn request(bytes: &Bytes) -> Option<Request<()>> {
     Some(request)
 }
 
-/// A head as hyper writes it; `len`: of the body as it follows.
-fn write_head(head: &mut Vec<u8>, response: &Parts, len: usize, now: Timestamp) {
-    let Parts {
-        status, headers, ..
-    } = response;
+/// What we add to the fields of a stored response.
+struct Own {
+    /// Of the content, if there may be any.
+    length: Option<usize>,
+    /// In seconds.
+    age: u64,
+    cache_status: Option<HeaderValue>,
+    /// What `Date` says where there is none.
+    now: Timestamp,
+}
+
+/// A head as hyper writes it.
+fn write_head<'l>(
+    to: &mut Vec<u8>,
+    status: StatusCode,
+    lines: impl Iterator<Item = (&'l HeaderName, &'l [u8])>,
+    own: &Own,
+) {
     let mut put = |parts: [&[u8]; 4]| {
         for part in parts {
-            head.extend_from_slice(part);
+            to.extend_from_slice(part);
         }
-        head.extend_from_slice(b"\r\n");
+        to.extend_from_slice(b"\r\n");
     };
     let reason = status.canonical_reason().unwrap_or("<none>");
     let code = status.as_str();
     put([b"HTTP/1.1 ", code.as_bytes(), b" ", reason.as_bytes()]);
-    for (name, value) in headers {
-        put([name.as_str().as_bytes(), b": ", value.as_bytes(), b""]);
+    let mut has_date = false;
+    for (name, value) in lines {
+        if *name == header::AGE {
+            continue; // it has grown
+        }
+        has_date |= *name == header::DATE;
+        put([name.as_str().as_bytes(), b": ", value, b""]);
     }
-    let has_body = !matches!(*status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if has_body && !headers.contains_key(header::CONTENT_LENGTH) {
-        let mut digits = itoa::Buffer::new();
-        put([b"content-length: ", digits.format(len).as_bytes(), b"", b""]);
+    let mut digits = itoa::Buffer::new();
+    put([b"age: ", digits.format(own.age).as_bytes(), b"", b""]);
+    if let Some(value) = &own.cache_status {
+        put([b"cache-status: ", value.as_bytes(), b"", b""]);
     }
-    if !headers.contains_key(header::DATE) {
-        let date = httpdate::fmt_http_date(now.into());
+    if let Some(length) = own.length {
+        put([
+            b"content-length: ",
+            digits.format(length).as_bytes(),
+            b"",
+            b"",
+        ]);
+    }
+    if !has_date {
+        let date = httpdate::fmt_http_date(own.now.into());
         put([b"date: ", date.as_bytes(), b"", b""]);
     }
     put([b""; 4]);
+}
+
+/// Whether a stored response with this status says how much content it has (RFC 9110 §8.6).
+fn may_have_content(status: StatusCode) -> bool {
+    !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }

@@ -320,16 +320,16 @@ async fn serve_one<S>(
             }
         }
         let (lent, home) = wire.lend();
-        Box::pin(serve_by_hyper(&connection, lent, &mut stop)).await;
+        let is_at_rest = Box::pin(serve_by_hyper(&connection, lent, &mut stop)).await;
         match home.returned() {
-            Some(returned) if connection.line.comes_back() => wire = returned,
+            Some(returned) if is_at_rest => wire = returned,
             Some(_) | None => return, // over, or upgraded
         }
     }
 }
 
-/// Serves one connection until its client leaves, we stop, or it is wanted back.
-async fn serve_by_hyper<S>(connection: &Arc<Connection>, stream: Lent<S>, stop: &mut Stop)
+/// Serves one connection until its client leaves, we stop, or it is wanted back and at rest: whether it is.
+async fn serve_by_hyper<S>(connection: &Arc<Connection>, stream: Lent<S>, stop: &mut Stop) -> bool
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -361,20 +361,20 @@ where
     let mut is_stopping = false;
     loop {
         let served_or_back = poll_fn(|cx| match serving.as_mut().poll(cx) {
-            Poll::Pending if line.comes_back() => Poll::Ready(Ok(())),
-            polled @ (Poll::Pending | Poll::Ready(_)) => polled,
+            Poll::Pending if line.comes_back() => Poll::Ready(None),
+            polled @ (Poll::Pending | Poll::Ready(_)) => polled.map(Some),
         });
         tokio::select! {
             biased; // what has been read is under way before the connection is told to stop; and it is at work far more often than quiet
             served = served_or_back => {
-                if let Err(error) = served {
+                if let Some(Err(error)) = &served {
                     tracing::debug!(error, "a client's connection ended early");
                 }
-                return;
+                return served.is_none();
             }
             () = &mut quiet => {
                 tracing::debug!("closed a connection that had gone quiet");
-                return;
+                return false;
             }
             _ = &mut stopped, if !is_stopping => {
                 is_stopping = true;

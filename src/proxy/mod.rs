@@ -203,8 +203,8 @@ impl Proxy {
             .debug
             .then(|| Debugged::of(&plan, &asked.head, &self.0.cache));
         let hooked = Hooked::of(&plan, &asked.head);
-        let (rule, answer) = self.answer(asked, plan).await;
-        let (response, outcome) = self.end(begun, hooked, &rule, answer);
+        let (rule, (response, outcome)) = self.answer(asked, plan).await;
+        let outcome = self.end(begun, hooked, &rule, response.status(), outcome);
         (self.stamp(response, outcome, debug), outcome)
     }
 
@@ -218,20 +218,26 @@ impl Proxy {
         }
     }
 
-    /// Tells everyone whom it concerns what became of a request.
-    fn end(&self, begun: Begun, hooked: Option<Hooked>, rule: &Rule, answer: Answer) -> Answer {
-        let (response, outcome) = answer;
-        let outcome = outcome.sent_as(response.status());
+    /// Tells everyone whom it concerns what became of a request, and says it as it is told.
+    fn end(
+        &self,
+        begun: Begun,
+        hooked: Option<Hooked>,
+        rule: &Rule,
+        status: StatusCode,
+        outcome: Outcome,
+    ) -> Outcome {
+        let outcome = outcome.sent_as(status);
         let Begun { at, seen, mut span } = begun;
         let (took, id) = (at.elapsed(), rule.id.as_deref().unwrap_or_default());
         rule.count(outcome, took);
-        span.answered(response.status());
+        span.answered(status);
         span.became(id, outcome);
-        seen.log(outcome, response.status(), id, took, &span);
+        seen.log(outcome, status, id, took, &span);
         if let Some(hooked) = hooked {
             hooked.tell(&self.0.events, outcome, self.0.cache.now());
         }
-        (response, outcome)
+        outcome
     }
 
     /// Reads the body, where the key holds something of that: as many bytes as `most`. A longer one streams by.
@@ -517,7 +523,10 @@ impl Proxy {
         let response = match self.read(request, connection, &busy, had_length) {
             Ok(asked) => {
                 let (response, outcome) = self.handle(asked).await;
-                if is_plain && matches!(outcome, Outcome::Hit { stale: None, .. }) {
+                if is_plain
+                    && self.has_fast_path()
+                    && matches!(outcome, Outcome::Hit { stale: None, .. })
+                {
                     connection.line.want_back(); // the next ones may be like it
                 }
                 response

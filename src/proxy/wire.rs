@@ -191,10 +191,16 @@ impl Line {
         (Busy(Arc::new(guard)), had_length)
     }
 
-    /// A request has been answered of which only a head came, without having begun here.
-    pub(super) fn answered(&self) {
+    /// A request has been answered of which only a head came, without having begun here; so many bytes behind it are left of those
+    /// that came.
+    pub(super) fn answered(&self, left: usize) {
         let mut state = self.lock();
-        state.drop_head(false);
+        if let Phase::Head(bytes) = &mut state.phase {
+            match bytes.len().checked_sub(left) {
+                Some(answered) => drop(bytes.drain(..answered)),
+                None => state.is_exact = false, // more came than is remembered
+            }
+        }
         state.since = Instant::now();
     }
 
@@ -497,8 +503,9 @@ pub(super) struct Lent<S> {
 pub(super) struct Home<S>(Arc<Mutex<Option<Wire<S>>>>);
 
 impl<S> Wire<S> {
-    /// Lends the stream.
+    /// Lends the stream; it is not wanted back before another request has come.
     pub(super) fn lend(self) -> (Lent<S>, Home<S>) {
+        self.line.lock().wanted_back = false;
         let home = Home(Arc::default());
         let lent = Lent {
             wire: Some(self),
