@@ -220,7 +220,7 @@ fn judged(
     let keep = Keep {
         store,
         targeted: HeaderMap::new(),
-        tags: signals.tags.unwrap_or_default(),
+        tags: signals.with_implicit(matched.implicit_tags(head)),
     };
     (Response::from_parts(parts, body), keep)
 }
