@@ -168,7 +168,7 @@ fn parse() -> Box<dyn FnMut()> {
     let headers = said();
     Box::new(move || {
         let mut headers = black_box(&headers).clone();
-        let said = dialects.take("http://shop.example", true, &mut headers);
+        let said = dialects.take(|| "http://shop.example".to_owned(), true, &mut headers);
         assert_eq!(said.tags.len(), 3);
         black_box(policy::is_impersonal(&headers, dialects.targeted()));
     })
