@@ -46,6 +46,13 @@ pub struct Cut(pub String);
 pub struct Surplus(Arc<OnceLock<()>>);
 
 impl Surplus {
+    /// Of a body that has ended, and more came.
+    pub fn noted() -> Surplus {
+        let surplus = Surplus::default();
+        surplus.note();
+        surplus
+    }
+
     /// More came.
     pub fn note(&self) {
         self.0.set(()).unwrap_or_default(); // it may be known already

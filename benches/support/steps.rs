@@ -168,7 +168,7 @@ fn parse() -> Box<dyn FnMut()> {
     let headers = said();
     Box::new(move || {
         let mut headers = black_box(&headers).clone();
-        let said = dialects.take("http://shop.example", true, &mut headers);
+        let said = dialects.take(|| "http://shop.example".to_owned(), true, &mut headers);
         assert_eq!(said.tags.len(), 3);
         black_box(policy::is_impersonal(&headers, dialects.targeted()));
     })
@@ -220,7 +220,7 @@ fn judged(
     let keep = Keep {
         store,
         targeted: HeaderMap::new(),
-        tags: signals.tags.unwrap_or_default(),
+        tags: signals.with_implicit(matched.implicit_tags(head)),
     };
     (Response::from_parts(parts, body), keep)
 }

@@ -64,7 +64,7 @@ impl Cache {
         };
         if let Some(flight) = flights
             .get(&key)
-            .filter(|flight| self.may_join(flight, &matched, &errand, miss))
+            .filter(|flight| self.may_join(flight, (&matched, head), &errand, miss))
         {
             flight.joined.notify_one();
             return Lookup::Join(Follower {
@@ -105,7 +105,7 @@ impl Cache {
         let mut flights = self.0.fills.lock();
         let is_begun = flights
             .get(&key)
-            .is_some_and(|flight| !self.is_outdated(flight, &matched, &errand));
+            .is_some_and(|flight| !self.is_outdated(flight, (&matched, head), &errand));
         if is_begun || self.is_renewed(base, head, &errand) {
             return None;
         }
@@ -127,21 +127,32 @@ impl Cache {
 
     /// Whether a client that comes now may wait for a fill begun before: not if what it will bring is outdated, and not if
     /// the client wants a response of its own time.
-    fn may_join(&self, flight: &Flight, matched: &Matched, errand: &Errand, miss: Miss) -> bool {
+    fn may_join(
+        &self,
+        flight: &Flight,
+        asked: (&Matched, &Head),
+        errand: &Errand,
+        miss: Miss,
+    ) -> bool {
         let in_time = |before| miss.since.is_none_or(|since| before >= since);
         !miss.anew
             && flight.before.is_none_or(in_time)
-            && !self.is_outdated(flight, matched, errand)
+            && !self.is_outdated(flight, asked, errand)
             && self.is_fresh_enough(flight, &miss.wishes)
     }
 
     /// Whether one of the tags known already has changed since the app was asked (L1): those that its response carries, or
     /// until that is here, those of the rule and those that the last response carried.
-    fn is_outdated(&self, flight: &Flight, matched: &Matched, errand: &Errand) -> bool {
+    fn is_outdated(
+        &self,
+        flight: &Flight,
+        (matched, head): (&Matched, &Head),
+        errand: &Errand,
+    ) -> bool {
         let Some(before) = flight.before else {
             return false;
         };
-        if self.purges().forget(&matched.logical, before) {
+        if self.purges().forget(&matched.logical_key(head), before) {
             return true;
         }
         if let Stage::Shared(shared) = &*flight.stage.borrow()
@@ -150,7 +161,7 @@ impl Cache {
             // The response itself may have told of a version that the app gives one of them.
             return self.0.tags.outdates(&keep.tags, before);
         }
-        let implicit = matched.implicit_tags();
+        let implicit = matched.implicit_tags(head);
         let last = errand.spare.iter().flat_map(|spare| spare.stored.tags());
         let known = matched.tags.iter().flatten().chain(&implicit);
         let known = known.chain(last.map(|(tag, _)| tag));

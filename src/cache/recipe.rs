@@ -117,7 +117,8 @@ impl Recipe {
         let tags = tags.map(|tag| tag.as_str().len() + field);
         size_of::<Recipe>()
             + size_of::<Head>()
-            + 2 * self.matched.uri.len() // the head's own copy too
+            + self.head.absolute_uri().len()
+            + self.matched.claims.weight()
             + fields.chain(tags).sum::<usize>()
     }
 }

@@ -25,6 +25,9 @@ pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// The largest integer of a structured field (RFC 9651 §3.3.1).
 const MAX_INTEGER: i64 = 999_999_999_999_999;
 
+/// A line without what only some may see is at most so long, in bytes.
+const USUAL_LINE: usize = 96;
+
 /// What is added for those who may see it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Debug<'a> {
@@ -48,8 +51,9 @@ pub fn render(outcome: Outcome) -> HeaderValue {
 
 /// The value of the field with what only some may see.
 pub fn render_with(outcome: Outcome, debug: &Debug) -> HeaderValue {
-    let text = Line { outcome, debug }.to_string();
-    HeaderValue::try_from(text).expect("it is made of printable ASCII")
+    let mut text = String::with_capacity(USUAL_LINE);
+    write!(text, "{}", Line { outcome, debug }).expect("a string takes all");
+    HeaderValue::from_str(&text).expect("it is made of printable ASCII")
 }
 
 /// Adds our member behind those of the caches behind us (RFC 9211 §2).
@@ -111,9 +115,11 @@ impl fmt::Display for Line<'_> {
             Outcome::Forwarded {
                 why, status, end, ..
             } => {
-                write!(f, "; fwd={}", reason(why))?;
+                f.write_str("; fwd=")?;
+                f.write_str(reason(why))?;
                 if let Some(status) = status {
-                    write!(f, "; fwd-status={}", status.as_u16())?;
+                    f.write_str("; fwd-status=")?;
+                    f.write_str(status.as_str())?;
                 }
                 if end == End::Stored {
                     f.write_str("; stored")?;
@@ -125,7 +131,10 @@ impl fmt::Display for Line<'_> {
         }
         match (self.debug.detail, self.outcome.detail()) {
             (Some(text), _) => write!(f, "; detail={}", Quoted(text))?,
-            (None, Some(word)) => write!(f, "; detail={word}")?,
+            (None, Some(word)) => {
+                f.write_str("; detail=")?;
+                f.write_str(word)?;
+            }
             (None, None) => {}
         }
         if let Some(key) = self.debug.key {

@@ -157,11 +157,14 @@ impl Dialects {
     /// What the app says of tags in `headers`, which may be a trailer section; the fields are taken off, unless they
     /// are exposed to clients.
     ///
-    /// `origin` is `scheme://host` of the request, which groups belong to (RFC 9875 §2.1); `safe` says that its method is
-    /// a safe one (RFC 9110 §9.2.1).
-    pub fn take(&self, origin: &str, safe: bool, headers: &mut HeaderMap) -> Said {
+    /// `origin` makes `scheme://host` of the request, which groups belong to (RFC 9875 §2.1) and few responses need; `safe` says
+    /// that its method is a safe one (RFC 9110 §9.2.1).
+    pub fn take(&self, origin: impl Fn() -> String, safe: bool, headers: &mut HeaderMap) -> Said {
         let mut said = Said::default();
         let there: Vec<HeaderName> = self.found(headers).cloned().collect();
+        if there.is_empty() {
+            return said;
+        }
         let is_there = |(name, _): &&(HeaderName, Grammar)| there.contains(name);
         for (name, grammar) in self.tags.iter().filter(is_there) {
             let lines = Lines::of(headers, name);
@@ -170,7 +173,8 @@ impl Dialects {
                 Grammar::Plain(separator) => lists::plain_tags(lines, *separator, &mut said),
                 Grammar::Groups => {
                     let groups = structured::groups(lines, &mut said);
-                    let tags = groups.iter().map(|group| self.group(origin, group).into());
+                    let origin = origin();
+                    let tags = groups.iter().map(|group| self.group(&origin, group).into());
                     said.tags.extend(tags);
                 }
                 Grammar::LiteSpeedPurge => lists::plain_tags(lines, Separator::COMMA, &mut said),
@@ -189,17 +193,18 @@ impl Dialects {
                 }
                 Grammar::Groups => {
                     let groups = structured::groups(lines, &mut said);
-                    let changed = groups.iter().map(|group| self.group(origin, group).into());
+                    let origin = origin();
+                    let changed = groups.iter().map(|group| self.group(&origin, group).into());
                     said.increments.extend(changed);
                 }
-                Grammar::LiteSpeedPurge => litespeed::purge(lines, origin, &mut said),
+                Grammar::LiteSpeedPurge => litespeed::purge(lines, &origin(), &mut said),
             }
         }
-        for name in &self.changes {
+        for name in self.changes.iter().filter(|name| there.contains(*name)) {
             let changes = structured::changes(Lines::of(headers, name), &mut said);
             said.changes.extend(changes);
         }
-        for name in &self.vary {
+        for name in self.vary.iter().filter(|name| there.contains(*name)) {
             litespeed::vary(Lines::of(headers, name), &mut said);
         }
         said.cookies.sort_unstable();
@@ -213,13 +218,6 @@ impl Dialects {
         said
     }
 
-    /// Whether there is a field of ours at all: most heads have none, and [`Dialects::take`] then finds nothing.
-    ///
-    /// The few fields of a head are looked up among ours, not ours among them.
-    pub fn has_any(&self, headers: &HeaderMap) -> bool {
-        self.found(headers).next().is_some()
-    }
-
     /// Removes what only the app may say from a client's request: our tag, increment, change, vary and targeted fields.
     pub fn drop_from_client(&self, headers: &mut HeaderMap) {
         let forged: Vec<HeaderName> = self.found(headers).cloned().collect();
@@ -228,7 +226,7 @@ impl Dialects {
         }
     }
 
-    /// Which of our fields are there.
+    /// Which of our fields are there: the few fields of a head are looked up among ours, not ours among them.
     fn found<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a HeaderName> {
         headers.keys().filter(|name| self.ours.contains(*name))
     }
@@ -237,8 +235,13 @@ impl Dialects {
     /// they stay.
     pub fn take_targeted(&self, headers: &mut HeaderMap) -> HeaderMap {
         let mut taken = HeaderMap::new();
+        // Few heads have any: the few fields of one are looked up among these.
+        let is_ours = |name: &HeaderName| self.for_us_alone.contains(name);
+        if self.expose || !headers.keys().any(is_ours) {
+            return taken;
+        }
         for name in &self.for_us_alone {
-            if !self.expose && headers.contains_key(name) {
+            if headers.contains_key(name) {
                 let lines: Vec<_> = headers.get_all(name).iter().cloned().collect();
                 taken.extend(lines.into_iter().map(|line| (name.clone(), line)));
                 headers.remove(name);

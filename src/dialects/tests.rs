@@ -12,7 +12,11 @@ fn headers(fields: &[(&'static str, &[u8])]) -> HeaderMap {
 }
 
 fn take(config: Config, safe: bool, fields: &[(&'static str, &[u8])]) -> Said {
-    Dialects::new(config).take("https://shop.example", safe, &mut headers(fields))
+    Dialects::new(config).take(
+        || "https://shop.example".to_owned(),
+        safe,
+        &mut headers(fields),
+    )
 }
 
 /// What was said, as text: `User:42;v=7`, `+User:42;soft;again=2`, `?why`.
@@ -407,7 +411,11 @@ fn a_group_belongs_to_its_origin_unless_groups_are_shared() {
         })
     };
     let group = |dialects: &Dialects, origin: &str, field: &[u8]| {
-        let said = dialects.take(origin, true, &mut headers(&[("cache-groups", field)]));
+        let said = dialects.take(
+            || origin.to_owned(),
+            true,
+            &mut headers(&[("cache-groups", field)]),
+        );
         said.tags[0].tag.to_string()
     };
     let (own, shared) = (dialects(Groups::Origin), dialects(Groups::Shared));
@@ -510,7 +518,7 @@ fn our_fields_are_taken_off_unless_exposed() {
             ..Config::default()
         });
         let mut headers = headers(&OURS);
-        let said = dialects.take("http://a.example", false, &mut headers);
+        let said = dialects.take(|| "http://a.example".to_owned(), false, &mut headers);
         assert_eq!((said.tags.len(), said.increments.len()), (7, 3));
         assert_eq!(headers.len(), left);
         assert!(headers.contains_key("etag"));
@@ -739,7 +747,7 @@ proptest! {
         }
         let groups = if shared { Groups::Shared } else { Groups::Origin };
         let dialects = Dialects::new(Config { groups, ..Config::default() });
-        let said = dialects.take("http://a.example", safe, &mut headers);
+        let said = dialects.take(|| "http://a.example".to_owned(), safe, &mut headers);
         let increments = said.increments.iter().map(|increment| &increment.tag);
         for tag in said.tags.iter().map(|tagged| &tagged.tag).chain(increments) {
             let ours = ["~group:http://a.example:", "~uri:http://a.example/"];

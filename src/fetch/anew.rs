@@ -88,11 +88,8 @@ impl Fetch {
             return false;
         };
         let (fill, admitted) = anew.begin();
-        let fetch = self.clone();
-        let ran = self
-            .0
-            .tasks
-            .spawn(async move { fetch.run(fill, Caller::default()).await });
+        let run = self.clone().run(fill.into(), Caller::default());
+        let ran = self.0.tasks.spawn(Box::pin(run));
         ran.await.is_ok() && admitted.await.is_ok()
     }
 }

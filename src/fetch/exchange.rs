@@ -144,7 +144,7 @@ impl Fetch {
         let increments = self.read(&mut exchange, head, matched).await;
         let read = self.commit(&increments, head, aside).await;
         exchange.commit = exchange.commit.and(read);
-        warn_of(&exchange.signals, matched);
+        warn_of(&exchange.signals, head);
         Ok(exchange)
     }
 
@@ -170,16 +170,16 @@ impl Fetch {
             ..
         } = exchange;
         let to_change = matched.wanted_to_change(head, parts);
-        let wanted = [&to_change[..], &to_store].concat();
-        if wanted.is_empty() {
+        if to_change.is_empty() && to_store.is_empty() {
             return Vec::new();
         }
+        let wanted = [&to_change[..], &to_store].concat();
         let mut picked = Ok(Picked::default()); // nothing shows no items, and does not say what has changed
         if !body.is_empty() {
             let insists = !to_change.is_empty();
             let whole = std::mem::take(body);
             // Boxed: few rules read bodies.
-            (picked, *body) = Box::pin(self.pick(whole, parts, &wanted, insists, matched)).await;
+            (picked, *body) = Box::pin(self.pick(whole, parts, &wanted, insists, head)).await;
         }
         signals.read(matched, head, parts, &picked, self.0.limits.tags)
     }
@@ -274,7 +274,7 @@ impl Fetch {
                 Ok(Keep {
                     store,
                     targeted,
-                    tags: signals.tags.unwrap_or_default(), // there are some: else it would not be stored
+                    tags: signals.with_implicit(matched.storing().implicit_tags(head)),
                 })
             }
             Verdict::Pass(reason) => Err(reason),
@@ -369,21 +369,22 @@ pub(super) fn asked_by(head: &Head) -> Arc<str> {
 }
 
 /// What nobody can see from outside, and the app's authors want to know.
-fn warn_of(signals: &Signals, matched: &Matched) {
+fn warn_of(signals: &Signals, head: &Head) {
+    let uri = || head.absolute_uri();
     for Ignored { field, text, why } in &signals.ignored {
-        tracing::warn!(uri = matched.uri, %field, text, %why, "ignored in the app's response");
+        tracing::warn!(uri = uri(), %field, text, %why, "ignored in the app's response");
     }
     for misfit in &signals.misfits {
-        tracing::warn!(uri = matched.uri, "a change was reported, and {misfit}");
+        tracing::warn!(uri = uri(), "a change was reported, and {misfit}");
     }
     if signals.tags == Err(NoStore::TooManyTags) {
         tracing::warn!(
-            uri = matched.uri,
+            uri = uri(),
             "more tags than `limits`, or `max` of its rule's `tags_from_body`, allow: the response is not stored"
         );
     }
     for missing in &signals.skipped {
-        tracing::warn!(uri = matched.uri, %missing, "an increment of the rule is skipped");
+        tracing::warn!(uri = uri(), %missing, "an increment of the rule is skipped");
     }
 }
 

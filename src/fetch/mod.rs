@@ -158,15 +158,14 @@ impl Fetch {
     }
 
     /// Runs a fill: it outlives any client, the one too that it is begun for.
-    pub fn fill(&self, fill: Fill, caller: impl Into<Caller>) {
-        let (fetch, caller) = (self.clone(), caller.into());
-        self.0
-            .tasks
-            .spawn(async move { fetch.run(fill, caller).await });
+    pub fn fill(&self, fill: impl Into<Box<Fill>>, caller: impl Into<Caller>) {
+        let run = self.clone().run(fill.into(), caller.into());
+        // Boxed, as the runtime moves a future several times until it stays where it is, and once more when it has ended.
+        self.0.tasks.spawn(Box::pin(run));
     }
 
-    /// What is rare or large of it is boxed: its future is copied when it is spawned and when it ends.
-    async fn run(&self, mut fill: Fill, caller: Caller) {
+    /// What is rare or large of it is boxed: each has room for all that it may wait for.
+    async fn run(self, mut fill: Box<Fill>, caller: Caller) {
         let Caller { peer, trace } = caller;
         if fill.may_be_brought()
             && let Some(stored) = Box::pin(fill.brought()).await
@@ -242,7 +241,7 @@ impl Fetch {
     }
 
     /// What becomes of a fill, now that the app has answered.
-    async fn settle(&self, mut fill: Fill, judged: Judged) {
+    async fn settle(&self, mut fill: Box<Fill>, judged: Judged) {
         let Judged {
             response,
             status,
@@ -302,15 +301,13 @@ impl Fetch {
             trace,
         };
         let (answer, answered) = oneshot::channel();
-        let fetch = self.clone();
-        self.0
-            .tasks
-            .spawn(async move { fetch.run_alone(alone, answer).await });
+        let run = self.clone().run_alone(alone, answer);
+        self.0.tasks.spawn(Box::pin(run));
         answered.await.unwrap_or(Err(Failure::Abandoned))
     }
 
-    /// As for [`Fetch::run`], what is rare or large of it is boxed.
-    async fn run_alone(&self, alone: Alone, mut answer: Answer) {
+    /// As for [`Fetch::run`], what is rare or large of it is boxed, and so is it.
+    async fn run_alone(self, alone: Alone, mut answer: Answer) {
         let head = Arc::clone(&alone.head);
         let turn = tokio::select! {
             biased;
@@ -347,7 +344,7 @@ impl Fetch {
                 self.freshened(*freshen, &exchange, head, matched)
             && let Err(reason) = Box::pin(freshen.renew(head, &renewed, &keep)).await
         {
-            not_renewed(matched, reason);
+            not_renewed(head, reason);
         }
         let Judged {
             response,
@@ -424,15 +421,19 @@ impl Fetch {
                 let judged = self.judge(exchange, &request.as_get(), matched);
                 let (head, _) = judged.response.into_parts();
                 let keep = judged.verdict;
-                let keep = keep.map_err(|reason| not_renewed(matched, reason));
+                let keep = keep.map_err(|reason| not_renewed(request, reason));
                 Some((freshen, head, keep.ok()?))
             }
         }
     }
 }
 
-fn not_renewed(matched: &Matched, reason: NoStore) {
-    tracing::debug!(uri = matched.uri, reason = reason.word(), "not renewed");
+fn not_renewed(head: &Head, reason: NoStore) {
+    tracing::debug!(
+        uri = head.absolute_uri(),
+        reason = reason.word(),
+        "not renewed"
+    );
 }
 
 /// The same request once more; a fill's has no body.
@@ -453,7 +454,7 @@ mod tests {
         size_of::<F>()
     }
 
-    /// They are copied some five times each, when they are spawned and when they end.
+    /// Each is allocated, and copied there.
     #[test]
     fn the_futures_of_exchanges_stay_small() {
         let (fill, alone) = (size(Fetch::run), size(Fetch::run_alone));

@@ -15,7 +15,7 @@ use crate::body::Body;
 use crate::body::End;
 use crate::fetch::Fetch;
 use crate::model::outcome::NoStore;
-use crate::rules::Matched;
+use crate::model::request::Head;
 use crate::rules::Picked;
 use crate::rules::Pointer;
 
@@ -58,7 +58,7 @@ impl Fetch {
         parts: &Parts,
         wanted: &[&Pointer],
         insists: bool,
-        matched: &Matched,
+        head: &Head,
     ) -> (Result<Picked, NoStore>, Body) {
         let (picked, body) = match codings(parts) {
             Err(why) => (Err(why), body),
@@ -68,7 +68,7 @@ impl Fetch {
             },
         };
         let picked = picked.map_err(|Unread { reason, why }| {
-            tracing::warn!(uri = matched.uri, %why, "what a rule wants of a body cannot be read");
+            tracing::warn!(uri = head.absolute_uri(), %why, "what a rule wants of a body cannot be read");
             reason
         });
         (picked, body)

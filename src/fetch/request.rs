@@ -5,37 +5,41 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 
 use crate::body::Body;
 use crate::model::request::Head;
-use crate::model::request::origin_form;
 use crate::policy;
 use crate::rules::Cookies;
 use crate::rules::Rule;
 
-/// Fields that apps commonly build pages from and that no key holds unless a rule says so.
-const UNKEYED: &[&str] = &[
-    "forwarded",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-scheme",
-    "x-forwarded-server",
-    "x-forwarded-ssl",
-    "x-host",
-    "x-original-host",
-    "x-original-url",
-    "x-rewrite-url",
-    "front-end-https",
-    "surrogate-capability",
-];
+/// Whether it is a field that apps commonly build pages from and that no key holds unless a rule says so.
+fn is_unkeyed(name: &str) -> bool {
+    matches!(
+        name,
+        "forwarded"
+            | "x-forwarded-host"
+            | "x-forwarded-port"
+            | "x-forwarded-prefix"
+            | "x-forwarded-scheme"
+            | "x-forwarded-server"
+            | "x-forwarded-ssl"
+            | "x-host"
+            | "x-original-host"
+            | "x-original-url"
+            | "x-rewrite-url"
+            | "front-end-https"
+            | "surrogate-capability"
+    )
+}
 /// The same for fields that turn a method into another; only requests that could be stored lose them.
-const METHOD_OVERRIDES: &[&str] = &[
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-];
+fn overrides_method(name: &str) -> bool {
+    matches!(
+        name,
+        "x-http-method" | "x-http-method-override" | "x-method-override"
+    )
+}
 /// Fields that make the answer a part of the response, or none of it: what is to be stored is fetched whole.
 const CONDITIONS: [HeaderName; 6] = [
     header::IF_MATCH,
@@ -48,6 +52,9 @@ const CONDITIONS: [HeaderName; 6] = [
 
 /// Cookies, and the field that announced those of RFC 2965. A map of fields folds their case, so there is no other spelling.
 const COOKIES: [HeaderName; 2] = [header::COOKIE, HeaderName::from_static("cookie2")];
+
+/// So many bytes most addresses have at most.
+const LONG_ADDRESS: usize = 40;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -64,8 +71,7 @@ pub(super) fn for_upstream(
 ) -> Request<Body> {
     let mut headers = head.headers().clone();
     let lookup = head.brings_content() || *head.method() == Method::HEAD || head.safe;
-    let overrides = if lookup { METHOD_OVERRIDES } else { &[] };
-    let unkeyed = |name: &str| UNKEYED.contains(&name) || overrides.contains(&name);
+    let unkeyed = |name: &str| is_unkeyed(name) || (lookup && overrides_method(name));
     // Servers that fold `_` into `-`, as CGI does, read `X_Forwarded_Host` as `X-Forwarded-Host`.
     let misleading = |name: &str| {
         unkeyed(name)
@@ -73,9 +79,9 @@ pub(super) fn for_upstream(
             || X_FORWARDED_FOR == *name
             || X_FORWARDED_PROTO == *name
     };
-    drop_where(&mut headers, |name| match name.contains('_') {
-        true => misleading(&name.replace('_', "-")),
-        false => unkeyed(name) && !rule.keys_on_header(name),
+    drop_where(&mut headers, |name| match name.as_str() {
+        name if name.contains('_') => misleading(&name.replace('_', "-")),
+        name => unkeyed(name) && !rule.keys_on_header(name),
     });
     if *head.method() == Method::HEAD {
         // It says what a GET would bring (RFC 9110 §9.3.2), and that is asked for without.
@@ -88,12 +94,12 @@ pub(super) fn for_upstream(
     if let Some(peer) = peer {
         let before = headers.get_all(X_FORWARDED_FOR).iter();
         let before = before.filter_map(|value| value.to_str().ok());
-        let mut chain = String::new();
+        let mut chain = String::with_capacity(LONG_ADDRESS);
         for address in before {
             chain.push_str(address);
             chain.push_str(", ");
         }
-        chain.push_str(&peer.to_string());
+        push_address(&mut chain, peer);
         headers.insert(X_FORWARDED_FOR, text(&chain));
     }
     headers.append(header::VIA, HeaderValue::from_static("1.1 tagalong"));
@@ -102,9 +108,8 @@ pub(super) fn for_upstream(
 
     let mut request = Request::new(body);
     *request.method_mut() = head.method().clone();
-    *request.uri_mut() = origin_form(&head.parts.uri)
-        .parse()
-        .unwrap_or_else(|_| Uri::from_static("/"));
+    let target = head.parts.uri.path_and_query().cloned();
+    *request.uri_mut() = target.unwrap_or(PathAndQuery::from_static("/")).into();
     *request.headers_mut() = headers;
     request
 }
@@ -115,9 +120,7 @@ pub(super) fn for_upstream(
 pub(super) fn for_fill(head: &Head, rule: &Rule, peer: Option<IpAddr>) -> Request<Body> {
     let body = head.read.as_ref().map(|read| read.body.clone().into());
     let mut request = for_upstream(head, rule, peer, body.unwrap_or_default());
-    for name in &CONDITIONS {
-        request.headers_mut().remove(name);
-    }
+    drop_where(request.headers_mut(), |name| CONDITIONS.contains(name));
     drop_ignored_cookies(request.headers_mut(), rule);
     ask_as_keyed(request.headers_mut(), head, rule);
     request
@@ -127,7 +130,7 @@ pub(super) fn for_fill(head: &Head, rule: &Rule, peer: Option<IpAddr>) -> Reques
 fn ask_as_keyed(headers: &mut HeaderMap, head: &Head, rule: &Rule) {
     for field in &*rule.terms.asked_as {
         // Servers that fold `_` into `-` would read it, too.
-        drop_where(headers, |name| reads_as(name, field.name.as_str()));
+        drop_where(headers, |name| reads_as(name.as_str(), field.name.as_str()));
         let value = field.value(head.headers());
         if let Some(Ok(value)) = value.map(|value| HeaderValue::from_bytes(&value)) {
             headers.insert(&field.name, value);
@@ -144,8 +147,8 @@ fn reads_as(name: &str, other: &str) -> bool {
 }
 
 /// Drops the fields with such names: the few that a request has are looked at, not the many that it might have.
-fn drop_where(headers: &mut HeaderMap, mut is_dropped: impl FnMut(&str) -> bool) {
-    let dropped = headers.keys().filter(|name| is_dropped(name.as_str()));
+fn drop_where(headers: &mut HeaderMap, is_dropped: impl Fn(&HeaderName) -> bool) {
+    let dropped = headers.keys().filter(|name| is_dropped(name));
     let dropped: Vec<HeaderName> = dropped.cloned().collect();
     for name in dropped {
         headers.remove(name);
@@ -154,9 +157,22 @@ fn drop_where(headers: &mut HeaderMap, mut is_dropped: impl FnMut(&str) -> bool)
 
 fn drop_ignored_cookies(headers: &mut HeaderMap, rule: &Rule) {
     if rule.terms.cookies == Cookies::Ignore {
-        for name in &COOKIES {
-            headers.remove(name);
+        drop_where(headers, |name| COOKIES.contains(name));
+    }
+}
+
+/// Adds it as it is written; the short way for most of them.
+fn push_address(chain: &mut String, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            for (n, octet) in address.octets().into_iter().enumerate() {
+                if n > 0 {
+                    chain.push('.');
+                }
+                chain.push_str(itoa::Buffer::new().format(octet));
+            }
         }
+        IpAddr::V6(address) => chain.push_str(&address.to_string()),
     }
 }
 

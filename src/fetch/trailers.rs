@@ -103,7 +103,7 @@ impl Watched {
                 let said =
                     inner
                         .dialects
-                        .take(&self.head.origin(), self.head.is_safe(), &mut trailers);
+                        .take(|| self.head.origin(), self.head.is_safe(), &mut trailers);
                 if !said.tags.is_empty() {
                     tracing::warn!(
                         path = self.head.path(),

@@ -161,9 +161,10 @@ impl BaseKey {
 }
 
 impl Variant {
-    /// Under which it is noted that its responses cannot be stored.
+    /// Under which it is noted that its responses cannot be stored. Never stored elsewhere: what is as good as chance stays so
+    /// with some bits turned over, and each request that misses asks for it.
     pub fn unstorable(self) -> Variant {
-        Variant(hash(b"tagalong unstorable 1", &{ self.0 }.to_le_bytes()))
+        Variant(self.0 ^ u128::from_le_bytes(*b"it is unstorable"))
     }
 
     /// Under which a part of it is fetched: requests for other parts are other fetches.

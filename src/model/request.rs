@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderMap, Method, Uri, header};
+use http::{HeaderMap, Method, header};
 use thiserror::Error;
 
 use crate::model::key::KeyFields;
@@ -199,11 +199,6 @@ fn normalised(authority: &Authority, scheme: &str) -> Result<Box<str>, HostError
         _ => text,
     };
     Ok(text.to_ascii_lowercase().into())
-}
-
-/// The target of a request, in the form that goes to the app: path and query.
-pub fn origin_form(uri: &Uri) -> &str {
-    uri.path_and_query().map_or("/", |target| target.as_str())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Whatever is malformed makes a response less cacheable or changes nothing: restrictive directives count however they are
 //! written, permissive ones only when they are written right.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::header::CACHE_CONTROL;
@@ -81,7 +82,10 @@ impl Control {
     /// yet RFC 9651 §2 lets a recipient ignore the field. Whichever the app expects: what `Cache-Control` forbids stays
     /// forbidden, and neither field permits anything.
     pub(super) fn of(headers: &HeaderMap, targeted: &[HeaderName]) -> Control {
-        match targeted.iter().find_map(|name| in_field(headers, name)) {
+        // Few heads have any: the few fields of one are looked up among these.
+        let has_any = headers.keys().any(|name| targeted.contains(name));
+        let mut there = targeted.iter().filter(|_| has_any);
+        match there.find_map(|name| in_field(headers, name)) {
             Some(mut directives) => {
                 if directives.malformed {
                     directives.restrict_like(in_list(headers, &CACHE_CONTROL));
@@ -183,7 +187,11 @@ impl Directives {
     /// Adds a member of a list.
     pub(super) fn add(&mut self, member: &Member) {
         self.malformed |= member.argument == Argument::Unbalanced;
-        let name = member.name.to_ascii_lowercase();
+        // Nearly all write them in small letters.
+        let name = match member.name.iter().any(u8::is_ascii_uppercase) {
+            true => Cow::Owned(member.name.to_ascii_lowercase()),
+            false => Cow::Borrowed(member.name),
+        };
         if !self.number(&name, member.seconds()) {
             let scope = match member.argument {
                 Argument::Quoted(names) => Scope::of(names),

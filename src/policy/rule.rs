@@ -32,7 +32,6 @@ impl Declared {
         Declared {
             tags: storing.tags.clone().map_err(|_| NoStore::MissingTagValue),
             of_body: !storing.body_tags.is_empty(),
-            implicit: storing.implicit_tags(),
             constants: storing.rule.constants().cloned().collect(),
             key: matched.key.filter(|_| !head.is_safe()).map(Tag::base),
             increments,

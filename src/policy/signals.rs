@@ -7,7 +7,6 @@ use http::response::Parts;
 
 use crate::dialects::Dialects;
 use crate::dialects::Ignored;
-use crate::dialects::Said;
 use crate::model::change::Change;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
@@ -27,8 +26,6 @@ pub struct Declared {
     pub tags: Result<Vec<Tag>, NoStore>,
     /// Whether some of them stand in the body: a response without it, a 304, cannot name all.
     pub of_body: bool,
-    /// The tags of the cache itself: everything, the rule, the URI.
-    pub implicit: Vec<Tag>,
     /// Tags whose version stands in the rule: part of the key, and nothing else changes them.
     pub constants: Vec<Tag>,
     /// The tag of the key under which a GET of the request's URL is stored; of an unsafe request, which may change what is there.
@@ -48,7 +45,8 @@ pub struct Declared {
 /// What a response says of tags, each tag once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signals {
-    /// What the response depends on: the rule's tags, the app's, the implicit ones; or why it cannot be stored.
+    /// What the response depends on: the rule's tags and the app's; or why it cannot be stored. The implicit ones join them when
+    /// it is.
     pub tags: Result<Vec<Tagged>, NoStore>,
     /// The app named the tags; a 304 that does not leaves those of the stored response in force.
     pub named: bool,
@@ -77,10 +75,7 @@ pub fn signals(
     limits: TagLimits,
 ) -> Signals {
     let safe = head.is_safe();
-    let said = match dialects.has_any(&response.headers) {
-        true => dialects.take(&head.origin(), safe, &mut response.headers),
-        false => Said::default(),
-    };
+    let said = dialects.take(|| head.origin(), safe, &mut response.headers);
 
     let named = !said.tags.is_empty() && !declared.of_body;
     let observed = said.tags.iter().filter(|tagged| tagged.version.is_some());
@@ -93,8 +88,7 @@ pub fn signals(
     let tags = known.and_then(|rule| {
         let named = rule.into_iter().map(Tagged::from).chain(said.tags);
         let named = named.filter(|it| !declared.constants.contains(&it.tag));
-        let implicit = declared.implicit.into_iter().map(Tagged::from);
-        within(limits, tags_once(named.chain(implicit)))
+        within(limits, tags_once(named))
     });
     let uris = uris::changed(head, response);
     let key = declared.key.filter(|_| !uris.is_empty()); // the request's own URI is among them
@@ -103,9 +97,11 @@ pub fn signals(
         .map(|uri| Tag::uri(uri))
         .chain(key)
         .map(Increment::from);
-    let changes = [said.changes, declared.changes].concat();
-    let (changed, misfits) = changed(&declared.scopes, &changes);
-    let misfits = [declared.misfits, misfits].concat();
+    let mut changes = said.changes;
+    changes.extend(declared.changes);
+    let (changed, unfit) = changed(&declared.scopes, &changes);
+    let mut misfits = declared.misfits;
+    misfits.extend(unfit);
     Signals {
         tags,
         named,
@@ -125,6 +121,12 @@ pub fn signals(
 }
 
 impl Signals {
+    /// All that the response is stored under, the tags of the cache itself among them; none if it cannot be stored.
+    pub fn with_implicit(self, implicit: Vec<Tag>) -> Vec<Tagged> {
+        let tags = self.tags.into_iter().flatten();
+        tags_once(tags.chain(implicit.into_iter().map(Tagged::from)))
+    }
+
     /// Adds tags that stand in the body, or why it cannot be stored.
     pub(super) fn tag(&mut self, found: Result<Vec<Tag>, NoStore>, limits: TagLimits) {
         let tags = std::mem::replace(&mut self.tags, Err(NoStore::TooManyTags));

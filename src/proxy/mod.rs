@@ -343,12 +343,12 @@ impl Proxy {
                 Lookup::Hit(stored, now) => return respond::hit(head, &stored, None, now),
                 Lookup::Stale(stored, now, why, fill) => {
                     if let Some(fill) = fill {
-                        self.0.fetch.fill(*fill, asked.caller());
+                        self.0.fetch.fill(fill, asked.caller());
                     }
                     return respond::hit(head, &stored, Some(why), now);
                 }
                 Lookup::Miss(fill, follower) => {
-                    self.0.fetch.fill(*fill, asked.caller());
+                    self.0.fetch.fill(fill, asked.caller());
                     follower
                 }
                 Lookup::Join(follower) => follower,

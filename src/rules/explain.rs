@@ -103,7 +103,7 @@ impl Explanation<'_> {
             let version = constant.version.escape_default();
             writeln!(f, "  {} (always version {version})", constant.tag)?;
         }
-        for tag in self.matched.implicit_tags() {
+        for tag in self.matched.implicit_tags(self.head) {
             writeln!(f, "  {tag}")?;
         }
         Ok(())

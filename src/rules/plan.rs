@@ -61,8 +61,6 @@ pub struct Pass {
 pub struct Matched {
     /// The rule.
     pub rule: Arc<Rule>,
-    /// The absolute URI of the request.
-    pub uri: String,
     /// The rule's own tags, the implicit ones not among them.
     pub tags: Result<Vec<Tag>, MissingTagValue>,
     /// The tags of the rule's dimensions, and of the parents of its key.
@@ -73,8 +71,8 @@ pub struct Matched {
     pub increments: Vec<RuleIncrement>,
     /// The changes of attributes the rule declares.
     pub changes: Vec<RuleChange>,
-    /// What people call its key (design.md §1); empty where nothing is looked up.
-    pub logical: Arc<str>,
+    /// What the tokens of the request say: its logical key may be told by them.
+    pub claims: Claims,
     /// Where a GET of the URL is looked up; of a request that is not, only if it may change what is there.
     pub key: Option<BaseKey>,
     /// What the rule of such a GET says of a POST's response, which may answer GETs from then on; `None` for all others,
@@ -239,10 +237,7 @@ impl Query {
 
     /// What the rule says of the exchange that fills this key.
     pub fn matched(&self, head: &Head) -> Matched {
-        Matched {
-            logical: self.logical_key(head).into(),
-            ..Matched::of(&self.rule, head, &self.claims, Some(self.base))
-        }
+        Matched::of(&self.rule, head, &self.claims, Some(self.base))
     }
 }
 
@@ -270,7 +265,6 @@ impl Matched {
         };
         Matched {
             rule: Arc::clone(rule),
-            uri: head.absolute_uri(),
             tags: match rule.key.as_ref().and_then(|key| key.missing(&values)) {
                 None => rule.tags.iter().map(|tag| tag.tag(&values)).collect(),
                 Some(missing) => Err(missing),
@@ -282,10 +276,15 @@ impl Matched {
             body_tags: map(&rule.body_tags, |it| RuleBodyTags::of(it, &values)),
             increments: map(&rule.increments, |it| RuleIncrement::of(it, &values)),
             changes: map(&rule.changes, |it| RuleChange::of(it, &values)),
-            logical: "".into(),
+            claims: claims.clone(),
             key,
             as_get: None,
         }
+    }
+
+    /// What people call the key under which a response to this request is stored (design.md §1), which is one to GET.
+    pub fn logical_key(&self, head: &Head) -> String {
+        self.rule.logical_key(&head.as_get(), &self.claims)
     }
 
     /// The places that increments and changes want of the body of such a response.
@@ -366,14 +365,14 @@ impl Matched {
 
     /// The tags of the cache itself (design.md §4): everything, the rule if one matched, its dimensions and the parents
     /// of its key, the URI; and the key, as requests for other spellings of the URI may share it.
-    pub fn implicit_tags(&self) -> Vec<Tag> {
+    pub fn implicit_tags(&self, head: &Head) -> Vec<Tag> {
         let rule = self.rule.id.as_deref().map(Tag::rule);
         let key = self.key.map(Tag::base);
         [Tag::all()]
             .into_iter()
             .chain(rule)
             .chain(self.scope_tags.iter().cloned())
-            .chain([Tag::uri(&self.uri)])
+            .chain([Tag::uri(&head.absolute_uri())])
             .chain(key)
             .collect()
     }

@@ -27,6 +27,7 @@ use tokio::time::timeout;
 
 use super::duplex::Duplex;
 use super::error::{UpstreamError, UpstreamErrorKind};
+use super::idle::Idle;
 use super::target::{Endpoint, Protocol, Target};
 
 /// How long a connection is kept for the next request. An app that says `Keep-Alive: timeout=…` is believed where
@@ -55,9 +56,9 @@ pub(super) struct Pool {
     connect_timeout: Duration,
 }
 
-/// Pingora's own pools. The one of HTTP/1.1 alone can be asked for a connection that is there without making one.
+/// What is made, and who keeps it: Pingora does where a connection may be one of HTTP/2.
 enum Connections {
-    Http1(Http1Connector),
+    Http1(Http1Connector, Arc<Idle>),
     Any(Box<Connector>),
 }
 
@@ -89,7 +90,9 @@ impl Pool {
             options.ca_file = Some("/dev/null".to_owned());
         }
         let connections = match target.protocol() {
-            Protocol::Http1 => Connections::Http1(Http1Connector::new(Some(options))),
+            Protocol::Http1 => {
+                Connections::Http1(Http1Connector::new(Some(options)), Idle::new(MAX_IDLE))
+            }
             Protocol::H2c | Protocol::Tls => {
                 Connections::Any(Box::new(Connector::new(Some(options))))
             }
@@ -109,9 +112,10 @@ impl Pool {
     /// A connection, and whether it was used before.
     pub(super) async fn take(self: &Arc<Self>, need: Need) -> Result<(Lease, bool), UpstreamError> {
         if need == Need::Any
-            && let Connections::Http1(kept) = &self.connections
-            && let Some(session) = kept.reused_http_session(&self.peer).await
+            && let Connections::Http1(_, idle) = &self.connections
+            && let Some(stream) = idle.take()
         {
+            let session = Http1Session::new_with_options(stream, &self.peer);
             return Ok((self.lease(HttpSession::H1(session)), true));
         }
         // Boxed: this is rare, and the making of a connection is far larger than the rest of an exchange.
@@ -123,7 +127,7 @@ impl Pool {
         let peer = self.peer.for_need(need);
         let session = async {
             match &self.connections {
-                Connections::Http1(connector) => {
+                Connections::Http1(connector, _) => {
                     let session = connector.get_http_session(peer.as_ref()).await;
                     session.map(|(session, reused)| (HttpSession::H1(session), reused))
                 }
@@ -147,17 +151,20 @@ impl Pool {
 
     /// Takes a connection back, or closes it. Neither waits for the app: what is not done at once is given up, which closes it
     /// too.
-    fn give_back(&self, session: HttpSession, idle: Duration) {
-        let peer = &self.peer;
+    fn give_back(&self, session: HttpSession, time: Duration) {
         match (&self.connections, session) {
-            (Connections::Http1(connector), HttpSession::H1(session)) => connector
-                .release_http_session(session, peer, Some(idle))
-                .now_or_never(),
-            (Connections::Any(connector), session) => connector
-                .release_http_session(session, peer, Some(idle))
-                .now_or_never(),
-            (Connections::Http1(_), HttpSession::H2(_) | HttpSession::Custom(())) => None, // it makes none
-        };
+            (Connections::Http1(_, idle), HttpSession::H1(session)) => {
+                if let Some(stream) = session.reuse().now_or_never().flatten() {
+                    idle.put(stream, time);
+                }
+            }
+            (Connections::Any(connector), session) => {
+                connector
+                    .release_http_session(session, &self.peer, Some(time))
+                    .now_or_never();
+            }
+            (Connections::Http1(..), HttpSession::H2(_) | HttpSession::Custom(())) => {} // it makes none
+        }
     }
 }
 
@@ -193,8 +200,20 @@ impl Lease {
         }
     }
 
-    /// The exchange has ended whole in both directions: the connection may serve the next one. Pingora closes it all
-    /// the same if the app asked for that or sent more than it declared.
+    /// Whether the connection goes on after the response, which has ended: the app has not asked for its end, nor sent more than
+    /// it declared. HTTP/2 tells that of streams by itself.
+    pub(super) fn goes_on(&mut self) -> bool {
+        match self.session() {
+            HttpSession::H1(session) => {
+                session.respect_keepalive();
+                session.will_keepalive()
+            }
+            HttpSession::H2(_) | HttpSession::Custom(()) => true,
+        }
+    }
+
+    /// The exchange has ended whole in both directions: the connection may serve the next one if it [goes on](Lease::goes_on),
+    /// which has been asked.
     pub(super) fn give_back(mut self, idle: Duration) {
         if let Some(session) = self.session.take() {
             self.pool.give_back(*session, idle);
@@ -266,11 +285,7 @@ impl AppPeer {
 
     fn for_need(&self, need: Need) -> Cow<'_, AppPeer> {
         match need {
-            // HTTP/2 connections are kept under the key they were made for, so theirs stays.
-            Need::Fresh if self.target.protocol() == Protocol::Http1 => Cow::Owned(AppPeer {
-                pool: NEVER_POOLED,
-                ..self.clone()
-            }),
+            // Over HTTP/1.1 alone each is a new one. HTTP/2 connections are kept under the key they were made for.
             Need::Any | Need::Fresh => Cow::Borrowed(self),
             Need::Http1 => {
                 let mut peer = self.clone();

@@ -15,7 +15,7 @@ use super::request::{Framing, Outgoing, is_empty};
 use super::response::{Incoming, declared_length, idle_time};
 use super::target::Target;
 use super::upload::{Coding, Upload};
-use crate::body::{Body, Surplus};
+use crate::body::Body;
 
 /// Interim responses (RFC 9110 §15.2) that are waited through.
 const MAX_INTERIM: usize = 100;
@@ -121,9 +121,9 @@ async fn exchange(
             upload,
             limit: FOREVER,
             idle: None,
-            surplus: None,
+            says_its_end: false,
         };
-        let body = incoming.into_body(None, &mut None)?;
+        let (body, _) = incoming.into_body(None, &mut None)?;
         return Ok(head.with(body));
     } else {
         settle_coding(&mut head.headers)?;
@@ -136,22 +136,20 @@ async fn exchange(
     if head.status == StatusCode::NO_CONTENT {
         head.headers.remove(header::CONTENT_LENGTH); // it must not say one (RFC 9110 §8.6)
     }
-    let surplus = head.says_its_end(bodiless).then(Surplus::default);
     let incoming = Incoming {
         lease,
         upload,
         limit,
         idle,
-        surplus: surplus.clone(),
+        says_its_end: head.says_its_end(bodiless),
     };
     if is_event_stream(&head.headers) {
         turn.take(); // like a tunnel, it may be open for days
     }
     let length = length.filter(|_| !bodiless);
-    let body = incoming.into_body(length, turn)?;
+    let (body, surplus) = incoming.into_body(length, turn)?;
     let mut response = head.with(body);
-    // Of a body that has ended it is known already.
-    if let Some(surplus) = surplus.filter(|surplus| surplus.came() || !response.body().is_here()) {
+    if let Some(surplus) = surplus {
         response.extensions_mut().insert(surplus);
     }
     Ok(response)

@@ -9,6 +9,7 @@ mod duplex;
 mod error;
 mod exchange;
 mod health;
+mod idle;
 mod queue;
 mod request;
 mod response;

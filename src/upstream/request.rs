@@ -9,7 +9,6 @@ use pingora::http::RequestHeader;
 use super::error::{UpstreamError, UpstreamErrorKind};
 use super::target::{Protocol, Target};
 use crate::body::Body;
-use crate::model::request::origin_form;
 
 /// How the end of a request's body is told (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +52,8 @@ const HTTP1_ONLY: [HeaderName; 5] = [
 impl Outgoing {
     /// The head, and the body to send after it. The fields stay as they are, but for framing, which is ours.
     pub(super) fn new(parts: Parts, body: Body, protocol: Protocol) -> (Outgoing, Body) {
-        let target = PathAndQuery::try_from(origin_form(&parts.uri))
-            .unwrap_or_else(|_| PathAndQuery::from_static("/"));
+        let target = parts.uri.into_parts().path_and_query;
+        let target = target.unwrap_or(PathAndQuery::from_static("/"));
         let mut headers = parts.headers;
         let asks = asks_for_upgrade(&headers);
         // HTTP/2 has no upgrade: the request is then an ordinary one, which the app may answer as it likes. What
@@ -96,16 +95,16 @@ impl Outgoing {
 
     /// Whether sending it twice is as good as once (RFC 9110 §9.2.2).
     pub(super) fn is_idempotent(&self) -> bool {
-        [
-            Method::GET,
-            Method::HEAD,
-            Method::OPTIONS,
-            Method::PUT,
-            Method::DELETE,
-            Method::TRACE,
-        ]
-        .contains(&self.method)
-            && !self.upgrade
+        let is_idempotent = matches!(
+            self.method,
+            Method::GET
+                | Method::HEAD
+                | Method::OPTIONS
+                | Method::PUT
+                | Method::DELETE
+                | Method::TRACE
+        );
+        is_idempotent && !self.upgrade
     }
 
     pub(super) fn framing(&self) -> Framing {

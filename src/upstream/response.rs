@@ -26,8 +26,8 @@ pub(super) struct Incoming {
     pub(super) limit: Duration,
     /// How long the connection may be kept afterwards; `None` if it serves nothing else.
     pub(super) idle: Option<Duration>,
-    /// Told if more comes than was declared; `None` where that cannot be known.
-    pub(super) surplus: Option<Surplus>,
+    /// Whether the end of the response is not that of its connection: only then is it known if more comes than was declared.
+    pub(super) says_its_end: bool,
 }
 
 /// A piece of a body and whether it is known to be the last; `None` at the whole end.
@@ -38,33 +38,35 @@ struct Pulled {
     incoming: Incoming,
     /// A piece that was there with the head.
     first: Option<Piece>,
+    /// Told if more comes than was declared.
+    surplus: Option<Surplus>,
     /// The right to this exchange, held while there is more to come.
     _turn: Option<Turn>,
 }
 
 impl Incoming {
-    /// The body: `length` is what the head declared. It takes the turn, unless it has ended already: a short one has often come
-    /// with its head.
+    /// The body, and who is told if more comes than it declares: `length` is what the head declared. It takes the turn, unless it
+    /// has ended already: a short one has often come with its head.
     pub(super) fn into_body(
         mut self,
         length: Option<u64>,
         turn: &mut Option<Turn>,
-    ) -> Result<Body, UpstreamError> {
+    ) -> Result<(Body, Option<Surplus>), UpstreamError> {
         if self.has_ended()? {
-            self.finish();
-            return Ok(Body::empty());
+            return Ok((Body::empty(), self.finish().then(Surplus::noted)));
         }
         let first = match self.at_hand(length) {
             Some(Ok(Some((Chunk::Data(whole), true)))) => {
-                self.finish();
-                return Ok(whole.into());
+                return Ok((whole.into(), self.finish().then(Surplus::noted)));
             }
             first => first,
         };
         self.upload.detach();
+        let surplus = self.says_its_end.then(Surplus::default);
         let pulled = Pulled {
             incoming: self,
             first,
+            surplus: surplus.clone(),
             _turn: turn.take(),
         };
         let chunks = unfold(Some(pulled), |state| async move {
@@ -73,7 +75,7 @@ impl Incoming {
                 None => None,
             }
         });
-        Ok(Body::chunks(chunks, length))
+        Ok((Body::chunks(chunks, length), surplus))
     }
 
     /// The first piece of an HTTP/1 body with a length, if it is there already. Reading may be broken off: Pingora keeps what came.
@@ -117,20 +119,16 @@ impl Incoming {
     }
 
     /// The response is whole. Its connection is used again if the request is whole too: an app that has answered
-    /// early is not made to read the rest.
-    fn finish(mut self) {
-        if let (HttpSession::H1(session), Some(surplus)) = (self.lease.session(), &self.surplus) {
-            // Pingora tells it by this alone: it would keep the connection if nothing had come.
-            session.respect_keepalive();
-            if !session.will_keepalive() {
-                surplus.note();
-            }
-        }
+    /// early is not made to read the rest. Says whether more came than was declared.
+    fn finish(mut self) -> bool {
+        let goes_on = self.lease.goes_on();
         if let Some(idle) = self.idle
             && self.upload.is_whole()
         {
             self.lease.give_back(idle);
         }
+        // Pingora tells it by this alone: it would keep the connection if nothing had come.
+        self.says_its_end && !goes_on
     }
 }
 
@@ -144,14 +142,21 @@ impl Pulled {
         match piece {
             Err(error) => Some((Err(error.into()), None)),
             Ok(Some((chunk, true))) => {
-                self.incoming.finish();
+                self.finish();
                 Some((Ok(chunk), None))
             }
             Ok(Some((chunk, false))) => Some((Ok(chunk), Some(self))),
             Ok(None) => {
-                self.incoming.finish();
+                self.finish();
                 None
             }
+        }
+    }
+
+    fn finish(self) {
+        let came = self.incoming.finish();
+        if let Some(surplus) = self.surplus.filter(|_| came) {
+            surplus.note();
         }
     }
 }
@@ -176,11 +181,11 @@ pub(super) fn idle_time(headers: &HeaderMap) -> Duration {
 pub(super) fn declared_length(headers: &mut HeaderMap) -> Option<u64> {
     let mut fields = headers.get_all(header::CONTENT_LENGTH).iter();
     let (field, is_one) = (fields.next()?.to_str().ok()?, fields.next().is_none());
-    let length: u64 = field.split(',').next()?.trim().parse().ok()?;
-    let is_plain = is_one && field.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_plain {
-        headers.insert(header::CONTENT_LENGTH, length.into());
+    if is_one && field.bytes().all(|byte| byte.is_ascii_digit()) {
+        return field.parse().ok();
     }
+    let length: u64 = field.split(',').next()?.trim().parse().ok()?;
+    headers.insert(header::CONTENT_LENGTH, length.into());
     Some(length)
 }
 

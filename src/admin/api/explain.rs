@@ -153,7 +153,7 @@ impl Admin {
         stored: Option<&Explanation>,
     ) -> Vec<view::TagState> {
         let matched = plan.matched(head);
-        let mut tags: BTreeSet<Tag> = matched.implicit_tags().into_iter().collect();
+        let mut tags: BTreeSet<Tag> = matched.implicit_tags(head).into_iter().collect();
         tags.extend(matched.tags.unwrap_or_default());
         let carried = stored.iter().flat_map(|it| &it.entry.tags);
         tags.extend(carried.map(|(tag, _)| tag.clone()));

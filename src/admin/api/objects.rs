@@ -175,8 +175,8 @@ impl Admin {
         let parts = self.parts();
         let host = headers.get(header::HOST).cloned();
         let host = host.as_ref().and_then(|host| host.to_str().ok());
-        let origin = format!("http://{}", host.unwrap_or_default());
-        let said = parts.dialects.take(&origin, true, &mut headers);
+        let origin = || format!("http://{}", host.unwrap_or_default());
+        let said = parts.dialects.take(origin, true, &mut headers);
         // In a response one would be passed over, and nothing stored; who calls can be told.
         if said.unreadable || !said.ignored.is_empty() {
             let first = said.ignored.first();

@@ -82,7 +82,7 @@ impl Plan {
     /// The plan of `head`.
     pub fn of(plan: &rules::Plan, head: &Head) -> Plan {
         let matched = plan.matched(head);
-        let implicit = matched.implicit_tags();
+        let implicit = matched.implicit_tags(head);
         Plan {
             rule: matched.rule.id.as_deref().map(str::to_owned),
             what: What::of(plan, head),

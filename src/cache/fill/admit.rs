@@ -67,7 +67,7 @@ impl Fill {
                 entry,
                 asked: self.asked,
                 variant,
-                logical: Arc::clone(&self.matched.logical),
+                logical: self.matched.logical_key(&self.head).into(),
                 borrowed_until: None,
                 seals: self.seal(&tags, registered)?,
                 longest: self.matched.rule.terms.max_ttl,
@@ -140,14 +140,15 @@ impl Fill {
     /// Whether a pattern came after the app was asked that its key matches.
     pub(in crate::cache) fn is_purged(&self) -> bool {
         let before = self.before.as_ref().map_or(Stamp::NEVER, |it| it.stamp());
-        self.cache.purges().forget(&self.matched.logical, before)
+        let logical = self.matched.logical_key(&self.head);
+        self.cache.purges().forget(&logical, before)
     }
 
     /// Whether anything but its tags keeps it out.
     fn may_seal(&self) -> Result<&Snapshot, NoStore> {
         if self.surplus.as_ref().is_some_and(Surplus::came) {
             tracing::warn!(
-                uri = self.matched.uri,
+                uri = self.head.absolute_uri(),
                 "the body is longer than its Content-Length: it is not stored"
             );
             return Err(NoStore::UpstreamFailed);

@@ -343,12 +343,17 @@ impl Fill {
         self.note_unstorable(reason, status); // before anyone looks again
         self.unregister();
         self.under_way = None;
+        // Of one that nobody could join, the first client looks no further than at its own.
+        let is_awaited = self.first.is_none() || !self.is_joined_by_nobody();
         if let Some(first) = self.first.take() {
             let answered = self.answered(status, End::NotStored(reason));
             // An error means that this client has left: its response is dropped, which ends the exchange.
             first.send((response, answered)).ok();
         }
-        self.stage.send_replace(Stage::Alone(reason, status));
+        self.stage.send_if_modified(|stage| {
+            *stage = Stage::Alone(reason, status);
+            is_awaited
+        });
     }
 
     /// Counts that its response is not stored, and keeps in mind why.

@@ -174,7 +174,7 @@ impl Fill {
                 Err(reason) => {
                     self.count_not_stored(reason);
                     tracing::debug!(
-                        uri = self.matched.uri,
+                        uri = self.head.absolute_uri(),
                         reason = reason.word(),
                         "not stored after all"
                     );

@@ -38,7 +38,7 @@ async fn put(cache: &Cache, path: &str, tag: &str, stale: StaleUse) {
     };
     let mut keep = keep(cache, 60);
     keep.store.meta.stale = stale;
-    let implicit = query.matched(&head).implicit_tags().into_iter();
+    let implicit = query.matched(&head).implicit_tags(&head).into_iter();
     keep.tags = implicit.map(Into::into).collect();
     keep.tags.push(Tag::parse(tag).unwrap().into());
     let response = Response::new(Body::from("x"));

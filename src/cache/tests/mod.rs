@@ -574,7 +574,11 @@ async fn l09_nobody_joins_a_fill_that_is_given_up_because_nobody_waits() {
 async fn l01_a_fill_may_be_joined_after_any_change_until_it_has_set_out() {
     let (cache, _) = cache();
     let (mut fill, _first) = miss(&cache, "/a");
-    let uri = || query(&head("/a")).matched(&head("/a")).implicit_tags();
+    let uri = || {
+        query(&head("/a"))
+            .matched(&head("/a"))
+            .implicit_tags(&head("/a"))
+    };
     let change = || {
         let tags = uri().into_iter().map(Increment::from);
         let _ = cache

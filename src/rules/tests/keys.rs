@@ -127,7 +127,7 @@ fn k21_a_field_carries_the_tags_of_its_parents() {
         let head = get(target);
         let matched = rules.plan(&head, NOW).matched(&head);
         let tags: Vec<String> = matched
-            .implicit_tags()
+            .implicit_tags(&head)
             .iter()
             .map(ToString::to_string)
             .collect();

@@ -366,7 +366,7 @@ fn the_cache_has_tags_of_its_own() {
     let rules = rules(&["{ id: x, match: { path: /x } }"]);
     let of = |target| {
         let head = get(target);
-        let tags = rules.plan(&head, NOW).matched(&head).implicit_tags();
+        let tags = rules.plan(&head, NOW).matched(&head).implicit_tags(&head);
         let Plan::Lookup(query) = rules.plan(&head, NOW) else {
             panic!("a GET is looked up")
         };

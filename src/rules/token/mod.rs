@@ -139,6 +139,13 @@ impl Claims {
         found.and_then(|(_, value)| value.as_ref())
     }
 
+    /// Their text, in bytes.
+    pub fn weight(&self) -> usize {
+        let text = |value: &Option<Value>| value.as_ref().map_or(0, |it| it.to_string().len());
+        let each = self.0.iter();
+        each.map(|(name, value)| name.len() + text(value)).sum()
+    }
+
     /// A claim as key fields have it: JSON, so that `"1"`, `1`, `null` and none at all differ (L7).
     pub(super) fn encoded(&self, name: &str) -> Option<String> {
         self.get(name).map(ToString::to_string)

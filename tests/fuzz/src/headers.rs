@@ -204,7 +204,6 @@ impl Exchange {
         let declared = Declared {
             key: None,
             tags: Ok(Vec::new()),
-            implicit: Vec::new(),
             constants: Vec::new(),
             of_body: false,
             increments: Vec::new(),
@@ -334,13 +333,13 @@ impl Exchange {
         let origin = self.head.origin();
         let safe = self.head.is_safe();
         let mut headers = self.response.headers.clone();
-        let said = self.dialects.take(&origin, safe, &mut headers);
-        let again = self.dialects.take(&origin, safe, &mut headers);
+        let said = self.dialects.take(|| origin.clone(), safe, &mut headers);
+        let again = self.dialects.take(|| origin.clone(), safe, &mut headers);
         assert_eq!(again, Default::default(), "read twice");
 
         let mut without = self.response.headers.clone();
         without.remove("cache-group-invalidation");
-        let without = self.dialects.take(&origin, safe, &mut without);
+        let without = self.dialects.take(|| origin.clone(), safe, &mut without);
         if safe {
             assert_eq!(
                 without.increments, said.increments,

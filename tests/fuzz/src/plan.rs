@@ -61,7 +61,7 @@ pub fn check(input: &[u8]) {
     assert_eq!(said, SET.plan(&head, NOW).explain(&head).to_string());
     assert!(plan.rule().id.is_none() || SET.rules().iter().any(|it| it.id == plan.rule().id));
     let matched = plan.matched(&head);
-    assert!(matched.implicit_tags().len() >= 2);
+    assert!(matched.implicit_tags(&head).len() >= 2);
     match &plan {
         Plan::Lookup(query) => {
             assert!(

@@ -292,7 +292,7 @@ impl Sidecar {
             Verdict::Store(store) => Ok(Keep {
                 store,
                 targeted: HeaderMap::new(),
-                tags: signals.tags.unwrap_or_default(),
+                tags: signals.with_implicit(matched.implicit_tags(head)),
             }),
             Verdict::Pass(reason) => Err(reason),
         }
@@ -309,7 +309,7 @@ fn renewed(stored: &Stored, parts: &Parts, mut signals: Signals) -> (Parts, Sign
 
 /// What a fill is to bring.
 fn asked_for(fill: &Fill) -> Which {
-    let uri = &fill.matched().uri;
+    let uri = fill.head().absolute_uri();
     let page = PAGES.iter().position(|page| uri.ends_with(page.path));
     let form = fill.head().headers().get(FORM);
     let form = form.map_or(Some(0), |form| {
