@@ -7,7 +7,6 @@ use http::response::Parts;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::model::tag::Increment;
-use crate::model::tag::Tag;
 use crate::model::tag::TagLimits;
 use crate::policy::Declared;
 use crate::policy::Signals;
@@ -34,7 +33,7 @@ impl Declared {
             of_body: !storing.body_tags.is_empty(),
             implicit: storing.implicit_tags(),
             constants: storing.rule.constants().cloned().collect(),
-            key: matched.key.filter(|_| !head.is_safe()).map(Tag::base),
+            key: matched.key_tag.clone().filter(|_| !head.is_safe()),
             increments,
             skipped,
             changes,

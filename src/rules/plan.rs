@@ -77,6 +77,8 @@ pub struct Matched {
     pub logical: Arc<str>,
     /// Where a GET of the URL is looked up; of a request that is not, only if it may change what is there.
     pub key: Option<BaseKey>,
+    /// The tag of all that is stored there.
+    pub key_tag: Option<Tag>,
     /// What the rule of such a GET says of a POST's response, which may answer GETs from then on; `None` for all others,
     /// and if that rule stores nothing.
     pub as_get: Option<Box<Matched>>,
@@ -241,8 +243,13 @@ impl Query {
     pub fn matched(&self, head: &Head) -> Matched {
         Matched {
             logical: self.logical_key(head).into(),
-            ..Matched::of(&self.rule, head, &self.claims, Some(self.base))
+            ..Matched::of(&self.rule, head, &self.claims, Some(self))
         }
+    }
+
+    /// The tag of all that is stored under its key.
+    pub fn key_tag(&self, head: &Head) -> Tag {
+        self.rule.key_tag(head, self.base)
     }
 }
 
@@ -255,13 +262,13 @@ impl Pass {
         let as_get = changes.filter(|query| *head.method() == Method::POST && query.rule.stores());
         Matched {
             as_get: as_get.map(|query| Box::new(query.matched(&head.as_get()))),
-            ..Matched::of(&self.rule, head, claims, changes.map(|query| query.base))
+            ..Matched::of(&self.rule, head, claims, changes)
         }
     }
 }
 
 impl Matched {
-    fn of(rule: &Arc<Rule>, head: &Head, claims: &Claims, key: Option<BaseKey>) -> Matched {
+    fn of(rule: &Arc<Rule>, head: &Head, claims: &Claims, query: Option<&Query>) -> Matched {
         let path = path::normalised(head.path());
         let values = Values {
             head,
@@ -283,7 +290,8 @@ impl Matched {
             increments: map(&rule.increments, |it| RuleIncrement::of(it, &values)),
             changes: map(&rule.changes, |it| RuleChange::of(it, &values)),
             logical: "".into(),
-            key,
+            key: query.map(|query| query.base),
+            key_tag: query.map(|query| query.key_tag(head)),
             as_get: None,
         }
     }
@@ -365,15 +373,16 @@ impl Matched {
     }
 
     /// The tags of the cache itself (design.md §4): everything, the rule if one matched, its dimensions and the parents
-    /// of its key, the URI; and the key, as requests for other spellings of the URI may share it.
+    /// of its key, the URI; and the key, as requests for other spellings of the URI may share it, where that is another.
     pub fn implicit_tags(&self) -> Vec<Tag> {
         let rule = self.rule.id.as_deref().map(Tag::rule);
-        let key = self.key.map(Tag::base);
+        let uri = Tag::uri(&self.uri);
+        let key = self.key_tag.clone().filter(|tag| *tag != uri);
         [Tag::all()]
             .into_iter()
             .chain(rule)
             .chain(self.scope_tags.iter().cloned())
-            .chain([Tag::uri(&self.uri)])
+            .chain([uri])
             .chain(key)
             .collect()
     }
