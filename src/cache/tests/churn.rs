@@ -118,8 +118,9 @@ async fn l10_an_hour_of_churn_takes_no_more_memory_in_the_end_than_in_between() 
         cache.sweep();
         if n % 10 == 0 && n > 0 {
             let now = Remembered::of(&cache);
-            resident.push(resident_bytes());
-            println!("{n} min: resident {} KiB, {now:?}", resident_bytes() >> 10);
+            let bytes = resident_bytes().await;
+            println!("{n} min: resident {} KiB, {now:?}", bytes >> 10);
+            resident.push(bytes);
         }
     }
     let (first, last) = (resident[2], resident[5]); // by then all that lives for ten minutes has gone once
@@ -128,8 +129,9 @@ async fn l10_an_hour_of_churn_takes_no_more_memory_in_the_end_than_in_between() 
 }
 
 /// What of this process is in memory.
-fn resident_bytes() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux says it");
+async fn resident_bytes() -> u64 {
+    let pages = tokio::fs::read_to_string("/proc/self/statm").await;
+    let pages = pages.expect("Linux says it");
     let pages = pages.split(' ').nth(1).expect("the second number");
     pages.parse::<u64>().expect("a number") * 4_096
 }
