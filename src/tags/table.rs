@@ -64,7 +64,7 @@ impl Table {
     /// The cell of a tag, if there is one; looking creates nothing (L14).
     pub(super) fn find(&self, tag: &str) -> Option<Held> {
         let hash = self.hasher.hash_one(tag);
-        self.shard(hash).find(hash, tag).map(Held::clone)
+        self.shard(hash).find(hash, tag).cloned()
     }
 
     /// The cell of a tag, made if there is none. `forgettable` is asked only when a shard has grown.
