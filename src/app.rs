@@ -225,6 +225,7 @@ impl App {
         let faced = proxy::Config {
             cache_status: config.cache_status,
             access_log: config.log.access,
+            fast_path: config.fast_path,
             traces: traces.clone(),
             debug: config.debug,
             retry_after,

@@ -180,6 +180,15 @@ impl Body {
         matches!(self.0, Inner::Empty | Inner::Full(_))
     }
 
+    /// All of it, if it has arrived.
+    pub fn into_bytes(self) -> Option<Bytes> {
+        match self.0 {
+            Inner::Empty => Some(Bytes::new()),
+            Inner::Full(bytes) => Some(bytes),
+            Inner::Stream(_) | Inner::Chunks { .. } => None,
+        }
+    }
+
     /// Whether there is certainly no content.
     pub fn is_empty(&self) -> bool {
         http_body::Body::is_end_stream(self)

@@ -67,6 +67,7 @@ impl Sidecar {
         let faced = proxy::Config {
             cache_status: config.cache_status,
             access_log: config.log.access,
+            fast_path: config.fast_path,
             debug: config.debug,
             traces: Traces::default(),
             retry_after,

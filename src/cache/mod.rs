@@ -111,6 +111,7 @@ use crate::offload::Offload;
 use crate::policy::request::Use;
 use crate::policy::request::Wishes;
 use crate::policy::request::usable;
+use crate::rules::Consistency;
 use crate::rules::Query;
 use crate::rules::refill::Revalidate;
 use crate::rules::refill::WhenInvalidated;
@@ -280,6 +281,31 @@ impl Cache {
             stored.note_use();
         }
         found
+    }
+
+    /// What answers a request without waiting for anybody, if it is a hit: what [`Cache::trust`] and [`Cache::lookup`] would say
+    /// then. If it is none, nothing has changed (L14) and they are to be asked.
+    pub fn hit(&self, query: &Query, head: &Head) -> Option<(Arc<Stored>, Timestamp)> {
+        let is_believed = match query.rule.consistency {
+            Consistency::Bounded => !self.0.tags.is_fenced(),
+            Consistency::Strict => false, // it takes a look at the store
+        };
+        if !is_believed {
+            return None;
+        }
+        let now = self.0.clock.now();
+        let wishes = Wishes::granted(head.headers(), query.rule.client_control);
+        let (Found::Stored(_, stored) | Found::InLanguage(_, stored)) = self.find(query.base, head)
+        else {
+            return None;
+        };
+        match self.usable(query, &stored, head, &wishes, now) {
+            Ok(None) => {
+                stored.note_use();
+                Some((stored, now))
+            }
+            Ok(Some(_)) | Err(_) => None,
+        }
     }
 
     /// Nobody may be answered with what is stored, nor wait for what is being fetched: it may be older than an increment that

@@ -68,6 +68,8 @@ pub struct Config {
     pub increment_webhooks: Vec<Webhook>,
     /// How long running requests may take once we are told to stop.
     pub drain: Duration,
+    /// Whether hits that need nothing else are answered before the HTTP library sees them.
+    pub fast_path: bool,
     /// What is logged.
     pub log: Log,
     /// Where traces go; `None`: there are none.
@@ -202,6 +204,7 @@ impl Config {
             limits: Limits::default(),
             increment_webhooks: Vec::new(),
             drain: Duration::from_secs(10),
+            fast_path: true,
             log: Log::default(),
             telemetry: None,
             purge_groups: BTreeMap::new(),
@@ -231,6 +234,7 @@ impl Config {
             limits,
             increment_webhooks,
             drain,
+            fast_path,
             log,
             telemetry,
             purge_groups,
@@ -260,6 +264,7 @@ impl Config {
                 *increment_webhooks == other.increment_webhooks,
             ),
             ("drain", *drain == other.drain),
+            ("fast_path", *fast_path == other.fast_path),
             ("log", *log == other.log),
             ("telemetry", *telemetry == other.telemetry),
             ("purge_groups", *purge_groups == other.purge_groups),

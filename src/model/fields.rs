@@ -101,6 +101,12 @@ impl Fields {
         self.names().is_empty()
     }
 
+    /// All lines, as a message has them; no value is copied.
+    pub fn header_values(&self) -> impl Iterator<Item = (&HeaderName, HeaderValue)> {
+        let all = self.names().iter().enumerate();
+        all.map(|(n, name)| (name, self.header_value(n)))
+    }
+
     /// The values of all lines of this name as a message has them; none is copied.
     pub fn values(&self, name: &HeaderName) -> impl Iterator<Item = HeaderValue> {
         let all = self.names().iter().enumerate();

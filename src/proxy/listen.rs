@@ -2,17 +2,19 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use socket2::{SockRef, TcpKeepalive};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,7 +25,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::proxy::Connection;
 use crate::proxy::Proxy;
+use crate::proxy::fast_path::Next;
 use crate::proxy::tls::Tls;
+use crate::proxy::wire::Lent;
 use crate::proxy::wire::Patience;
 use crate::proxy::wire::Wire;
 
@@ -125,13 +129,11 @@ impl Listeners {
 
     /// Accepts until `stop` says by when to end, then lets running requests finish until then.
     pub async fn serve(self, proxy: Proxy, stop: watch::Receiver<Option<Instant>>) {
-        let graceful = Arc::new(GracefulShutdown::new());
         let mut accepting = JoinSet::new();
         let mut sockets = Vec::new();
         for bound in self.0 {
             let server = Server {
                 proxy: proxy.clone(),
-                graceful: Arc::clone(&graceful),
                 stop: stop.clone(),
             };
             match bound {
@@ -142,17 +144,16 @@ impl Listeners {
                 }
             };
         }
-        let connections = accepting.join_all().await; // they end when told to stop
+        let mut connections = accepting.join_all().await; // they end when told to stop
         for path in sockets {
             if let Err(error) = tokio::fs::remove_file(&path).await {
                 tracing::debug!(%error, path = %path.display(), "could not remove the socket");
             }
         }
         let end = stop.borrow().unwrap_or_else(Instant::now);
-        // Nobody accepts any more, so nobody else holds it.
         let finished = async {
-            if let Some(graceful) = Arc::into_inner(graceful) {
-                graceful.shutdown().await;
+            for connections in &mut connections {
+                while connections.join_next().await.is_some() {}
             }
         };
         if timeout_at(end, finished).await.is_err() {
@@ -188,9 +189,11 @@ async fn bind_unix(path: &std::path::Path) -> io::Result<UnixListener> {
 /// One accept loop.
 struct Server {
     proxy: Proxy,
-    graceful: Arc<GracefulShutdown>,
-    stop: watch::Receiver<Option<Instant>>,
+    stop: Stop,
 }
+
+/// By when to end, once it is time; a stopper that is gone says stop, too.
+pub(super) type Stop = watch::Receiver<Option<Instant>>;
 
 impl Server {
     async fn accept_tcp(mut self, listener: TcpListener, tls: Option<Tls>) -> JoinSet<()> {
@@ -235,7 +238,7 @@ impl Server {
     async fn or_stop<T>(&mut self, accepted: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             accepted = accepted => Some(accepted),
-            _ = self.stop.wait_for(Option::is_some) => None, // a stopper that is gone says stop, too
+            _ = self.stop.wait_for(Option::is_some) => None,
         }
     }
 
@@ -244,8 +247,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (proxy, watcher) = (self.proxy.clone(), self.graceful.watcher());
-        serve_one(proxy, watcher, stream, "http", peer)
+        serve_one(self.proxy.clone(), self.stop.clone(), stream, "http", peer)
     }
 
     /// A connection that begins with a handshake: in its own task, because it waits for the client; one that is not
@@ -256,8 +258,7 @@ impl Server {
         tls: Tls,
         peer: IpAddr,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let (proxy, watcher) = (self.proxy.clone(), self.graceful.watcher());
-        let mut stop = self.stop.clone();
+        let (proxy, mut stop) = (self.proxy.clone(), self.stop.clone());
         async move {
             let limit = proxy.0.config.header_timeout;
             let shaken = tokio::select! {
@@ -265,7 +266,7 @@ impl Server {
                 _ = stop.wait_for(Option::is_some) => return,
             };
             match shaken {
-                Ok(stream) => serve_one(proxy, watcher, stream, "https", Some(peer)).await,
+                Ok(stream) => serve_one(proxy, stop, stream, "https", Some(peer)).await,
                 Err(error) => tracing::debug!(%error, "no TLS handshake"),
             }
         }
@@ -278,15 +279,18 @@ impl Proxy {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let nobody_stops = GracefulShutdown::new();
-        serve_one(self, nobody_stops.watcher(), stream, "http", None).await;
+        let (_nobody_stops, stop) = watch::channel(None);
+        serve_one(self, stop, stream, "http", None).await;
     }
 }
 
 /// Serves one connection until its client leaves or we stop.
+///
+/// Hits that need nothing else are answered on the fast path. What else comes is hyper's, and so is the rest of the connection,
+/// until it brings such a hit again.
 async fn serve_one<S>(
     proxy: Proxy,
-    watcher: Watcher,
+    mut stop: Stop,
     stream: S,
     scheme: &'static str,
     peer: Option<IpAddr>,
@@ -299,16 +303,38 @@ async fn serve_one<S>(
         idle: config.idle_timeout,
         max_head: config.max_head,
     };
-    let wire = Wire::new(stream, patience);
-    let line = wire.line();
-    let max_head = config.max_head;
+    let has_fast_path = proxy.has_fast_path();
+    let mut wire = Wire::new(stream, patience);
     // One count of owners for each connection: what all share is not touched by every request on every core.
     let connection = Arc::new(Connection {
         proxy,
-        line: line.clone(),
+        line: wire.line(),
         scheme,
         peer,
     });
+    loop {
+        if has_fast_path {
+            match connection.answer_hits(&mut wire, &mut stop).await {
+                Next::Other(read) => wire.put_back(read),
+                Next::Nothing => return,
+            }
+        }
+        let (lent, home) = wire.lend();
+        let is_at_rest = Box::pin(serve_by_hyper(&connection, lent, &mut stop)).await;
+        match home.returned() {
+            Some(returned) if is_at_rest => wire = returned,
+            Some(_) | None => return, // over, or upgraded
+        }
+    }
+}
+
+/// Serves one connection until its client leaves, we stop, or it is wanted back and at rest: whether it is.
+async fn serve_by_hyper<S>(connection: &Arc<Connection>, stream: Lent<S>, stop: &mut Stop) -> bool
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let config = &connection.proxy.0.config;
+    let (max_head, idle) = (config.max_head, config.idle_timeout);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -320,21 +346,41 @@ async fn serve_one<S>(
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(u32::try_from(max_head).unwrap_or(u32::MAX));
+    let line = connection.line.clone();
+    let connection = Arc::clone(connection);
     let service = service_fn(move |request| {
         let connection = Arc::clone(&connection);
         async move { Ok::<_, Infallible>(connection.proxy.serve(request, &connection).await) }
     });
     let serving = builder
-        .serve_connection_with_upgrades(TokioIo::new(wire), service)
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
         .into_owned();
-    tokio::select! {
-        biased; // the connection is at work far more often than quiet
-        served = watcher.watch(serving) => {
-            if let Err(error) = served {
-                tracing::debug!(error, "a client's connection ended early");
+    let mut serving = pin!(serving);
+    let mut stopped = pin!(stop.wait_for(Option::is_some));
+    let mut quiet = pin!(line.gone_quiet(idle));
+    let mut is_stopping = false;
+    loop {
+        let served_or_back = poll_fn(|cx| match serving.as_mut().poll(cx) {
+            Poll::Pending if line.comes_back() => Poll::Ready(None),
+            polled @ (Poll::Pending | Poll::Ready(_)) => polled.map(Some),
+        });
+        tokio::select! {
+            biased; // what has been read is under way before the connection is told to stop; and it is at work far more often than quiet
+            served = served_or_back => {
+                if let Some(Err(error)) = &served {
+                    tracing::debug!(error, "a client's connection ended early");
+                }
+                return served.is_none();
+            }
+            () = &mut quiet => {
+                tracing::debug!("closed a connection that had gone quiet");
+                return false;
+            }
+            _ = &mut stopped, if !is_stopping => {
+                is_stopping = true;
+                serving.as_mut().graceful_shutdown();
             }
         }
-        () = line.gone_quiet(patience.idle) => tracing::debug!("closed a connection that had gone quiet"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod body;
 mod debug;
+mod fast_path;
 mod headers;
 mod hooked;
 mod listen;
@@ -15,11 +16,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 pub use debug::DebugConfig;
+pub use fast_path::plain_head;
 pub use listen::BindError;
 pub use listen::Listen;
 pub use listen::Listeners;
@@ -35,6 +38,7 @@ use crate::cache::Followed;
 use crate::cache::Lookup;
 use crate::cache::Passing;
 use crate::cache::Stored;
+use crate::clock::Anchor;
 use crate::dialects::Dialects;
 use crate::dialects::cache_status;
 use crate::fetch::Caller;
@@ -58,6 +62,7 @@ use crate::proxy::hooked::Hooked;
 use crate::proxy::respond::BadRequest;
 use crate::proxy::shadow::Differences;
 use crate::proxy::upgrade::Tunnel;
+use crate::proxy::wire::Announced;
 use crate::proxy::wire::Busy;
 use crate::proxy::wire::Line;
 use crate::rules::LiveRules;
@@ -73,6 +78,7 @@ use crate::rules::refill::Coalesce;
 use crate::rules::refill::OnTimeout;
 use crate::telemetry::access;
 use crate::telemetry::trace::Place;
+use crate::telemetry::trace::Span;
 use crate::telemetry::trace::Step;
 use crate::telemetry::trace::Traces;
 
@@ -85,6 +91,8 @@ pub struct Config {
     pub access_log: bool,
     /// Who may see keys, tags and versions.
     pub debug: DebugConfig,
+    /// Whether hits that need nothing else are answered before hyper sees them.
+    pub fast_path: bool,
     /// Who makes spans of requests.
     pub traces: Traces,
     /// When a client may come again that found the app busy.
@@ -136,6 +144,13 @@ impl Asked {
     }
 }
 
+/// What is remembered of a request until it has been answered.
+struct Begun {
+    at: Anchor,
+    seen: access::Seen,
+    span: Span,
+}
+
 /// What every request of a connection shares.
 struct Connection {
     proxy: Proxy,
@@ -175,11 +190,8 @@ impl Proxy {
     /// One request, top to bottom.
     ///
     /// A hit waits for nothing: what may wait has a box of its own, so that no hit pays for its room and for moving that about.
-    async fn handle(&self, mut asked: Asked) -> Response<Body> {
-        let began = self.0.cache.anchor();
-        let seen = access::Seen::of(&asked.head, self.0.config.access_log);
-        let mut span = self.0.config.traces.request(&asked.head, asked.peer);
-        asked.trace = span.place();
+    async fn handle(&self, mut asked: Asked) -> Answer {
+        let begun = self.begin(&mut asked);
         let plan = match self.plan_by_head(&mut asked) {
             Ok(plan) => plan,
             Err((rules, most)) => {
@@ -192,16 +204,40 @@ impl Proxy {
             .then(|| Debugged::of(&plan, &asked.head, &self.0.cache));
         let hooked = Hooked::of(&plan, &asked.head);
         let (rule, (response, outcome)) = self.answer(asked, plan).await;
-        let outcome = outcome.sent_as(response.status());
-        let (took, id) = (began.elapsed(), rule.id.as_deref().unwrap_or_default());
+        let outcome = self.end(begun, hooked, &rule, response.status(), outcome);
+        (self.stamp(response, outcome, debug), outcome)
+    }
+
+    fn begin(&self, asked: &mut Asked) -> Begun {
+        let span = self.0.config.traces.request(&asked.head, asked.peer);
+        asked.trace = span.place();
+        Begun {
+            at: self.0.cache.anchor(),
+            seen: access::Seen::of(&asked.head, self.0.config.access_log),
+            span,
+        }
+    }
+
+    /// Tells everyone whom it concerns what became of a request, and says it as it is told.
+    fn end(
+        &self,
+        begun: Begun,
+        hooked: Option<Hooked>,
+        rule: &Rule,
+        status: StatusCode,
+        outcome: Outcome,
+    ) -> Outcome {
+        let outcome = outcome.sent_as(status);
+        let Begun { at, seen, mut span } = begun;
+        let (took, id) = (at.elapsed(), rule.id.as_deref().unwrap_or_default());
         rule.count(outcome, took);
-        span.answered(response.status());
+        span.answered(status);
         span.became(id, outcome);
-        seen.log(outcome, response.status(), id, took, &span);
+        seen.log(outcome, status, id, took, &span);
         if let Some(hooked) = hooked {
             hooked.tell(&self.0.events, outcome, self.0.cache.now());
         }
-        self.stamp(response, outcome, debug)
+        outcome
     }
 
     /// Reads the body, where the key holds something of that: as many bytes as `most`. A longer one streams by.
@@ -481,11 +517,20 @@ impl Proxy {
         request: Request<Incoming>,
         connection: &Connection,
     ) -> Response<ToClient> {
-        let has_body = !http_body::Body::is_end_stream(request.body());
         let is_coded = request.headers().contains_key(header::TRANSFER_ENCODING);
-        let (busy, had_length) = connection.line.begin(has_body, is_coded);
+        let (busy, had_length) = connection.line.begin(announced(request.body()), is_coded);
+        let is_plain = fast_path::is_plain(&request);
         let response = match self.read(request, connection, &busy, had_length) {
-            Ok(asked) => self.handle(asked).await,
+            Ok(asked) => {
+                let (response, outcome) = self.handle(asked).await;
+                if is_plain
+                    && self.has_fast_path()
+                    && matches!(outcome, Outcome::Hit { stale: None, .. })
+                {
+                    connection.line.want_back(); // the next ones may be like it
+                }
+                response
+            }
             Err(why) => {
                 tracing::debug!(?why, "refused a request");
                 respond::bad_request(why)
@@ -520,12 +565,8 @@ impl Proxy {
         let upgrades =
             bodyless && request.version() == Version::HTTP_11 && asks_to_upgrade(request.headers());
         let upgrade = upgrades.then(|| hyper::upgrade::on(&mut request));
-        let (mut parts, body) = request.into_parts();
-        headers::keep_end_to_end(&mut parts.headers, upgrades);
-        let debug = self.0.config.debug.asked_by(&mut parts.headers);
-        self.0.dialects.drop_from_client(&mut parts.headers);
-        let scheme = headers::scheme(&parts.headers, connection.scheme);
-        let head = Head::new(parts, scheme).map_err(BadRequest::Host)?;
+        let (parts, body) = request.into_parts();
+        let (head, debug) = self.read_head(parts, upgrades, connection.scheme)?;
         let silence = self.0.config.body_timeout;
         let body = body::incoming(body, head.parts.version, silence, busy.clone());
         let body = body.map_err(|_| BadRequest::Cut)?;
@@ -537,6 +578,32 @@ impl Proxy {
             upgrade,
             debug,
         })
+    }
+
+    /// The head as everything is decided by it, and whether the client may see keys, tags and versions.
+    fn read_head(
+        &self,
+        mut parts: Parts,
+        upgrades: bool,
+        scheme: &'static str,
+    ) -> Result<(Head, bool), BadRequest> {
+        headers::keep_end_to_end(&mut parts.headers, upgrades);
+        let debug = self.0.config.debug.asked_by(&mut parts.headers);
+        self.0.dialects.drop_from_client(&mut parts.headers);
+        let scheme = headers::scheme(&parts.headers, scheme);
+        let head = Head::new(parts, scheme).map_err(BadRequest::Host)?;
+        Ok((head, debug))
+    }
+}
+
+/// What hyper says of a body that is still to come.
+fn announced(body: &Incoming) -> Announced {
+    match http_body::Body::is_end_stream(body) {
+        true => Announced::None,
+        false => match http_body::Body::size_hint(body).exact() {
+            Some(len) => Announced::Exactly(len),
+            None => Announced::Chunks,
+        },
     }
 }
 

@@ -48,6 +48,28 @@ static NOT_MODIFIED: [HeaderName; 7] = [
 /// So many fields of ours join those of a stored response: `Age`, `Cache-Status`, and one of a range or a rule.
 const OWN_FIELDS: usize = 3;
 
+/// What of a stored response answers a request.
+#[derive(Debug)]
+pub(super) enum Form {
+    /// All of it.
+    Whole,
+    /// What a client is told that has it already: of its fields [those of a 304](in_not_modified).
+    NotModified,
+    /// The ranges that were asked for, or that there are none.
+    Ranges(Box<Response<Body>>),
+}
+
+/// What of a stored response answers this request.
+pub(super) fn form(head: &Head, entry: &Entry) -> Form {
+    if validators::not_modified(head.headers(), entry.status, &entry.headers) {
+        return Form::NotModified;
+    }
+    match ranges_of(head, entry) {
+        Some(response) => Form::Ranges(Box::new(response)),
+        None => Form::Whole,
+    }
+}
+
 /// A stored response, a part of it, or 304 if the client has it; with what became of the request. `stale` says why it
 /// may be served though it is not fresh.
 pub(super) fn hit(
@@ -57,12 +79,10 @@ pub(super) fn hit(
     now: Timestamp,
 ) -> (Response<Body>, Outcome) {
     let entry = &stored.entry;
-    let mut response = if validators::not_modified(head.headers(), entry.status, &entry.headers) {
-        not_modified(|name| entry.headers.values(name))
-    } else if let Some(response) = ranges_of(head, entry) {
-        response
-    } else {
-        whole(head, entry)
+    let mut response = match form(head, entry) {
+        Form::Whole => whole(head, entry),
+        Form::NotModified => not_modified(entry.headers.header_values()),
+        Form::Ranges(response) => *response,
     };
     let age = entry.meta.age(now).as_secs();
     response.headers_mut().insert(header::AGE, seconds(age));
@@ -142,7 +162,7 @@ pub(super) fn fetched(head: &Head, response: Response<Body>) -> Response<Body> {
         return response; // no answer of our own may hide it
     }
     if validators::not_modified(head.headers(), response.status(), headers) {
-        return not_modified(|name| headers.get_all(name).iter().cloned());
+        return not_modified(headers.iter().map(|(name, value)| (name, value.clone())));
     }
     if response.status() == StatusCode::OK {
         return range_of(head, response);
@@ -172,19 +192,19 @@ fn range_of(head: &Head, response: Response<Body>) -> Response<Body> {
     }
 }
 
-/// `values`: those of the whole response's field.
-fn not_modified<V>(values: impl Fn(&'static HeaderName) -> V) -> Response<Body>
-where
-    V: Iterator<Item = HeaderValue>,
-{
+/// `lines`: all of the whole response's.
+fn not_modified<'n>(lines: impl Iterator<Item = (&'n HeaderName, HeaderValue)>) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
-    for name in &NOT_MODIFIED {
-        for value in values(name) {
-            response.headers_mut().append(name, value);
-        }
+    for (name, value) in lines.filter(|(name, _)| in_not_modified(name)) {
+        response.headers_mut().append(name, value);
     }
     response
+}
+
+/// Whether a field of the whole response is one of the 304, too.
+pub(super) fn in_not_modified(name: &HeaderName) -> bool {
+    NOT_MODIFIED.contains(name)
 }
 
 /// The app gave no answer. `retry_after` is how long it takes until whoever waits for the app now has had a turn.

@@ -3,8 +3,12 @@
 //! hyper has one limit for the time a head may take, which runs on idle connections too; here a waiting connection and
 //! a head that dribbles in have limits of their own (design.md §7). And hyper forgets a `Content-Length` that comes with
 //! a `Transfer-Encoding` and closes the connection after the answer, which is safe; but such a request is refused here
-//! (RFC 9112 §6.3), so the bytes of a head are kept until its request has begun. A head that came together with the body
+//! (RFC 9112 §6.3), so the bytes of a head are kept until its request has begun. A head that came together with a chunked body
 //! before it is not seen; then hyper's way holds.
+//!
+//! The stream is lent to hyper, and comes back when hyper is at rest: nothing is under way, nothing waits to be sent, and every byte
+//! that came has been used. A single byte too many or too few would make one client's body another request, so where the account of
+//! them is not exact, it never comes back.
 
 use std::io;
 use std::pin::Pin;
@@ -12,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use memchr::memchr_iter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
@@ -32,6 +37,8 @@ pub(super) struct Wire<S> {
     stream: S,
     patience: Patience,
     line: Line,
+    /// What has been read of it, and is to be read once more.
+    put_back: BytesMut,
     /// Looks after the client; set once and moved only when it fires, or when less patience is due.
     reading: Option<Pin<Box<Sleep>>>,
     writing: Option<Pin<Box<Sleep>>>,
@@ -50,6 +57,12 @@ struct State {
     phase: Phase,
     /// When the client was last served or heard of.
     since: Instant,
+    /// Whether it is known of every byte that came what it belongs to.
+    is_exact: bool,
+    /// Whether the stream is wanted back once the request under way has been answered.
+    wanted_back: bool,
+    /// Whether the client has not taken all that it is to have.
+    is_unsent: bool,
 }
 
 /// What the next bytes from the client are.
@@ -57,8 +70,8 @@ struct State {
 enum Phase {
     /// The next head; these of its bytes are here.
     Head(Vec<u8>),
-    /// The body of the request under way.
-    Body,
+    /// The body of the request under way: so many bytes are missing of it. `None`: chunks say where it ends.
+    Body(Option<u64>),
     /// HTTP/2 frames.
     Http2,
     /// An upgraded protocol.
@@ -72,8 +85,72 @@ impl Default for State {
             for_app: 0,
             phase: Phase::Head(Vec::new()),
             since: Instant::now(),
+            is_exact: true,
+            wanted_back: false,
+            is_unsent: false,
         }
     }
+}
+
+impl State {
+    /// Drops the first head of those that are here. Returns whether it had a `Content-Length` line, if that is `asked`.
+    fn drop_head(&mut self, asked: bool) -> bool {
+        let Phase::Head(bytes) = &mut self.phase else {
+            return false;
+        };
+        let end = first_head(bytes).unwrap_or_else(|| {
+            self.is_exact = false; // somewhere else
+            bytes.len()
+        });
+        let had_length = asked && has_content_length(bytes.get(..end).unwrap_or_default());
+        bytes.drain(..end); // what follows belongs to the next
+        had_length
+    }
+
+    /// So many bytes follow as a body; what is here of them is dropped.
+    fn expect_body(&mut self, len: Option<u64>) {
+        let Phase::Head(here) = &mut self.phase else {
+            return;
+        };
+        let here = std::mem::take(here);
+        self.phase = Phase::Body(len);
+        self.is_exact &= len.is_some();
+        self.pass_body(&here);
+    }
+
+    /// Notes bytes that came while a body is expected; those after it begin the next head.
+    fn pass_body(&mut self, bytes: &[u8]) {
+        let Phase::Body(Some(missing)) = &mut self.phase else {
+            return;
+        };
+        let len = bytes.len() as u64;
+        if len < *missing {
+            *missing -= len;
+            return;
+        }
+        let next = usize::try_from(*missing).map_or(&[][..], |it| bytes.get(it..).unwrap_or(&[]));
+        self.phase = Phase::Head(next.to_vec());
+        self.since = Instant::now();
+    }
+
+    /// The body is over, whatever came of it.
+    fn end_body(&mut self) {
+        if let Phase::Body(_) = self.phase {
+            self.phase = Phase::Head(Vec::new());
+            self.is_exact = false;
+        }
+    }
+}
+
+/// The body of a request, as its head announces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Announced {
+    /// There is none.
+    None,
+    /// So many bytes.
+    Exactly(u64),
+    /// As many as come.
+    Chunks,
 }
 
 /// As long as it or a clone lives, its request is under way.
@@ -93,24 +170,18 @@ const ACKNOWLEDGEMENTS: usize = 64;
 const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 impl Line {
-    /// A head is complete: its request begins. Returns whether the head had a `Content-Length` line, which is looked for only if
-    /// it has a `Transfer-Encoding`: only then is there anything to say against it.
-    pub(super) fn begin(&self, has_body: bool, is_coded: bool) -> (Busy, bool) {
+    /// A head is complete: its request begins, with this body. Returns whether the head had a `Content-Length` line, which is looked
+    /// for only if it has a `Transfer-Encoding`: only then is there anything to say against it.
+    pub(super) fn begin(&self, body: Announced, is_coded: bool) -> (Busy, bool) {
         let mut state = self.lock();
         state.busy += 1;
         state.for_app += 1;
-        let had_length = match &mut state.phase {
-            Phase::Head(bytes) => {
-                let head = first_head(bytes);
-                let had_length =
-                    is_coded && has_content_length(bytes.get(..head).unwrap_or_default());
-                bytes.drain(..head); // what follows belongs to the next
-                had_length
-            }
-            Phase::Body | Phase::Http2 | Phase::Tunnel => false,
-        };
-        if has_body && let Phase::Head(_) = state.phase {
-            state.phase = Phase::Body;
+        state.wanted_back = false;
+        let had_length = state.drop_head(is_coded);
+        match body {
+            Announced::None => {}
+            Announced::Exactly(len) => state.expect_body(Some(len)),
+            Announced::Chunks => state.expect_body(None),
         }
         drop(state);
         let guard = Guard {
@@ -118,6 +189,31 @@ impl Line {
             for_app: Mutex::new(true),
         };
         (Busy(Arc::new(guard)), had_length)
+    }
+
+    /// A request has been answered of which only a head came, without having begun here; so many bytes behind it are left of those
+    /// that came.
+    pub(super) fn answered(&self, left: usize) {
+        let mut state = self.lock();
+        if let Phase::Head(bytes) = &mut state.phase {
+            match bytes.len().checked_sub(left) {
+                Some(answered) => drop(bytes.drain(..answered)),
+                None => state.is_exact = false, // more came than is remembered
+            }
+        }
+        state.since = Instant::now();
+    }
+
+    /// The stream is wanted back once the request under way, which has no body, has been answered.
+    pub(super) fn want_back(&self) {
+        self.lock().wanted_back = true;
+    }
+
+    /// Whether the stream is wanted back, and whoever has it has done with it: to be asked when it has nothing left to do.
+    pub(super) fn comes_back(&self) -> bool {
+        let state = self.lock();
+        let is_between = matches!(&state.phase, Phase::Head(next) if next.is_empty());
+        state.wanted_back && state.is_exact && is_between && !state.is_unsent && state.busy == 0
     }
 
     /// Comes back when an HTTP/2 client has kept us waiting for `idle`: no request under way, or none that it takes
@@ -149,8 +245,8 @@ impl Busy {
     /// The request's body has been read: the next head follows.
     pub(super) fn request_read(&self) {
         let mut state = self.0.line.lock();
-        if let Phase::Body = state.phase {
-            state.phase = Phase::Head(Vec::new());
+        if let Phase::Body(_) = state.phase {
+            state.end_body();
             state.since = Instant::now();
         }
     }
@@ -194,16 +290,14 @@ impl Drop for Guard {
         }
         state.busy -= 1;
         state.since = Instant::now();
-        if state.busy == 0
-            && let Phase::Body = state.phase
-        {
-            state.phase = Phase::Head(Vec::new()); // what the app did not want of the body, hyper has dealt with
+        if state.busy == 0 {
+            state.end_body(); // what the app did not want of it, hyper has dealt with
         }
     }
 }
 
-/// Where the first head in these bytes ends, its blank line and those before it included; all of them if it does not.
-fn first_head(bytes: &[u8]) -> usize {
+/// Where the first head in these bytes ends, its blank line and those before it included; `None`: it does not.
+pub(super) fn first_head(bytes: &[u8]) -> Option<usize> {
     let mut begins = 0; // of the line
     let mut begun = false;
     for end in memchr_iter(b'\n', bytes) {
@@ -211,11 +305,11 @@ fn first_head(bytes: &[u8]) -> usize {
         let blank = line.trim_ascii_end().is_empty();
         begins = end + 1;
         if blank && begun {
-            return begins;
+            return Some(begins);
         }
         begun |= !blank;
     }
-    bytes.len()
+    None
 }
 
 /// Whether a head has a `Content-Length` field.
@@ -233,6 +327,7 @@ impl<S> Wire<S> {
             stream,
             patience,
             line: Line::default(),
+            put_back: BytesMut::new(),
             reading: None,
             writing: None,
         }
@@ -243,22 +338,32 @@ impl<S> Wire<S> {
         self.line.clone()
     }
 
+    /// What has been read of it is read once more, by somebody else.
+    pub(super) fn put_back(&mut self, bytes: BytesMut) {
+        self.put_back = bytes;
+    }
+
     /// Notes what came from the client.
     fn came(&self, bytes: &[u8]) {
         let mut state = self.line.lock();
         let state = &mut *state;
-        if let Phase::Head(head) = &mut state.phase {
-            if head.is_empty() {
-                if bytes.trim_ascii().is_empty() {
-                    return; // blank lines between requests begin nothing (RFC 9112 §2.2)
+        match &mut state.phase {
+            Phase::Head(head) => {
+                if head.is_empty() {
+                    if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+                        return; // blank lines between requests begin nothing (RFC 9112 §2.2)
+                    }
+                    state.since = Instant::now();
                 }
-                state.since = Instant::now();
+                let room = self.patience.max_head.saturating_sub(head.len());
+                state.is_exact &= bytes.len() <= room;
+                head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+                if head.starts_with(HTTP_2) {
+                    state.phase = Phase::Http2;
+                }
             }
-            let room = self.patience.max_head.saturating_sub(head.len());
-            head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-            if head.starts_with(HTTP_2) {
-                state.phase = Phase::Http2;
-            }
+            Phase::Body(_) => state.pass_body(bytes),
+            Phase::Http2 | Phase::Tunnel => {}
         }
     }
 
@@ -268,7 +373,7 @@ impl<S> Wire<S> {
         let patience = match &state.phase {
             _ if state.busy > 0 => return None,
             Phase::Head(bytes) if bytes.is_empty() => self.patience.idle,
-            Phase::Head(_) | Phase::Body => self.patience.head,
+            Phase::Head(_) | Phase::Body(_) => self.patience.head,
             Phase::Http2 | Phase::Tunnel => return None, // see `Line::gone_quiet`
         };
         Some(state.since + patience)
@@ -297,8 +402,9 @@ impl<S> Wire<S> {
     /// Notes that the client took bytes: it still reads a response that is complete on our side. Over HTTP/2, short
     /// writes only acknowledge.
     fn took(&self, written: &Poll<io::Result<usize>>) {
+        let mut state = self.line.lock();
+        state.is_unsent = written.is_pending();
         if let Poll::Ready(Ok(bytes)) = written {
-            let mut state = self.line.lock();
             if *bytes > ACKNOWLEDGEMENTS || !matches!(state.phase, Phase::Http2) {
                 state.since = Instant::now();
             }
@@ -335,6 +441,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.put_back.is_empty() {
+            let read = self.put_back.len().min(buf.remaining());
+            buf.put_slice(&self.put_back.split_to(read));
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buf) {
             Poll::Ready(result) => {
@@ -379,6 +490,95 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
         self.patiently(cx, closed)
+    }
+}
+
+/// The stream while somebody else has it, who keeps what is given to it; dropped, it goes home.
+pub(super) struct Lent<S> {
+    wire: Option<Wire<S>>,
+    home: Home<S>,
+}
+
+/// Where a stream that was lent comes back to.
+pub(super) struct Home<S>(Arc<Mutex<Option<Wire<S>>>>);
+
+impl<S> Wire<S> {
+    /// Lends the stream; it is not wanted back before another request has come.
+    pub(super) fn lend(self) -> (Lent<S>, Home<S>) {
+        self.line.lock().wanted_back = false;
+        let home = Home(Arc::default());
+        let lent = Lent {
+            wire: Some(self),
+            home: Home(Arc::clone(&home.0)),
+        };
+        (lent, home)
+    }
+}
+
+impl<S> Home<S> {
+    /// The stream, once whoever had it has let it go.
+    pub(super) fn returned(self) -> Option<Wire<S>> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Wire<S>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S> Lent<S> {
+    fn wire(&mut self) -> Pin<&mut Wire<S>>
+    where
+        S: Unpin,
+    {
+        Pin::new(self.wire.as_mut().expect("it goes home at the end"))
+    }
+}
+
+impl<S> Drop for Lent<S> {
+    fn drop(&mut self) {
+        *self.home.lock() = self.wire.take();
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Lent<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.wire().poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Lent<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.wire().poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.wire().poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        let wire = self.wire.as_ref();
+        wire.is_some_and(AsyncWrite::is_write_vectored)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire().poll_shutdown(cx)
     }
 }
 
@@ -435,12 +635,175 @@ mod tests {
         ] {
             let line = Line::default();
             line.lock().phase = Phase::Head(bytes.into());
-            let (_busy, had_length) = line.begin(false, true);
+            let (_busy, had_length) = line.begin(Announced::None, true);
             assert_eq!(had_length, expected, "{name}");
             assert!(
                 matches!(&line.lock().phase, Phase::Head(left) if left == rest.as_bytes()),
                 "{name}"
             );
+        }
+    }
+
+    /// What happens on a connection, as hyper and the client see it.
+    enum Step {
+        Came(&'static str),
+        Begins(Announced),
+        /// It is wanted back after the request under way.
+        Wanted,
+        Answered,
+        /// So much has been taken of what was to be sent; `None`: it waits.
+        Sent(Option<usize>),
+    }
+
+    #[test]
+    fn l07_a_stream_comes_back_only_where_every_byte_is_accounted_for() {
+        use Announced::{Chunks, Exactly, None as Bodyless};
+        use Step::{Answered, Begins, Came, Sent, Wanted};
+        const GET: &str = "GET / HTTP/1.1\r\n\r\n";
+        for (name, steps, expected) in [
+            (
+                "one request",
+                &[Came(GET), Begins(Bodyless), Wanted, Answered][..],
+                true,
+            ),
+            (
+                "nobody wants it",
+                &[Came(GET), Begins(Bodyless), Answered],
+                false,
+            ),
+            ("under way", &[Came(GET), Begins(Bodyless), Wanted], false),
+            (
+                "the next one has begun",
+                &[Came(GET), Begins(Bodyless), Came("G"), Wanted, Answered],
+                false,
+            ),
+            (
+                "the next one came with it",
+                &[
+                    Came("GET / HTTP/1.1\r\n\r\nGET"),
+                    Begins(Bodyless),
+                    Wanted,
+                    Answered,
+                ],
+                false,
+            ),
+            (
+                "a blank line begins nothing",
+                &[Came(GET), Begins(Bodyless), Wanted, Answered, Came("\r\n")],
+                true,
+            ),
+            (
+                "a space does",
+                &[Came(GET), Begins(Bodyless), Wanted, Answered, Came(" ")],
+                false,
+            ),
+            (
+                "after a body of known length that came in pieces with the next head",
+                &[
+                    Came("POST / HTTP/1.1\r\n\r\na"),
+                    Begins(Exactly(3)),
+                    Came("b"),
+                    Came("cGET / HTTP/1.1\r\n"),
+                    Answered,
+                    Came("\r\n"),
+                    Begins(Bodyless),
+                    Wanted,
+                    Answered,
+                ],
+                true,
+            ),
+            (
+                "after a body that came whole with its head and the next one",
+                &[
+                    Came("POST / HTTP/1.1\r\n\r\nabcGET / HTTP/1.1\r\n\r\n"),
+                    Begins(Exactly(3)),
+                    Answered,
+                    Begins(Bodyless),
+                    Wanted,
+                    Answered,
+                ],
+                true,
+            ),
+            (
+                "after a body that never came whole",
+                &[
+                    Came("POST / HTTP/1.1\r\n\r\nab"),
+                    Begins(Exactly(3)),
+                    Answered,
+                    Came(GET),
+                    Begins(Bodyless),
+                    Wanted,
+                    Answered,
+                ],
+                false,
+            ),
+            (
+                "after chunks",
+                &[
+                    Came("POST / HTTP/1.1\r\n\r\n0\r\n\r\n"),
+                    Begins(Chunks),
+                    Answered,
+                    Came(GET),
+                    Begins(Bodyless),
+                    Wanted,
+                    Answered,
+                ],
+                false,
+            ),
+            (
+                "a head that never came",
+                &[Begins(Bodyless), Wanted, Answered],
+                false,
+            ),
+            (
+                "more than is remembered",
+                &[
+                    Came("GET / HTTP/1.1\r\nx: 012345678901234567890123456789\r\n\r\n"),
+                    Begins(Bodyless),
+                    Wanted,
+                    Answered,
+                ],
+                false,
+            ),
+            (
+                "the client has not taken all",
+                &[Came(GET), Begins(Bodyless), Wanted, Sent(None), Answered],
+                false,
+            ),
+            (
+                "the client has taken the rest",
+                &[
+                    Came(GET),
+                    Begins(Bodyless),
+                    Wanted,
+                    Sent(None),
+                    Answered,
+                    Sent(Some(9)),
+                ],
+                true,
+            ),
+        ] {
+            let patience = Patience {
+                head: Duration::from_secs(1),
+                idle: Duration::from_secs(1),
+                max_head: 48,
+            };
+            let wire = Wire::new((), patience);
+            let mut under_way = Vec::new();
+            for step in steps {
+                match step {
+                    Came(bytes) => wire.came(bytes.as_bytes()),
+                    Begins(body) => under_way.push(wire.line.begin(*body, false)),
+                    Wanted => wire.line.want_back(),
+                    Answered => under_way.clear(),
+                    Sent(None) => wire.took(&Poll::Pending),
+                    Sent(Some(bytes)) => wire.took(&Poll::Ready(Ok(*bytes))),
+                }
+            }
+            assert_eq!(wire.line.comes_back(), expected, "{name}");
+            let (lent, _home) = wire.lend();
+            let line = lent.wire.as_ref().expect("it is lent").line();
+            assert!(!line.comes_back(), "{name}: nobody has asked since");
         }
     }
 }

@@ -133,6 +133,11 @@ impl Traces {
         })))
     }
 
+    /// Whether there are any.
+    pub fn are_made(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// The span of a request, in the trace that it says it belongs to, or in one of its own.
     pub fn request(&self, head: &Head, peer: Option<IpAddr>) -> Span {
         let Some(tracing) = &self.0 else {

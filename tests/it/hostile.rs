@@ -1,4 +1,4 @@
-//! Hostile bytes in header fields, for ranges, in tokens, for plans and rule files, from the shared store: the corpora of the fuzzer,
+//! Hostile bytes in heads and their fields, for ranges, in tokens, for plans and rule files, from the shared store: the corpora of the fuzzer,
 //! and random inputs, held to what must hold for any input.
 //!
 //! `make fuzz` goes on from here with inputs of its own.
@@ -9,6 +9,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use fuzz::codec;
+use fuzz::fast_path;
 use fuzz::headers;
 use fuzz::plan;
 use fuzz::ranges;
@@ -42,6 +43,14 @@ fn replay(target: &str, check: fn(&[u8])) {
 #[test]
 fn the_corpus_of_heads() {
     replay("headers", headers::check);
+}
+
+#[test]
+fn the_corpus_of_the_fast_path() {
+    replay("fast_path", fast_path::check);
+    let plain = seeds("fast_path").into_iter();
+    let plain = plain.filter(|seed| fast_path::is_plain(seed)).count();
+    assert_eq!(plain, 10, "seeds that are plain");
 }
 
 #[test]
@@ -153,6 +162,34 @@ fn heads() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// What clients write, made of the words that parsers look for, in and out of place.
+fn streams() -> impl Strategy<Value = Vec<u8>> {
+    let line = "(GET|GET|HEAD|POST|get) {1,2}(/|/a|/b\\?c|\\*|http://a/|)( HTTP/1\\.1| HTTP/1\\.1| HTTP/1\\.0|)";
+    let name =
+        "(host|Host|connection|content-length|transfer-encoding|expect|upgrade|x|X-Y|cookie|)( |)";
+    let value = "(a|keep-alive|close|0|3|chunked|100-continue|[ -~\t\u{e9}\u{0}]{0,4})";
+    let end = || {
+        prop::sample::select(vec![
+            "\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r", "\r\r\n", "",
+        ])
+    };
+    let field = (name, "(:|: |:|)", value, end());
+    let field = field.prop_map(|(name, colon, value, end)| [&name, &colon, &value, end].concat());
+    let fields = prop::collection::vec(field, 0..4).prop_map(|fields| fields.concat());
+    let one = (
+        end(),
+        line,
+        end(),
+        fields,
+        end(),
+        "(|||abc|GET / HTTP/1\\.1\n\n)",
+    );
+    let one = one.prop_map(|(before, line, end, fields, blank, after)| {
+        [before, &line, end, &fields, blank, &after].concat()
+    });
+    prop::collection::vec(one, 1..4).prop_map(|all| all.concat().into_bytes())
+}
+
 /// Every seed of a target.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -192,6 +229,11 @@ proptest! {
     #[test]
     fn random_stored_bytes(input in stored()) {
         codec::check(&input);
+    }
+
+    #[test]
+    fn random_streams_on_the_fast_path(input in streams()) {
+        fast_path::check(&input);
     }
 
     #[test]

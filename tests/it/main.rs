@@ -27,6 +27,8 @@ mod documents;
 #[cfg(test)]
 mod explained;
 #[cfg(test)]
+mod fast_path;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod harness;

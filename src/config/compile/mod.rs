@@ -174,6 +174,7 @@ impl Compiler<'_> {
             limits,
             increment_webhooks: self.webhooks(written.increment_webhooks),
             drain: written.drain.map_or(base.drain, |drain| drain.0),
+            fast_path: written.fast_path.unwrap_or(base.fast_path),
             log: Log {
                 format: written.log.format.unwrap_or(base.log.format),
                 access: written.log.access.unwrap_or(base.log.access),

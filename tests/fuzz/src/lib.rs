@@ -2,6 +2,7 @@
 //! same functions.
 
 pub mod codec;
+pub mod fast_path;
 mod fields;
 pub mod headers;
 pub mod plan;

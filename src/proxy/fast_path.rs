@@ -1,0 +1,310 @@
+//! The fast path: hits that need nothing else are answered before hyper sees them.
+//!
+//! What hyper does for any request at all, its state between requests, bodies in both directions, upgrades and their signals, costs more
+//! than such a hit itself. So a head is read here first, by the parser that hyper uses. If it is [plain](is_plain) and what it asks
+//! for is stored and fresh, the answer is written at once; whatever else it is, hyper is given the stream as if nothing had been read
+//! of it, and has the last word on what is malformed. Plans, lookups, answers, counts and logs are those of all requests.
+
+use std::mem::MaybeUninit;
+use std::pin::pin;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::body::Body;
+use crate::dialects::cache_status;
+use crate::model::outcome::Outcome;
+use crate::model::time::Timestamp;
+use crate::proxy::Asked;
+use crate::proxy::Connection;
+use crate::proxy::Proxy;
+use crate::proxy::hooked::Hooked;
+use crate::proxy::listen::Stop;
+use crate::proxy::respond;
+use crate::proxy::respond::Form;
+use crate::proxy::wire::Wire;
+use crate::proxy::wire::first_head;
+use crate::rules::Mode;
+use crate::rules::Plan;
+use crate::telemetry::trace::Place;
+
+/// What comes after the hits of a connection.
+pub(super) enum Next {
+    /// Something that hyper is to answer: all that has been read of it and of what follows.
+    Other(BytesMut),
+    /// Nothing: the client has left, or we stop.
+    Nothing,
+}
+
+/// What there is of the next head.
+enum Parsed {
+    /// All of a plain one, and the bytes it was.
+    Plain(Request<()>, Bytes),
+    /// All of one that hyper is to read.
+    Other(Bytes),
+    /// Its beginning. Who waits for the rest, and refuses what can be no head, is hyper.
+    Part,
+}
+
+/// The most fields that a plain head has; hyper allows a hundred.
+const MOST_FIELDS: usize = 64;
+
+/// How much is read at once, in bytes.
+const READ: usize = 8 << 10;
+
+/// Fields that say how the connection goes on, or that something follows the head.
+static SAY_MORE: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Whether a request is its head alone, and the connection simply goes on after it: nobody but the key, the store and the rules has
+/// anything to do with it.
+pub(super) fn is_plain<B>(request: &Request<B>) -> bool {
+    let is_harmless = |(name, value): (&HeaderName, &HeaderValue)| {
+        !SAY_MORE.contains(name)
+            || (*name == header::CONNECTION && value.as_bytes().eq_ignore_ascii_case(b"keep-alive"))
+    };
+    matches!(*request.method(), Method::GET | Method::HEAD)
+        && request.version() == Version::HTTP_11
+        && request.uri().authority().is_none()
+        && request.uri().path().starts_with('/')
+        && request.headers().iter().all(is_harmless)
+}
+
+impl Connection {
+    /// Answers plain hits, until something else comes.
+    pub(super) async fn answer_hits<S>(&self, wire: &mut Wire<S>, stop: &mut Stop) -> Next
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut stopped = pin!(stop.wait_for(Option::is_some));
+        let (mut read, mut head) = (BytesMut::new(), Vec::new());
+        loop {
+            if read.is_empty() {
+                read.reserve(READ);
+                tokio::select! {
+                    biased; // what has come is answered before we stop
+                    came = wire.read_buf(&mut read) => match came {
+                        Ok(1..) => {}
+                        Ok(0) => return Next::Nothing,
+                        Err(error) => return left(&error),
+                    },
+                    _ = &mut stopped => return Next::Nothing,
+                }
+            }
+            let (request, bytes) = match parse(&mut read) {
+                Parsed::Plain(request, bytes) => (request, bytes),
+                Parsed::Other(bytes) => return Next::Other(joined(&bytes, &read)),
+                Parsed::Part => return Next::Other(read),
+            };
+            head.clear();
+            let Some(body) = self.hit(request, &mut head) else {
+                return Next::Other(joined(&bytes, &read));
+            };
+            let mut answer = Buf::chain(&*head, &*body);
+            let sent = async {
+                wire.write_all_buf(&mut answer).await?;
+                wire.flush().await
+            };
+            if let Err(error) = sent.await {
+                return left(&error);
+            }
+            self.line.answered(read.len());
+        }
+    }
+
+    /// The answer to a plain request, if it is a hit: writes its head, and returns its body. Else nothing has happened.
+    fn hit(&self, request: Request<()>, to: &mut Vec<u8>) -> Option<Bytes> {
+        let proxy = &self.proxy;
+        let parts = request.into_parts().0;
+        let (head, debug) = proxy.read_head(parts, false, self.scheme).ok()?;
+        if debug {
+            return None;
+        }
+        let mut asked = Asked {
+            head,
+            body: Body::empty(),
+            peer: self.peer,
+            trace: Place::default(),
+            upgrade: None,
+            debug,
+        };
+        let begun = proxy.begin(&mut asked);
+        let plan = proxy.plan_by_head(&mut asked).ok()?;
+        let hooked = Hooked::of(&plan, &asked.head);
+        let Plan::Lookup(query) = plan else {
+            return None;
+        };
+        if let Mode::Shadow(_) = query.rule.mode {
+            return None;
+        }
+        let (stored, now) = proxy.0.cache.hit(&query, &asked.head)?;
+        let entry = &stored.entry;
+        let own = |status, len| {
+            let ttl = entry.meta.ttl(now);
+            let outcome = Outcome::Hit { ttl, stale: None };
+            let outcome = proxy.end(begun, hooked, &query.rule, status, outcome);
+            Own {
+                length: may_have_content(status).then_some(len),
+                age: entry.meta.age(now).as_secs(),
+                cache_status: proxy
+                    .0
+                    .config
+                    .cache_status
+                    .then(|| cache_status::render(outcome)),
+                now,
+            }
+        };
+        let is_whole = match respond::form(&asked.head, entry) {
+            Form::Whole => true,
+            Form::NotModified => false,
+            Form::Ranges(response) => {
+                let (parts, body) = response.into_parts();
+                let body = body.into_bytes().expect("what is stored is here");
+                let lines = parts
+                    .headers
+                    .iter()
+                    .map(|(name, value)| (name, value.as_bytes()));
+                write_head(to, parts.status, lines, &own(parts.status, body.len()));
+                return Some(body);
+            }
+        };
+        let status = if is_whole {
+            entry.status
+        } else {
+            StatusCode::NOT_MODIFIED
+        };
+        let lines = entry.headers.iter();
+        let lines = lines.filter(|(name, _)| is_whole || respond::in_not_modified(name));
+        write_head(to, status, lines, &own(status, entry.body.len()));
+        let is_sent = is_whole && *asked.head.method() != Method::HEAD;
+        Some(is_sent.then(|| entry.body.clone()).unwrap_or_default())
+    }
+}
+
+impl Proxy {
+    /// Whether hits are answered so. Where each request has a span or tells of keys and tags, there is more to do.
+    pub(super) fn has_fast_path(&self) -> bool {
+        let config = &self.0.config;
+        config.fast_path && !config.traces.are_made() && !config.debug.enabled
+    }
+}
+
+fn left(error: &std::io::Error) -> Next {
+    tracing::debug!(%error, "a client's connection ended early");
+    Next::Nothing
+}
+
+fn joined(head: &[u8], rest: &[u8]) -> BytesMut {
+    let mut all = BytesMut::with_capacity(head.len() + rest.len());
+    all.extend_from_slice(head);
+    all.extend_from_slice(rest);
+    all
+}
+
+/// Takes the first head off what has been read.
+fn parse(read: &mut BytesMut) -> Parsed {
+    let Some(end) = first_head(read) else {
+        return Parsed::Part;
+    };
+    let bytes = read.split_to(end).freeze();
+    match request(&bytes) {
+        Some(request) if is_plain(&request) => Parsed::Plain(request, bytes),
+        Some(_) | None => Parsed::Other(bytes),
+    }
+}
+
+/// The plain head that these bytes begin with, and where it ends. Public for who holds it to what hyper makes of the same bytes.
+pub fn plain_head(bytes: &[u8]) -> Option<(Request<()>, usize)> {
+    match parse(&mut BytesMut::from(bytes)) {
+        Parsed::Plain(request, head) => Some((request, head.len())),
+        Parsed::Other(_) | Parsed::Part => None,
+    }
+}
+
+/// The request whose head these bytes are, as hyper would make it; `None` is for hyper to explain.
+fn request(bytes: &Bytes) -> Option<Request<()>> {
+    let mut lines = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+    let mut parsed = httparse::Request::new(&mut []);
+    let status = parsed.parse_with_uninit_headers(bytes, &mut lines).ok()?;
+    if status != httparse::Status::Complete(bytes.len()) || parsed.version != Some(1) {
+        return None;
+    }
+    let mut request = Request::new(());
+    *request.method_mut() = Method::from_bytes(parsed.method?.as_bytes()).ok()?;
+    let target = bytes.slice_ref(parsed.path?.as_bytes());
+    *request.uri_mut() = Uri::from_maybe_shared(target).ok()?;
+    let headers = request.headers_mut();
+    headers.reserve(parsed.headers.len());
+    for line in parsed.headers {
+        let name = HeaderName::from_bytes(line.name.as_bytes()).ok()?;
+        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(line.value)).ok()?;
+        headers.append(name, value);
+    }
+    Some(request)
+}
+
+/// What we add to the fields of a stored response.
+struct Own {
+    /// Of the content, if there may be any.
+    length: Option<usize>,
+    /// In seconds.
+    age: u64,
+    cache_status: Option<HeaderValue>,
+    /// What `Date` says where there is none.
+    now: Timestamp,
+}
+
+/// A head as hyper writes it.
+fn write_head<'l>(
+    to: &mut Vec<u8>,
+    status: StatusCode,
+    lines: impl Iterator<Item = (&'l HeaderName, &'l [u8])>,
+    own: &Own,
+) {
+    let mut put = |parts: [&[u8]; 4]| {
+        for part in parts {
+            to.extend_from_slice(part);
+        }
+        to.extend_from_slice(b"\r\n");
+    };
+    let reason = status.canonical_reason().unwrap_or("<none>");
+    let code = status.as_str();
+    put([b"HTTP/1.1 ", code.as_bytes(), b" ", reason.as_bytes()]);
+    let mut has_date = false;
+    for (name, value) in lines {
+        if *name == header::AGE {
+            continue; // it has grown
+        }
+        has_date |= *name == header::DATE;
+        put([name.as_str().as_bytes(), b": ", value, b""]);
+    }
+    let mut digits = itoa::Buffer::new();
+    put([b"age: ", digits.format(own.age).as_bytes(), b"", b""]);
+    if let Some(value) = &own.cache_status {
+        put([b"cache-status: ", value.as_bytes(), b"", b""]);
+    }
+    if let Some(length) = own.length {
+        put([
+            b"content-length: ",
+            digits.format(length).as_bytes(),
+            b"",
+            b"",
+        ]);
+    }
+    if !has_date {
+        let date = httpdate::fmt_http_date(own.now.into());
+        put([b"date: ", date.as_bytes(), b"", b""]);
+    }
+    put([b""; 4]);
+}
+
+/// Whether a stored response with this status says how much content it has (RFC 9110 §8.6).
+fn may_have_content(status: StatusCode) -> bool {
+    !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
