@@ -11,7 +11,7 @@ SCRIPTS = $(wildcard scripts/*.sh tests/*/*.sh clients/*/tests/*.sh examples/*/*
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test helm packaging image-test packages licences sbom deny conformance bench bench-cores bench-peers bench-fills bench-shared bench-operators bench-shop bench-deploy fuzz simulation history fmt clippy unit instructions doc shell
+.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test helm packaging image-test packages licences sbom deny conformance bench bench-cores bench-peers bench-fills bench-shared bench-operators bench-shop bench-deploy fuzz simulation history churn fmt clippy unit instructions doc shell
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -81,6 +81,9 @@ simulation: setup-test ## the engine against a small reference: SIM_SEEDS=100000
 history: setup-test ## sidecars that share Redis, and all that can happen to it: HISTORY_SECONDS=600 of each kind, from HISTORY_SEED on
 	HISTORY_SECONDS=$(HISTORY_SECONDS) $(if $(HISTORY_SEED),HISTORY_SEED=$(HISTORY_SEED)) \
 		$(CARGO) test --locked --test it history:: -- --nocapture --test-threads=1
+
+churn: setup-test ## an hour of comings and goings by a clock that is set: what is resident at each ten minutes of it, which must not grow
+	$(CARGO) test --locked --lib churn:: -- --ignored --nocapture
 
 # The steps of `make test`, each on its own if you like.
 

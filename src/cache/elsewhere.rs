@@ -1,6 +1,6 @@
 //! What other sidecars have stored: looked for before the app is asked, and told them of what is stored here.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -29,6 +29,7 @@ use crate::rules::Query;
 use crate::shared;
 use crate::shared::Link;
 use crate::store;
+use crate::store::Noticed;
 use crate::store::Uses;
 use crate::store::codec::Pointer;
 use crate::store::codec::Record;
@@ -169,7 +170,7 @@ impl Fill {
             longest: self.matched.rule.terms.max_ttl,
             after_increment: REMEMBERED.max(self.matched.rule.refill.on_invalidate.max_stale),
             borrowed_until: Some(now + BORROWED),
-            noticed: OnceLock::new(),
+            noticed: Noticed::default(),
             uses: Uses::default(),
             recipe: recipe.map(Arc::new),
         }))

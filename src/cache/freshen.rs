@@ -1,6 +1,6 @@
 //! A stored response that a HEAD's answer brings up to date, or proves to be another by now (RFC 9111 §4.3.5).
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::response::Parts;
@@ -16,6 +16,7 @@ use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::rules::Query;
 use crate::rules::Rule;
+use crate::store::Noticed;
 use crate::store::Uses;
 use crate::tags::Snapshot;
 
@@ -81,7 +82,7 @@ impl Freshen {
             let renewed = Stored {
                 entry,
                 seals,
-                noticed: OnceLock::new(),
+                noticed: Noticed::default(),
                 uses: Uses::default(),
                 ..(*self.stored).clone()
             };

@@ -93,10 +93,10 @@ use crate::clock::Anchor;
 use crate::clock::Clock;
 use crate::metrics;
 use crate::metrics::Metrics;
+use crate::model::common::Common;
 use crate::model::compress::Compress;
 use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
-use crate::model::fields::Names;
 use crate::model::key::Variant;
 use crate::model::outcome::Bypass;
 use crate::model::outcome::Forward;
@@ -169,7 +169,7 @@ struct Inner {
     offload: Offload,
     order: Order,
     /// What the fields of stored heads are called.
-    names: Names,
+    common: Common,
     /// Who is told of increments.
     watcher: Option<Arc<dyn Watcher>>,
     census: Census,
@@ -259,7 +259,7 @@ impl Cache {
             rescheduled: Notify::new(),
             offload: Offload::default(),
             order: Order::default(),
-            names: Names::default(),
+            common: Common::default(),
             watcher,
             census: Census::default(),
             metrics,
@@ -568,10 +568,7 @@ impl Cache {
 
     /// The same entry, as small as it can be kept beside others.
     fn compact(&self, mut entry: Entry) -> Entry {
-        self.0.names.share(&mut entry.headers);
-        if let Some(targeted) = &mut entry.targeted {
-            self.0.names.share(targeted);
-        }
+        self.0.common.share(&mut entry);
         entry
     }
 

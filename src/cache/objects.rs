@@ -5,7 +5,7 @@
 //! Each has a tag of its own, `~object:<name>`. What replaces or deletes it increments that one, so that no sidecar goes on with
 //! the old value, however it came by it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use crate::cache::stored::REMEMBERED;
 use crate::cache::stored::Slot;
 use crate::cache::trust::MARGIN;
 use crate::metrics::Source;
+use crate::model::entry::Conditions;
 use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
 use crate::model::entry::StaleUse;
@@ -36,6 +37,7 @@ use crate::rules::RuleSet;
 use crate::shared;
 use crate::shared::Link;
 use crate::store;
+use crate::store::Noticed;
 use crate::store::Uses;
 use crate::store::codec::Pointer;
 use crate::store::codec::Record;
@@ -297,7 +299,7 @@ impl Objects<'_> {
             seals,
             after_increment: REMEMBERED,
             borrowed_until: Some(now + BORROWED),
-            noticed: OnceLock::new(),
+            noticed: Noticed::default(),
             uses: Uses::default(),
             recipe: None,
         };
@@ -375,7 +377,7 @@ impl Objects<'_> {
             seals,
             after_increment: REMEMBERED,
             borrowed_until: None,
-            noticed: OnceLock::new(),
+            noticed: Noticed::default(),
             uses: Uses::default(),
             recipe: None,
         })
@@ -483,12 +485,15 @@ fn entry(object: Object, life: Duration, now: Timestamp) -> Entry {
             born: now,
             lifetime: life,
             soft_until: None,
-            stale: StaleUse {
-                forbidden: true,
-                ..StaleUse::default()
-            },
-            shareable: true,
-            vary: [].into(),
+            conditions: Conditions {
+                stale: StaleUse {
+                    forbidden: true,
+                    ..StaleUse::default()
+                },
+                shareable: true,
+                vary: [].into(),
+            }
+            .into(),
         },
     }
 }

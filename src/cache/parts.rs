@@ -1,10 +1,13 @@
 //! Stored parts of a response: what a new one adds to them, and how their rest is asked for (RFC 9111 §3.3, §3.4).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::cache::Stored;
+use crate::model::entry::Conditions;
 use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
 use crate::model::entry::Part;
@@ -90,15 +93,19 @@ fn stricter((old, fresh): (&EntryMeta, bool), new: &EntryMeta, newer: bool) -> E
         new
     };
     let (one, other) = (&old.stale, &new.stale);
-    EntryMeta {
-        soft_until: if newer { old } else { new }.soft_until,
+    let conditions = Conditions {
         shareable: old.shareable && new.shareable,
+        vary: Arc::clone(&sooner.vary),
         stale: StaleUse {
             forbidden: one.forbidden || other.forbidden,
             while_revalidate: one.while_revalidate.min(other.while_revalidate),
             if_error: one.if_error.min(other.if_error),
             if_disconnected: one.if_disconnected.min(other.if_disconnected),
         },
+    };
+    EntryMeta {
+        soft_until: if newer { old } else { new }.soft_until,
+        conditions: conditions.into(),
         ..sooner.clone()
     }
 }

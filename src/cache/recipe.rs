@@ -140,6 +140,7 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+    use crate::model::entry::Conditions;
     use crate::model::entry::EntryMeta;
     use crate::model::entry::Part;
     use crate::model::entry::StaleUse;
@@ -183,9 +184,12 @@ rules:
                 born: now,
                 lifetime: Duration::from_secs(60),
                 soft_until: None,
-                stale: StaleUse::default(),
-                shareable: true,
-                vary: names.collect(),
+                conditions: Conditions {
+                    stale: StaleUse::default(),
+                    shareable: true,
+                    vary: names.collect(),
+                }
+                .into(),
             },
         }
     }

@@ -521,6 +521,7 @@ mod tests {
     use crate::cache::Lookup;
     use crate::cache::Trust;
     use crate::clock::Clock;
+    use crate::model::entry::Conditions;
     use crate::model::entry::EntryMeta;
     use crate::model::entry::StaleUse;
     use crate::model::request::Head;
@@ -564,9 +565,12 @@ mod tests {
             born: cache.now(),
             lifetime: Duration::from_secs(60),
             soft_until: None,
-            stale: StaleUse::default(),
-            shareable: true,
-            vary: [].into(),
+            conditions: Conditions {
+                stale: StaleUse::default(),
+                shareable: true,
+                vary: [].into(),
+            }
+            .into(),
         };
         Keep {
             store: Store {

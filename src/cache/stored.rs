@@ -1,6 +1,6 @@
 //! What the store holds: responses with their identity and tags, and notes that lead to them; for how long.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,6 +26,7 @@ use crate::policy::ranges;
 use crate::policy::request::within;
 use crate::rules::refill::OnInvalidate;
 use crate::rules::refill::WhenInvalidated;
+use crate::store::Noticed;
 use crate::store::Uses;
 use crate::store::Weigh;
 use crate::store::codec::Pointer;
@@ -80,7 +81,7 @@ pub struct Stored {
     /// Another sidecar has stored it: until when it is taken for granted here; `None`: it was stored here.
     pub(super) borrowed_until: Option<Timestamp>,
     /// Since when its tags are known to have changed.
-    pub(super) noticed: OnceLock<Timestamp>,
+    pub(super) noticed: Noticed,
     /// How often it was used since it was stored.
     pub(super) uses: Uses,
     /// How it is fetched again for no request; `None`: it is not.
@@ -185,14 +186,14 @@ impl Stored {
     pub(super) fn invalidated(&self, now: Timestamp) -> Option<Invalidated> {
         let seen = self.seen_invalidated(now)?;
         // Who looks first notes it: later increments do not put off the end of a time that counts from the first.
-        let since = *self.noticed.get_or_init(|| seen.since);
+        let since = self.noticed.first(seen.since);
         Some(Invalidated { since, ..seen })
     }
 
     /// The same, for who is nobody's reader: it is not noted (L14).
     pub(super) fn seen_invalidated(&self, now: Timestamp) -> Option<Invalidated> {
         let broken = self.seals.broken()?;
-        let noticed = self.noticed.get().copied();
+        let noticed = self.noticed.get();
         let since = noticed.unwrap_or_else(|| broken.at.min(now)); // stamps may be ahead of the clock
         let soft = broken.soft;
         Some(Invalidated { since, soft })
@@ -303,6 +304,7 @@ impl Weigh for Slot {
                     .targeted
                     .as_deref()
                     .map_or(0, |it| size_of::<Fields>() + PIECE + shared(it.weight()));
+                // Conditions are others' too, but for an app that makes them up.
                 let recipe = stored.recipe.as_ref();
                 size_of::<Stored>()
                     + COUNTED

@@ -1,5 +1,6 @@
 //! A stored response, and what must be known of it to answer from it.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ pub struct Part {
 }
 
 /// How a response may be used that is no longer fresh.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct StaleUse {
     /// Not without asking the app (`must-revalidate`, `proxy-revalidate`, `s-maxage`, `no-cache`; RFC 9111 §4.2.4),
     /// whatever a client accepts. Only `s-maxage` leaves room for the times below, where the response names them itself.
@@ -62,6 +63,13 @@ pub struct EntryMeta {
     pub lifetime: Duration,
     /// Until when it is served without being fetched again, though it may be fresh for longer; `None`: as long as it is fresh.
     pub soft_until: Option<Timestamp>,
+    /// Further conditions; shared by all entries that have the same.
+    pub conditions: Arc<Conditions>,
+}
+
+/// On which conditions a stored response may be used.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Conditions {
     /// How it may be used when it is no longer fresh.
     pub stale: StaleUse,
     /// The response says itself that it may be shared (`public`, `s-maxage`, a targeted field), or its rule does:
@@ -73,7 +81,7 @@ pub struct EntryMeta {
 }
 
 /// A part of requests that selects among the responses under one key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Selector {
     /// A field, by `Vary`.
     Field(HeaderName),
@@ -94,6 +102,21 @@ impl Selector {
             Selector::Field(own) => own == name,
             Selector::Cookie(_) => *name == header::COOKIE,
         }
+    }
+}
+
+impl Deref for EntryMeta {
+    type Target = Conditions;
+
+    fn deref(&self) -> &Conditions {
+        &self.conditions
+    }
+}
+
+impl DerefMut for EntryMeta {
+    /// Its own conditions from here on.
+    fn deref_mut(&mut self) -> &mut Conditions {
+        Arc::make_mut(&mut self.conditions)
     }
 }
 

@@ -1,12 +1,11 @@
 //! The fields of a stored head, as small as they can be kept: their names once for all responses that have the same ones, their
 //! values in one piece of memory. A map of the `http` crate takes some hundred bytes more for each.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use triomphe::ThinArc;
 
 /// What fields are looked up in: those of a message, or of a stored head.
 pub trait Lines {
@@ -37,14 +36,24 @@ impl Lines for HeaderMap {
 }
 
 /// The fields of a stored head, in the order in which they came.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Fields {
     /// One for each line.
-    names: Arc<[HeaderName]>,
-    /// Whether they are those that other heads have.
-    are_shared: bool,
+    names: Names,
     /// Where each value ends, counted from where the first begins (u32, little endian); then the values.
     values: Bytes,
+}
+
+/// The names of a head's fields: a pointer of one word to all of them.
+pub(super) type Names = ThinArc<Owner, HeaderName>;
+
+/// Whose names they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// One head's.
+    One,
+    /// All heads' that have the same.
+    All,
 }
 
 /// How much an end takes.
@@ -64,9 +73,9 @@ impl Fields {
         for value in headers.values() {
             values.extend_from_slice(value.as_bytes());
         }
+        let names: Vec<HeaderName> = headers.iter().map(|(name, _)| name.clone()).collect();
         Fields {
-            names: headers.iter().map(|(name, _)| name.clone()).collect(),
-            are_shared: false,
+            names: Names::from_header_and_iter(Owner::One, names.into_iter()),
             values: values.into(),
         }
     }
@@ -78,29 +87,29 @@ impl Fields {
 
     /// All lines.
     pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &[u8])> {
-        let all = self.names.iter().enumerate();
+        let all = self.names().iter().enumerate();
         all.map(|(n, name)| (name, self.value(n)))
     }
 
     /// How many lines there are.
     pub fn len(&self) -> usize {
-        self.names.len()
+        self.names().len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.names().is_empty()
     }
 
     /// All lines, as a message has them; no value is copied.
     pub fn header_values(&self) -> impl Iterator<Item = (&HeaderName, HeaderValue)> {
-        let all = self.names.iter().enumerate();
+        let all = self.names().iter().enumerate();
         all.map(|(n, name)| (name, self.header_value(n)))
     }
 
     /// The values of all lines of this name as a message has them; none is copied.
     pub fn values(&self, name: &HeaderName) -> impl Iterator<Item = HeaderValue> {
-        let all = self.names.iter().enumerate();
+        let all = self.names().iter().enumerate();
         all.filter(move |(_, own)| *own == name)
             .map(|(n, _)| self.header_value(n))
     }
@@ -110,7 +119,7 @@ impl Fields {
         // More than a map can have at once need not be more than it can have in the end: a name may stand on many lines.
         let room = HeaderMap::try_with_capacity(self.len() + more);
         let mut headers: HeaderMap = room.unwrap_or_default();
-        for (n, name) in self.names.iter().enumerate() {
+        for (n, name) in self.names().iter().enumerate() {
             headers.append(name.clone(), self.header_value(n));
         }
         headers
@@ -118,10 +127,23 @@ impl Fields {
 
     /// What all values take, in bytes, and the names, where they are its own.
     pub fn weight(&self) -> usize {
-        let names = self.names.iter();
+        let names = self.names().iter();
         let names = names.map(|name| size_of::<HeaderName>() + name.as_str().len());
-        let own = if self.are_shared { 0 } else { names.sum() };
+        let own = match self.names.header.header {
+            Owner::One => names.sum(),
+            Owner::All => 0,
+        };
         own + self.values.len()
+    }
+
+    /// One for each line.
+    pub(super) fn names(&self) -> &[HeaderName] {
+        &self.names.slice
+    }
+
+    /// Takes the same names from another who has them.
+    pub(super) fn set_names(&mut self, names: &Names) {
+        self.names = names.clone();
     }
 
     fn value(&self, n: usize) -> &[u8] {
@@ -150,9 +172,15 @@ impl Fields {
     }
 }
 
+impl Default for Fields {
+    fn default() -> Fields {
+        Fields::of(&HeaderMap::new())
+    }
+}
+
 impl PartialEq for Fields {
     fn eq(&self, other: &Fields) -> bool {
-        self.names == other.names && self.values == other.values
+        self.names() == other.names() && self.values == other.values
     }
 }
 
@@ -170,32 +198,6 @@ impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |(name, value)| (name, String::from_utf8_lossy(value));
         f.debug_map().entries(self.iter().map(shown)).finish()
-    }
-}
-
-/// How many sets of names are shared at most: an app has a handful.
-const MOST: usize = 256;
-
-/// Sets of names that several heads have.
-#[derive(Debug, Default)]
-pub struct Names(Mutex<HashSet<Arc<[HeaderName]>>>);
-
-impl Names {
-    /// Lets these fields share their names with others that have the same.
-    pub fn share(&self, fields: &mut Fields) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(names) = known.get(&fields.names) {
-            fields.names = Arc::clone(names);
-            fields.are_shared = true;
-            return;
-        }
-        if known.len() >= MOST {
-            known.retain(|names| Arc::strong_count(names) > 1); // an app may make up names (L10)
-        }
-        if known.len() < MOST {
-            known.insert(Arc::clone(&fields.names));
-            fields.are_shared = true;
-        }
     }
 }
 
@@ -242,55 +244,6 @@ mod tests {
             assert!(inside.contains(&value.as_bytes().as_ptr()));
         }
         assert!(map.capacity() >= 4);
-    }
-
-    #[test]
-    fn heads_with_the_same_names_share_them() {
-        let names = Names::default();
-        let shared = |fields: &[(&str, &str)]| {
-            let mut fields = Fields::of(&map(fields));
-            names.share(&mut fields);
-            fields
-        };
-        let one = shared(&[("etag", "1"), ("via", "a")]);
-        let other = shared(&[("etag", "2"), ("via", "b")]);
-        let different = shared(&[("via", "a"), ("etag", "1")]);
-        assert!(Arc::ptr_eq(&one.names, &other.names));
-        assert!(!Arc::ptr_eq(&one.names, &different.names));
-        assert_eq!(other.line(&ETAG), Some(&b"2"[..]));
-    }
-
-    #[test]
-    fn l10_names_that_nobody_has_any_more_are_forgotten() {
-        let names = Names::default();
-        let mut kept = Vec::new();
-        for n in 0..10 * MOST {
-            let mut fields = Fields::of(&map(&[(&format!("x-{n}"), "1")]));
-            names.share(&mut fields);
-            if n % 20 == 0 {
-                kept.push(fields);
-            }
-            assert!(names.0.lock().unwrap().len() <= MOST);
-        }
-        let shared = names.0.lock().unwrap().len();
-        assert!(shared > kept.len(), "there is room for more: {shared}");
-    }
-
-    #[test]
-    fn l10_when_all_room_is_taken_others_have_their_own() {
-        let names = Names::default();
-        let own = |n: usize| {
-            let mut fields = Fields::of(&map(&[(&format!("x-{n}"), "1")]));
-            names.share(&mut fields);
-            fields
-        };
-        let kept: Vec<Fields> = (0..2 * MOST).map(own).collect();
-        assert_eq!(names.0.lock().unwrap().len(), MOST);
-        let name = HeaderName::from_static("x-300");
-        assert_eq!(kept[300].line(&name), Some(&b"1"[..]));
-        let weights = [0, 300].map(|n| kept[n].weight());
-        let own = size_of::<HeaderName>() + "x-300".len();
-        assert_eq!(weights[1], weights[0] + own, "and say so");
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! Plain data that every part shares: no I/O, no clock, no tasks.
 
 pub mod change;
+pub mod common;
 pub mod compress;
 pub mod cookies;
 pub mod entry;

@@ -1,39 +1,44 @@
 //! Moments and spans, as plain numbers: nothing here reads a clock.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::{Add, Sub};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A moment: microseconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp {
+    /// One more than these, so that no moment takes no room of its own.
+    micros_and_one: NonZeroU64,
+}
 
 impl Timestamp {
     /// The moment this many microseconds after the Unix epoch.
     pub const fn from_micros(micros: u64) -> Timestamp {
-        Timestamp(micros)
+        let micros_and_one = NonZeroU64::MIN.saturating_add(micros);
+        Timestamp { micros_and_one }
     }
 
     /// The moment this many seconds after the Unix epoch.
     pub const fn from_secs(secs: u64) -> Timestamp {
-        Timestamp(secs.saturating_mul(1_000_000))
+        Timestamp::from_micros(secs.saturating_mul(1_000_000))
     }
 
     /// Microseconds since the Unix epoch.
     pub const fn as_micros(self) -> u64 {
-        self.0
+        self.micros_and_one.get() - 1
     }
 
     /// Whole seconds since the Unix epoch, rounded down.
     pub const fn as_secs(self) -> u64 {
-        self.0 / 1_000_000
+        self.as_micros() / 1_000_000
     }
 
     /// As RFC 3339 has it, in UTC and to the millisecond: `2026-11-29T03:04:05.678Z`.
     pub fn rfc3339(self) -> impl fmt::Display {
         let (days, second) = (self.as_secs() / 86_400, self.as_secs() % 86_400);
         let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-        let milli = self.0 / 1_000 % 1_000;
+        let milli = self.as_micros() / 1_000 % 1_000;
         let (year, month, day) = civil(days);
         fmt::from_fn(move |f| {
             write!(
@@ -57,12 +62,25 @@ impl Timestamp {
         let days = days_since_epoch(year, month, day)?;
         let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
         let [fraction] = numbers(&format!("{fraction:0<6.6}"), '.')?;
-        Some(Timestamp(seconds * 1_000_000 + fraction))
+        Some(Timestamp::from_micros(seconds * 1_000_000 + fraction))
     }
 
     /// How long after `earlier` this is; zero if it is not after it.
     pub const fn since(self, earlier: Timestamp) -> Duration {
-        Duration::from_micros(self.0.saturating_sub(earlier.0))
+        Duration::from_micros(self.as_micros().saturating_sub(earlier.as_micros()))
+    }
+}
+
+impl Default for Timestamp {
+    /// The Unix epoch.
+    fn default() -> Timestamp {
+        Timestamp::from_micros(0)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Timestamp").field(&self.as_micros()).finish()
     }
 }
 
@@ -70,13 +88,13 @@ impl From<SystemTime> for Timestamp {
     /// A moment before the epoch becomes the epoch.
     fn from(time: SystemTime) -> Timestamp {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+        Timestamp::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
 }
 
 impl From<Timestamp> for SystemTime {
     fn from(at: Timestamp) -> SystemTime {
-        UNIX_EPOCH + Duration::from_micros(at.0)
+        UNIX_EPOCH + Duration::from_micros(at.as_micros())
     }
 }
 
@@ -86,7 +104,7 @@ impl Add<Duration> for Timestamp {
     /// Saturates at the end of time.
     fn add(self, span: Duration) -> Timestamp {
         let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
-        Timestamp(self.0.saturating_add(micros))
+        Timestamp::from_micros(self.as_micros().saturating_add(micros))
     }
 }
 
@@ -96,7 +114,7 @@ impl Sub<Duration> for Timestamp {
     /// Saturates at the epoch.
     fn sub(self, span: Duration) -> Timestamp {
         let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
-        Timestamp(self.0.saturating_sub(micros))
+        Timestamp::from_micros(self.as_micros().saturating_sub(micros))
     }
 }
 

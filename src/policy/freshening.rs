@@ -148,6 +148,7 @@ fn has_length_of(entry: &Entry, head: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::entry::Conditions;
     use crate::model::entry::EntryMeta;
     use crate::model::entry::Part;
     use crate::model::entry::StaleUse;
@@ -176,9 +177,12 @@ mod tests {
                 born: Timestamp::from_secs(0),
                 lifetime: Duration::ZERO,
                 soft_until: None,
-                stale: StaleUse::default(),
-                shareable: false,
-                vary: [].into(),
+                conditions: Conditions {
+                    stale: StaleUse::default(),
+                    shareable: false,
+                    vary: [].into(),
+                }
+                .into(),
             },
         }
     }

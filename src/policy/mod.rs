@@ -36,6 +36,7 @@ pub use crate::policy::signals::changed;
 pub use crate::policy::signals::signals;
 pub use crate::policy::surrogate::CAPABILITY;
 
+use crate::model::entry::Conditions;
 use crate::model::entry::EntryMeta;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
@@ -164,9 +165,12 @@ fn store(
             born: times.received - life.age,
             lifetime: life.lifetime,
             soft_until: terms.soft_ttl.map(|soft| times.received + soft),
-            stale: life.stale,
-            shareable: privacy::shares_with_cookies(terms, head, control),
-            vary,
+            conditions: Conditions {
+                stale: life.stale,
+                shareable: privacy::shares_with_cookies(terms, head, control),
+                vary,
+            }
+            .into(),
         },
         without,
     })

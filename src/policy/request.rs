@@ -192,6 +192,7 @@ impl Wishes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::entry::Conditions;
     use crate::model::entry::StaleUse;
     use crate::policy::tests::headers;
     use proptest::prelude::*;
@@ -294,9 +295,12 @@ mod tests {
             born: Timestamp::from_secs(990),
             lifetime: Duration::from_secs(60),
             soft_until: None,
-            stale: StaleUse::default(),
-            shareable: false,
-            vary: [].into(),
+            conditions: Conditions {
+                stale: StaleUse::default(),
+                shareable: false,
+                vary: [].into(),
+            }
+            .into(),
         };
         for (name, wish, now, expected) in [
             ("fresh", "", 1_000, Use::Fresh),
@@ -324,14 +328,17 @@ mod tests {
             born: Timestamp::from_secs(940),
             lifetime: Duration::from_secs(60),
             soft_until: None,
-            stale: StaleUse {
-                forbidden: false,
-                while_revalidate: Duration::from_secs(10),
-                if_error: Duration::from_secs(20),
-                if_disconnected: Duration::from_secs(30),
-            },
-            shareable: false,
-            vary: [].into(),
+            conditions: Conditions {
+                stale: StaleUse {
+                    forbidden: false,
+                    while_revalidate: Duration::from_secs(10),
+                    if_error: Duration::from_secs(20),
+                    if_disconnected: Duration::from_secs(30),
+                },
+                shareable: false,
+                vary: [].into(),
+            }
+            .into(),
         }
     }
 
@@ -340,10 +347,9 @@ mod tests {
             forbidden: true,
             ..StaleUse::default()
         };
-        EntryMeta {
-            stale,
-            ..stale_from_1000()
-        }
+        let mut meta = stale_from_1000();
+        meta.stale = stale;
+        meta
     }
 
     fn wishing(wish: &'static str) -> Wishes {
@@ -490,10 +496,11 @@ mod tests {
             soft_until: Some(Timestamp::from_secs(secs)),
             ..stale_from_1000()
         };
-        let of_no_life = || EntryMeta {
-            lifetime: Duration::ZERO,
-            stale: StaleUse::default(),
-            ..soft_from_970()
+        let of_no_life = || {
+            let mut meta = soft_from_970();
+            meta.lifetime = Duration::ZERO;
+            meta.stale = StaleUse::default();
+            meta
         };
         for (name, meta, wish, micros, expected) in [
             ("before", soft_from_970(), "", 969_999_999, Use::Fresh),

@@ -7,7 +7,6 @@ use http::response::Parts;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::model::tag::Increment;
-use crate::model::tag::Tag;
 use crate::model::tag::TagLimits;
 use crate::policy::Declared;
 use crate::policy::Signals;
@@ -33,7 +32,7 @@ impl Declared {
             tags: storing.tags.clone().map_err(|_| NoStore::MissingTagValue),
             of_body: !storing.body_tags.is_empty(),
             constants: storing.rule.constants().cloned().collect(),
-            key: matched.key.filter(|_| !head.is_safe()).map(Tag::base),
+            key: (!head.is_safe()).then(|| matched.key_tag(head)).flatten(),
             increments,
             skipped,
             changes,

@@ -51,7 +51,7 @@ fn same_lines(name: &HeaderName, one: &impl Lines, other: &impl Lines) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::entry::{EntryMeta, StaleUse};
+    use crate::model::entry::{Conditions, EntryMeta, StaleUse};
     use crate::model::fields::Fields;
     use crate::model::time::Timestamp;
     use crate::policy::tests::headers;
@@ -70,9 +70,12 @@ mod tests {
                 born: Timestamp::from_secs(1),
                 lifetime: Duration::ZERO,
                 soft_until: None,
-                stale: StaleUse::default(),
-                shareable: false,
-                vary: [].into(),
+                conditions: Conditions {
+                    stale: StaleUse::default(),
+                    shareable: false,
+                    vary: [].into(),
+                }
+                .into(),
             },
         };
         let html = ("content-type", "text/html");

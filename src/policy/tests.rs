@@ -665,14 +665,17 @@ fn what_is_stored_knows_its_life_its_variants_and_its_rule() {
         born: Timestamp::from_secs(NOW - 10),
         lifetime: Duration::from_secs(60),
         soft_until: None,
-        stale: StaleUse {
-            forbidden: true,
-            ..StaleUse::default()
-        },
-        shareable: true,
-        vary: ["a", "b"]
-            .map(|name| HeaderName::from_static(name).into())
-            .into(),
+        conditions: Conditions {
+            stale: StaleUse {
+                forbidden: true,
+                ..StaleUse::default()
+            },
+            shareable: true,
+            vary: ["a", "b"]
+                .map(|name| HeaderName::from_static(name).into())
+                .into(),
+        }
+        .into(),
     };
     assert_eq!(
         verdict(&terms, &head("GET", &[]), response(200, fields)),
@@ -717,12 +720,9 @@ fn what_is_stored_knows_its_life_its_variants_and_its_rule() {
         let shareable = matches!(
             verdict,
             Verdict::Store(Store {
-                meta: EntryMeta {
-                    shareable: true,
-                    ..
-                },
+                meta,
                 ..
-            })
+            }) if meta.shareable
         );
         assert_eq!(shareable, expected, "{name}");
     }
@@ -1032,12 +1032,15 @@ fn spread(jitter: f64, age: Duration, lifetime: Duration, chance: f64) -> (Store
             born: received - age,
             lifetime,
             soft_until: Some(received + Duration::from_secs(7)),
-            stale: StaleUse {
-                while_revalidate: Duration::from_secs(9),
-                ..StaleUse::default()
-            },
-            shareable: true,
-            vary: [].into(),
+            conditions: Conditions {
+                stale: StaleUse {
+                    while_revalidate: Duration::from_secs(9),
+                    ..StaleUse::default()
+                },
+                shareable: true,
+                vary: [].into(),
+            }
+            .into(),
         },
         without: Vec::new(),
     };

@@ -37,16 +37,6 @@ pub(super) enum Next {
     Nothing,
 }
 
-/// What there is of the next head.
-enum Parsed {
-    /// All of a plain one, and the bytes it was.
-    Plain(Request<()>, Bytes),
-    /// All of one that hyper is to read.
-    Other(Bytes),
-    /// Its beginning. Who waits for the rest, and refuses what can be no head, is hyper.
-    Part,
-}
-
 /// The most fields that a plain head has; hyper allows a hundred.
 const MOST_FIELDS: usize = 64;
 
@@ -97,10 +87,8 @@ impl Connection {
                     _ = &mut stopped => return Next::Nothing,
                 }
             }
-            let (request, bytes) = match parse(&mut read) {
-                Parsed::Plain(request, bytes) => (request, bytes),
-                Parsed::Other(bytes) => return Next::Other(joined(&bytes, &read)),
-                Parsed::Part => return Next::Other(read),
+            let Some((request, bytes)) = take_plain(&mut read) else {
+                return Next::Other(read);
             };
             head.clear();
             let Some(body) = self.hit(request, &mut head) else {
@@ -183,7 +171,10 @@ impl Connection {
         let lines = lines.filter(|(name, _)| is_whole || respond::in_not_modified(name));
         write_head(to, status, lines, &own(status, entry.body.len()));
         let is_sent = is_whole && *asked.head.method() != Method::HEAD;
-        Some(is_sent.then(|| entry.body.clone()).unwrap_or_default())
+        Some(match is_sent {
+            true => entry.body.clone(),
+            false => Bytes::new(),
+        })
     }
 }
 
@@ -207,24 +198,22 @@ fn joined(head: &[u8], rest: &[u8]) -> BytesMut {
     all
 }
 
-/// Takes the first head off what has been read.
-fn parse(read: &mut BytesMut) -> Parsed {
-    let Some(end) = first_head(read) else {
-        return Parsed::Part;
-    };
+/// Takes the first head off what has been read, if it is there and plain; else all stays, for hyper, which waits for the rest and
+/// refuses what can be no head.
+fn take_plain(read: &mut BytesMut) -> Option<(Request<()>, Bytes)> {
+    let end = first_head(read)?;
     let bytes = read.split_to(end).freeze();
-    match request(&bytes) {
-        Some(request) if is_plain(&request) => Parsed::Plain(request, bytes),
-        Some(_) | None => Parsed::Other(bytes),
+    let request = request(&bytes).filter(is_plain);
+    if request.is_none() {
+        *read = joined(&bytes, read);
     }
+    request.map(|request| (request, bytes))
 }
 
 /// The plain head that these bytes begin with, and where it ends. Public for who holds it to what hyper makes of the same bytes.
 pub fn plain_head(bytes: &[u8]) -> Option<(Request<()>, usize)> {
-    match parse(&mut BytesMut::from(bytes)) {
-        Parsed::Plain(request, head) => Some((request, head.len())),
-        Parsed::Other(_) | Parsed::Part => None,
-    }
+    let (request, head) = take_plain(&mut BytesMut::from(bytes))?;
+    Some((request, head.len()))
 }
 
 /// The request whose head these bytes are, as hyper would make it; `None` is for hyper to explain.

@@ -404,10 +404,10 @@ impl<S> Wire<S> {
     fn took(&self, written: &Poll<io::Result<usize>>) {
         let mut state = self.line.lock();
         state.is_unsent = written.is_pending();
-        if let Poll::Ready(Ok(bytes)) = written {
-            if *bytes > ACKNOWLEDGEMENTS || !matches!(state.phase, Phase::Http2) {
-                state.since = Instant::now();
-            }
+        if let Poll::Ready(Ok(bytes)) = written
+            && (*bytes > ACKNOWLEDGEMENTS || !matches!(state.phase, Phase::Http2))
+        {
+            state.since = Instant::now();
         }
     }
 

@@ -6,8 +6,10 @@ use http::{HeaderName, header};
 use regex::Captures;
 
 use crate::model::cookies;
+use crate::model::key::BaseKey;
 use crate::model::key::KeyFields;
 use crate::model::request::Head;
+use crate::model::tag::Tag;
 use crate::rules::Rule;
 use crate::rules::RuleSet;
 use crate::rules::named::{Named, cookie_field, header_field, is_secret, mark};
@@ -130,6 +132,22 @@ impl Rule {
             key.append(&read.key);
         }
         key
+    }
+
+    /// The tag of all that is stored under a base key, whichever spelling of the URI was asked for. Where the key holds the URI it is
+    /// that of the URI as the key has it: what has the same key has the same one, and for a usual request it is the tag that its
+    /// entry has for its URI anyway.
+    pub(super) fn key_tag(&self, head: &Head, base: BaseKey) -> Tag {
+        if !self.fields.host || self.fields.captures.is_some() {
+            return Tag::base(base);
+        }
+        let mut uri = head.origin();
+        uri.push_str(head.path());
+        if let Some(query) = self.fields.query.keyed(head.query()) {
+            uri.push('?');
+            uri.push_str(&query);
+        }
+        Tag::uri(&uri)
     }
 
     /// The captures of a normalised path, if the key holds one.

@@ -73,8 +73,8 @@ pub struct Matched {
     pub changes: Vec<RuleChange>,
     /// What the tokens of the request say: its logical key may be told by them.
     pub claims: Claims,
-    /// Where a GET of the URL is looked up; of a request that is not, only if it may change what is there.
-    pub key: Option<BaseKey>,
+    /// Where a GET of the URL is looked up, and by which rule; of a request that is not, only if it may change what is there.
+    pub key: Option<(Arc<Rule>, BaseKey)>,
     /// What the rule of such a GET says of a POST's response, which may answer GETs from then on; `None` for all others,
     /// and if that rule stores nothing.
     pub as_get: Option<Box<Matched>>,
@@ -237,7 +237,12 @@ impl Query {
 
     /// What the rule says of the exchange that fills this key.
     pub fn matched(&self, head: &Head) -> Matched {
-        Matched::of(&self.rule, head, &self.claims, Some(self.base))
+        Matched::of(&self.rule, head, &self.claims, Some(self))
+    }
+
+    /// The tag of all that is stored under its key.
+    pub fn key_tag(&self, head: &Head) -> Tag {
+        self.rule.key_tag(head, self.base)
     }
 }
 
@@ -250,13 +255,13 @@ impl Pass {
         let as_get = changes.filter(|query| *head.method() == Method::POST && query.rule.stores());
         Matched {
             as_get: as_get.map(|query| Box::new(query.matched(&head.as_get()))),
-            ..Matched::of(&self.rule, head, claims, changes.map(|query| query.base))
+            ..Matched::of(&self.rule, head, claims, changes)
         }
     }
 }
 
 impl Matched {
-    fn of(rule: &Arc<Rule>, head: &Head, claims: &Claims, key: Option<BaseKey>) -> Matched {
+    fn of(rule: &Arc<Rule>, head: &Head, claims: &Claims, query: Option<&Query>) -> Matched {
         let path = path::normalised(head.path());
         let values = Values {
             head,
@@ -277,7 +282,7 @@ impl Matched {
             increments: map(&rule.increments, |it| RuleIncrement::of(it, &values)),
             changes: map(&rule.changes, |it| RuleChange::of(it, &values)),
             claims: claims.clone(),
-            key,
+            key: query.map(|query| (Arc::clone(&query.rule), query.base)),
             as_get: None,
         }
     }
@@ -363,16 +368,23 @@ impl Matched {
         self.as_get.as_deref().unwrap_or(self)
     }
 
+    /// The tag of all that is stored where a GET of the URL is looked up.
+    pub fn key_tag(&self, head: &Head) -> Option<Tag> {
+        let key = self.key.as_ref();
+        key.map(|(rule, base)| rule.key_tag(head, *base))
+    }
+
     /// The tags of the cache itself (design.md §4): everything, the rule if one matched, its dimensions and the parents
-    /// of its key, the URI; and the key, as requests for other spellings of the URI may share it.
+    /// of its key, the URI; and the key, as requests for other spellings of the URI may share it, where that is another.
     pub fn implicit_tags(&self, head: &Head) -> Vec<Tag> {
         let rule = self.rule.id.as_deref().map(Tag::rule);
-        let key = self.key.map(Tag::base);
+        let uri = Tag::uri(&head.absolute_uri());
+        let key = self.key_tag(head).filter(|tag| *tag != uri);
         [Tag::all()]
             .into_iter()
             .chain(rule)
             .chain(self.scope_tags.iter().cloned())
-            .chain([Tag::uri(&head.absolute_uri())])
+            .chain([uri])
             .chain(key)
             .collect()
     }

@@ -2,11 +2,13 @@
 
 pub mod codec;
 mod memory;
+mod noticed;
 mod shared;
 mod uses;
 
 pub use memory::Memory;
 pub use memory::Weigh;
+pub use noticed::Noticed;
 pub use shared::Found;
 pub use shared::Shared;
 pub use uses::Uses;

@@ -3,17 +3,30 @@
 //! Writers hold the lock of all tags, so they never meet; readers never wait. The
 //! order of the stores is the whole protocol, and the `loom` test below walks every interleaving of it.
 
+use once_cell::race::OnceBox;
+
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
 use crate::shared::TagState;
 use crate::tags::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
-/// A tag and its version.
+/// A tag and its version. Nearly all tags of a store never change: what there is to say of the changes of one has room when there is
+/// something to say.
 #[derive(Debug)]
 pub struct Cell {
     tag: Tag,
     /// The version, which entries compare with; [`Stamp::UNKNOWN`] as long as something keeps it from being known.
     current: AtomicU64,
+    /// Made before `current` says anything but [`Stamp::NEVER`].
+    changes: OnceBox<Changes>,
+}
+
+/// A cell that many hold. Their count is the only one: std's would be one more word in each.
+pub(super) type Held = triomphe::Arc<Cell>;
+
+/// What is known of the changes of a tag.
+#[derive(Debug)]
+struct Changes {
     /// The version as far as it is known. Writers' own.
     version: AtomicU64,
     /// Increments that wait to be committed, and [`LOST`]. Writers' own.
@@ -32,18 +45,32 @@ const NO_VERSION: i64 = i64::MIN;
 /// What the store knows of the tag is not known here, or no longer.
 const LOST: u32 = 1 << 31;
 
-impl Cell {
-    /// A tag that was never incremented.
-    pub(super) fn new(tag: Tag) -> Cell {
-        Cell {
-            tag,
-            current: AtomicU64::new(Stamp::NEVER.get()),
+impl Changes {
+    /// Nothing has happened.
+    fn none() -> Changes {
+        Changes {
             version: AtomicU64::new(Stamp::NEVER.get()),
             unsettled: AtomicU32::new(0),
             incremented: AtomicU64::new(Stamp::NEVER.get()),
             hard: AtomicU64::new(Stamp::NEVER.get()),
             app: AtomicI64::new(NO_VERSION),
         }
+    }
+}
+
+impl Cell {
+    /// A tag that was never incremented.
+    pub(super) fn new(tag: Tag) -> Cell {
+        Cell {
+            tag,
+            current: AtomicU64::new(Stamp::NEVER.get()),
+            changes: OnceBox::new(),
+        }
+    }
+
+    /// Those of a tag that changes, or of which something is not known.
+    fn changes(&self) -> &Changes {
+        self.changes.get_or_init(|| Box::new(Changes::none()))
     }
 
     /// A tag of which the store may know more than we do.
@@ -66,12 +93,19 @@ impl Cell {
 
     /// The stamp of the last increment.
     pub fn incremented(&self) -> Stamp {
-        Stamp::from_raw(self.incremented.load(Ordering::Acquire))
+        self.stamp(|it| &it.incremented)
     }
 
     /// The stamp of the last change that was not a soft increment.
     pub fn hard(&self) -> Stamp {
-        Stamp::from_raw(self.hard.load(Ordering::Acquire))
+        self.stamp(|it| &it.hard)
+    }
+
+    fn stamp(&self, of: impl FnOnce(&Changes) -> &AtomicU64) -> Stamp {
+        let changes = self.changes.get();
+        changes.map_or(Stamp::NEVER, |it| {
+            Stamp::from_raw(of(it).load(Ordering::Acquire))
+        })
     }
 
     /// The stamp of the last change of any kind.
@@ -81,20 +115,22 @@ impl Cell {
 
     /// The highest version the app itself gave.
     pub fn app_version(&self) -> Option<i64> {
-        Some(self.app.load(Ordering::Acquire)).filter(|&version| version != NO_VERSION)
+        let version = self.changes.get()?.app.load(Ordering::Acquire);
+        Some(version).filter(|&version| version != NO_VERSION)
     }
 
     /// Whether a change of it still waits to be committed.
     pub fn is_waiting(&self) -> bool {
-        self.unsettled.load(Ordering::Acquire) & !LOST > 0
+        let changes = self.changes.get();
+        changes.is_some_and(|it| it.unsettled.load(Ordering::Acquire) & !LOST > 0)
     }
 
     /// Makes `stamp` the version. `current` goes last: who sees the new one sees the rest of the change too.
     pub(super) fn increment(&self, stamp: Stamp, soft: bool) {
         if !soft {
-            raise(&self.hard, stamp);
+            raise(&self.changes().hard, stamp);
         }
-        raise(&self.incremented, stamp);
+        raise(&self.changes().incremented, stamp);
         self.settle(stamp);
     }
 
@@ -103,8 +139,8 @@ impl Cell {
         if self.app_version().is_some_and(|known| known >= version) {
             return false;
         }
-        self.app.store(version, Ordering::Release);
-        raise(&self.hard, stamp);
+        self.changes().app.store(version, Ordering::Release);
+        raise(&self.changes().hard, stamp);
         self.settle(stamp);
         true
     }
@@ -112,63 +148,77 @@ impl Cell {
     /// Notes what the store knows. What is known here already may be newer.
     pub(super) fn learn(&self, state: &TagState) {
         if let Some(version) = state.app {
-            self.app.store(
-                version.max(self.app.load(Ordering::Acquire)),
+            self.changes().app.store(
+                version.max(self.changes().app.load(Ordering::Acquire)),
                 Ordering::Release,
             );
         }
-        raise(&self.hard, state.hard);
-        raise(&self.incremented, state.incremented);
-        let unsettled = self.unsettled.load(Ordering::Acquire);
-        self.unsettled.store(unsettled & !LOST, Ordering::Release);
-        raise(&self.version, state.current);
+        raise(&self.changes().hard, state.hard);
+        raise(&self.changes().incremented, state.incremented);
+        let unsettled = self.changes().unsettled.load(Ordering::Acquire);
+        self.changes()
+            .unsettled
+            .store(unsettled & !LOST, Ordering::Release);
+        raise(&self.changes().version, state.current);
         self.publish();
     }
 
     /// One more change of it waits to be committed: until then it has no version (L6).
     pub(super) fn begin_waiting(&self) {
-        let unsettled = self.unsettled.load(Ordering::Acquire);
-        self.unsettled.store(unsettled + 1, Ordering::Release);
+        let unsettled = self.changes().unsettled.load(Ordering::Acquire);
+        self.changes()
+            .unsettled
+            .store(unsettled + 1, Ordering::Release);
         self.publish();
     }
 
     /// One less, after [`Cell::increment`] or [`Cell::raise`].
     pub(super) fn end_waiting(&self) {
-        let unsettled = self.unsettled.load(Ordering::Acquire);
+        let unsettled = self.changes().unsettled.load(Ordering::Acquire);
         if unsettled & !LOST > 0 {
-            self.unsettled.store(unsettled - 1, Ordering::Release);
+            self.changes()
+                .unsettled
+                .store(unsettled - 1, Ordering::Release);
         }
         self.publish();
     }
 
     /// The store knows nothing of it (L3).
     pub(super) fn lose(&self) {
-        let unsettled = self.unsettled.load(Ordering::Acquire);
-        self.unsettled.store(unsettled | LOST, Ordering::Release);
+        let unsettled = self.changes().unsettled.load(Ordering::Acquire);
+        self.changes()
+            .unsettled
+            .store(unsettled | LOST, Ordering::Release);
         self.publish();
     }
 
     /// Another history begins: its stamps are none of the last one's (L3). What the app counts stays, and what waits.
     pub(super) fn begin_anew(&self) {
         self.lose();
-        for stamp in [&self.version, &self.incremented, &self.hard] {
+        for stamp in [
+            &self.changes().version,
+            &self.changes().incremented,
+            &self.changes().hard,
+        ] {
             stamp.store(Stamp::NEVER.get(), Ordering::Release);
         }
     }
 
     /// A change that was not known before says what the version is.
     fn settle(&self, stamp: Stamp) {
-        if self.version.load(Ordering::Acquire) < stamp.get() {
-            self.version.store(stamp.get(), Ordering::Release);
-            let unsettled = self.unsettled.load(Ordering::Acquire);
-            self.unsettled.store(unsettled & !LOST, Ordering::Release);
+        if self.changes().version.load(Ordering::Acquire) < stamp.get() {
+            self.changes().version.store(stamp.get(), Ordering::Release);
+            let unsettled = self.changes().unsettled.load(Ordering::Acquire);
+            self.changes()
+                .unsettled
+                .store(unsettled & !LOST, Ordering::Release);
         }
         self.publish();
     }
 
     fn publish(&self) {
-        let known = self.unsettled.load(Ordering::Acquire) == 0;
-        let version = self.version.load(Ordering::Acquire);
+        let known = self.changes().unsettled.load(Ordering::Acquire) == 0;
+        let version = self.changes().version.load(Ordering::Acquire);
         let current = if known { version } else { Stamp::UNKNOWN.get() };
         self.current.store(current, Ordering::Release);
     }

@@ -5,7 +5,6 @@
 //! primary's place), everything that is known here is forgotten at once (L3).
 
 use std::mem;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::metrics::Source;
@@ -24,7 +23,7 @@ use crate::tags::Incremented;
 use crate::tags::Tags;
 use crate::tags::Writer;
 use crate::tags::atomic::Ordering;
-use crate::tags::cell::Cell;
+use crate::tags::cell::Held;
 use crate::tags::claims::Claimable;
 use crate::tags::epoch;
 use crate::tags::landed::Again;
@@ -331,17 +330,17 @@ impl Writer {
     }
 
     /// What was taken lately may have been taken by a server that others had left: they have not heard of it.
-    fn send_again(&mut self, together: &Together, everything: &Arc<Cell>) {
+    fn send_again(&mut self, together: &Together, everything: &Held) {
         let most = together.sharing.outbox;
         let wishes = match self.landed.take(together.pulse.elapsed()) {
             Again::These(wishes) => wishes,
             Again::Everything => {
-                let changes = vec![(Arc::clone(everything), Change::Hard)];
+                let changes = vec![(Held::clone(everything), Change::Hard)];
                 vec![Wish::new(changes, "sent again".into(), Source::Repeat).0]
             }
         };
         for wish in wishes {
-            if self.outbox.push(wish, most, || Arc::clone(everything)) {
+            if self.outbox.push(wish, most, || Held::clone(everything)) {
                 together.metrics().outbox_overflows.add();
             }
         }

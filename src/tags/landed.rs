@@ -77,10 +77,11 @@ mod tests {
     use crate::model::tag::Tag;
     use crate::shared::Change;
     use crate::tags::cell::Cell;
+    use crate::tags::cell::Held;
 
     fn wish(names: &[&str]) -> Arc<Wish> {
         let changes = names.iter().map(|name| {
-            let cell = Arc::new(Cell::new(Tag::parse(name).unwrap()));
+            let cell = Held::new(Cell::new(Tag::parse(name).unwrap()));
             (cell, Change::Hard)
         });
         Wish::new(changes.collect(), "POST /x".into(), Source::Response).0

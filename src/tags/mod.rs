@@ -60,6 +60,7 @@ use crate::model::tag::Tagged;
 use crate::shared::Change;
 use crate::shared::Link;
 use crate::tags::atomic::AtomicU64;
+use crate::tags::cell::Held;
 use crate::tags::claims::Claimable;
 use crate::tags::claims::Claims;
 use crate::tags::heavy::Heaviest;
@@ -140,7 +141,7 @@ impl Arrival {
 }
 
 /// Cells and how they change.
-type Changes = Vec<(Arc<Cell>, Change)>;
+type Changes = Vec<(Held, Change)>;
 
 impl Tags {
     /// No tag has a version yet, and nobody else gives any.
@@ -237,11 +238,11 @@ impl Tags {
     ) -> (Own, Commit) {
         let before = before.map_or(Stamp::UNKNOWN, Snapshot::stamp); // later than any
         let changes = self.changes(increments);
-        let cells = changes.iter().map(|(cell, _)| Arc::clone(cell)).collect();
+        let cells = changes.iter().map(|(cell, _)| Held::clone(cell)).collect();
         let Some(together) = &self.together else {
             let mut writer = self.write();
             // Under the lock: nobody's change may come between this look and our own.
-            let unchanged = |(cell, _): &(Arc<Cell>, Change)| cell.changed() <= before;
+            let unchanged = |(cell, _): &(Held, Change)| cell.changed() <= before;
             let first = changes.iter().all(unchanged);
             let stamp = self.apply(&mut writer, &changes, by, source);
             let stamp = first.then_some(stamp);
@@ -267,7 +268,7 @@ impl Tags {
     fn apply(
         &self,
         writer: &mut Writer,
-        changes: &[(Arc<Cell>, Change)],
+        changes: &[(Held, Change)],
         by: &Arc<str>,
         source: Source,
     ) -> Stamp {
@@ -546,7 +547,7 @@ impl Tags {
         self.table.sweep(&self.forgettable());
     }
 
-    fn cell(&self, tag: &Tag) -> Arc<Cell> {
+    fn cell(&self, tag: &Tag) -> Held {
         self.table.cell(tag, || self.forgettable())
     }
 
@@ -602,12 +603,12 @@ impl Writer {
 }
 
 /// The tags that change, and how.
-fn named(changes: &[(Arc<Cell>, Change)]) -> impl ExactSizeIterator<Item = (&Tag, Change)> {
+fn named(changes: &[(Held, Change)]) -> impl ExactSizeIterator<Item = (&Tag, Change)> {
     changes.iter().map(|(cell, change)| (cell.tag(), *change))
 }
 
 /// Since when a tag of a response must not have changed.
-fn since(cell: &Arc<Cell>, before: &Snapshot, own: Option<&Own>) -> Result<Stamp, NoStore> {
+fn since(cell: &Held, before: &Snapshot, own: Option<&Own>) -> Result<Stamp, NoStore> {
     match own.filter(|own| own.changed(cell)) {
         Some(own) => own.stamp.ok_or(NoStore::Raced),
         None => Ok(before.stamp()),

@@ -10,7 +10,7 @@ use crate::metrics::Source;
 use crate::shared::Change;
 use crate::shared::Incremented;
 use crate::tags::Changes;
-use crate::tags::cell::Cell;
+use crate::tags::cell::Held;
 use crate::tags::recent;
 
 /// What waits.
@@ -96,7 +96,7 @@ impl Outbox {
         &mut self,
         wish: Arc<Wish>,
         most: usize,
-        all: impl FnOnce() -> Arc<Cell>,
+        all: impl FnOnce() -> Held,
     ) -> bool {
         for (cell, _) in &wish.changes {
             cell.begin_waiting();
@@ -107,7 +107,7 @@ impl Outbox {
             return false;
         }
         let all = all();
-        let changes = vec![(Arc::clone(&all), Change::Hard)];
+        let changes = vec![(Held::clone(&all), Change::Hard)];
         let (everything, _) = Wish::new(changes, "overflow".into(), Source::Response);
         all.begin_waiting(); // first: nothing that waits may seem settled meanwhile
         for wish in self.waiting.drain(..) {
@@ -148,17 +148,18 @@ mod tests {
     use super::*;
     use crate::model::stamp::Stamp;
     use crate::model::tag::Tag;
+    use crate::tags::cell::Cell;
 
-    fn cell(name: &str) -> Arc<Cell> {
-        Arc::new(Cell::new(Tag::parse(name).unwrap()))
+    fn cell(name: &str) -> Held {
+        Held::new(Cell::new(Tag::parse(name).unwrap()))
     }
 
-    fn wish(cells: &[&Arc<Cell>]) -> (Arc<Wish>, oneshot::Receiver<Incremented>) {
-        let changes = cells.iter().map(|cell| (Arc::clone(cell), Change::Hard));
+    fn wish(cells: &[&Held]) -> (Arc<Wish>, oneshot::Receiver<Incremented>) {
+        let changes = cells.iter().map(|cell| (Held::clone(cell), Change::Hard));
         Wish::new(changes.collect(), "POST /x".into(), Source::Response)
     }
 
-    fn no_overflow() -> Arc<Cell> {
+    fn no_overflow() -> Held {
         panic!("there is room")
     }
 
@@ -197,7 +198,7 @@ mod tests {
         let (first, mut landed) = wish(&[&a]);
         assert!(!outbox.push(Arc::clone(&first), 1, no_overflow));
         let (second, _) = wish(&[&b]);
-        assert!(outbox.push(second, 1, || Arc::clone(&all)));
+        assert!(outbox.push(second, 1, || Held::clone(&all)));
         assert_eq!(outbox.len(), 1);
         assert_eq!((a.current(), b.current()), (Stamp::NEVER, Stamp::NEVER));
         assert_eq!(all.current(), Stamp::UNKNOWN);

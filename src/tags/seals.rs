@@ -7,6 +7,7 @@ use crate::model::tag::Tag;
 use crate::model::time::Timestamp;
 use crate::tags::atomic::{AtomicU64, Ordering};
 use crate::tags::cell::Cell;
+use crate::tags::cell::Held;
 
 /// The tags of an entry with the versions it was stored under.
 #[derive(Clone, Debug)]
@@ -48,13 +49,13 @@ pub struct Broken<'a> {
 
 #[derive(Clone, Debug)]
 pub(super) struct Seal {
-    pub(super) cell: Arc<Cell>,
+    pub(super) cell: Held,
     pub(super) stamp: Stamp,
 }
 
 /// What a cell takes besides the text of its tag: the counts of who shares it and that text, its place in the table, and what the
 /// allocator takes of its own for two pieces of memory.
-const CELL: usize = size_of::<Cell>() + 2 * 16 + 12 + 2 * 12;
+const CELL: usize = size_of::<Cell>() + 8 + 16 + 12 + 2 * 12;
 
 impl Seals {
     /// Whether every tag still has the version it had: one atomic load each, and one for all.
@@ -122,7 +123,7 @@ impl Seals {
         self.seals.len() * size_of::<Seal>() + cells.sum::<usize>()
     }
 
-    pub(super) fn cells(&self) -> impl Iterator<Item = &Arc<Cell>> {
+    pub(super) fn cells(&self) -> impl Iterator<Item = &Held> {
         self.seals.iter().map(|seal| &seal.cell)
     }
 

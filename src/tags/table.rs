@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashTable;
 
@@ -10,6 +10,7 @@ use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
 use crate::tags::atomic::{AtomicU64, Ordering};
 use crate::tags::cell::Cell;
+use crate::tags::cell::Held;
 
 const SHARDS: usize = 32;
 /// A shard smaller than this is never swept: there is nothing to gain.
@@ -39,7 +40,7 @@ pub(super) struct Forgettable {
 #[derive(Debug)]
 struct Shard {
     /// Each under the name that it holds itself, so that the name is here once.
-    cells: HashTable<Arc<Cell>>,
+    cells: HashTable<Held>,
     /// Sweep when there are this many: twice what the last sweep left, so a tag is looked at a few times in its life.
     sweep_at: usize,
 }
@@ -61,18 +62,18 @@ impl Table {
     }
 
     /// The cell of a tag, if there is one; looking creates nothing (L14).
-    pub(super) fn find(&self, tag: &str) -> Option<Arc<Cell>> {
+    pub(super) fn find(&self, tag: &str) -> Option<Held> {
         let hash = self.hasher.hash_one(tag);
-        self.shard(hash).find(hash, tag).map(Arc::clone)
+        self.shard(hash).find(hash, tag).cloned()
     }
 
     /// The cell of a tag, made if there is none. `forgettable` is asked only when a shard has grown.
-    pub(super) fn cell(&self, tag: &Tag, forgettable: impl FnOnce() -> Forgettable) -> Arc<Cell> {
+    pub(super) fn cell(&self, tag: &Tag, forgettable: impl FnOnce() -> Forgettable) -> Held {
         let hash = self.hasher.hash_one(tag.as_str());
         let is_full = {
             let shard = self.shard(hash);
             if let Some(cell) = shard.find(hash, tag.as_str()) {
-                return Arc::clone(cell);
+                return Held::clone(cell);
             }
             shard.cells.len() >= shard.sweep_at
         };
@@ -80,16 +81,16 @@ impl Table {
         let forgettable = is_full.then(forgettable);
         let mut shard = self.shard(hash);
         if let Some(cell) = shard.find(hash, tag.as_str()) {
-            return Arc::clone(cell); // another has made it meanwhile
+            return Held::clone(cell); // another has made it meanwhile
         }
         if let Some(forgettable) = forgettable {
             self.sweep_shard(&mut shard, &forgettable);
         }
-        let cell = Arc::new(match self.shared {
+        let cell = Held::new(match self.shared {
             true => Cell::unknown(tag.clone()),
             false => Cell::new(tag.clone()),
         });
-        let made = Arc::clone(&cell);
+        let made = Held::clone(&cell);
         shard.cells.insert_unique(hash, made, |it| self.hash_of(it));
         cell
     }
@@ -110,7 +111,7 @@ impl Table {
         shard.cells.shrink_to(kept, |it| self.hash_of(it));
     }
 
-    fn hash_of(&self, cell: &Arc<Cell>) -> u64 {
+    fn hash_of(&self, cell: &Held) -> u64 {
         self.hasher.hash_one(cell.tag().as_str())
     }
 
@@ -146,7 +147,7 @@ impl Table {
 }
 
 impl Shard {
-    fn find(&self, hash: u64, tag: &str) -> Option<&Arc<Cell>> {
+    fn find(&self, hash: u64, tag: &str) -> Option<&Held> {
         self.cells.find(hash, |cell| cell.tag().as_str() == tag)
     }
 
@@ -162,7 +163,7 @@ impl Shard {
                 forgettable.plain
             };
             let changed = cell.changed();
-            let stays = Arc::strong_count(cell) > 1 || changed > limit || cell.is_waiting();
+            let stays = Held::strong_count(cell) > 1 || changed > limit || cell.is_waiting();
             if !stays {
                 last = last.max(changed);
             }

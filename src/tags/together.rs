@@ -26,7 +26,7 @@ use crate::tags::Changes;
 use crate::tags::Seals;
 use crate::tags::Tags;
 use crate::tags::Writer;
-use crate::tags::cell::Cell;
+use crate::tags::cell::Held;
 use crate::tags::epoch::Epoch;
 use crate::tags::mandate::Mandate;
 use crate::tags::named;
@@ -114,7 +114,7 @@ impl Submitted {
 /// Tags that are known to all, so that a response may be sealed to their versions: held until then.
 #[derive(Debug, Default)]
 pub struct Registered {
-    _cells: Vec<Arc<Cell>>,
+    _cells: Vec<Held>,
 }
 
 impl Together {
@@ -375,7 +375,7 @@ impl Tags {
                 let most = together.sharing.outbox;
                 landed.push(done);
                 wishes.push(Arc::clone(&wish));
-                overflows |= writer.outbox.push(wish, most, || Arc::clone(&everything));
+                overflows |= writer.outbox.push(wish, most, || Held::clone(&everything));
             }
             together.metrics().outbox.set(writer.outbox.len() as u64);
         }
@@ -520,7 +520,7 @@ impl Tags {
             return false;
         };
         let generation = self.write().generation;
-        let cells: Vec<&Arc<Cell>> = seals.map(|it| it.cells().collect()).unwrap_or_default();
+        let cells: Vec<&Held> = seals.map(|it| it.cells().collect()).unwrap_or_default();
         let tags: Vec<&Tag> = cells.iter().map(|cell| cell.tag()).collect();
         // Together: what a server says that was replaced meanwhile is worth nothing.
         let confirmed = together.mandate.confirms(&link);
@@ -580,7 +580,7 @@ impl Tags {
         let link = together.link().ok_or(NoStore::Fenced)?;
         let generation = self.write().generation;
         // In this order: from here on the log tells of changes, and then it is asked what they were before.
-        let cells: Vec<Arc<Cell>> = tagged.iter().map(|it| self.cell(&it.tag)).collect();
+        let cells: Vec<Held> = tagged.iter().map(|it| self.cell(&it.tag)).collect();
         let tags: Vec<&Tag> = cells.iter().map(|cell| cell.tag()).collect();
         let registered = match link.register(&tags, life).await {
             Ok(registered) => {

@@ -39,7 +39,7 @@ const fn row(
 /// The parts, each below those it may import.
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
-    row("model", &[], &["arcstr"]),
+    row("model", &[], &["arcstr", "triomphe"]),
     row("clock", &["model"], &["fastrand"]), // its `Timestamp`
     row("body", &[], &["http_body"]),
     row("yaml", &["model"], &["saphyr_parser"]),
@@ -49,7 +49,7 @@ const TABLE: &[Row] = &[
     row("rules", &["model", "yaml"], &["regex", "regex_syntax", "aho_corasick", "arc_swap", "ring", "base64"]),
     row("policy", &["model", "dialects", "rules"], &[]),
     row("shared", &["model", "clock", "metrics"], &["redis", "tokio_rustls"]), // whose certificates it trusts
-    row("tags", &["model", "clock", "metrics", "shared"], &["std::sync::atomic", "loom", "hashbrown"]),
+    row("tags", &["model", "clock", "metrics", "shared"], &["std::sync::atomic", "loom", "hashbrown", "triomphe", "once_cell"]),
     row("store", &["model", "clock", "metrics", "shared"], &["std::sync::atomic", "zstd"]),
     row("audit", &["model", "clock", "shared"], &[]),
     // It makes the sockets that Pingora reads and writes, so that an upload and its response share one.

@@ -239,7 +239,7 @@ async fn a_thousand_requests_are_counted_and_measured_exactly() {
     let expected = [
         (
             r#"tagalong_increments_total{source="response"}"#,
-            18.0 * rounds,
+            12.0 * rounds,
         ),
         (
             r#"tagalong_not_stored_total{rule="",reason="no-freshness"}"#,

@@ -135,12 +135,12 @@ impl Admin {
         let head = get_of(url)?;
         let parts = self.parts();
         let uri = Tag::uri(&head.absolute_uri());
-        let base = match parts.rules.load().plan(&head, parts.cache.now()) {
-            Plan::Lookup(query) => Some(query.base),
-            Plan::Pass(_) => None,
+        let (base, key) = match parts.rules.load().plan(&head, parts.cache.now()) {
+            Plan::Lookup(query) => (Some(query.base), Some(query.key_tag(&head))),
+            Plan::Pass(_) => (None, None),
         };
-        let tags = [uri].into_iter().chain(base.map(Tag::base));
-        Ok(What::Url(tags.collect(), base))
+        let key = key.filter(|tag| *tag != uri);
+        Ok(What::Url([uri].into_iter().chain(key).collect(), base))
     }
 
     fn of_rule(&self, id: &str) -> Result<Tag, String> {

@@ -1,7 +1,7 @@
 //! What becomes of a fill's response once its body has ended whole: L1 for the last time, then it is put in the store, by
 //! itself, joined with the part that is there, or not at all.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header;
@@ -24,6 +24,7 @@ use crate::policy::shadow;
 use crate::policy::validators;
 use crate::rules::KeptIn;
 use crate::rules::Mode;
+use crate::store::Noticed;
 use crate::store::Uses;
 use crate::tags::Registered;
 use crate::tags::Seals;
@@ -53,12 +54,17 @@ impl Fill {
     ) -> Result<Option<Arc<Stored>>, NoStore> {
         let variant = self.errand.variant;
         let part = parts::part(head, body.len() as u64).map_err(|_| NoStore::Partial)?;
-        let entry = keep.entry(head, body, part);
+        let mut offered = keep.entry(head, body, part);
         let store = &self.cache.0.store;
         loop {
             let there = store.get(&variant);
             let stored = there.as_ref().and_then(Slot::entry);
-            let Some((entry, tags)) = self.beside(stored, entry.clone(), keep.tags.clone()) else {
+            // Only for that it may be joined with: who shares a body has a count made for it.
+            let (entry, again) = match stored {
+                Some(_) => (offered.clone(), Some(offered)),
+                None => (offered, None),
+            };
+            let Some((entry, tags)) = self.beside(stored, entry, keep.tags.clone()) else {
                 return Ok(None);
             };
             let entry = self.cache.compact(entry); // both may have made another
@@ -72,7 +78,7 @@ impl Fill {
                 seals: self.seal(&tags, registered)?,
                 longest: self.matched.rule.terms.max_ttl,
                 after_increment: REMEMBERED.max(self.matched.rule.refill.on_invalidate.max_stale),
-                noticed: OnceLock::new(),
+                noticed: Noticed::default(),
                 uses: Uses::default(),
                 recipe: recipe.map(Arc::new),
             };
@@ -99,6 +105,7 @@ impl Fill {
                 return Ok(Some(stored));
             }
             // Another was put meanwhile: look at that one.
+            offered = again.unwrap_or(stored.entry);
         }
     }
 

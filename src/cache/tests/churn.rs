@@ -35,10 +35,10 @@ impl Remembered {
 
 /// A minute in which pages come that nobody has seen, each with a tag, a size and maybe a language of its own, or that nobody may
 /// keep; some of their tags are incremented, and some again later; a pattern forgets others.
-async fn minute(cache: &Cache, minute: usize) {
+async fn minute(cache: &Cache, minute: usize, pages: usize) {
     let by: Arc<str> = "POST /x".into();
-    for page in 0..PAGES {
-        let n = minute * PAGES + page;
+    for page in 0..pages {
+        let n = minute * pages + page;
         let head = in_language(&format!("/{minute}/{page}"), &format!("l{n}"));
         let (fill, _follower) = fill_for(cache, &head);
         let response = Response::new(Body::from("x".repeat(n * 37 % 900)));
@@ -72,7 +72,7 @@ async fn l10_hours_of_churn_leave_nothing_behind() {
     let (cache, clock) = cache();
     let mut most_tags = 0;
     for n in 0..MINUTES {
-        minute(&cache, n).await;
+        minute(&cache, n, PAGES).await;
         clock.advance(Duration::from_secs(60));
         cache.increment_due().await;
         cache.sweep();
@@ -94,4 +94,44 @@ async fn l10_hours_of_churn_leave_nothing_behind() {
     let left = Remembered::of(&cache);
     assert_eq!((left.slots, left.bytes, left.tags), (0, 0, 0), "{left:?}");
     assert!(!left.repeats, "{left:?}");
+}
+
+/// How much comes in each minute of the long run: after its life the store is full, and pages have to leave.
+const MANY_PAGES: usize = 4_000;
+
+/// `make churn`: with the C library's allocator, as tests have it.
+#[tokio::test]
+#[ignore = "minutes of work"]
+async fn l10_an_hour_of_churn_takes_no_more_memory_in_the_end_than_in_between() {
+    let clock = Clock::manual(Timestamp::from_secs(1_000_000));
+    let config = Config {
+        max_bytes: 32 << 20,
+        max_object: 1 << 10,
+        max_variants: 4,
+    };
+    let cache = Cache::new(config, clock.clone());
+    let mut resident = Vec::new();
+    for n in 0..=60 {
+        minute(&cache, n, MANY_PAGES).await;
+        clock.advance(Duration::from_secs(60));
+        cache.increment_due().await;
+        cache.sweep();
+        if n % 10 == 0 && n > 0 {
+            let now = Remembered::of(&cache);
+            let bytes = resident_bytes().await;
+            println!("{n} min: resident {} KiB, {now:?}", bytes >> 10);
+            resident.push(bytes);
+        }
+    }
+    let (first, last) = (resident[2], resident[5]); // by then all that lives for ten minutes has gone once
+    let grown = last.saturating_sub(first);
+    assert!(grown <= first / 10, "{resident:?}");
+}
+
+/// What of this process is in memory.
+async fn resident_bytes() -> u64 {
+    let pages = tokio::fs::read_to_string("/proc/self/statm").await;
+    let pages = pages.expect("Linux says it");
+    let pages = pages.split(' ').nth(1).expect("the second number");
+    pages.parse::<u64>().expect("a number") * 4_096
 }

@@ -21,6 +21,7 @@ use crate::body::Cut;
 use crate::cache::spool::CHUNK_OVERHEAD;
 use crate::cache::stored::REMEMBERED;
 use crate::cache::stored::REVALIDATED;
+use crate::model::entry::Conditions;
 use crate::model::entry::StaleUse;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
@@ -111,9 +112,12 @@ fn meta(cache: &Cache, lifetime: u64) -> EntryMeta {
         born: cache.now(),
         lifetime: Duration::from_secs(lifetime),
         soft_until: None,
-        stale: StaleUse::default(),
-        shareable: true,
-        vary: [].into(),
+        conditions: Conditions {
+            stale: StaleUse::default(),
+            shareable: true,
+            vary: [].into(),
+        }
+        .into(),
     }
 }
 

@@ -362,17 +362,61 @@ fn an_increment_without_a_value_does_not_hold_back_the_others() {
 }
 
 #[test]
+fn what_is_found_under_one_key_has_its_tag_in_whichever_spelling_it_was_asked_for() {
+    let rules = rules(&[
+        "{ id: some, match: { path: /some }, vary_on: { query: { mode: allow, params: [{ name: p }] } } }",
+        "{ id: none, match: { path: /none }, vary_on: { query: { mode: none } } }",
+        "{ id: part, match: { path: '/part/(?P<n>[0-9]+).*' }, vary_on: { captures: [n] } }",
+    ]);
+    let of = |target| {
+        let head = get(target);
+        let Plan::Lookup(query) = rules.plan(&head, NOW) else {
+            panic!("a GET is looked up")
+        };
+        let (tag, tags) = (
+            query.key_tag(&head),
+            query.matched(&head).implicit_tags(&head),
+        );
+        assert!(tags.contains(&tag), "{target}: {tags:?}");
+        (query.base, tag, tags.len())
+    };
+    for (one, other, expected) in [
+        (
+            "/a?x=1&y=2",
+            "/a?y=2&x=1",
+            "~uri:http://shop.example/a?x=1&y=2",
+        ),
+        (
+            "/some?p=1",
+            "/some?q=3&p=1",
+            "~uri:http://shop.example/some?p=1",
+        ),
+        ("/none", "/none?q=3", "~uri:http://shop.example/none"),
+        ("/part/1/a", "/part/1/b", "~base:"),
+    ] {
+        let (one, other) = (of(one), of(other));
+        assert_eq!((one.0, &one.1), (other.0, &other.1), "{expected}");
+        let text = one.1.as_str();
+        match expected {
+            "~base:" => assert!(text.starts_with(expected), "{text}"),
+            uri => assert_eq!(text, uri),
+        }
+    }
+    assert_ne!(of("/a?x=1").1, of("/a?x=2").1);
+    assert_eq!(
+        of("/a?x=1").2 + 1,
+        of("/a?y=2&x=1").2,
+        "its URI and its key"
+    );
+}
+
+#[test]
 fn the_cache_has_tags_of_its_own() {
     let rules = rules(&["{ id: x, match: { path: /x } }"]);
     let of = |target| {
         let head = get(target);
         let tags = rules.plan(&head, NOW).matched(&head).implicit_tags(&head);
-        let Plan::Lookup(query) = rules.plan(&head, NOW) else {
-            panic!("a GET is looked up")
-        };
-        let key = format!("~base:{}", query.base);
-        let named = tags.iter().map(ToString::to_string);
-        named.filter(|tag| *tag != key).collect::<Vec<_>>()
+        tags.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(
         of("/x?a=1"),

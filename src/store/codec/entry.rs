@@ -14,6 +14,7 @@ use super::pieces::Reader;
 use super::pieces::Writer;
 use super::seal;
 use crate::model::compress::Compress;
+use crate::model::entry::Conditions;
 use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
 use crate::model::entry::Part;
@@ -174,14 +175,17 @@ fn parse(head: &[u8], body: impl FnOnce() -> Bytes, len: usize) -> Result<Entry,
         born: reader.moment()?,
         lifetime: reader.span()?,
         soft_until: reader.optional(Reader::moment)?,
-        stale: StaleUse {
-            forbidden: reader.flag()?,
-            while_revalidate: reader.span()?,
-            if_error: reader.span()?,
-            if_disconnected: reader.span()?,
-        },
-        shareable: reader.flag()?,
-        vary: reader.selectors()?.into(),
+        conditions: Conditions {
+            stale: StaleUse {
+                forbidden: reader.flag()?,
+                while_revalidate: reader.span()?,
+                if_error: reader.span()?,
+                if_disconnected: reader.span()?,
+            },
+            shareable: reader.flag()?,
+            vary: reader.selectors()?.into(),
+        }
+        .into(),
     };
     reader.end()?;
     Ok(Entry {

@@ -5,6 +5,7 @@
 
 use http::StatusCode;
 use tagalong::model::compress::Compress;
+use tagalong::model::entry::Conditions;
 use tagalong::model::entry::Entry;
 use tagalong::model::entry::EntryMeta;
 use tagalong::model::entry::StaleUse;
@@ -124,9 +125,12 @@ fn small() -> Entry {
             born: Timestamp::from_secs(0),
             lifetime: std::time::Duration::ZERO,
             soft_until: None,
-            stale: StaleUse::default(),
-            shareable: false,
-            vary: [].into(),
+            conditions: Conditions {
+                stale: StaleUse::default(),
+                shareable: false,
+                vary: [].into(),
+            }
+            .into(),
         },
     }
 }

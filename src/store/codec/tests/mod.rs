@@ -14,6 +14,7 @@ use http::header;
 use super::pieces::Writer;
 use super::*;
 use crate::model::compress::Compress;
+use crate::model::entry::Conditions;
 use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
 use crate::model::entry::Part;
@@ -68,17 +69,20 @@ fn entry(body: &[u8]) -> Entry {
             born: at(1_999_999_990),
             lifetime: Duration::from_secs(60),
             soft_until: Some(at(2_000_000_030)),
-            stale: StaleUse {
-                forbidden: true,
-                while_revalidate: Duration::from_millis(1_500),
-                if_error: Duration::from_secs(300),
-                if_disconnected: Duration::from_nanos(1),
-            },
-            shareable: true,
-            vary: [
-                Selector::Field(header::ACCEPT_LANGUAGE),
-                Selector::Cookie("theme".into()),
-            ]
+            conditions: Conditions {
+                stale: StaleUse {
+                    forbidden: true,
+                    while_revalidate: Duration::from_millis(1_500),
+                    if_error: Duration::from_secs(300),
+                    if_disconnected: Duration::from_nanos(1),
+                },
+                shareable: true,
+                vary: [
+                    Selector::Field(header::ACCEPT_LANGUAGE),
+                    Selector::Cookie("theme".into()),
+                ]
+                .into(),
+            }
             .into(),
         },
     }
@@ -175,9 +179,12 @@ fn an_entry_comes_back_with_all_it_had() {
                 part: None,
                 meta: EntryMeta {
                     soft_until: None,
-                    stale: StaleUse::default(),
-                    shareable: false,
-                    vary: [].into(),
+                    conditions: Conditions {
+                        stale: StaleUse::default(),
+                        shareable: false,
+                        vary: [].into(),
+                    }
+                    .into(),
                     ..entry(b"").meta
                 },
             },

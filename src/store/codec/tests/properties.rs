@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::BOTH;
 use super::MAX;
 use super::listing;
+use crate::model::entry::Conditions;
 use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
 use crate::model::entry::Part;
@@ -83,9 +84,12 @@ fn meta() -> impl Strategy<Value = EntryMeta> {
             born,
             lifetime,
             soft_until,
-            stale,
-            shareable,
-            vary: vary.into(),
+            conditions: Conditions {
+                stale,
+                shareable,
+                vary: vary.into(),
+            }
+            .into(),
         },
     )
 }
