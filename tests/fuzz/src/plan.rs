@@ -69,7 +69,7 @@ pub fn check(input: &[u8]) {
                 "what may change things is not answered from the store"
             );
             assert_eq!(query.base, query.key.base_key());
-            assert_eq!(matched.key, Some(query.base));
+            assert_eq!(matched.key.map(|(_, base)| base), Some(query.base));
             a_key_holds_where_it_is_for(query, &head);
         }
         Plan::Pass(pass) => assert_eq!(pass.changes.is_some(), !head.is_safe()),
