@@ -14,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::body::Body;
 use crate::dialects::cache_status;
+use crate::dialects::cache_status::CACHE_STATUS;
+use crate::model::fields::Lines;
 use crate::model::outcome::Outcome;
 use crate::model::time::Timestamp;
 use crate::proxy::Asked;
@@ -133,45 +135,40 @@ impl Connection {
         }
         let (stored, now) = proxy.0.cache.hit(&query, &asked.head)?;
         let entry = &stored.entry;
-        let own = |status, len| {
-            let ttl = entry.meta.ttl(now);
-            let outcome = Outcome::Hit { ttl, stale: None };
-            let outcome = proxy.end(begun, hooked, &query.rule, status, outcome);
-            Own {
-                length: may_have_content(status).then_some(len),
-                age: entry.meta.age(now).as_secs(),
-                cache_status: proxy
-                    .0
-                    .config
-                    .cache_status
-                    .then(|| cache_status::render(outcome)),
-                now,
-            }
-        };
         let is_whole = match respond::form(&asked.head, entry) {
-            Form::Whole => true,
-            Form::NotModified => false,
-            Form::Ranges(response) => {
-                let (parts, body) = response.into_parts();
-                let body = body.into_bytes().expect("what is stored is here");
-                let lines = parts
-                    .headers
-                    .iter()
-                    .map(|(name, value)| (name, value.as_bytes()));
-                write_head(to, parts.status, lines, &own(parts.status, body.len()));
-                return Some(body);
-            }
+            Form::Whole => Some(true),
+            Form::NotModified => Some(false),
+            Form::Ranges(_) => None,
         };
-        let status = if is_whole {
-            entry.status
-        } else {
-            StatusCode::NOT_MODIFIED
+        let tell = |status, outcome| proxy.end(begun, hooked, &query.rule, status, outcome);
+        // What it takes more than its own lines and ours for is made as on the long way: ranges, and what caches behind us have said.
+        let Some(is_whole) = is_whole.filter(|_| !entry.headers.has(&CACHE_STATUS)) else {
+            let (response, outcome) = respond::hit(&asked.head, &stored, None, now);
+            let outcome = tell(response.status(), outcome);
+            let (parts, body) = proxy.stamp(response, outcome, None).into_parts();
+            let body = body.into_bytes().expect("what is stored is here");
+            let lines = parts.headers.iter();
+            let lines = lines.map(|(name, value)| (name, value.as_bytes()));
+            let own = Own::none(parts.status, body.len(), now);
+            write_head(to, parts.status, lines, &own);
+            return Some(body);
+        };
+        let status = match is_whole {
+            true => entry.status,
+            false => StatusCode::NOT_MODIFIED,
+        };
+        let ttl = entry.meta.ttl(now);
+        let outcome = tell(status, Outcome::Hit { ttl, stale: None });
+        let shown = proxy.0.config.cache_status;
+        let own = Own {
+            age: Some(entry.meta.age(now).as_secs()),
+            cache_status: shown.then(|| cache_status::render(outcome)),
+            ..Own::none(status, entry.body.len(), now)
         };
         let lines = entry.headers.iter();
         let lines = lines.filter(|(name, _)| is_whole || respond::in_not_modified(name));
-        write_head(to, status, lines, &own(status, entry.body.len()));
-        let is_sent = is_whole && *asked.head.method() != Method::HEAD;
-        Some(match is_sent {
+        write_head(to, status, lines, &own);
+        Some(match is_whole && *asked.head.method() != Method::HEAD {
             true => entry.body.clone(),
             false => Bytes::new(),
         })
@@ -240,13 +237,25 @@ fn request(bytes: &Bytes) -> Option<Request<()>> {
 
 /// What we add to the fields of a stored response.
 struct Own {
-    /// Of the content, if there may be any.
-    length: Option<usize>,
-    /// In seconds.
-    age: u64,
+    /// In seconds, in place of what is there.
+    age: Option<u64>,
     cache_status: Option<HeaderValue>,
+    /// Of the content, if there may be any, and it does not say so itself.
+    length: Option<usize>,
     /// What `Date` says where there is none.
     now: Timestamp,
+}
+
+impl Own {
+    /// What every response needs that is answered now, with a body of this length.
+    fn none(status: StatusCode, len: usize, now: Timestamp) -> Own {
+        Own {
+            age: None,
+            cache_status: None,
+            length: may_have_content(status).then_some(len),
+            now,
+        }
+    }
 }
 
 /// A head as hyper writes it.
@@ -265,20 +274,25 @@ fn write_head<'l>(
     let reason = status.canonical_reason().unwrap_or("<none>");
     let code = status.as_str();
     put([b"HTTP/1.1 ", code.as_bytes(), b" ", reason.as_bytes()]);
-    let mut has_date = false;
+    let (mut has_date, mut length) = (false, own.length);
     for (name, value) in lines {
-        if *name == header::AGE {
+        if *name == header::AGE && own.age.is_some() {
             continue; // it has grown
         }
         has_date |= *name == header::DATE;
+        if *name == header::CONTENT_LENGTH {
+            length = None; // that of the content that a HEAD does not bring
+        }
         put([name.as_str().as_bytes(), b": ", value, b""]);
     }
     let mut digits = itoa::Buffer::new();
-    put([b"age: ", digits.format(own.age).as_bytes(), b"", b""]);
+    if let Some(age) = own.age {
+        put([b"age: ", digits.format(age).as_bytes(), b"", b""]);
+    }
     if let Some(value) = &own.cache_status {
         put([b"cache-status: ", value.as_bytes(), b"", b""]);
     }
-    if let Some(length) = own.length {
+    if let Some(length) = length {
         put([
             b"content-length: ",
             digits.format(length).as_bytes(),

@@ -33,6 +33,9 @@ const GO_ON: &[&str] = &[
     "GET /gone HTTP/1.1\r\nHost: a\r\n\r\n",
     "GET /empty HTTP/1.1\r\nHost: a\r\n\r\n",
     "GET /dateless HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET /behind HTTP/1.1\r\nHost: a\r\n\r\n",
+    "HEAD /behind HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET /behind HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"one\"\r\n\r\n",
     "GET /large HTTP/1.1\r\nHost: a\r\n\r\n",
     "GET /private HTTP/1.1\r\nHost: a\r\n\r\n",
     "GET /stale HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -78,6 +81,10 @@ async fn stage(fast: bool) -> (Origin, Sidecar) {
     app.answer("/gone", kept("no").status(404).header("Date", at.clone()));
     app.answer("/empty", kept("").status(204).header("Date", at.clone()));
     app.answer("/dateless", kept("when"));
+    let behind = kept("far")
+        .header("Age", "7")
+        .header("Cache-Status", "Far; hit");
+    app.answer("/behind", behind.header("Date", at.clone()));
     let large = "0123456789".repeat(60_000);
     app.answer("/large", kept(&large).header("Date", at.clone()));
     let stale = reply("old").control("max-age=0, stale-while-revalidate=600");
@@ -94,6 +101,7 @@ async fn stage(fast: bool) -> (Origin, Sidecar) {
         "/gone",
         "/empty",
         "/dateless",
+        "/behind",
         "/large",
     ] {
         client.get(path).await;
