@@ -152,7 +152,7 @@ impl Cache {
         let Some(before) = flight.before else {
             return false;
         };
-        if self.purges().forget(&matched.logical_key(head), before) {
+        if self.purges().forget(|| matched.logical_key(head), before) {
             return true;
         }
         if let Stage::Shared(shared) = &*flight.stage.borrow()

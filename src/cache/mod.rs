@@ -284,7 +284,7 @@ impl Cache {
     }
 
     /// What answers a request without waiting for anybody, if it is a hit: what [`Cache::trust`] and [`Cache::lookup`] would say
-    /// then. If it is none, nothing has changed (L14) and they are to be asked.
+    /// then. If it is none, nothing has begun, and they are to be asked.
     pub fn hit(&self, query: &Query, head: &Head) -> Option<(Arc<Stored>, Timestamp)> {
         let is_believed = match query.rule.consistency {
             Consistency::Bounded => !self.0.tags.is_fenced(),
@@ -299,13 +299,11 @@ impl Cache {
         else {
             return None;
         };
-        match self.usable(query, &stored, head, &wishes, now) {
-            Ok(None) => {
-                stored.note_use();
-                Some((stored, now))
-            }
-            Ok(Some(_)) | Err(_) => None,
-        }
+        let usable = self.usable(query, &stored, head, &wishes, now);
+        matches!(usable, Ok(None)).then(|| {
+            stored.note_use();
+            (stored, now)
+        })
     }
 
     /// Nobody may be answered with what is stored, nor wait for what is being fetched: it may be older than an increment that

@@ -400,7 +400,8 @@ impl Objects<'_> {
     }
 
     fn is_purged(&self, stored: &Stored, before: &Snapshot) -> bool {
-        self.cache.purges().forget(&stored.logical, before.stamp())
+        let logical = || &*stored.logical;
+        self.cache.purges().forget(logical, before.stamp())
     }
 
     /// Tells the other sidecars of what has just been put here.

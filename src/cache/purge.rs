@@ -145,9 +145,18 @@ impl Purges {
     }
 
     /// Whether what was asked for at `before` is to be forgotten.
-    pub(super) fn forget(&self, logical: &str, before: Stamp) -> bool {
-        let concerns = |(stamp, what): &(Stamp, Forget)| *stamp > before && what.concerns(logical);
-        self.forgotten > before || self.recent.iter().any(concerns)
+    /// `logical`: its logical key, made only if something came since.
+    pub(super) fn forget<S: AsRef<str>>(&self, logical: impl FnOnce() -> S, before: Stamp) -> bool {
+        if self.forgotten > before {
+            return true;
+        }
+        let mut since = self.recent.iter().filter(|(stamp, _)| *stamp > before);
+        let Some((_, first)) = since.next() else {
+            return false;
+        };
+        let logical = logical();
+        let logical = logical.as_ref();
+        first.concerns(logical) || since.any(|(_, what)| what.concerns(logical))
     }
 }
 
@@ -355,13 +364,13 @@ mod tests {
         let stamp = Stamp::from_raw;
         let mut purges = Purges::default();
         purges.note(stamp(5), glob("a*"), stamp(4));
-        assert!(purges.forget("a1", stamp(4)));
-        assert!(!purges.forget("b1", stamp(4)));
+        assert!(purges.forget(|| "a1", stamp(4)));
+        assert!(!purges.forget(|| "b1", stamp(4)));
         purges.note(stamp(9), glob("c*"), stamp(7)); // nothing runs here that began before
         assert_eq!(purges.recent.len(), 1);
-        assert!(purges.forget("a1", stamp(4)), "by another's token");
-        assert!(!purges.forget("a1", stamp(5)));
-        assert!(purges.forget("c1", stamp(8)));
+        assert!(purges.forget(|| "a1", stamp(4)), "by another's token");
+        assert!(!purges.forget(|| "a1", stamp(5)));
+        assert!(purges.forget(|| "c1", stamp(8)));
     }
 
     async fn put(cache: &Cache, name: &str) {
@@ -452,8 +461,8 @@ mod tests {
         }
         purges.note(stamp(8), glob("b*"), Stamp::NEVER);
         assert_eq!(purges.recent.len(), 2);
-        assert!(purges.forget("a1", stamp(6)), "the last of them counts");
-        assert!(!purges.forget("a1", stamp(7)));
+        assert!(purges.forget(|| "a1", stamp(6)), "the last of them counts");
+        assert!(!purges.forget(|| "a1", stamp(7)));
     }
 
     #[test]

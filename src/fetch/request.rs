@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 
 use crate::body::Body;
 use crate::model::request::Head;
@@ -108,10 +108,20 @@ pub(super) fn for_upstream(
 
     let mut request = Request::new(body);
     *request.method_mut() = head.method().clone();
-    let target = head.parts.uri.path_and_query().cloned();
-    *request.uri_mut() = target.unwrap_or(PathAndQuery::from_static("/")).into();
+    *request.uri_mut() = target(&head.parts.uri).into();
     *request.headers_mut() = headers;
     request
+}
+
+/// What is asked for, as the client wrote it. An absolute URI may have a query and no path (RFC 9110 §4.2.3): that of `/` is meant, and
+/// looked up.
+fn target(uri: &Uri) -> PathAndQuery {
+    let target = uri.path_and_query();
+    let query = target.and_then(|it| it.as_str().strip_prefix('?'));
+    let of_root = query.and_then(|query| format!("/?{query}").parse().ok());
+    of_root
+        .or_else(|| target.cloned())
+        .unwrap_or(PathAndQuery::from_static("/"))
 }
 
 /// The request for a response that is to be stored: whole, asked for without conditions, and, where the rule ignores

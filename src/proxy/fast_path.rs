@@ -5,10 +5,12 @@
 //! for is stored and fresh, the answer is written at once; whatever else it is, hyper is given the stream as if nothing had been read
 //! of it, and has the last word on what is malformed. Plans, lookups, answers, counts and logs are those of all requests.
 
+use std::io;
 use std::mem::MaybeUninit;
 use std::pin::pin;
 
 use bytes::{Buf, Bytes, BytesMut};
+use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -42,6 +44,9 @@ pub(super) enum Next {
 /// The most fields that a plain head has; hyper allows a hundred.
 const MOST_FIELDS: usize = 64;
 
+/// After so many answers it is looked whether we stop, though there is always more to read.
+const MANY: u32 = 32;
+
 /// How much is read at once, in bytes.
 const READ: usize = 8 << 10;
 
@@ -70,45 +75,55 @@ pub(super) fn is_plain<B>(request: &Request<B>) -> bool {
 
 impl Connection {
     /// Answers plain hits, until something else comes.
-    pub(super) async fn answer_hits<S>(&self, wire: &mut Wire<S>, stop: &mut Stop) -> Next
+    ///
+    /// # Errors
+    ///
+    /// The connection is broken, or its client has kept it waiting for too long.
+    pub(super) async fn answer_hits<S>(
+        &self,
+        wire: &mut Wire<S>,
+        stop: &mut Stop,
+    ) -> io::Result<Next>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let mut stopped = pin!(stop.wait_for(Option::is_some));
         let (mut read, mut head) = (BytesMut::new(), Vec::new());
+        let mut in_a_row = 0_u32;
         loop {
+            in_a_row += 1;
+            // A client that never waits for an answer is told to stop, too: by hyper, if more has come.
+            if in_a_row.is_multiple_of(MANY) && stopped.as_mut().now_or_never().is_some() {
+                return Ok(match read.is_empty() {
+                    true => Next::Nothing,
+                    false => Next::Other(read),
+                });
+            }
             if read.is_empty() {
                 read.reserve(READ);
                 tokio::select! {
                     biased; // what has come is answered before we stop
-                    came = wire.read_buf(&mut read) => match came {
-                        Ok(1..) => {}
-                        Ok(0) => return Next::Nothing,
-                        Err(error) => return left(&error),
+                    came = wire.read_buf(&mut read) => if came? == 0 {
+                        return Ok(Next::Nothing);
                     },
-                    _ = &mut stopped => return Next::Nothing,
+                    _ = &mut stopped => return Ok(Next::Nothing),
                 }
             }
             let Some((request, bytes)) = take_plain(&mut read) else {
-                return Next::Other(read);
+                return Ok(Next::Other(read));
             };
             head.clear();
             let Some(body) = self.hit(request, &mut head) else {
-                return Next::Other(joined(&bytes, &read));
+                return Ok(Next::Other(joined(&bytes, &read)));
             };
             let mut answer = Buf::chain(&*head, &*body);
-            let sent = async {
-                wire.write_all_buf(&mut answer).await?;
-                wire.flush().await
-            };
-            if let Err(error) = sent.await {
-                return left(&error);
-            }
+            wire.write_all_buf(&mut answer).await?;
+            wire.flush().await?;
             self.line.answered(read.len());
         }
     }
 
-    /// The answer to a plain request, if it is a hit: writes its head, and returns its body. Else nothing has happened.
+    /// The answer to a plain request, if it is a hit: writes its head, and returns its body. Else nobody has been told anything.
     fn hit(&self, request: Request<()>, to: &mut Vec<u8>) -> Option<Bytes> {
         let proxy = &self.proxy;
         let parts = request.into_parts().0;
@@ -181,11 +196,6 @@ impl Proxy {
         let config = &self.0.config;
         config.fast_path && !config.traces.are_made() && !config.debug.enabled
     }
-}
-
-fn left(error: &std::io::Error) -> Next {
-    tracing::debug!(%error, "a client's connection ended early");
-    Next::Nothing
 }
 
 fn joined(head: &[u8], rest: &[u8]) -> BytesMut {

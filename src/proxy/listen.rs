@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use socket2::{SockRef, TcpKeepalive};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -314,9 +314,18 @@ async fn serve_one<S>(
     });
     loop {
         if has_fast_path {
-            match connection.answer_hits(&mut wire, &mut stop).await {
-                Next::Other(read) => wire.put_back(read),
-                Next::Nothing => return,
+            let next = connection.answer_hits(&mut wire, &mut stop).await;
+            let is_over = matches!(next, Ok(Next::Nothing));
+            let went_on = match next {
+                Ok(Next::Other(read)) => wire.put_back(read),
+                Ok(Next::Nothing) => wire.shutdown().await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = &went_on {
+                tracing::debug!(%error, "a client's connection ended early");
+            }
+            if is_over || went_on.is_err() {
+                return;
             }
         }
         let (lent, home) = wire.lend();

@@ -63,6 +63,8 @@ struct State {
     wanted_back: bool,
     /// Whether the client has not taken all that it is to have.
     is_unsent: bool,
+    /// Whether a request has come before: over HTTP/1, unless the phase says otherwise.
+    is_answered: bool,
 }
 
 /// What the next bytes from the client are.
@@ -88,6 +90,7 @@ impl Default for State {
             is_exact: true,
             wanted_back: false,
             is_unsent: false,
+            is_answered: false,
         }
     }
 }
@@ -176,6 +179,7 @@ impl Line {
         let mut state = self.lock();
         state.busy += 1;
         state.for_app += 1;
+        state.is_answered = true;
         state.wanted_back = false;
         let had_length = state.drop_head(is_coded);
         match body {
@@ -201,6 +205,7 @@ impl Line {
                 None => state.is_exact = false, // more came than is remembered
             }
         }
+        state.is_answered = true;
         state.since = Instant::now();
     }
 
@@ -339,19 +344,32 @@ impl<S> Wire<S> {
     }
 
     /// What has been read of it is read once more, by somebody else.
-    pub(super) fn put_back(&mut self, bytes: BytesMut) {
+    ///
+    /// # Errors
+    ///
+    /// As [`late_http_2`].
+    pub(super) fn put_back(&mut self, bytes: BytesMut) -> io::Result<()> {
+        if bytes.starts_with(HTTP_2) && self.line.lock().is_answered {
+            return Err(late_http_2());
+        }
         self.put_back = bytes;
+        Ok(())
     }
 
     /// Notes what came from the client.
-    fn came(&self, bytes: &[u8]) {
+    ///
+    /// # Errors
+    ///
+    /// As [`late_http_2`].
+    fn came(&self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.line.lock();
         let state = &mut *state;
         match &mut state.phase {
             Phase::Head(head) => {
                 if head.is_empty() {
-                    if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
-                        return; // blank lines between requests begin nothing (RFC 9112 §2.2)
+                    let is_blank = bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+                    if is_blank && bytes.ends_with(b"\n") {
+                        return Ok(()); // blank lines between requests begin nothing (RFC 9112 §2.2)
                     }
                     state.since = Instant::now();
                 }
@@ -359,12 +377,16 @@ impl<S> Wire<S> {
                 state.is_exact &= bytes.len() <= room;
                 head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
                 if head.starts_with(HTTP_2) {
+                    if state.is_answered {
+                        return Err(late_http_2());
+                    }
                     state.phase = Phase::Http2;
                 }
             }
             Phase::Body(_) => state.pass_body(bytes),
             Phase::Http2 | Phase::Tunnel => {}
         }
+        Ok(())
     }
 
     /// Until when the client may keep us waiting, if it is its turn.
@@ -411,6 +433,11 @@ impl<S> Wire<S> {
         }
     }
 
+    /// Notes whether all that was written is on its way: TLS takes more than the socket does.
+    fn gone(&self, flushed: &Poll<io::Result<()>>) {
+        self.line.lock().is_unsent = flushed.is_pending();
+    }
+
     /// A write that waits for the client may not wait forever.
     fn patiently<T>(
         &mut self,
@@ -426,6 +453,14 @@ impl<S> Wire<S> {
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(too_late()))
     }
+}
+
+/// HTTP/2 begins with the connection (RFC 9113 §3.4), and this one has brought requests of HTTP/1. Whoever is lent it would not know.
+fn late_http_2() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "HTTP/2 begins in the middle of a connection",
+    )
 }
 
 fn too_late() -> io::Error {
@@ -449,8 +484,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         let before = buf.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buf) {
             Poll::Ready(result) => {
-                self.came(buf.filled().get(before..).unwrap_or_default());
-                Poll::Ready(result)
+                let came = buf.filled().get(before..).unwrap_or_default();
+                Poll::Ready(result.and_then(|()| self.came(came)))
             }
             Poll::Pending => self.poll_too_late(cx).map(Err),
         }
@@ -484,11 +519,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.gone(&flushed);
         self.patiently(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.gone(&closed);
         self.patiently(cx, closed)
     }
 }
@@ -653,12 +690,14 @@ mod tests {
         Answered,
         /// So much has been taken of what was to be sent; `None`: it waits.
         Sent(Option<usize>),
+        /// What was taken is on its way, or waits.
+        Gone(bool),
     }
 
     #[test]
     fn l07_a_stream_comes_back_only_where_every_byte_is_accounted_for() {
         use Announced::{Chunks, Exactly, None as Bodyless};
-        use Step::{Answered, Begins, Came, Sent, Wanted};
+        use Step::{Answered, Begins, Came, Gone, Sent, Wanted};
         const GET: &str = "GET / HTTP/1.1\r\n\r\n";
         for (name, steps, expected) in [
             (
@@ -691,6 +730,11 @@ mod tests {
                 "a blank line begins nothing",
                 &[Came(GET), Begins(Bodyless), Wanted, Answered, Came("\r\n")],
                 true,
+            ),
+            (
+                "half of one does",
+                &[Came(GET), Begins(Bodyless), Wanted, Answered, Came("\r")],
+                false,
             ),
             (
                 "a space does",
@@ -771,6 +815,31 @@ mod tests {
                 false,
             ),
             (
+                "it waits behind TLS",
+                &[
+                    Came(GET),
+                    Begins(Bodyless),
+                    Wanted,
+                    Sent(Some(9)),
+                    Gone(false),
+                    Answered,
+                ],
+                false,
+            ),
+            (
+                "it has gone through TLS",
+                &[
+                    Came(GET),
+                    Begins(Bodyless),
+                    Wanted,
+                    Sent(Some(9)),
+                    Gone(false),
+                    Answered,
+                    Gone(true),
+                ],
+                true,
+            ),
+            (
                 "the client has taken the rest",
                 &[
                     Came(GET),
@@ -792,12 +861,14 @@ mod tests {
             let mut under_way = Vec::new();
             for step in steps {
                 match step {
-                    Came(bytes) => wire.came(bytes.as_bytes()),
+                    Came(bytes) => wire.came(bytes.as_bytes()).expect("it is no HTTP/2"),
                     Begins(body) => under_way.push(wire.line.begin(*body, false)),
                     Wanted => wire.line.want_back(),
                     Answered => under_way.clear(),
                     Sent(None) => wire.took(&Poll::Pending),
                     Sent(Some(bytes)) => wire.took(&Poll::Ready(Ok(*bytes))),
+                    Gone(true) => wire.gone(&Poll::Ready(Ok(()))),
+                    Gone(false) => wire.gone(&Poll::Pending),
                 }
             }
             assert_eq!(wire.line.comes_back(), expected, "{name}");

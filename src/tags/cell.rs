@@ -1,7 +1,8 @@
 //! One tag's state: a few atomics that a hit reads without a lock.
 //!
 //! Writers hold the lock of all tags, so they never meet; readers never wait. The
-//! order of the stores is the whole protocol, and the `loom` test below walks every interleaving of it.
+//! order of the stores is the whole protocol, and the `loom` test below walks every interleaving of them. That the changes are there when
+//! `current` tells of them is not among these: `OnceBox` is no part of loom's.
 
 use once_cell::race::OnceBox;
 
@@ -44,6 +45,9 @@ const NO_VERSION: i64 = i64::MIN;
 
 /// What the store knows of the tag is not known here, or no longer.
 const LOST: u32 = 1 << 31;
+
+/// The memory that what is known of the changes of one tag takes, in bytes.
+pub(super) const CHANGES: usize = size_of::<Changes>();
 
 impl Changes {
     /// Nothing has happened.

@@ -6,6 +6,7 @@ use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
 use crate::model::time::Timestamp;
 use crate::tags::atomic::{AtomicU64, Ordering};
+use crate::tags::cell::CHANGES;
 use crate::tags::cell::Cell;
 use crate::tags::cell::Held;
 
@@ -29,6 +30,11 @@ impl Era {
     pub(super) fn new(number: u64, now: &Arc<AtomicU64>) -> Era {
         let now = Arc::clone(now);
         Era { number, now }
+    }
+
+    /// Whether the store is one that several share: who is alone has one history only.
+    fn is_shared(&self) -> bool {
+        self.number > 0
     }
 
     fn goes_on(&self) -> bool {
@@ -56,6 +62,8 @@ pub(super) struct Seal {
 /// What a cell takes besides the text of its tag: the counts of who shares it and that text, its place in the table, and what the
 /// allocator takes of its own for two pieces of memory.
 const CELL: usize = size_of::<Cell>() + 8 + 16 + 12 + 2 * 12;
+/// What it takes besides where others change tags, too: what is not known of one yet is noted in each.
+const CELL_OF_OTHERS: usize = CHANGES + 12;
 
 impl Seals {
     /// Whether every tag still has the version it had: one atomic load each, and one for all.
@@ -112,8 +120,13 @@ impl Seals {
     /// that carry its tag. Of a tag of the app, or of what its rules find in requests, nobody knows whether others do:
     /// half of its cell is counted.
     pub fn weight(&self) -> usize {
+        let more = if self.history.is_shared() {
+            CELL_OF_OTHERS
+        } else {
+            0
+        };
         let cells = self.iter().map(|(tag, _)| {
-            let cell = CELL + tag.as_str().len();
+            let cell = CELL + more + tag.as_str().len();
             match (tag.is_of_one_key(), tag.is_of_rules()) {
                 (true, _) => cell,
                 (false, true) => 0,

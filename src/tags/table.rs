@@ -153,17 +153,19 @@ impl Shard {
 
     /// Drops cells that nobody holds and whose loss nobody can notice (L10); the last change of all of these.
     ///
-    /// Cells are handed out under this lock only, so a count of one cannot grow meanwhile.
+    /// Cells are handed out under this lock only, so a count of one cannot grow meanwhile. It is looked at first: whoever has let go of
+    /// a cell may have changed it before, and what is read after it shows that.
     fn sweep(&mut self, forgettable: &Forgettable) -> Stamp {
         let mut last = Stamp::NEVER;
         self.cells.retain(|cell| {
+            let is_held = !cell.is_unique();
             let limit = if cell.app_version().is_some() {
                 forgettable.counted
             } else {
                 forgettable.plain
             };
             let changed = cell.changed();
-            let stays = Held::strong_count(cell) > 1 || changed > limit || cell.is_waiting();
+            let stays = is_held || changed > limit || cell.is_waiting();
             if !stays {
                 last = last.max(changed);
             }

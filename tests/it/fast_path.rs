@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use tokio::net::TcpStream;
 
+use crate::support::Certificate;
+use crate::support::Client;
 use crate::support::Origin;
 use crate::support::Setup;
 use crate::support::Sidecar;
@@ -70,6 +72,9 @@ const LAST: &[&str] = &[
     "POST /hit HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
     "GET /hit HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: upgrade, close\r\n\r\n",
     "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST /private HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\nok",
+    "GET /hit HTTP/1.1\r\nHost: a\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "GET /private HTTP/1.1\r\nHost: a\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 ];
 
 /// An app and a sidecar in front of it.
@@ -174,6 +179,31 @@ async fn l04_l07_answers_are_those_of_the_long_way_whatever_comes_in_one_connect
         BTreeMap::from(calls)
     };
     assert_eq!(asked(&fast_app), asked(&slow_app));
+}
+
+#[tokio::test]
+async fn a_hit_that_waits_behind_tls_is_sent_to_its_end() {
+    let app = Origin::start().await;
+    let certificate = Certificate::new();
+    let sidecar = Setup::new(&app).on_tls(&certificate).start().await;
+    let large = "0123456789".repeat(400_000); // far more than sockets and TLS hold
+    app.answer("/large", reply(&*large).control("max-age=600"));
+    app.answer("/private", reply("mine").control("private"));
+    let trust = certificate.trust(&["http/1.1"]);
+    let client = Client::tls(sidecar.tls_address(), trust);
+    client.get("/large").await.is_miss();
+
+    let mut connection = client.connect().await;
+    for _ in 0..3 {
+        connection.get("/private").await.has_body("mine"); // the long way
+        connection
+            .write("GET /large HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+            .await;
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await; // it sends as much as can be sent to a client that does not read
+        }
+        connection.answer().await.is_hit().has_body(&large);
+    }
 }
 
 #[tokio::test]

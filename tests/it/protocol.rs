@@ -140,6 +140,10 @@ async fn absolute_form_is_the_same_entry() {
         .get_with("http://shop.example/a?x=1", "Host", "evil.example")
         .await
         .is_hit();
+    // A path that is not there is that of the root: it is asked for as it is looked up.
+    let rootless = client.get("http://shop.example?page=2").await;
+    rootless.is_miss().has_body("/?page=2");
+    client.get("/?page=2").await.is_hit();
 }
 
 #[tokio::test]

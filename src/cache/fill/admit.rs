@@ -147,8 +147,8 @@ impl Fill {
     /// Whether a pattern came after the app was asked that its key matches.
     pub(in crate::cache) fn is_purged(&self) -> bool {
         let before = self.before.as_ref().map_or(Stamp::NEVER, |it| it.stamp());
-        let logical = self.matched.logical_key(&self.head);
-        self.cache.purges().forget(&logical, before)
+        let logical = || self.matched.logical_key(&self.head);
+        self.cache.purges().forget(logical, before)
     }
 
     /// Whether anything but its tags keeps it out.
