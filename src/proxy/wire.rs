@@ -117,7 +117,6 @@ impl State {
         };
         let here = std::mem::take(here);
         self.phase = Phase::Body(len);
-        self.is_exact &= len.is_some();
         self.pass_body(&here);
     }
 
@@ -136,7 +135,7 @@ impl State {
         self.since = Instant::now();
     }
 
-    /// The body is over, whatever came of it.
+    /// The body is over that is under way, if one is: chunks, which nobody has counted here, or one that did not come whole.
     fn end_body(&mut self) {
         if let Phase::Body(_) = self.phase {
             self.phase = Phase::Head(Vec::new());

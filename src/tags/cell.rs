@@ -1,8 +1,8 @@
 //! One tag's state: a few atomics that a hit reads without a lock.
 //!
 //! Writers hold the lock of all tags, so they never meet; readers never wait. The
-//! order of the stores is the whole protocol, and the `loom` test below walks every interleaving of them. That the changes are there when
-//! `current` tells of them is not among these: `OnceBox` is no part of loom's.
+//! order of the stores is the whole protocol, and the `loom` test below walks every interleaving of them, with changes that are there
+//! from the beginning: how `OnceBox` hands them to other threads, loom does not see.
 
 use once_cell::race::OnceBox;
 
@@ -65,11 +65,15 @@ impl Changes {
 impl Cell {
     /// A tag that was never incremented.
     pub(super) fn new(tag: Tag) -> Cell {
-        Cell {
+        let cell = Cell {
             tag,
             current: AtomicU64::new(Stamp::NEVER.get()),
             changes: OnceBox::new(),
+        };
+        if cfg!(feature = "loom") {
+            cell.changes(); // how `OnceBox` hands them to other threads, loom does not see
         }
+        cell
     }
 
     /// Those of a tag that changes, or of which something is not known.
