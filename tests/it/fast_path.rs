@@ -97,7 +97,8 @@ async fn stage(fast: bool) -> (Origin, Sidecar) {
     app.on("/private", |call| {
         reply(call.raw.clone()).control("private")
     });
-    let config = format!("fast_path: {fast}\nlimits: {{ max_head: 8KiB }}");
+    let config =
+        format!("fast_path: {fast}\nlimits: {{ max_head: 8KiB, client_header_timeout: 1s }}");
     let sidecar = Setup::new(&app).config(&config).start().await;
     let client = sidecar.client().at("a");
     for path in [
