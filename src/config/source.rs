@@ -62,7 +62,7 @@ pub(super) struct Config {
     /// How long running requests may take once we are told to stop. Default: `10s`.
     #[serde(default)]
     pub(super) drain: Option<Span>,
-    /// Whether plain hits over HTTP/1.1 are answered before the HTTP library sees them, which costs a fraction. Off, every request takes
+    /// Whether plain hits over HTTP/1.1 are answered before the HTTP library sees them, which costs less. Off, every request takes
     /// the long way: the answers are the same. Default: `true`.
     #[serde(default)]
     pub(super) fast_path: Option<bool>,

@@ -150,7 +150,8 @@ impl Connection {
         }
         let (stored, now) = proxy.0.cache.hit(&query, &asked.head)?;
         let entry = &stored.entry;
-        let is_whole = match respond::form(&asked.head, entry) {
+        let form = respond::form(&asked.head, entry);
+        let is_whole = match form {
             Form::Whole => Some(true),
             Form::NotModified => Some(false),
             Form::Ranges(_) => None,
@@ -158,7 +159,7 @@ impl Connection {
         let tell = |status, outcome| proxy.end(begun, hooked, &query.rule, status, outcome);
         // What it takes more than its own lines and ours for is made as on the long way: ranges, and what caches behind us have said.
         let Some(is_whole) = is_whole.filter(|_| !entry.headers.has(&CACHE_STATUS)) else {
-            let (response, outcome) = respond::hit(&asked.head, &stored, None, now);
+            let (response, outcome) = respond::as_form(form, &asked.head, &stored, None, now);
             let outcome = tell(response.status(), outcome);
             let (parts, body) = proxy.stamp(response, outcome, None).into_parts();
             let body = body.into_bytes().expect("what is stored is here");

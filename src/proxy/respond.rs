@@ -78,8 +78,19 @@ pub(super) fn hit(
     stale: Option<Stale>,
     now: Timestamp,
 ) -> (Response<Body>, Outcome) {
+    as_form(form(head, &stored.entry), head, stored, stale, now)
+}
+
+/// The same, where it is known already what of it answers the request.
+pub(super) fn as_form(
+    form: Form,
+    head: &Head,
+    stored: &Stored,
+    stale: Option<Stale>,
+    now: Timestamp,
+) -> (Response<Body>, Outcome) {
     let entry = &stored.entry;
-    let mut response = match form(head, entry) {
+    let mut response = match form {
         Form::Whole => whole(head, entry),
         Form::NotModified => not_modified(entry.headers.header_values()),
         Form::Ranges(response) => *response,
