@@ -1,0 +1,115 @@
+"""The app behind the servers that are attacked: it notes what reaches it, byte for byte as one reads RFC 9112, and answers as the path asks.
+
+- `/raw/HEX…`: these bytes are the answer, and the connection ends.
+- `/mine…`: an account's page. It says whose it is (the cookie `who`), and nothing about storing.
+- everything else: a page that may be stored for a minute, in which the app has written what attackers like to have written: the
+  host, the scheme and the address as told by forwarding headers, its target, a parameter, the body.
+"""
+
+import dataclasses
+import socketserver
+import threading
+
+#: What careless apps build links from.
+REFLECTED = ["host", "x-forwarded-host", "x-host", "x-forwarded-server", "forwarded", "x-forwarded-proto", "x-forwarded-scheme", "x-forwarded-port", "x-original-url", "x-rewrite-url", "x-http-method-override", "x-forwarded-prefix"]
+
+
+@dataclasses.dataclass
+class Asked:
+    """A request as it came."""
+
+    line: str
+    fields: list
+    body: bytes
+
+    @property
+    def target(self):
+        return self.line.split(" ")[1] if self.line.count(" ") >= 2 else self.line
+
+    def field(self, name):
+        return ", ".join(value for known, value in self.fields if known == name)
+
+
+class App:
+    """Listens on a free port of loopback until the block ends."""
+
+    def __init__(self):
+        self.seen, self.lock = [], threading.Lock()
+        app = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            timeout = 20
+            disable_nagle_algorithm = True
+
+            def handle(self):
+                try:
+                    while app.answer(self.rfile, self.wfile):
+                        pass
+                except (OSError, ValueError):
+                    pass  # the server under attack has broken off
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads, request_queue_size, allow_reuse_address = True, 256, True
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def about(self, token):
+        """What came that has the token in it, in order."""
+        with self.lock:
+            return [asked for asked in self.seen if token in asked.line or token.encode() in asked.body or any(token in value for _, value in asked.fields)]
+
+    def answer(self, reads, writes):
+        """One request; whether the connection goes on."""
+        if not (asked := read(reads)):
+            return False
+        with self.lock:
+            self.seen.append(asked)
+        target = asked.target
+        if target.startswith("/raw/"):
+            writes.write(bytes.fromhex(target[5:].partition("?")[0]))
+            writes.flush()
+            return False
+        text, more = page(asked)
+        body = b"" if asked.line.startswith("HEAD ") else text.encode()
+        writes.write(f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(text.encode())}\r\n{more}\r\n".encode() + body)
+        writes.flush()
+        return True
+
+
+def page(asked):
+    """The text and further fields."""
+    if asked.target.startswith("/mine") or "/mine" in asked.target.replace("%6d", "m"):
+        return f"account of {asked.field('cookie') or 'nobody'}", ""
+    told = "".join(f"{name}: {asked.field(name)}\n" for name in REFLECTED if asked.field(name))
+    return f"{asked.line}\n{told}{asked.body.decode('latin-1')}", "Cache-Control: public, max-age=60\r\n"
+
+
+def read(reads):
+    """A request, or `None` at the end. Framing as in RFC 9112 §6.3; chunks need not be good."""
+    while (line := reads.readline(1 << 17)) in (b"\r\n", b"\n"):
+        pass
+    if not line:
+        return None
+    fields = []
+    while (field := reads.readline(1 << 17)) not in (b"\r\n", b"\n", b""):
+        name, _, value = field.decode("latin-1").rstrip("\r\n").partition(":")
+        fields.append((name.lower(), value.strip()))
+    asked = Asked(line.decode("latin-1").rstrip("\r\n"), fields, b"")
+    if "chunked" in asked.field("transfer-encoding").lower():
+        while size := int(reads.readline(1 << 17).split(b";")[0] or b"0", 16):
+            asked.body += reads.read(size)
+            reads.readline(1 << 17)
+        while reads.readline(1 << 17) not in (b"\r\n", b"\n", b""):
+            pass
+    elif length := asked.field("content-length"):
+        asked.body = reads.read(int(length))
+    return asked

@@ -1,0 +1,44 @@
+"""What no key holds and an app may still look at (Kettle 2018, 2020; CPDoS, Nguyen 2019): a plain request comes after each."""
+
+from attack import HOST, Attack, lines, poisoning
+
+#: Fields from which apps learn a host, a scheme, a target or a method.
+NAMES = ["X-Forwarded-Host", "X-Forwarded_Host", "X-Host", "X-Forwarded-Server", "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Prefix", "X-Forwarded-Port", "X-Forwarded-Scheme", "X-HTTP-Method-Override"]
+
+
+def plain(*fields, **more):
+    return poisoning(lines("Connection: close", *fields, **more))
+
+
+def padded(length):
+    return "x" * length
+
+
+ATTACKS = [
+    *(Attack(name, plain(f"{name}: evil.example"), ("clean",)) for name in NAMES),
+    Attack("Forwarded", plain("Forwarded: host=evil.example"), ("clean",)),
+    Attack("X-Forwarded-Proto that is no scheme", plain("X-Forwarded-Proto: evil"), ("clean",)),
+    Attack("the port of the host", plain(host=f"{HOST}:1337evil"), ("clean",)),
+    Attack("the case of the host", poisoning(lines("Connection: close", "X-Forwarded-Host: evil", host=HOST.upper())), ("clean",)),
+    Attack("a host's dot at the end", plain(host=f"{HOST}.evil"), ("clean",)),
+    Attack("a GET with a body", plain("Content-Length: 4", body="evil"), ("clean",)),
+    Attack("a GET with a form in its body", plain("Content-Type: application/x-www-form-urlencoded", "Content-Length: 6", body="a=evil"), ("clean",)),
+    Attack("a parameter behind a semicolon", plain(line="GET /a?{t};x=evil"), ("clean",)),
+    Attack("a parameter twice", plain(line="GET /a?{t}&{t}=evil"), ("clean",)),
+    Attack("a parameter of another spelling", plain(line="GET /a?{t}&%78=evil"), ("clean",)),
+    Attack("a fragment", plain(line="GET /a?{t}#evil"), ("clean",)),
+    Attack("a path with dot segments", plain(line="GET /evil/../a?{t}"), ("clean",)),
+    Attack("a path with an encoded slash", plain(line="GET /evil%2f..%2fa?{t}"), ("clean",)),
+    Attack("an absolute target", plain(line="GET http://evil.example/a?{t}"), ("clean",)),
+    Attack("Connection lists what the app needs", plain("Connection: close, Host, Cookie", "Cookie: a=evil"), ("clean",)),
+    Attack("Range", plain("Range: bytes=0-3"), ("clean",)),
+    Attack("If-None-Match", plain('If-None-Match: "evil"'), ("clean",)),
+    Attack("a method of its own", plain(line="EVIL /a?{t}"), ("clean",)),
+    Attack("HEAD", plain(line="HEAD /a?{t}"), ("clean",)),
+    Attack("a head that is too large", plain(f"X-Long: {padded(20_000)}"), ("clean",)),
+    Attack("a field with a control character", plain("X-A: evil\x08"), ("clean",)),
+    Attack("Expect", plain("Expect: evil"), ("clean",)),
+    Attack("Upgrade", plain("Connection: Upgrade", "Upgrade: evil"), ("clean",)),
+    Attack("a tag of the client's own", plain("Cache-Tag: evil", "Surrogate-Key: evil"), ("clean",)),
+    Attack("a lifetime of the client's own", plain("Tagalong-Cache-Control: evil", "Surrogate-Control: evil"), ("clean",)),
+]
