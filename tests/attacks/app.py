@@ -89,6 +89,8 @@ def page(asked):
     """The text and further fields."""
     if asked.target.startswith("/mine") or "/mine" in asked.target.replace("%6d", "m"):
         return f"account of {asked.field('cookie') or 'nobody'}", ""
+    if asked.target.startswith("/large"):
+        return "x" * (64 << 10), "Cache-Control: public, max-age=60\r\nAccept-Ranges: bytes\r\n"
     told = "".join(f"{name}: {asked.field(name)}\n" for name in REFLECTED if asked.field(name))
     return f"{asked.line}\n{told}{asked.body.decode('latin-1')}", "Cache-Control: public, max-age=60\r\n"
 

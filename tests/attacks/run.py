@@ -24,14 +24,15 @@ import contestants
 import deception
 import http2
 import needs
+import patience
 import poisoning
 import smuggling
 import splitting
 
-GROUPS = [smuggling, http2, splitting, poisoning, deception]
-#: What looks like a file is stored, for `deception`, in the words of each.
-FILES = [{"id": "files", "match": {"path": r".*\.(css|txt)"}, "ttl": "60s"}]
-NGINX_FILES = r'set $other 1; if ($uri ~ "\.(css|txt)$") { set $other 0; } proxy_no_cache $other; proxy_cache_bypass $other; proxy_cache_valid 200 1m;'
+GROUPS = [smuggling, http2, splitting, poisoning, deception, patience]
+#: What looks like a file is stored, for `deception`; the configurations of the others say the same. And times for slow clients.
+RULES = [{"id": "files", "match": {"path": r".*\.(css|txt)"}, "ttl": "60s"}]
+LIMITS = {"limits": {f"client_{what}_timeout": "1s" for what in ("header", "body", "idle")}}
 PACKAGES = {"nginx": "nginx-light", "varnishd": "varnish"}
 #: Attacks at once; each has pages of its own.
 AT_ONCE = 8
@@ -41,12 +42,12 @@ OUT = ROOT / "benches" / "results" / "attacks.md"
 def main():
     arguments = parse()
     with app.App() as behind, contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(contestants.tagalong(arguments.tagalong, behind, rules=FILES))]
+        servers = [stack.enter_context(contestants.tagalong(arguments.tagalong, behind, LIMITS, RULES))]
         if arguments.peers:
             needs.install(PACKAGES)
             certificate = stack.enter_context(contestants.certificate())
-            nginx = contestants.nginx(ROOT / "benches" / "peers" / "nginx" / "nginx.conf", behind, NGINX_FILES, certificate)
-            varnish = contestants.varnish(HERE / "files.vcl", behind)
+            nginx = contestants.nginx(HERE / "nginx.conf", behind, certificate=certificate)
+            varnish = contestants.varnish(HERE / "varnish.vcl", behind)
             servers += map(stack.enter_context, (nginx, varnish))
         tokens = (f"t{number}x" for number in itertools.count(1))
         told = {}
