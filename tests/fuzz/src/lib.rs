@@ -2,10 +2,13 @@
 //! same functions.
 
 pub mod codec;
+pub mod config;
 pub mod fast_path;
 mod fields;
 pub mod headers;
+mod mistakes;
 pub mod plan;
 pub mod ranges;
 pub mod rules;
+pub mod spelled;
 pub mod tokens;

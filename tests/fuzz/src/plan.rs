@@ -55,7 +55,7 @@ pub fn check(input: &[u8]) {
     let Some(head) = head(input) else {
         return; // hyper lets no such request in
     };
-    let plan = SET.plan(&head, NOW);
+    let plan = planned(&head);
     let said = plan.explain(&head).to_string();
     assert!(said.starts_with("rule: ") && said.ends_with('\n'), "{said}");
     assert_eq!(said, SET.plan(&head, NOW).explain(&head).to_string());
@@ -104,7 +104,12 @@ fn a_key_holds_where_it_is_for(query: &tagalong::rules::Query, head: &Head) {
     );
 }
 
-fn head(input: &[u8]) -> Option<Head> {
+/// What the rules here say of it.
+pub(super) fn planned(head: &Head) -> Plan {
+    SET.plan(head, NOW)
+}
+
+pub(super) fn head(input: &[u8]) -> Option<Head> {
     let mut lines = input.split(|byte| *byte == b'\n');
     let mut first = lines.next()?.split(|byte| *byte == b' ');
     let (method, target) = (first.next()?, first.next()?);
