@@ -1,4 +1,4 @@
-//! Hostile bytes in heads and their fields, for ranges, in tokens, for plans and rule files, from the shared store: the corpora of the fuzzer,
+//! Hostile bytes in heads and their fields, for ranges, in tokens, for plans, rule files and configurations, from the shared store: the corpora of the fuzzer,
 //! and random inputs, held to what must hold for any input.
 //!
 //! `make fuzz` goes on from here with inputs of its own.
@@ -9,11 +9,13 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use fuzz::codec;
+use fuzz::config;
 use fuzz::fast_path;
 use fuzz::headers;
 use fuzz::plan;
 use fuzz::ranges;
 use fuzz::rules;
+use fuzz::spelled;
 use fuzz::tokens;
 
 #[path = "../fuzz/src/lib.rs"]
@@ -69,8 +71,23 @@ fn the_corpus_of_plans() {
 }
 
 #[test]
+fn the_corpus_of_other_spellings() {
+    replay("spelled", spelled::check);
+    let ways: usize = seeds("spelled").iter().map(|seed| spelled::ways(seed)).sum();
+    assert!(ways > 60, "{ways} other spellings of all seeds");
+}
+
+#[test]
 fn the_corpus_of_rule_files() {
     replay("rules", rules::check);
+}
+
+#[test]
+fn the_corpus_of_configurations() {
+    replay("config", config::check);
+    let right = seeds("config").into_iter();
+    let right = right.filter(|seed| config::is_right(seed)).count();
+    assert!(right >= 3, "{right} seeds are right");
 }
 
 #[test]
@@ -202,10 +219,10 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     files.map(read).collect()
 }
 
-/// Rule files with a piece of them lost, and another in its place.
-fn rule_files() -> impl Strategy<Value = Vec<u8>> {
+/// Files of a target with a piece of them lost, and another in its place.
+fn files(target: &str) -> impl Strategy<Value = Vec<u8>> {
     let junk = "(\\{|\\}|\\[|\\]|:|: |, |- |\n|\r|\n  |\"|'|#|&a |\\*a|!!str |\\||%|\\(|é|[a-z0-9]|null|true|-1|60s){0,4}";
-    let seed = prop::sample::select(seeds("rules"));
+    let seed = prop::sample::select(seeds(target));
     (seed, any::<prop::sample::Index>(), 0_usize..40, junk).prop_map(|(seed, at, lost, junk)| {
         let at = at.index(seed.len() + 1);
         let after = seed.get(at + lost..).unwrap_or_default();
@@ -237,8 +254,13 @@ proptest! {
     }
 
     #[test]
-    fn random_rule_files(input in rule_files()) {
+    fn random_rule_files(input in files("rules")) {
         rules::check(&input);
+    }
+
+    #[test]
+    fn random_configurations(input in files("config")) {
+        config::check(&input);
     }
 
     #[test]
@@ -279,6 +301,8 @@ proptest! {
         ),
     ) {
         let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-        plan::check(format!("{method} {path}{query}\nhost: shop.example\n{fields}").as_bytes());
+        let input = format!("{method} {path}{query}\nhost: shop.example\n{fields}");
+        plan::check(input.as_bytes());
+        spelled::check(input.as_bytes());
     }
 }
