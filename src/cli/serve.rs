@@ -1,5 +1,6 @@
 //! `tagalong serve`: runs the sidecar until it is asked to stop.
 
+use std::fmt;
 use std::io::Write;
 use std::net::SocketAddr;
 
@@ -54,29 +55,36 @@ impl Serve {
             let mut hangup = signal(SignalKind::hangup())?;
             let app = App::start(config, Default::default()).await?;
             for address in app.addresses() {
-                writeln!(
+                say(
                     out,
-                    "tagalong: listening on {address}, in front of {behind}"
-                )?;
+                    format_args!("listening on {address}, in front of {behind}"),
+                );
             }
             if let Some(address) = app.admin_address() {
-                writeln!(out, "tagalong: admin interface on http://{address}")?;
+                say(out, format_args!("admin interface on http://{address}"));
             }
-            out.flush()?;
             loop {
                 tokio::select! {
                     () = stop.asked() => break,
                     Some(()) = hangup.recv() => app.reload(),
                 }
             }
-            writeln!(
+            say(
                 out,
-                "tagalong: finishing what runs; a second signal ends at once"
-            )?;
+                format_args!("finishing what runs; a second signal ends at once"),
+            );
             stop.unless_asked_again(app.shutdown()).await?;
             Ok(())
         });
         runtime.shutdown_background(); // what the second signal cuts off is not waited for
         ended
     }
+}
+
+/// Tells who watches. Where that cannot be written (the disk is full, who read it has gone) clients are served all the same, and what
+/// runs is finished.
+fn say(out: &mut impl Write, what: fmt::Arguments<'_>) {
+    writeln!(out, "tagalong: {what}")
+        .and_then(|()| out.flush())
+        .ok();
 }
