@@ -93,7 +93,7 @@ impl Cache {
     }
 
     fn anew_of(&self, rules: &RuleSet, stored: &Arc<Stored>) -> Option<Anew> {
-        if let Some(recipe) = &stored.recipe {
+        if let Some(recipe) = stored.recipe() {
             return Some(Anew {
                 cache: self.clone(),
                 base: recipe.base,

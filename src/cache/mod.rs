@@ -449,7 +449,7 @@ impl Cache {
             Stale::Invalidated => {
                 let refreshes = query.rule.refill.on_invalidate.mode == WhenInvalidated::Refresh;
                 let by_schedule = refreshes && {
-                    let recipe = stored.recipe.as_ref();
+                    let recipe = stored.recipe();
                     recipe.is_some_and(|recipe| recipe.is_for_invalidated())
                 };
                 let softly = stored.invalidated(now).is_some_and(|it| it.soft);

@@ -120,7 +120,9 @@ impl Cache {
     /// The same for one that others have too.
     pub(super) fn put_shared(&self, variant: Variant, stored: &Arc<Stored>) {
         self.0.store.put(variant, Slot::Entry(Arc::clone(stored)));
-        let Some(recipe) = &stored.recipe else { return };
+        let Some(recipe) = stored.recipe() else {
+            return;
+        };
         let (now, rule) = (self.now(), &recipe.matched.rule);
         let refreshes = &self.0.refreshes;
         let begins = refreshes.register(rule, variant, Arc::downgrade(stored), now);
@@ -169,7 +171,7 @@ impl Refresh {
     /// The fill that brings it again, if it is still wanted, by the rules in force too, and nobody runs one.
     pub fn begin(&self, rules: &RuleSet) -> Option<Fill> {
         let stored = self.stored.upgrade()?;
-        let recipe = stored.recipe.as_ref()?;
+        let recipe = stored.recipe()?;
         let (cache, now) = (&self.cache, self.cache.now());
         let matched = match recipe.matched_by(rules, now) {
             Some(matched) if self.why.holds(&matched.rule.refill) => matched,

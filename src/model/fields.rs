@@ -47,7 +47,7 @@ pub struct Fields {
 /// The names of a head's fields: a pointer of one word to all of them.
 pub(super) type Names = ThinArc<Owner, HeaderName>;
 
-/// Whose names they are.
+/// Whose something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     /// One head's.

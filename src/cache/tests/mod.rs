@@ -144,6 +144,26 @@ async fn store(cache: &Cache, path: &str, lifetime: u64, tag: &str) {
     assert!(is_hit(cache, path), "{path}");
 }
 
+#[tokio::test]
+async fn l10_conditions_that_an_app_makes_up_count() {
+    let (cache, _) = cache();
+    let mut weights = Vec::new();
+    for n in 0..300 {
+        let (fill, _follower) = miss(&cache, &format!("/{n:03}"));
+        let mut keep = keep(&cache, 60);
+        keep.store.meta.stale.if_error = Duration::from_secs(n);
+        let before = cache.0.store.bytes();
+        fill.store(Response::new(Body::from("x")), StatusCode::OK, keep)
+            .await;
+        weights.push(cache.0.store.bytes() - before);
+    }
+    let (shared, own) = (weights[1], weights[299]);
+    assert!(
+        own >= shared + size_of::<Conditions>() as u64,
+        "{weights:?}"
+    );
+}
+
 /// A failure instead of a test that hangs.
 async fn soon<T>(event: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), event)
