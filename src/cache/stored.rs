@@ -10,6 +10,9 @@ use http::response::Parts;
 use crate::cache::life::LONGEST;
 use crate::cache::parts;
 use crate::cache::recipe::Recipe;
+use crate::model::allocated::allocated;
+use crate::model::allocated::counted;
+use crate::model::allocated::shared;
 use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
 use crate::model::entry::Part;
@@ -332,61 +335,38 @@ impl AsRef<Entry> for Stored {
 
 /// What a slot costs besides what it points to: its place in the store's tables, which have room for more than they hold.
 const PLACE: usize = 80;
-/// What the allocator takes of its own for each piece of memory: a header, and what is lost by rounding.
-const PIECE: usize = 16;
-/// What shared bytes cost besides their own: a count of who shares them, and two pieces.
-const SHARED: usize = 24 + 2 * PIECE;
-/// What an `Arc` costs besides what is in it: two counts, and its piece.
-const COUNTED: usize = 16 + PIECE;
 /// What a field of a request's head costs besides its text.
 const FIELD: usize = 104;
-
-/// What so many shared bytes take.
-fn shared(bytes: usize) -> usize {
-    match bytes {
-        0 => 0,
-        some => some + SHARED,
-    }
-}
 
 impl Weigh for Slot {
     fn weight(&self) -> u64 {
         let bytes = match self {
             Slot::Varies(note) => {
-                let (fields, variants) = (note.fields.len(), note.variants.len());
-                size_of::<Varies>()
-                    + 3 * COUNTED
-                    + fields * size_of::<Selector>()
-                    + variants * size_of::<Variant>()
+                counted(size_of::<Varies>())
+                    + counted(size_of_val(&*note.fields))
+                    + counted(size_of_val(&*note.variants))
             }
-            Slot::Same(_) => size_of::<Same>() + COUNTED,
+            Slot::Same(_) => counted(size_of::<Same>()),
             Slot::Unstorable { .. } => 0,
             Slot::Entry(stored) => {
                 let entry = &stored.entry;
-                let targeted = entry
-                    .targeted
-                    .as_deref()
-                    .map_or(0, |it| size_of::<Fields>() + PIECE + shared(it.weight()));
-                let part = entry.part.as_ref().map_or(0, |_| size_of::<Part>() + PIECE);
-                let conditions = match entry.meta.conditions.weight() {
-                    0 => 0,
-                    own => own + 2 * COUNTED,
-                };
+                let targeted = entry.targeted.as_deref();
+                let targeted =
+                    targeted.map_or(0, |it| allocated(size_of::<Fields>()) + it.weight());
+                let part = entry.part.as_ref();
+                let part = part.map_or(0, |_| allocated(size_of::<Part>()));
                 let uncommon = stored.uncommon.as_ref();
-                let uncommon = uncommon.map_or(0, |_| size_of::<Uncommon>() + PIECE);
+                let uncommon = uncommon.map_or(0, |_| allocated(size_of::<Uncommon>()));
                 let recipe = stored.recipe();
-                size_of::<Stored>()
-                    + COUNTED
-                    + stored.logical.len()
-                    + COUNTED
-                    + shared(entry.headers.weight())
+                counted(size_of::<Stored>())
+                    + counted(stored.logical.len())
+                    + entry.headers.weight()
                     + targeted
                     + part
-                    + conditions
+                    + entry.meta.conditions.weight()
                     + uncommon
                     + shared(entry.body.len())
                     + stored.seals.weight()
-                    + PIECE
                     + recipe.map_or(0, |recipe| recipe.weight(FIELD))
             }
         };
@@ -423,8 +403,7 @@ mod tests {
 
     #[test]
     fn an_entry_has_its_place_in_256_bytes() {
-        // With the counts of its `Arc`. The next size that the allocator knows is 320.
-        assert!(size_of::<Stored>() + 2 * size_of::<usize>() <= 256);
+        assert!(counted(size_of::<Stored>()) <= 256); // the next size is 320
     }
 
     #[test]

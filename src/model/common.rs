@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(kept[300].meta.stale.if_error, Duration::from_secs(300));
         let weights = [0, 300].map(|n| kept[n].headers.weight());
         let own = size_of::<HeaderName>() + "x-300".len();
-        assert_eq!(weights[1], weights[0] + own, "and say so");
+        assert!(weights[1] >= weights[0] + own, "and say so");
         let weights = [0, 300].map(|n| kept[n].meta.conditions.weight());
         assert_eq!(weights[0], 0);
         assert!(weights[1] >= size_of::<Conditions>(), "of conditions too");

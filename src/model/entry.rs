@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, StatusCode, header};
 
+use crate::model::allocated::counted;
 use crate::model::fields::Fields;
 use crate::model::fields::Owner;
 use crate::model::time::Timestamp;
@@ -123,10 +124,10 @@ impl Agreed {
         Arc::strong_count(&self.0) > 1
     }
 
-    /// What they take, in bytes, where they are one entry's own.
+    /// The memory they take, in bytes, where they are one entry's own.
     pub fn weight(&self) -> usize {
         match self.0.0 {
-            Owner::One => size_of_val(&*self.0) + self.vary_weight(),
+            Owner::One => counted(size_of_val(&*self.0)) + self.vary_weight(),
             Owner::All => 0,
         }
     }
@@ -136,7 +137,7 @@ impl Agreed {
             Selector::Field(name) => name.as_str().len(),
             Selector::Cookie(name) => name.len(),
         });
-        size_of_val(&*self.vary) + names.sum::<usize>()
+        counted(size_of_val(&*self.vary)) + names.sum::<usize>()
     }
 }
 

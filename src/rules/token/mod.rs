@@ -15,6 +15,7 @@ use http::{HeaderName, header};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::model::allocated::allocated;
 use crate::model::cookies;
 use crate::model::request::Head;
 use crate::model::time::Timestamp;
@@ -143,7 +144,7 @@ impl Claims {
     pub fn weight(&self) -> usize {
         let each = self.0.iter().map(|(name, value)| {
             let value = value.as_ref().map_or(0, beside);
-            size_of::<(Box<str>, Option<Value>)>() + name.len() + PIECE + value
+            size_of::<(Box<str>, Option<Value>)>() + allocated(name.len()) + value
         });
         each.sum()
     }
@@ -291,10 +292,8 @@ fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<f64>, TokenErr
     }
 }
 
-/// What the allocator takes of its own for each piece of memory: a header, and what is lost by rounding.
-const PIECE: usize = 16;
 /// A node of the tree in which an object has its members: room for eleven of them, and for links (std's `BTreeMap`).
-const NODE: usize = 11 * size_of::<(String, Value)>() + 12 * size_of::<usize>() + PIECE;
+const NODE: usize = 11 * size_of::<(String, Value)>() + 12 * size_of::<usize>();
 /// How many members a node has at least, if there is more than one node.
 const FEWEST: usize = 5;
 
@@ -302,15 +301,15 @@ const FEWEST: usize = 5;
 fn beside(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        Value::String(text) => text.len() + PIECE,
+        Value::String(text) => allocated(text.len()),
         Value::Array(items) => {
-            let each = items.iter().map(|it| size_of::<Value>() + beside(it));
-            PIECE + each.sum::<usize>()
+            let each = items.iter().map(beside);
+            allocated(items.len() * size_of::<Value>()) + each.sum::<usize>()
         }
         Value::Object(members) => {
             let each = members.iter();
-            let each = each.map(|(name, it)| name.len() + PIECE + beside(it));
-            members.len().div_ceil(FEWEST) * NODE + each.sum::<usize>()
+            let each = each.map(|(name, it)| allocated(name.len()) + beside(it));
+            members.len().div_ceil(FEWEST) * allocated(NODE) + each.sum::<usize>()
         }
     }
 }
