@@ -49,7 +49,7 @@ impl Cache {
     pub(super) fn begin_or_join(
         &self,
         query: &Query,
-        head: &Head,
+        head: &Arc<Head>,
         errand: Errand,
         miss: Miss,
     ) -> Lookup {
@@ -98,7 +98,7 @@ impl Cache {
         &self,
         base: BaseKey,
         matched: Matched,
-        head: &Head,
+        head: &Arc<Head>,
         errand: Errand,
     ) -> Option<Fill> {
         let key = errand.flight(head);

@@ -272,7 +272,13 @@ impl Cache {
     /// Finds what is stored for a request, or who is to fetch it.
     ///
     /// `since` is given by a follower that refused a fill: only fills that began at or after that stamp will do.
-    pub fn lookup(&self, query: &Query, head: &Head, since: Option<Stamp>, trust: Trust) -> Lookup {
+    pub fn lookup(
+        &self,
+        query: &Query,
+        head: &Arc<Head>,
+        since: Option<Stamp>,
+        trust: Trust,
+    ) -> Lookup {
         let found = match trust {
             Trust::Full => self.look_up(query, head, since),
             Trust::None => self.look_away(query, head),
@@ -316,7 +322,7 @@ impl Cache {
         }
     }
 
-    fn look_up(&self, query: &Query, head: &Head, since: Option<Stamp>) -> Lookup {
+    fn look_up(&self, query: &Query, head: &Arc<Head>, since: Option<Stamp>) -> Lookup {
         let now = self.0.clock.now();
         let wishes = Wishes::granted(head.headers(), query.rule.client_control);
         let (variant, why, stored) = match self.find(query.base, head) {
@@ -436,7 +442,7 @@ impl Cache {
     fn stale(
         &self,
         query: &Query,
-        head: &Head,
+        head: &Arc<Head>,
         (variant, stored): (Variant, Arc<Stored>),
         wishes: &Wishes,
         now: Timestamp,

@@ -550,13 +550,13 @@ mod tests {
         (Cache::new(config, clock.clone()), clock, rules)
     }
 
-    fn request(rules: &RuleSet, path: &str) -> (Query, Head) {
+    fn request(rules: &RuleSet, path: &str) -> (Query, Arc<Head>) {
         let request = http::Request::get(path).header("host", "shop.example");
         let head = Head::new(request.body(()).unwrap().into_parts().0, "http").unwrap();
         let Plan::Lookup(query) = rules.plan(&head, Timestamp::from_secs(1_000_000)) else {
             panic!("it is looked up");
         };
-        (query, head)
+        (query, Arc::new(head))
     }
 
     fn keep(cache: &Cache, tag: Tagged) -> Keep {

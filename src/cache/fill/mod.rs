@@ -8,6 +8,7 @@ mod admit;
 mod relay;
 mod under_way;
 
+use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -110,11 +111,14 @@ impl Fill {
         cache: &Cache,
         base: BaseKey,
         matched: Matched,
-        head: &Head,
+        head: &Arc<Head>,
         mut errand: Errand,
     ) -> (Fill, Follower) {
         // A HEAD may find what is to be fetched again, and would bring no content.
-        let head = Arc::new(head.as_get().into_owned());
+        let head = match head.as_get() {
+            Cow::Borrowed(_) => Arc::clone(head),
+            Cow::Owned(get) => Arc::new(get),
+        };
         let start = Start::now(cache);
         errand.recheck(); // now that no change can go unnoticed any more (L1)
         Fill::alone(cache, base, &head, matched, errand, start)
@@ -339,8 +343,8 @@ impl Fill {
 
     /// Gives the response to the first client alone; the others ask for themselves.
     pub fn hand_over(mut self, response: Response<Body>, status: StatusCode, reason: NoStore) {
-        self.count_not_stored(reason);
-        self.note_unstorable(reason, status); // before anyone looks again
+        let now = self.count_not_stored(reason);
+        self.note_unstorable(reason, status, now); // before anyone looks again
         self.unregister();
         self.under_way = None;
         // Of one that nobody could join, the first client looks no further than at its own.
@@ -356,23 +360,24 @@ impl Fill {
         });
     }
 
-    /// Counts that its response is not stored, and keeps in mind why.
-    pub(super) fn count_not_stored(&self, reason: NoStore) {
+    /// Counts that its response is not stored, and keeps in mind why; the time it did so.
+    pub(super) fn count_not_stored(&self, reason: NoStore) -> Timestamp {
         self.matched.rule.count_not_stored(reason);
         let at = self.cache.now();
         let unstored = Unstored { reason, at };
         self.cache.unstored().note(self.errand.variant, unstored);
+        at
     }
 
     /// Lets the next requests ask for themselves at once, if what came cannot be stored for reasons of its own: it is hardly
     /// worth waiting for the next one. A response that can be stored ends that. And what was served until this fill would be
     /// done is served no longer, unless the app failed to find anything, or the reason is one client's own.
-    fn note_unstorable(&self, reason: NoStore, status: StatusCode) {
+    fn note_unstorable(&self, reason: NoStore, status: StatusCode, now: Timestamp) {
         let is_whole = self.errand.aim != Aim::Part;
         if !reason.is_its_own() || !is_whole || policy::is_of_the_moment(status) {
             return;
         }
-        let (store, variant, now) = (&self.cache.0.store, self.errand.variant, self.cache.now());
+        let (store, variant) = (&self.cache.0.store, self.errand.variant);
         let time = self.matched.rule.refill.hit_for_miss;
         if !time.is_zero() {
             let until = now + time;

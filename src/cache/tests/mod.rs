@@ -46,9 +46,9 @@ fn cache() -> (Cache, Clock) {
     (Cache::new(config, clock.clone()), clock)
 }
 
-fn head(path: &str) -> Head {
+fn head(path: &str) -> Arc<Head> {
     let request = http::Request::get(path).header("host", "shop.example");
-    Head::new(request.body(()).unwrap().into_parts().0, "http").unwrap()
+    Arc::new(Head::new(request.body(()).unwrap().into_parts().0, "http").unwrap())
 }
 
 fn query(head: &Head) -> Query {
@@ -152,11 +152,11 @@ async fn soon<T>(event: impl Future<Output = T>) -> T {
 }
 
 /// A request that `Vary: Accept-Language` tells from others.
-fn in_language(path: &str, language: &str) -> Head {
-    let mut head = head(path);
+fn in_language(path: &str, language: &str) -> Arc<Head> {
+    let mut head = Head::clone(&head(path));
     let language = language.parse().unwrap();
     head.parts.headers.insert(header::ACCEPT_LANGUAGE, language);
-    head
+    head.into()
 }
 
 /// Fetches the variant of a language, which is fresh for a minute; what is said of storing it.
@@ -894,7 +894,7 @@ async fn store_tagged(cache: &Cache, path: &str, keep: Keep) {
 }
 
 /// The same for this request, under its rule.
-async fn store_tagged_under(cache: &Cache, query: &Query, head: &Head, keep: Keep) {
+async fn store_tagged_under(cache: &Cache, query: &Query, head: &Arc<Head>, keep: Keep) {
     let found = cache.lookup(query, head, None, Trust::Full);
     let Lookup::Miss(fill, _follower) = found else {
         panic!("{found:?}");
@@ -903,13 +903,13 @@ async fn store_tagged_under(cache: &Cache, query: &Query, head: &Head, keep: Kee
         .await;
 }
 
-fn with(path: &str, name: &'static str, value: &str) -> Head {
-    let mut head = head(path);
+fn with(path: &str, name: &'static str, value: &str) -> Arc<Head> {
+    let mut head = Head::clone(&head(path));
     head.parts.headers.insert(name, value.parse().unwrap());
-    head
+    head.into()
 }
 
-fn fill_for(cache: &Cache, head: &Head) -> (Fill, Follower) {
+fn fill_for(cache: &Cache, head: &Arc<Head>) -> (Fill, Follower) {
     let found = cache.lookup(&query(head), head, None, Trust::Full);
     let Lookup::Miss(fill, follower) = found else {
         panic!("{found:?}");
@@ -1151,7 +1151,8 @@ async fn l09_a_fill_that_finds_its_variant_taken_leaves_it_to_who_asked_later() 
         // From another's response it is known meanwhile what varies.
         let mut french = with("/a", "accept-language", "fr");
         let no_cache = "no-cache".parse().unwrap();
-        french.parts.headers.insert("cache-control", no_cache);
+        let head = Arc::make_mut(&mut french);
+        head.parts.headers.insert("cache-control", no_cache);
         let (fill, _follower) = fill_for(&cache, &french);
         let response = Response::new(Body::from("fr"));
         fill.store(response, StatusCode::OK, vary()).await;
@@ -1190,7 +1191,8 @@ async fn another_language_by_now_is_not_the_wanted_one() {
         assert_eq!(matches!(found, Lookup::Hit(..)), lang == "de", "{found:?}");
         drop(found);
         let no_cache = "no-cache".parse().unwrap();
-        asking.parts.headers.insert("cache-control", no_cache);
+        let head = Arc::make_mut(&mut asking);
+        head.parts.headers.insert("cache-control", no_cache);
     }
 }
 
