@@ -90,7 +90,7 @@ impl Cache {
         let (mut fill, follower) = Fill::begin(self, query.base, matched, head, errand);
         fill.take_off(&mut flights);
         drop(flights);
-        Lookup::Miss(Box::new(fill), follower)
+        Lookup::Miss(fill, follower)
     }
 
     /// Starts a fill for nobody in particular, unless one is under way or has just ended.
@@ -100,7 +100,7 @@ impl Cache {
         matched: Matched,
         head: &Arc<Head>,
         errand: Errand,
-    ) -> Option<Fill> {
+    ) -> Option<Box<Fill>> {
         let key = errand.flight(head);
         let mut flights = self.0.fills.lock();
         let is_begun = flights

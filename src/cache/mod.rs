@@ -395,7 +395,7 @@ impl Cache {
         }
         let (fill, mut follower) = Fill::begin(self, query.base, query.matched(head), head, errand);
         follower.hit_for_miss = hit_for_miss;
-        Lookup::Miss(Box::new(fill), follower)
+        Lookup::Miss(fill, follower)
     }
 
     /// Whether a stored response can answer this request, and if it is stale, why it may; else why it cannot.
@@ -470,7 +470,7 @@ impl Cache {
         let fill = errand.and_then(|errand| {
             self.begin_unless_begun(query.base, query.matched(head), head, errand)
         });
-        Lookup::Stale(stored, now, stale, fill.map(Box::new))
+        Lookup::Stale(stored, now, stale, fill)
     }
 
     /// Whether a client with these wishes may have a response of this life that was fetched for another (RFC 9111 §4).

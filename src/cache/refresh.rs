@@ -167,7 +167,7 @@ impl Cache {
 
 impl Refresh {
     /// The fill that brings it again, if it is still wanted, by the rules in force too, and nobody runs one.
-    pub fn begin(&self, rules: &RuleSet) -> Option<Fill> {
+    pub fn begin(&self, rules: &RuleSet) -> Option<Box<Fill>> {
         let stored = self.stored.upgrade()?;
         let recipe = stored.recipe.as_ref()?;
         let (cache, now) = (&self.cache, self.cache.now());
@@ -587,7 +587,7 @@ mod tests {
         Tagged { tag, version }
     }
 
-    async fn filled(cache: &Cache, fill: Fill) {
+    async fn filled(cache: &Cache, fill: Box<Fill>) {
         let keep = keep(cache, tagged(None));
         let response = Response::new(Body::from("x"));
         fill.store(response, StatusCode::OK, keep).await;
@@ -600,7 +600,7 @@ mod tests {
         let Lookup::Miss(fill, _follower) = found else {
             panic!("{found:?}");
         };
-        filled(cache, *fill).await;
+        filled(cache, fill).await;
         for _ in 0..times {
             let found = cache.lookup(&query, &head, None, Trust::Full);
             assert!(matches!(found, Lookup::Hit(..)), "{found:?}");

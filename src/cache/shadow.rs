@@ -72,7 +72,7 @@ impl Cache {
         query: &Query,
         head: &Arc<Head>,
         shadowed: &Shadowed,
-    ) -> (Fill, Follower) {
+    ) -> (Box<Fill>, Follower) {
         let errand = Errand {
             variant: shadowed.variant,
             why: Forward::Bypass(Bypass::ShadowMiss),

@@ -1,41 +1,44 @@
 //! What runs for one client, in the task of that client as long as it waits: no other task is begun, woken and waited for.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
-use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::task::coop::unconstrained;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// Runs something until `client` has its answer, for which it waits for nothing else. What is left to do then, or when the
-/// client leaves, is done in a task of its own. What breaks breaks alone, as it would there. All of it is one of `tasks`.
-pub(super) async fn beside<T>(
-    tasks: &TaskTracker,
-    run: impl Future<Output = ()> + Send + 'static,
-    client: impl Future<Output = T>,
-) -> T {
-    let run = AssertUnwindSafe(run).catch_unwind().map(|_told| ()); // by the panic's own message
-    let mut rest = Rest(Some(Box::pin(tasks.track_future(run))));
-    let mut client = pin!(unconstrained(client));
-    std::future::poll_fn(|cx| match rest.advance(cx) {
-        Poll::Ready(()) => client.as_mut().poll(cx),
-        // Asked each time, it need not be woken: that would wake this very task once more.
-        Poll::Pending => client
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop())),
-    })
-    .await
-}
+/// What is left to do of something, if anything. Dropped, it goes on in a task of its own.
+pub(super) struct Rest(Option<(Run, TaskTrackerToken)>);
 
-/// What is left to do, if anything. Dropped, it goes on in a task of its own.
-struct Rest(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+/// Boxed, as it is large and moves.
+type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Rest {
+    /// All of it, which is one of `tasks`.
+    pub(super) fn of(tasks: &TaskTracker, run: impl Future<Output = ()> + Send + 'static) -> Rest {
+        Rest(Some((Box::pin(run), tasks.token())))
+    }
+
+    /// Does it until `client` has its answer, for which that waits for nothing else.
+    pub(super) async fn beside<T>(mut self, client: impl Future<Output = T>) -> T {
+        let mut client = pin!(unconstrained(client));
+        std::future::poll_fn(|cx| match self.advance(cx) {
+            Poll::Ready(()) => client.as_mut().poll(cx),
+            // Asked each time, it need not be woken: that would wake this very task once more.
+            Poll::Pending => client
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop())),
+        })
+        .await
+    }
+
+    /// What breaks breaks alone, as in a task of its own; the panic's own message has told of it.
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(run) = &mut self.0 {
-            ready!(run.as_mut().poll(cx));
+        if let Some((run, _)) = &mut self.0 {
+            let polled = catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx)));
+            ready!(polled.unwrap_or(Poll::Ready(())));
             self.0 = None;
         }
         Poll::Ready(())
@@ -44,8 +47,11 @@ impl Rest {
 
 impl Drop for Rest {
     fn drop(&mut self) {
-        if let (Some(rest), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(rest);
+        if let (Some((run, token)), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(async move {
+                run.await;
+                drop(token);
+            });
         }
     }
 }
@@ -83,7 +89,7 @@ mod tests {
             assert_eq!(answer.send(7), Err(7), "its client has left");
             told.send(()).unwrap();
         };
-        let mut client = Box::pin(beside(&tasks, run, answered));
+        let mut client = Box::pin(Rest::of(&tasks, run).beside(answered));
         assert!(poll!(&mut client).is_pending());
         drop(client);
         assert_eq!(tasks.len(), 1);
@@ -104,7 +110,7 @@ mod tests {
             may_go_on.await.unwrap();
             told.send(()).unwrap();
         };
-        assert_eq!(soon(beside(&tasks, run, answered)).await, Ok(7));
+        assert_eq!(soon(Rest::of(&tasks, run).beside(answered)).await, Ok(7));
         assert_eq!(tasks.len(), 1, "the rest is still to be done");
         go_on.send(()).unwrap();
         soon(done).await.unwrap();
@@ -120,7 +126,7 @@ mod tests {
             tokio::task::yield_now().await;
             panic!("broken on purpose");
         };
-        assert!(soon(beside(&tasks, run, answered)).await.is_err());
+        assert!(soon(Rest::of(&tasks, run).beside(answered)).await.is_err());
         finished(&tasks).await;
     }
 }

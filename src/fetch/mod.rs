@@ -32,7 +32,7 @@ use crate::cache::Freshen;
 use crate::cache::Keep;
 use crate::clock::Clock;
 use crate::dialects::Dialects;
-use crate::fetch::beside::beside;
+use crate::fetch::beside::Rest;
 use crate::fetch::exchange::Exchange;
 use crate::fetch::exchange::Judged;
 use crate::fetch::exchange::asked_by;
@@ -162,17 +162,17 @@ impl Fetch {
     /// Runs a fill for its first client, which `follows` it: what comes of that. The fill outlives this client like any other.
     pub async fn fill_for<T>(
         &self,
-        fill: impl Into<Box<Fill>>,
+        fill: Box<Fill>,
         caller: impl Into<Caller>,
         follows: impl Future<Output = T>,
     ) -> T {
-        let run = self.clone().run(fill.into(), caller.into());
-        beside(&self.0.tasks, run, follows).await
+        let run = self.clone().run(fill, caller.into());
+        Rest::of(&self.0.tasks, run).beside(follows).await
     }
 
     /// Runs a fill that nobody waits for.
-    pub fn fill(&self, fill: impl Into<Box<Fill>>, caller: impl Into<Caller>) {
-        let run = self.clone().run(fill.into(), caller.into());
+    pub fn fill(&self, fill: Box<Fill>, caller: impl Into<Caller>) {
+        let run = self.clone().run(fill, caller.into());
         // Boxed, as the runtime moves a future several times until it stays where it is, and once more when it has ended.
         self.0.tasks.spawn(Box::pin(run));
     }
@@ -315,7 +315,7 @@ impl Fetch {
         };
         let (answer, answered) = oneshot::channel();
         let run = self.clone().run_alone(alone, answer);
-        let answered = beside(&self.0.tasks, run, answered).await;
+        let answered = Rest::of(&self.0.tasks, run).beside(answered).await;
         answered.unwrap_or(Err(Failure::Abandoned))
     }
 
@@ -473,5 +473,10 @@ mod tests {
         let (fill, alone) = (size(Fetch::run), size(Fetch::run_alone));
         assert!(fill <= 6_656, "a fill's has {fill} bytes");
         assert!(alone <= 6_656, "a lone client's has {alone} bytes");
+        // It has no room for the fill's, which is boxed before.
+        let client = size(|fetch: &'static Fetch, fill, ()| {
+            fetch.fill_for(fill, Caller::default(), std::future::ready(()))
+        });
+        assert!(client <= 512, "its client's has {client} bytes");
     }
 }

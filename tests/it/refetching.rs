@@ -96,7 +96,7 @@ impl Engine {
         let Lookup::Miss(fill, follower) = found else {
             panic!("{path}: {found:?}");
         };
-        self.fetch.fill(*fill, None);
+        self.fetch.fill(fill, None);
         let followed = soon("an answer", follower.outcome(&self.cache, &head, None)).await;
         let Followed::Response(response, _) = followed else {
             panic!("{path}: {followed:?}");

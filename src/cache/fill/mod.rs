@@ -1,6 +1,6 @@
 //! One fetch for the store, whoever waits for it.
 //!
-//! A fill belongs to nobody: it runs in its own task, and its first client follows it like the rest. It ends in one of
+//! A fill belongs to nobody: its first client brings it on but follows it like the rest, and it outlives that one. It ends in one of
 //! four ways: [`Fill::store`], [`Fill::share_unstored`], [`Fill::hand_over`], [`Fill::fail`]; being dropped (a panic, a
 //! cancelled task) is the fifth. In each, every follower learns the outcome at once (L9).
 
@@ -113,7 +113,7 @@ impl Fill {
         matched: Matched,
         head: &Arc<Head>,
         mut errand: Errand,
-    ) -> (Fill, Follower) {
+    ) -> (Box<Fill>, Follower) {
         // A HEAD may find what is to be fetched again, and would bring no content.
         let head = match head.as_get() {
             Cow::Borrowed(_) => Arc::clone(head),
@@ -147,7 +147,7 @@ impl Fill {
         matched: Matched,
         errand: Errand,
         start: Start,
-    ) -> (Fill, Follower) {
+    ) -> (Box<Fill>, Follower) {
         let Start { before, asked, own } = start;
         let (stage, watched) = watch::channel(Stage::Asked);
         let (first, mine) = oneshot::channel();
@@ -160,7 +160,8 @@ impl Fill {
             hit_for_miss: false,
             client_control: matched.rule.client_control,
         };
-        let fill = Fill {
+        // It is large: made where it stays, until it ends.
+        let fill = Box::new(Fill {
             cache: cache.clone(),
             base,
             errand,
@@ -181,7 +182,7 @@ impl Fill {
             under_way: Some(UnderWay::begin(cache)),
             stage,
             first: Some(first),
-        };
+        });
         (fill, follower)
     }
 

@@ -76,12 +76,12 @@ fn lookup(cache: &Cache, path: &str) -> Lookup {
 }
 
 /// The fill of a path, and the share of the client that asked for it.
-fn miss(cache: &Cache, path: &str) -> (Fill, Follower) {
+fn miss(cache: &Cache, path: &str) -> (Box<Fill>, Follower) {
     let found = lookup(cache, path);
     let Lookup::Miss(fill, follower) = found else {
         panic!("{found:?}");
     };
-    (*fill, follower)
+    (fill, follower)
 }
 
 /// The share of a client that came while the fill ran.
@@ -909,12 +909,12 @@ fn with(path: &str, name: &'static str, value: &str) -> Arc<Head> {
     head.into()
 }
 
-fn fill_for(cache: &Cache, head: &Arc<Head>) -> (Fill, Follower) {
+fn fill_for(cache: &Cache, head: &Arc<Head>) -> (Box<Fill>, Follower) {
     let found = cache.lookup(&query(head), head, None, Trust::Full);
     let Lookup::Miss(fill, follower) = found else {
         panic!("{found:?}");
     };
-    (*fill, follower)
+    (fill, follower)
 }
 
 #[tokio::test]
@@ -1463,7 +1463,7 @@ async fn a_clock_set_back_does_not_stop_storing() {
 }
 
 /// Stores what a fill for a part brought.
-async fn store_part(fill: Fill, range: &str, body: impl Into<Body>, keep: Keep) {
+async fn store_part(fill: Box<Fill>, range: &str, body: impl Into<Body>, keep: Keep) {
     let response = Response::builder().status(206).header("etag", "\"1\"");
     let response = response.header("content-range", range);
     let response = response.body(body.into()).unwrap();
@@ -1552,7 +1552,7 @@ async fn a_part_that_is_fetched_again_begins_a_new_soft_life() {
             let Lookup::Miss(fill, _follower) = found else {
                 panic!("{refill}, {round}: {found:?}");
             };
-            store_part(*fill, "bytes 0-1/4", "wh", soft(&cache)).await;
+            store_part(fill, "bytes 0-1/4", "wh", soft(&cache)).await;
             let found = cache.lookup(&query, &ranged, None, Trust::Full);
             assert!(
                 matches!(found, Lookup::Hit(..)),
@@ -1571,7 +1571,7 @@ async fn behind_a_stale_part_a_part_is_asked_for_and_what_is_there_stays() {
     let Lookup::Miss(fill, _follower) = cache.lookup(&query, &ranged, None, Trust::Full) else {
         panic!("nothing is stored");
     };
-    store_part(*fill, "bytes 0-1/400000", "wh", soft(&cache)).await;
+    store_part(fill, "bytes 0-1/400000", "wh", soft(&cache)).await;
     clock.advance(Duration::from_secs(61));
     let Lookup::Stale(_, _, _, Some(fill)) = cache.lookup(&query, &ranged, None, Trust::Full)
     else {

@@ -116,13 +116,13 @@ impl Sidecar {
                     model.refills(client, made, why, fill.is_some());
                     drop(model);
                     if let Some(fill) = fill {
-                        self.fill(*fill, client, For::Stale(made), None);
+                        self.fill(fill, client, For::Stale(made), None);
                     }
                     return self.served(id, client, &stored, Some(why), None);
                 }
                 Lookup::Miss(fill, follower) => {
                     let again = since.is_some();
-                    self.fill(*fill, client, For::Client { again }, None);
+                    self.fill(fill, client, For::Client { again }, None);
                     follower
                 }
                 Lookup::Join(follower) => {
