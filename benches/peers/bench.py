@@ -30,8 +30,8 @@ class Bench:
     def origin(self):
         return contestants.origin(self.small)
 
-    def reference(self):
-        return contestants.reference(self.small)
+    def reference(self, app=None):
+        return contestants.reference(self.small, app)
 
     def nginx(self, app, more=""):
         return contestants.nginx(HERE / "nginx" / "nginx.conf", app, more, self.certificate)

@@ -49,10 +49,12 @@ def origin(binary):
     return start("origin", [binary, "origin", "--listen", f"127.0.0.1:{port}"], port, [], CLIENT_CORE)
 
 
-def reference(binary):
-    """Bare hyper with prepared answers."""
+def reference(binary, app=None):
+    """Bare hyper with prepared answers; in front of an app hyper's client asks that for what no cache keeps."""
     port = free_port()
     command = [binary, "reference", "--listen", f"127.0.0.1:{port}"]
+    if app:
+        command += ["--app", f"127.0.0.1:{app.port}"]
     return start("hyper reference", command, port, [], SERVER_CORE)
 
 

@@ -7,7 +7,7 @@ from load import CONNECTIONS, STREAMS
 
 REFERENCES = [REFERENCE, NGINX, VARNISH]
 #: Digits behind the point.
-DIGITS = {"µs": 1, "ms": 2, "MiB": 1, "bytes": 0, "calls": 0, "commands": 4}
+DIGITS = {"µs": 1, "ms": 2, "MiB": 1, "bytes": 0, "calls": 0, "commands": 4, "reads": 3}
 
 
 def markdown(figures, goals, how, state, versions, loads, bench, plots):

@@ -1,11 +1,13 @@
 //! Two small servers for comparisons.
 //!
-//! `reference` answers from a hash map of prepared heads and bodies, and nothing else: the least a cache on hyper can cost.
+//! `reference` answers from a hash map of prepared heads and bodies, and nothing else: the least a cache on hyper can cost. What no
+//! cache keeps it asks the app for, with hyper's client: the least a relay can cost.
 //! `origin` is the app behind the proxies: the same answers with what a cache needs to know, and a count of its calls.
 //!
 //! Both run on tokio's multi-thread runtime, as the product does; pinned to one core it has one worker.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -15,10 +17,12 @@ use bytes::Bytes;
 use clap::Parser;
 use clap::ValueEnum;
 use http_body_util::BodyExt;
+use http_body_util::Either;
 use http_body_util::Full;
 use hyper::Request;
 use hyper::Response;
 use hyper::StatusCode;
+use hyper::Uri;
 use hyper::body::Body;
 use hyper::body::Incoming;
 use hyper::header::CACHE_CONTROL;
@@ -31,6 +35,9 @@ use hyper::header::IF_NONE_MATCH;
 use hyper::http::response::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
@@ -44,11 +51,14 @@ struct Arguments {
     /// Where to listen.
     #[arg(long)]
     listen: SocketAddr,
+    /// Whom the reference asks for /pass/…; without that it answers itself.
+    #[arg(long)]
+    app: Option<SocketAddr>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Mode {
-    /// Prepared answers only.
+    /// Prepared answers, and a relay.
     Reference,
     /// The app: its answers carry a lifetime and three tags; /calls says how many it has given.
     Origin,
@@ -65,14 +75,18 @@ const SIZES: [(&str, usize); 7] = [
     ("/pass/64", 64),
 ];
 
+/// What is prepared, or what the app sends.
+type Answer = Response<Either<Full<Bytes>, Incoming>>;
+
 struct Server {
+    relay: Option<Relay>,
     answers: HashMap<&'static str, (Parts, Bytes)>,
     /// `Some` in the origin; the reference counts nothing.
     calls: Option<AtomicU64>,
 }
 
 impl Server {
-    fn new(mode: Mode) -> Server {
+    fn new(mode: Mode, app: Option<SocketAddr>) -> Server {
         let answer = |path: &str, kib: usize| {
             let lifetime = if path.starts_with("/pass/") {
                 "private"
@@ -88,15 +102,22 @@ impl Server {
             (head, Bytes::from(vec![b'x'; kib << 10]))
         };
         Server {
+            relay: app.map(Relay::to),
             answers: SIZES.map(|(path, kib)| (path, answer(path, kib))).into(),
             calls: (mode == Mode::Origin).then(AtomicU64::default),
         }
     }
 
-    async fn answer(
-        &self,
-        request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Failed> {
+        match &self.relay {
+            Some(relay) if request.uri().path().starts_with("/pass/") => {
+                Ok(relay.ask(request).await?.map(Either::Right))
+            }
+            Some(_) | None => Ok(self.prepared(request).await?.map(Either::Left)),
+        }
+    }
+
+    async fn prepared(&self, request: Request<Incoming>) -> hyper::Result<Response<Full<Bytes>>> {
         let (asked, sent) = request.into_parts();
         // Read to its end, so that the connection serves on.
         if !sent.is_end_stream() {
@@ -131,6 +152,32 @@ impl Server {
     }
 }
 
+type Failed = Box<dyn Error + Send + Sync>;
+
+/// The app, through hyper's client and its pool.
+struct Relay {
+    client: Client<HttpConnector, Incoming>,
+    app: SocketAddr,
+}
+
+impl Relay {
+    fn to(app: SocketAddr) -> Relay {
+        Relay {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            app,
+        }
+    }
+
+    async fn ask(&self, mut request: Request<Incoming>) -> Result<Response<Incoming>, Failed> {
+        *request.uri_mut() = Uri::builder()
+            .scheme("http")
+            .authority(self.app.to_string())
+            .path_and_query(request.uri().path_and_query().map_or("/", |it| it.as_str()))
+            .build()?;
+        Ok(self.client.request(request).await?)
+    }
+}
+
 /// What an answer of the origin says of tags, as the query wishes.
 fn tell(headers: &mut HeaderMap, query: &str) {
     let wish = |name: &str| query.split('&').find_map(|field| field.strip_prefix(name));
@@ -151,9 +198,9 @@ fn tell(headers: &mut HeaderMap, query: &str) {
 
 fn main() -> std::io::Result<()> {
     let arguments = Arguments::parse();
-    let server = Arc::new(Server::new(arguments.mode));
+    let server = Arc::new(Server::new(arguments.mode, arguments.app));
     tokio::runtime::Builder::new_multi_thread()
-        .enable_io()
+        .enable_all()
         .build()?
         .block_on(serve(server, arguments.listen))
 }
