@@ -40,8 +40,8 @@ bench-cores: setup ## what two cores do to each other on the path of a hit
 	$(CARGO) bench --locked --bench cores
 
 bench-peers: setup ## hits, misses, invalidation, memory, start; beside nginx, Varnish and a bare hyper server; half an hour
-	$(CARGO) build --locked --release
-	python3 benches/peers/run.py --tagalong target/release/tagalong
+	$(CARGO) build --locked --profile dist
+	python3 benches/peers/run.py --tagalong target/dist/tagalong
 
 bench-fills: setup ## stampedes, increments under load, large bodies, a purge of all; beside nginx and Varnish
 	$(CARGO) build --locked --release

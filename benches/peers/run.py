@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures Tagalong beside a bare hyper server, nginx and Varnish: every workload, in alternating rounds, in one run.
 
-    benches/peers/run.py --tagalong target/release/tagalong
+    benches/peers/run.py --tagalong target/dist/tagalong
 
 Servers share core 0, one of them busy at a time; the load generator and the app have core 1. Rounds alternate A B C, A B C, because
 absolute times on a shared machine wander and ratios within a round do not. Nothing is thrown away: a wrong answer, or a hit for

@@ -45,8 +45,8 @@ impl Fetch {
     }
 
     /// The right to it is given back when the fill has ended, however it has.
-    async fn refresh(self, refresh: Refresh, fill: Fill) {
-        Box::pin(self.run(fill.into(), Caller::default())).await;
+    async fn refresh(self, refresh: Refresh, fill: Box<Fill>) {
+        Box::pin(self.run(fill, Caller::default())).await;
         drop(refresh);
     }
 
