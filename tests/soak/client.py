@@ -137,6 +137,19 @@ async def connect(port, life=None, buffer=None):
     return Connection(reader, writer, life)
 
 
+async def knock(port, data):
+    """A connection that has sent this with nothing in between."""
+    # Blocking: on loopback that is some microseconds.
+    plain = socket.create_connection(("127.0.0.1", port), 2)
+    try:
+        plain.sendall(data)
+    except ConnectionError:
+        plain.close()
+        raise
+    plain.setblocking(False)
+    return Connection(*await asyncio.open_connection(sock=plain), None)
+
+
 class Clients:
     """Asks the sidecars, and keeps connections for the next request."""
 
@@ -154,6 +167,10 @@ class Clients:
         while True:
             kept = self.take(place) if not fresh else None
             connection = kept or await self.open(kind, place)
+            if connection.reader.at_eof() and not connection.life.is_up:
+                connection.close()
+                self.tally.count(kind, "closed by one that stops, before it was asked: asked again")
+                continue
             try:
                 await connection.send(request(method, path, fields, body))
                 answer = await connection.answer(method)

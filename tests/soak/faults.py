@@ -1,17 +1,23 @@
 """What is done to the fleet, one thing after the other; each is over when the fleet says that all is well again."""
 
 import asyncio
+import collections
 import itertools
 import json
 import signal
 import time
 
+import client
+import content
 import fleet
-from client import Wrong
+from client import Lost, Wrong, request
 from fleet import DRAIN, until
+from ordinary import expect
 
 #: Seconds that the store is away: more than `max_lag`, so that the sidecars are fenced meanwhile.
 AWAY = 3
+#: Connections that are opened as a sidecar is told to stop.
+AT_THE_DOOR, DOOR_SECONDS = 100, 0.03
 
 
 class Faults:
@@ -78,6 +84,8 @@ class Faults:
         sidecar = self.fleet.sidecars["b"]
         await until("the outbox of b is empty", lambda: self.is_empty(sidecar))
         sidecar.life.is_up = False
+        at_the_door = [asyncio.ensure_future(self.knock(number)) for number in range(AT_THE_DOOR)]
+        await asyncio.sleep(self.soak.random.random() * DOOR_SECONDS)
         begun = time.monotonic()
         sidecar.process.signal(signal.SIGTERM)
         code = await sidecar.process.ended(DRAIN + 5)
@@ -86,6 +94,28 @@ class Faults:
         if code != 0:
             raise Wrong(f"told to stop, b ends with {code} after {time.monotonic() - begun:.1f} s")
         await sidecar.start()
+        lost = collections.Counter(filter(None, await asyncio.gather(*at_the_door)))
+        if lost:
+            self.tally.wrong("at the stop", f"LOST: of {AT_THE_DOOR} requests on new connections {dict(lost)}")
+
+    async def knock(self, number):
+        """A request that comes as `b` is told to stop: its connection is refused, or it is answered. How it was lost, if it was."""
+        page = number % content.CONSTANTS
+        await asyncio.sleep(self.soak.random.random() * DOOR_SECONDS)
+        try:
+            connection = await client.knock(self.fleet.sidecars["b"].port, request("GET", f"/constant/{page}"))
+        except ConnectionRefusedError:
+            return self.tally.count("at the stop", "refused")
+        except ConnectionError as error:
+            return f"while it was sent: {error}"
+        try:
+            answer = await connection.answer()
+        except Lost as lost:
+            return str(lost)
+        finally:
+            connection.close()
+        expect(answer, 200, content.constant(page), f"/constant/{page}")
+        return self.tally.count("at the stop", answer.words())
 
     async def reload(self):
         """What is wrong changes nothing; what is right is in force when it was found, or when somebody says so."""
