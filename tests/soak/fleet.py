@@ -1,6 +1,7 @@
 """What runs: the app, a Redis, and two sidecars, each a process of ours that ends with us, whatever becomes of us."""
 
 import asyncio
+import http.client
 import json
 import os
 import pathlib
@@ -154,6 +155,8 @@ class Sidecar:
         except urllib.error.HTTPError as refused:
             with refused:
                 status, kind, text = refused.code, refused.headers.get_content_type(), refused.read().decode()
+        except http.client.HTTPException as cut:
+            raise ConnectionError(f"{path}: {cut!r}") from cut
         return status, json.loads(text) if kind.endswith("json") else text
 
     async def status(self, path):

@@ -134,7 +134,7 @@ def during(readings):
 
 
 def at_rest(name, reading):
-    sockets = ", ".join(f"{count} {state}" for state, count in sorted(reading.sockets.items()))
+    sockets = ", ".join(f"{count} {name}" for name, count in sorted(reading.sockets.items()))
     return row(name, watch.mib(reading.resident), reading.descriptors, reading.threads, sockets, *(reading.gauges[gauge] for gauge in watch.GAUGES[:2]))
 
 

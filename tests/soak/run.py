@@ -36,8 +36,10 @@ import rude
 import tally
 import watch
 
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "soak.md"
+#: Seconds.
 WARM_UP = 12
-#: The longest that one act may take.
+#: Seconds that one act may take.
 LONGEST = 30
 TENTHS = 10
 #: The share that memory may have grown by, from the second tenth to the last.
@@ -166,8 +168,13 @@ class Soak:
                 found[place] = await self.watch.at_rest(sidecar, wanted)
             except client.Wrong as wrong:
                 found[place] = await self.watch.read(sidecar)
-                told = f"; {watch.back(base[place], found[place])}" if base else ""
-                self.tally.wrong("not back", f"{wrong}{told}")
+                told = watch.back(base[place], found[place]) if base else str(wrong)
+                self.tally.wrong("not back", f"{place}, after {watch.REST_PATIENCE} s at rest: {told}")
+            if not base and (open_still := watch.too_many(found[place])):
+                self.tally.wrong("at rest", f"{place} has {'; '.join(open_still)}")
+            if found[place].resident > watch.MOST_AT_REST:
+                held = f"{watch.mib(found[place].resident)}, at most {watch.mib(watch.MOST_AT_REST)} is promised"
+                self.tally.wrong("memory", f"{place} has at rest {held}")
         return found
 
     async def tell(self, seconds):
@@ -196,8 +203,7 @@ async def soak(arguments):
         base = await it.rest()
         warm, it.tally = it.tally, tally.Tally()
         it.clients.tally = it.faults.tally = it.tally
-        for wrong in warm.wrongs:
-            it.tally.wrong("warm-up", wrong)
+        it.tally.wrongs, it.tally.wrong_count = [f"warm-up: {wrong}" for wrong in warm.wrongs], warm.wrong_count
         begun = time.monotonic() - it.tally.begun
         more = (it.watch.go_on(arguments.every), it.faults.go_on(arguments.fault_every), it.tell(arguments.seconds))
         await it.traffic(arguments.seconds, more)
@@ -205,7 +211,7 @@ async def soak(arguments):
         print("rest", file=sys.stderr)
         end = await it.rest(base)
         tenths = split(it.watch.readings, begun, ended)
-        growth = judge_growth(it, tenths, arguments.seconds)
+        growth = judge_growth(it, tenths)
         logs = {place: sidecar.log_path.read_text(errors="replace") for place, sidecar in running.sidecars.items()}
         judge_logs(it, logs)
         return report.Found(it.tally, base, end, tenths, growth, ended - begun, logs)
@@ -220,8 +226,11 @@ def split(readings, begun, ended):
     }
 
 
-def judge_growth(it, tenths, seconds):
+def judge_growth(it, tenths):
     """The share that the memory of the sidecar that lives on has grown by, from the second tenth to the last."""
+    if not (tenths["a"][1] and tenths["a"][-1]):
+        it.tally.wrong("memory", "it was not read often enough to be judged")
+        return float("nan")
     second, last = (report.mean(tenths["a"][part], "resident") for part in (1, -1))
     growth = last / second - 1
     if growth > GROWTH:
@@ -261,11 +270,13 @@ def parse():
     parser.add_argument("--tagalong", metavar="PROGRAM", required=True)
     parser.add_argument("--seconds", type=int, default=3600)
     parser.add_argument("--quick", action="store_true", help="a minute, with everything in it")
-    parser.add_argument("--out", type=pathlib.Path, help="where the report goes; it is printed, too")
+    parser.add_argument("--out", type=pathlib.Path, help="where the report goes; it is printed, too. Default: docs/soak.md, if it took an hour")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seconds = 60
-    # Of each fault two in a minute's run at least come in; each takes some five seconds by itself.
+    if arguments.seconds >= 3600 and not arguments.out:
+        arguments.out = PAGE
+    # In a minute each fault comes about twice; each takes some five seconds by itself.
     arguments.fault_every = max(2, min(30, arguments.seconds / 30))
     arguments.every = 1 if arguments.seconds < 600 else 5
     return arguments

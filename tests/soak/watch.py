@@ -19,9 +19,12 @@ GAUGES = [
 ]
 COUNTERS = {"evictions": "tagalong_evictions_total", "deferred": "tagalong_increments_deferred_total", "generations": "tagalong_generations_total"}
 #: docs/operations.md, "Sizing": 1.25 × `max_bytes` and 30 MiB, and half a MiB for each large body under way; more than 20 there are not.
-MOST_RESIDENT = MAX_BYTES * 1.25 + (30 << 20) + (10 << 20)
+MOST_AT_REST = MAX_BYTES * 1.25 + (30 << 20)
+MOST_RESIDENT = MOST_AT_REST + (10 << 20)
 #: In the words of /proc/net/tcp.
 STATES = {"01": "established", "02": "connecting", "04": "closing", "05": "closing", "08": "close wait", "09": "closing", "0A": "listening", "0B": "closing"}
+#: All that is open at rest; docs/sharing.md: "Each sidecar keeps two connections, and a third one for responses".
+OPEN_AT_REST = {"clients listening": 1, "operators listening": 1, "Redis established": 3}
 #: Seconds without a change are rest; the runtime's spare threads end after ten.
 REST = 12
 REST_PATIENCE = 90
@@ -37,7 +40,7 @@ class Reading:
     resident: int
     descriptors: int
     threads: int
-    #: By state.
+    #: By whom they lead to, and state.
     sockets: dict
     gauges: dict
     counters: dict
@@ -57,12 +60,13 @@ class Watch:
         """Reads all the time, and tells the record what is committed."""
         while not await self.soak.stopped_within(every):
             for place, sidecar in self.soak.fleet.sidecars.items():
+                life = sidecar.life
                 try:
                     reading = await self.read(sidecar)
-                except (OSError, KeyError):
-                    if sidecar.life.is_up:
-                        raise
-                    continue  # it is stopping or starting
+                except (OSError, KeyError) as error:
+                    if life.is_up:
+                        self.soak.tally.wrong("watch", f"{life} cannot be read: {error!r}")
+                    continue  # else it is stopping or starting
                 if reading:
                     self.readings[place].append(reading)
                     self.judge(place, reading)
@@ -78,12 +82,15 @@ class Watch:
         gauges = {gauge: int(metrics[gauge]) for gauge in GAUGES}
         counters = {name: int(metrics.get(metric, 0)) for name, metric in COUNTERS.items()}
         at = asked - self.soak.tally.begun
-        return Reading(at, *await asyncio.to_thread(of_process, pid), gauges, counters)
+        fleet = self.soak.fleet
+        ports = {sidecar.port: "clients", sidecar.admin: "operators", fleet.app.port: "app", fleet.redis.port: "Redis"}
+        return Reading(at, *await asyncio.to_thread(of_process, pid, ports), gauges, counters)
 
     def judge(self, place, reading):
-        if reading.resident > MOST_RESIDENT and self.most_resident < MOST_RESIDENT:
+        """Told whenever it is worse than ever."""
+        if reading.resident > max(MOST_RESIDENT, self.most_resident * 1.05):
             self.soak.tally.wrong("memory", f"{place} has {mib(reading.resident)}, at most {mib(MOST_RESIDENT)} is promised")
-        self.most_resident = max(self.most_resident, reading.resident)
+            self.most_resident = reading.resident
 
     async def at_rest(self, sidecar, until=lambda reading: True):
         """A reading when nothing has changed for a while, no gauge is up, and it is as wanted."""
@@ -99,16 +106,21 @@ class Watch:
             await asyncio.sleep(1)
 
 
-def of_process(pid):
-    """Resident bytes, descriptors, threads, sockets by state."""
+def of_process(pid, ports):
+    """Resident bytes, descriptors, threads, sockets; `ports`: whose each is."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     fields = dict(line.split(":", 1) for line in status.splitlines())
     targets = [link_target(link) for link in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
     inodes = {target[8:-1] for target in targets if target.startswith("socket:[")}
     lines = pathlib.Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
-    states = [line.split()[3] for line in lines if line.split()[9] in inodes]
-    sockets = collections.Counter(STATES.get(state, state) for state in states)
+    sockets = collections.Counter(socket_name(line.split(), ports) for line in lines if line.split()[9] in inodes)
     return int(fields["VmRSS"].split()[0]) << 10, len(targets), int(fields["Threads"]), dict(sockets)
+
+
+def socket_name(fields, ports):
+    """Of a line of /proc/net/tcp: our port, or theirs, says whose it is."""
+    whose = [ports[port] for port in (int(address.partition(":")[2], 16) for address in fields[1:3]) if port in ports]
+    return f"{whose[0] if whose else 'others'} {STATES.get(fields[3], fields[3])}"
 
 
 def link_target(link):
@@ -119,10 +131,15 @@ def link_target(link):
 
 
 def back(base, now):
-    """What is not back at the base line, as text; nothing if all is."""
+    """What is not back at the base line, as text; nothing if all is. Of sockets no more may be open than is said, whatever there was before."""
     found = [f"{name}: {getattr(now, name)}, {getattr(base, name)} before" for name in ("descriptors", "threads") if getattr(now, name) > getattr(base, name)]
-    found += [f"sockets {state}: {count}, {base.sockets.get(state, 0)} before" for state, count in now.sockets.items() if count > base.sockets.get(state, 0)]
+    found += too_many(now)
     return "; ".join(found + [f"{gauge}: {value}" for gauge, value in now.gauges.items() if value])
+
+
+def too_many(reading):
+    """Sockets that should not be open at rest."""
+    return [f"sockets, {name}: {count} in place of {OPEN_AT_REST.get(name, 0)}" for name, count in reading.sockets.items() if count > OPEN_AT_REST.get(name, 0)]
 
 
 def mib(size):
