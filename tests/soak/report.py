@@ -107,7 +107,8 @@ def resources(found):
     yield (
         f"Means (and the most) of each tenth; `store.memory.max_bytes` is {watch.mib(fleet.MAX_BYTES)}, full from the start. Sidecar `a` lives all the time, and its memory may grow"
         " by a tenth; `b` is the one that is stopped and started. Before and after: at rest, when nothing has changed for"
-        f" {watch.REST} s. Descriptors, threads and sockets must be back at what they were before, and all of `fills_in_flight`, `upstream_exchanges`,"
+        f" {watch.REST} s. Descriptors must be back at what they were before, threads too (but for {watch.SPARE_THREADS}, which look at files by turns), sockets at"
+        " two that listen and three to Redis, and all of `fills_in_flight`, `upstream_exchanges`,"
         " `upstream_queue`, `event_streams` and `outbox` at 0."
     )
     yield ""
