@@ -108,7 +108,7 @@ impl Stand {
         Box::new(move || runtime.block_on(client.ask(&question)))
     }
 
-    fn query(&self, path: &str) -> (Head, Query) {
+    fn query(&self, path: &str) -> (Arc<Head>, Query) {
         let head = head(path);
         match self.rules.load().plan(&head, Clock::System.now()) {
             Plan::Lookup(query) => (head, query),
@@ -167,10 +167,10 @@ impl Stand {
     }
 }
 
-fn head(path: &str) -> Head {
+fn head(path: &str) -> Arc<Head> {
     let request = http::Request::get(path).header("host", "shop.example");
     let parts = request.body(()).expect("a request").into_parts().0;
-    Head::new(parts, "http").expect("it is for a host")
+    Arc::new(Head::new(parts, "http").expect("it is for a host"))
 }
 
 /// One of the two, for the first and the second thread.

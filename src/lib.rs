@@ -17,7 +17,7 @@
 //!                        |- Miss(Fill) -------------------------------+-------> Fetch::fill --+   |
 //!                        |- Join(Follower) <--+                                               |   |
 //!                        '- Pass (a HEAD, with what it may renew; what nobody else may have) -|---+
-//!                                             |   a task of its own, detached from every client:
+//!                                             |   in its client's task; in its own once that leaves:
 //!                                             |   0 with others: has one of them stored it? is one fetching it for all?
 //! client <- respond::stamp <---- Follower <---+   1 Upstream::turn, then a Snapshot of the tags (L1)
 //!                                             |   2 Upstream::send -> app: for the whole, whether what is stored is

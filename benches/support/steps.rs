@@ -3,6 +3,7 @@
 
 use std::hint::black_box;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -58,7 +59,7 @@ struct Stage {
     sidecar: Sidecar,
     cache: Cache,
     rules: LiveRules,
-    head: Head,
+    head: Arc<Head>,
     query: Query,
 }
 
@@ -116,14 +117,14 @@ fn query(rules: &LiveRules, head: &Head) -> Query {
 }
 
 /// The head of a request for this page, as a browser sends it; with these further fields.
-fn head(page: &str, more: &[(&str, &str)]) -> Head {
+fn head(page: &str, more: &[(&str, &str)]) -> Arc<Head> {
     let lines = LINES.lines().filter_map(|line| line.split_once(": "));
     let mut request = Request::get(page).header("host", "shop.example");
     for (name, value) in lines.chain(more.iter().copied()) {
         request = request.header(name, value);
     }
     let parts = request.body(()).expect("a request").into_parts().0;
-    Head::new(parts, "http").expect("it is for a host")
+    Arc::new(Head::new(parts, "http").expect("it is for a host"))
 }
 
 /// Which rule, which key.

@@ -93,7 +93,7 @@ impl Cache {
     }
 
     fn anew_of(&self, rules: &RuleSet, stored: &Arc<Stored>) -> Option<Anew> {
-        if let Some(recipe) = &stored.recipe {
+        if let Some(recipe) = stored.recipe() {
             return Some(Anew {
                 cache: self.clone(),
                 base: recipe.base,
@@ -134,7 +134,7 @@ impl Cache {
 impl Anew {
     /// The fill that brings it, joined to nobody's: one that is under way may have asked the app before. And who is told when what
     /// it has brought is in the store.
-    pub fn begin(self) -> (Fill, oneshot::Receiver<()>) {
+    pub fn begin(self) -> (Box<Fill>, oneshot::Receiver<()>) {
         let Anew {
             cache,
             base,

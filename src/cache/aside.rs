@@ -51,7 +51,7 @@ impl Aside {
 
     /// The fill of such a response, which nobody joins, and its client's share in it; `None` if nothing says where GETs
     /// of its URI are looked up.
-    pub fn fill(self, head: &Arc<Head>, matched: &Matched) -> Option<(Fill, Follower)> {
+    pub fn fill(self, head: &Arc<Head>, matched: &Matched) -> Option<(Box<Fill>, Follower)> {
         let base = matched.key.as_ref()?.1;
         let errand = Errand {
             variant: base.only_variant(),

@@ -10,8 +10,8 @@ use crate::cache::Fill;
 use crate::cache::Stored;
 use crate::cache::follower::Stage;
 use crate::cache::recipe::Recipe;
-use crate::cache::stored::REMEMBERED;
 use crate::cache::stored::Slot;
+use crate::cache::stored::Uncommon;
 use crate::metrics::SharedLookup;
 use crate::model::key::BaseKey;
 use crate::model::key::Variant;
@@ -167,12 +167,14 @@ impl Fill {
             variant,
             logical: pointer.logical.into(),
             seals,
-            longest: self.matched.rule.terms.max_ttl,
-            after_increment: REMEMBERED.max(self.matched.rule.refill.on_invalidate.max_stale),
-            borrowed_until: Some(now + BORROWED),
             noticed: Noticed::default(),
             uses: Uses::default(),
-            recipe: recipe.map(Arc::new),
+            uncommon: Uncommon {
+                borrowed_until: Some(now + BORROWED),
+                recipe: recipe.map(Arc::new),
+                ..Uncommon::of(&self.matched.rule)
+            }
+            .unless_usual(),
         }))
     }
 

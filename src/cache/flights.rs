@@ -49,7 +49,7 @@ impl Cache {
     pub(super) fn begin_or_join(
         &self,
         query: &Query,
-        head: &Head,
+        head: &Arc<Head>,
         errand: Errand,
         miss: Miss,
     ) -> Lookup {
@@ -90,7 +90,7 @@ impl Cache {
         let (mut fill, follower) = Fill::begin(self, query.base, matched, head, errand);
         fill.take_off(&mut flights);
         drop(flights);
-        Lookup::Miss(Box::new(fill), follower)
+        Lookup::Miss(fill, follower)
     }
 
     /// Starts a fill for nobody in particular, unless one is under way or has just ended.
@@ -98,9 +98,9 @@ impl Cache {
         &self,
         base: BaseKey,
         matched: Matched,
-        head: &Head,
+        head: &Arc<Head>,
         errand: Errand,
-    ) -> Option<Fill> {
+    ) -> Option<Box<Fill>> {
         let key = errand.flight(head);
         let mut flights = self.0.fills.lock();
         let is_begun = flights

@@ -49,7 +49,7 @@ impl Keep {
             headers: Fields::of(&headers),
             targeted: Fields::unless_none(&self.targeted),
             body,
-            part,
+            part: part.map(Box::new),
             meta: self.store.meta.clone(),
         }
     }

@@ -67,7 +67,7 @@ impl Cache {
     async fn set_life_here(&self, key: ComposedKey, life: Duration) -> Option<Relived> {
         loop {
             let stored = self.stored_here(key).await?;
-            let life = life.min(stored.longest);
+            let life = life.min(stored.longest());
             let notes = self.notes_of(stored.variant).await;
             if let Some(changed) = self.put_with_life(&stored, life, &notes) {
                 self.keep_tags_known(changed.tags().map(|(tag, _)| tag), &changed.entry.meta)

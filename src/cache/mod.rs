@@ -272,7 +272,13 @@ impl Cache {
     /// Finds what is stored for a request, or who is to fetch it.
     ///
     /// `since` is given by a follower that refused a fill: only fills that began at or after that stamp will do.
-    pub fn lookup(&self, query: &Query, head: &Head, since: Option<Stamp>, trust: Trust) -> Lookup {
+    pub fn lookup(
+        &self,
+        query: &Query,
+        head: &Arc<Head>,
+        since: Option<Stamp>,
+        trust: Trust,
+    ) -> Lookup {
         let found = match trust {
             Trust::Full => self.look_up(query, head, since),
             Trust::None => self.look_away(query, head),
@@ -316,7 +322,7 @@ impl Cache {
         }
     }
 
-    fn look_up(&self, query: &Query, head: &Head, since: Option<Stamp>) -> Lookup {
+    fn look_up(&self, query: &Query, head: &Arc<Head>, since: Option<Stamp>) -> Lookup {
         let now = self.0.clock.now();
         let wishes = Wishes::granted(head.headers(), query.rule.client_control);
         let (variant, why, stored) = match self.find(query.base, head) {
@@ -389,7 +395,7 @@ impl Cache {
         }
         let (fill, mut follower) = Fill::begin(self, query.base, query.matched(head), head, errand);
         follower.hit_for_miss = hit_for_miss;
-        Lookup::Miss(Box::new(fill), follower)
+        Lookup::Miss(fill, follower)
     }
 
     /// Whether a stored response can answer this request, and if it is stale, why it may; else why it cannot.
@@ -436,7 +442,7 @@ impl Cache {
     fn stale(
         &self,
         query: &Query,
-        head: &Head,
+        head: &Arc<Head>,
         (variant, stored): (Variant, Arc<Stored>),
         wishes: &Wishes,
         now: Timestamp,
@@ -449,7 +455,7 @@ impl Cache {
             Stale::Invalidated => {
                 let refreshes = query.rule.refill.on_invalidate.mode == WhenInvalidated::Refresh;
                 let by_schedule = refreshes && {
-                    let recipe = stored.recipe.as_ref();
+                    let recipe = stored.recipe();
                     recipe.is_some_and(|recipe| recipe.is_for_invalidated())
                 };
                 let softly = stored.invalidated(now).is_some_and(|it| it.soft);
@@ -464,7 +470,7 @@ impl Cache {
         let fill = errand.and_then(|errand| {
             self.begin_unless_begun(query.base, query.matched(head), head, errand)
         });
-        Lookup::Stale(stored, now, stale, fill.map(Box::new))
+        Lookup::Stale(stored, now, stale, fill)
     }
 
     /// Whether a client with these wishes may have a response of this life that was fetched for another (RFC 9111 §4).

@@ -17,6 +17,7 @@ use crate::cache::elsewhere::BORROWED;
 use crate::cache::life::LONGEST;
 use crate::cache::stored::REMEMBERED;
 use crate::cache::stored::Slot;
+use crate::cache::stored::Uncommon;
 use crate::cache::trust::MARGIN;
 use crate::metrics::Source;
 use crate::model::entry::Conditions;
@@ -291,17 +292,18 @@ impl Objects<'_> {
         };
         let now = self.cache.now();
         let stored = Stored {
-            longest: LONGEST,
             entry: self.cache.compact(entry),
             asked: pointer.stored,
             variant,
             logical: pointer.logical.into(),
             seals,
-            after_increment: REMEMBERED,
-            borrowed_until: Some(now + BORROWED),
             noticed: Noticed::default(),
             uses: Uses::default(),
-            recipe: None,
+            uncommon: Uncommon {
+                borrowed_until: Some(now + BORROWED),
+                ..Uncommon::default()
+            }
+            .unless_usual(),
         };
         Ok(Some(stored).filter(|stored| stored.is_live(now)))
     }
@@ -369,17 +371,14 @@ impl Objects<'_> {
     fn stored(&self, key: &ObjectKey, object: Object, seals: Seals) -> Arc<Stored> {
         let (life, now) = (object.life.min(LONGEST), self.cache.now());
         Arc::new(Stored {
-            longest: LONGEST,
             entry: self.cache.compact(entry(object, life, now)),
             asked: now,
             variant: key.base.only_variant(),
             logical: key.logical.as_str().into(),
             seals,
-            after_increment: REMEMBERED,
-            borrowed_until: None,
             noticed: Noticed::default(),
             uses: Uses::default(),
-            recipe: None,
+            uncommon: None,
         })
     }
 

@@ -48,11 +48,11 @@ pub(super) fn joined(
     tags: Vec<Tagged>,
     max_object: usize,
 ) -> Option<(Entry, Vec<Tagged>)> {
-    let Some(part) = new.part else {
+    let Some(part) = new.part.as_deref().copied() else {
         return Some((new, tags));
     };
     let old = &stored.entry;
-    let Some(old_part) = old.part else {
+    let Some(old_part) = old.part.as_deref().copied() else {
         return (!fresh).then_some((new, tags));
     };
     let both = ranges::combined(
@@ -66,7 +66,7 @@ pub(super) fn joined(
                 status: new.status,
                 headers: Fields::of(&updated(&lines(&before.headers), &lines(&after.headers))),
                 targeted: Fields::unless_none(&updated(&targeted(before), &targeted(after))),
-                part,
+                part: part.map(Box::new),
                 body,
                 meta: stricter((&old.meta, fresh), &new.meta, newer),
             };
@@ -132,7 +132,7 @@ pub(super) fn updated(stored: &HeaderMap, new: &HeaderMap) -> HeaderMap {
 /// that has stopped to know ranges answers with the whole. The rest itself could be joined to nothing, and the app is
 /// asked again.
 pub(super) fn rest(entry: &Entry) -> Option<Vec<(HeaderName, HeaderValue)>> {
-    let part = entry.part?;
+    let part = entry.part.as_deref()?;
     let len = entry.body.len() as u64;
     if part.first > 0 || part.complete.is_none_or(|complete| complete <= len) {
         return None;
@@ -155,7 +155,7 @@ pub(super) fn completed(
     rest: &Parts,
     rest_len: Option<u64>,
 ) -> Option<(Parts, Bytes)> {
-    let complete = stored.part?.complete?;
+    let complete = stored.part.as_ref()?.complete?;
     let range = ContentRange::of(&rest.headers)?;
     let fits = range.first == stored.body.len() as u64
         && range.last + 1 == complete

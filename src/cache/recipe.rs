@@ -174,10 +174,12 @@ rules:
             headers: Fields::default(),
             targeted: None,
             body: Bytes::from("x"),
-            part: is_part.then_some(Part {
-                first: 0,
-                complete: None,
-                is_tail: false,
+            part: is_part.then(|| {
+                Box::new(Part {
+                    first: 0,
+                    complete: None,
+                    is_tail: false,
+                })
             }),
             meta: EntryMeta {
                 received: now,

@@ -120,7 +120,9 @@ impl Cache {
     /// The same for one that others have too.
     pub(super) fn put_shared(&self, variant: Variant, stored: &Arc<Stored>) {
         self.0.store.put(variant, Slot::Entry(Arc::clone(stored)));
-        let Some(recipe) = &stored.recipe else { return };
+        let Some(recipe) = stored.recipe() else {
+            return;
+        };
         let (now, rule) = (self.now(), &recipe.matched.rule);
         let refreshes = &self.0.refreshes;
         let begins = refreshes.register(rule, variant, Arc::downgrade(stored), now);
@@ -167,9 +169,9 @@ impl Cache {
 
 impl Refresh {
     /// The fill that brings it again, if it is still wanted, by the rules in force too, and nobody runs one.
-    pub fn begin(&self, rules: &RuleSet) -> Option<Fill> {
+    pub fn begin(&self, rules: &RuleSet) -> Option<Box<Fill>> {
         let stored = self.stored.upgrade()?;
-        let recipe = stored.recipe.as_ref()?;
+        let recipe = stored.recipe()?;
         let (cache, now) = (&self.cache, self.cache.now());
         let matched = match recipe.matched_by(rules, now) {
             Some(matched) if self.why.holds(&matched.rule.refill) => matched,
@@ -550,13 +552,13 @@ mod tests {
         (Cache::new(config, clock.clone()), clock, rules)
     }
 
-    fn request(rules: &RuleSet, path: &str) -> (Query, Head) {
+    fn request(rules: &RuleSet, path: &str) -> (Query, Arc<Head>) {
         let request = http::Request::get(path).header("host", "shop.example");
         let head = Head::new(request.body(()).unwrap().into_parts().0, "http").unwrap();
         let Plan::Lookup(query) = rules.plan(&head, Timestamp::from_secs(1_000_000)) else {
             panic!("it is looked up");
         };
-        (query, head)
+        (query, Arc::new(head))
     }
 
     fn keep(cache: &Cache, tag: Tagged) -> Keep {
@@ -587,7 +589,7 @@ mod tests {
         Tagged { tag, version }
     }
 
-    async fn filled(cache: &Cache, fill: Fill) {
+    async fn filled(cache: &Cache, fill: Box<Fill>) {
         let keep = keep(cache, tagged(None));
         let response = Response::new(Body::from("x"));
         fill.store(response, StatusCode::OK, keep).await;
@@ -600,7 +602,7 @@ mod tests {
         let Lookup::Miss(fill, _follower) = found else {
             panic!("{found:?}");
         };
-        filled(cache, *fill).await;
+        filled(cache, fill).await;
         for _ in 0..times {
             let found = cache.lookup(&query, &head, None, Trust::Full);
             assert!(matches!(found, Lookup::Hit(..)), "{found:?}");

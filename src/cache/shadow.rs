@@ -67,7 +67,12 @@ impl Cache {
     }
 
     /// A fill of the whole that nobody joins, and its client's share in it.
-    pub fn fill_beside(&self, query: &Query, head: &Head, shadowed: &Shadowed) -> (Fill, Follower) {
+    pub fn fill_beside(
+        &self,
+        query: &Query,
+        head: &Arc<Head>,
+        shadowed: &Shadowed,
+    ) -> (Box<Fill>, Follower) {
         let errand = Errand {
             variant: shadowed.variant,
             why: Forward::Bypass(Bypass::ShadowMiss),

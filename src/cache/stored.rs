@@ -7,10 +7,15 @@ use bytes::Bytes;
 use http::header;
 use http::response::Parts;
 
+use crate::cache::life::LONGEST;
 use crate::cache::parts;
 use crate::cache::recipe::Recipe;
+use crate::model::allocated::allocated;
+use crate::model::allocated::counted;
+use crate::model::allocated::shared;
 use crate::model::entry::Entry;
 use crate::model::entry::EntryMeta;
+use crate::model::entry::Part;
 use crate::model::entry::Selector;
 use crate::model::fields::Fields;
 use crate::model::key::ComposedKey;
@@ -24,6 +29,7 @@ use crate::model::time::Timestamp;
 use crate::policy::freshening;
 use crate::policy::ranges;
 use crate::policy::request::within;
+use crate::rules::Rule;
 use crate::rules::refill::OnInvalidate;
 use crate::rules::refill::WhenInvalidated;
 use crate::store::Noticed;
@@ -74,16 +80,23 @@ pub struct Stored {
     /// What people call its key.
     pub(super) logical: Arc<str>,
     pub(super) seals: Seals,
+    /// Since when its tags are known to have changed.
+    pub(super) noticed: Noticed,
+    /// How often it was used since it was stored.
+    pub(super) uses: Uses,
+    /// What few entries have.
+    pub(super) uncommon: Option<Box<Uncommon>>,
+}
+
+/// What nearly all entries have alike: written down for those that have something else.
+#[derive(Clone, Debug)]
+pub(super) struct Uncommon {
     /// How long after an increment of its tags it is kept: it may be served, or told why not.
     pub(super) after_increment: Duration,
     /// No other life may be longer.
     pub(super) longest: Duration,
     /// Another sidecar has stored it: until when it is taken for granted here; `None`: it was stored here.
     pub(super) borrowed_until: Option<Timestamp>,
-    /// Since when its tags are known to have changed.
-    pub(super) noticed: Noticed,
-    /// How often it was used since it was stored.
-    pub(super) uses: Uses,
     /// How it is fetched again for no request; `None`: it is not.
     pub(super) recipe: Option<Arc<Recipe>>,
 }
@@ -141,13 +154,66 @@ impl Slot {
                 let invalidated = stored.invalidated(now);
                 !stored.is_given_back(now)
                     && kept_until(&stored.entry.meta, has_validator) >= now
-                    && invalidated.is_none_or(|it| it.since + stored.after_increment >= now)
+                    && invalidated.is_none_or(|it| it.since + stored.after_increment() >= now)
             }
         }
     }
 }
 
+impl Default for Uncommon {
+    /// The usual.
+    fn default() -> Uncommon {
+        Uncommon {
+            after_increment: REMEMBERED,
+            longest: LONGEST,
+            borrowed_until: None,
+            recipe: None,
+        }
+    }
+}
+
+impl Uncommon {
+    /// What a rule says of its entries.
+    pub(super) fn of(rule: &Rule) -> Uncommon {
+        Uncommon {
+            after_increment: REMEMBERED.max(rule.refill.on_invalidate.max_stale),
+            longest: LONGEST.min(rule.terms.max_ttl),
+            ..Uncommon::default()
+        }
+    }
+
+    /// The same, if it is worth the room.
+    pub(super) fn unless_usual(self) -> Option<Box<Uncommon>> {
+        let is_usual = self.after_increment == REMEMBERED
+            && self.longest == LONGEST
+            && self.borrowed_until.is_none()
+            && self.recipe.is_none();
+        (!is_usual).then(|| Box::new(self))
+    }
+}
+
 impl Stored {
+    /// How long after an increment of its tags it is kept.
+    pub(super) fn after_increment(&self) -> Duration {
+        let uncommon = self.uncommon.as_ref();
+        uncommon.map_or(REMEMBERED, |it| it.after_increment)
+    }
+
+    /// No other life may be longer.
+    pub(super) fn longest(&self) -> Duration {
+        self.uncommon.as_ref().map_or(LONGEST, |it| it.longest)
+    }
+
+    /// Until when it is taken for granted here that another sidecar has stored; `None`: it was stored here.
+    pub(super) fn borrowed_until(&self) -> Option<Timestamp> {
+        self.uncommon.as_ref()?.borrowed_until
+    }
+
+    /// How it is fetched again for no request; `None`: it is not.
+    pub(super) fn recipe(&self) -> Option<&Arc<Recipe>> {
+        self.uncommon.as_ref()?.recipe.as_ref()
+    }
+
     /// The full identity: variant, tags, versions.
     pub fn composed_key(&self) -> ComposedKey {
         self.variant
@@ -174,7 +240,7 @@ impl Stored {
     /// Whether it is to be looked for again where it was found.
     pub(super) fn is_given_back(&self, now: Timestamp) -> bool {
         // What is over may still stand in for an error.
-        self.borrowed_until.is_some_and(|until| until <= now) && self.is_live(now)
+        self.borrowed_until().is_some_and(|until| until <= now) && self.is_live(now)
     }
 
     /// Whether it is fresh, and what it says is still so.
@@ -249,9 +315,9 @@ impl Stored {
     /// Whether it has what the request asks for: a stored part answers only for ranges inside it (RFC 9111 §3.3).
     pub(super) fn holds(&self, head: &Head) -> bool {
         let len = self.entry.body.len() as u64;
-        self.entry.part.is_none_or(|part| {
+        self.entry.part.as_deref().is_none_or(|part| {
             let (method, request) = (head.method(), head.headers());
-            ranges::within(method, request, &self.entry.headers, part, len).is_some()
+            ranges::within(method, request, &self.entry.headers, *part, len).is_some()
         })
     }
 
@@ -269,52 +335,38 @@ impl AsRef<Entry> for Stored {
 
 /// What a slot costs besides what it points to: its place in the store's tables, which have room for more than they hold.
 const PLACE: usize = 80;
-/// What the allocator takes of its own for each piece of memory: a header, and what is lost by rounding.
-const PIECE: usize = 16;
-/// What shared bytes cost besides their own: a count of who shares them, and two pieces.
-const SHARED: usize = 24 + 2 * PIECE;
-/// What an `Arc` costs besides what is in it: two counts, and its piece.
-const COUNTED: usize = 16 + PIECE;
 /// What a field of a request's head costs besides its text.
 const FIELD: usize = 104;
-
-/// What so many shared bytes take.
-fn shared(bytes: usize) -> usize {
-    match bytes {
-        0 => 0,
-        some => some + SHARED,
-    }
-}
 
 impl Weigh for Slot {
     fn weight(&self) -> u64 {
         let bytes = match self {
             Slot::Varies(note) => {
-                let (fields, variants) = (note.fields.len(), note.variants.len());
-                size_of::<Varies>()
-                    + 3 * COUNTED
-                    + fields * size_of::<Selector>()
-                    + variants * size_of::<Variant>()
+                counted(size_of::<Varies>())
+                    + counted(size_of_val(&*note.fields))
+                    + counted(size_of_val(&*note.variants))
             }
-            Slot::Same(_) => size_of::<Same>() + COUNTED,
+            Slot::Same(_) => counted(size_of::<Same>()),
             Slot::Unstorable { .. } => 0,
             Slot::Entry(stored) => {
                 let entry = &stored.entry;
-                let targeted = entry
-                    .targeted
-                    .as_deref()
-                    .map_or(0, |it| size_of::<Fields>() + PIECE + shared(it.weight()));
-                // Conditions are others' too, but for an app that makes them up.
-                let recipe = stored.recipe.as_ref();
-                size_of::<Stored>()
-                    + COUNTED
-                    + stored.logical.len()
-                    + COUNTED
-                    + shared(entry.headers.weight())
+                let targeted = entry.targeted.as_deref();
+                let targeted =
+                    targeted.map_or(0, |it| allocated(size_of::<Fields>()) + it.weight());
+                let part = entry.part.as_ref();
+                let part = part.map_or(0, |_| allocated(size_of::<Part>()));
+                let uncommon = stored.uncommon.as_ref();
+                let uncommon = uncommon.map_or(0, |_| allocated(size_of::<Uncommon>()));
+                let recipe = stored.recipe();
+                counted(size_of::<Stored>())
+                    + counted(stored.logical.len())
+                    + entry.headers.weight()
                     + targeted
+                    + part
+                    + entry.meta.conditions.weight()
+                    + uncommon
                     + shared(entry.body.len())
                     + stored.seals.weight()
-                    + PIECE
                     + recipe.map_or(0, |recipe| recipe.weight(FIELD))
             }
         };
@@ -343,4 +395,41 @@ pub(super) fn kept_until(meta: &EntryMeta, has_validator: bool) -> Timestamp {
         REMEMBERED
     };
     meta.expires() + windows.into_iter().fold(asked, Duration::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_has_its_place_in_256_bytes() {
+        assert!(counted(size_of::<Stored>()) <= 256); // the next size is 320
+    }
+
+    #[test]
+    fn what_is_usual_is_not_written_down() {
+        let usual = Uncommon::default;
+        assert!(usual().unless_usual().is_none());
+        let second = Duration::from_secs(1);
+        let (after_increment, longest) = (REMEMBERED + second, LONGEST - second);
+        for (name, uncommon) in [
+            (
+                "kept for longer",
+                Uncommon {
+                    after_increment,
+                    ..usual()
+                },
+            ),
+            ("shorter lives", Uncommon { longest, ..usual() }),
+            (
+                "borrowed",
+                Uncommon {
+                    borrowed_until: Some(Timestamp::default()),
+                    ..usual()
+                },
+            ),
+        ] {
+            assert!(uncommon.unless_usual().is_some(), "{name}");
+        }
+    }
 }

@@ -78,7 +78,7 @@ impl Cache {
         let slot = read(&self.0.store, variant)?;
         let stored = slot.entry();
         let given_back = stored.is_some_and(|stored| {
-            stored.borrowed_until.is_some() && stored.is_given_back(self.now())
+            stored.borrowed_until().is_some() && stored.is_given_back(self.now())
         });
         (!given_back).then_some(slot)
     }

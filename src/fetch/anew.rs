@@ -88,7 +88,7 @@ impl Fetch {
             return false;
         };
         let (fill, admitted) = anew.begin();
-        let run = self.clone().run(fill.into(), Caller::default());
+        let run = self.clone().run(fill, Caller::default());
         let ran = self.0.tasks.spawn(Box::pin(run));
         ran.await.is_ok() && admitted.await.is_ok()
     }

@@ -1,9 +1,10 @@
 //! Exchanges, and what must happen to each: the only part that asks the app.
 //!
-//! Every exchange runs in a task of its own and goes through `Fetch::exchange`, so no path can forget an increment,
-//! and none is lost when a client leaves.
+//! Every exchange goes through `Fetch::exchange`, so no path can forget an increment. It runs in the task of the client
+//! that waits for it, and goes on in one of its own when that client leaves, so none is lost by that.
 
 mod anew;
+mod beside;
 mod exchange;
 mod failures;
 mod picking;
@@ -31,6 +32,7 @@ use crate::cache::Freshen;
 use crate::cache::Keep;
 use crate::clock::Clock;
 use crate::dialects::Dialects;
+use crate::fetch::beside::Rest;
 use crate::fetch::exchange::Exchange;
 use crate::fetch::exchange::Judged;
 use crate::fetch::exchange::asked_by;
@@ -157,9 +159,20 @@ impl Fetch {
         self.0.tasks.wait().await;
     }
 
-    /// Runs a fill: it outlives any client, the one too that it is begun for.
-    pub fn fill(&self, fill: impl Into<Box<Fill>>, caller: impl Into<Caller>) {
-        let run = self.clone().run(fill.into(), caller.into());
+    /// Runs a fill for its first client, which `follows` it: what comes of that. The fill outlives this client like any other.
+    pub async fn fill_for<T>(
+        &self,
+        fill: Box<Fill>,
+        caller: impl Into<Caller>,
+        follows: impl Future<Output = T>,
+    ) -> T {
+        let run = self.clone().run(fill, caller.into());
+        Rest::of(&self.0.tasks, run).beside(follows).await
+    }
+
+    /// Runs a fill that nobody waits for.
+    pub fn fill(&self, fill: Box<Fill>, caller: impl Into<Caller>) {
+        let run = self.clone().run(fill, caller.into());
         // Boxed, as the runtime moves a future several times until it stays where it is, and once more when it has ended.
         self.0.tasks.spawn(Box::pin(run));
     }
@@ -302,8 +315,8 @@ impl Fetch {
         };
         let (answer, answered) = oneshot::channel();
         let run = self.clone().run_alone(alone, answer);
-        self.0.tasks.spawn(Box::pin(run));
-        answered.await.unwrap_or(Err(Failure::Abandoned))
+        let answered = Rest::of(&self.0.tasks, run).beside(answered).await;
+        answered.unwrap_or(Err(Failure::Abandoned))
     }
 
     /// As for [`Fetch::run`], what is rare or large of it is boxed, and so is it.
@@ -460,5 +473,10 @@ mod tests {
         let (fill, alone) = (size(Fetch::run), size(Fetch::run_alone));
         assert!(fill <= 6_656, "a fill's has {fill} bytes");
         assert!(alone <= 6_656, "a lone client's has {alone} bytes");
+        // It has no room for the fill's, which is boxed before.
+        let client = size(|fetch: &'static Fetch, fill, ()| {
+            fetch.fill_for(fill, Caller::default(), std::future::ready(()))
+        });
+        assert!(client <= 512, "its client's has {client} bytes");
     }
 }

@@ -53,6 +53,9 @@ const CONDITIONS: [HeaderName; 6] = [
 /// Cookies, and the field that announced those of RFC 2965. A map of fields folds their case, so there is no other spelling.
 const COOKIES: [HeaderName; 2] = [header::COOKIE, HeaderName::from_static("cookie2")];
 
+/// So many fields of ours join those of a client.
+const OWN_FIELDS: usize = 6;
+
 /// So many bytes most addresses have at most.
 const LONG_ADDRESS: usize = 40;
 
@@ -69,7 +72,6 @@ pub(super) fn for_upstream(
     peer: Option<IpAddr>,
     body: Body,
 ) -> Request<Body> {
-    let mut headers = head.headers().clone();
     let lookup = head.brings_content() || *head.method() == Method::HEAD || head.safe;
     let unkeyed = |name: &str| is_unkeyed(name) || (lookup && overrides_method(name));
     // Servers that fold `_` into `-`, as CGI does, read `X_Forwarded_Host` as `X-Forwarded-Host`.
@@ -79,17 +81,25 @@ pub(super) fn for_upstream(
             || X_FORWARDED_FOR == *name
             || X_FORWARDED_PROTO == *name
     };
-    drop_where(&mut headers, |name| match name.as_str() {
-        name if name.contains('_') => misleading(&name.replace('_', "-")),
-        name => unkeyed(name) && !rule.keys_on_header(name),
-    });
+    let is_dropped = |name: &str| match name.contains('_') {
+        true => misleading(&name.replace('_', "-")),
+        false => unkeyed(name) && !rule.keys_on_header(name),
+    };
+    let fields = head.headers();
+    let mut headers = HeaderMap::with_capacity(fields.len() + OWN_FIELDS);
+    headers.insert(header::HOST, text(&head.host));
+    for (name, value) in fields {
+        // `Expect` is met here: the body is read when the app wants it.
+        let is_ours = *name == header::HOST || *name == header::EXPECT;
+        if !is_ours && !is_dropped(name.as_str()) {
+            headers.append(name, value.clone());
+        }
+    }
     if *head.method() == Method::HEAD {
         // It says what a GET would bring (RFC 9110 §9.3.2), and that is asked for without.
         drop_ignored_cookies(&mut headers, rule);
         ask_as_keyed(&mut headers, head, rule);
     }
-    headers.remove(header::EXPECT); // met here: the body is read when the app wants it
-    headers.insert(header::HOST, text(&head.host));
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(head.scheme));
     if let Some(peer) = peer {
         let before = headers.get_all(X_FORWARDED_FOR).iter();

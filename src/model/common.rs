@@ -4,11 +4,11 @@
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::HeaderName;
 
-use crate::model::entry::Conditions;
+use crate::model::entry::Agreed;
 use crate::model::entry::Entry;
 use crate::model::fields::Fields;
 use crate::model::fields::Names;
@@ -27,7 +27,7 @@ pub struct Common(Mutex<Known>);
 struct Known {
     heads: HashSet<Head>,
     names: HashSet<HeaderName>,
-    conditions: HashSet<Arc<Conditions>>,
+    conditions: HashSet<Agreed>,
 }
 
 /// Names of fields, found by what they are, whoever's.
@@ -101,16 +101,17 @@ impl Known {
         fixed
     }
 
-    fn share_conditions(&mut self, conditions: &mut Arc<Conditions>) {
+    fn share_conditions(&mut self, conditions: &mut Agreed) {
         if let Some(known) = self.conditions.get(&**conditions) {
-            *conditions = Arc::clone(known);
+            *conditions = known.clone();
             return;
         }
         if self.conditions.len() >= MOST {
-            self.conditions.retain(|it| Arc::strong_count(it) > 1);
+            self.conditions.retain(Agreed::are_held);
         }
         if self.conditions.len() < MOST {
-            self.conditions.insert(Arc::clone(conditions));
+            *conditions = conditions.for_all();
+            self.conditions.insert(conditions.clone());
         }
     }
 }
@@ -124,6 +125,7 @@ mod tests {
     use http::{HeaderMap, StatusCode};
 
     use super::*;
+    use crate::model::entry::Conditions;
     use crate::model::entry::EntryMeta;
     use crate::model::entry::StaleUse;
     use crate::model::fields::Lines;
@@ -206,11 +208,17 @@ mod tests {
         let common = Common::default();
         let of = |if_error: u64| shared(&common, entry(&[], if_error)).meta;
         let (one, other, different) = (of(1), of(1), of(2));
-        assert!(Arc::ptr_eq(&one.conditions, &other.conditions));
-        assert!(!Arc::ptr_eq(&one.conditions, &different.conditions));
+        let at = |meta: &EntryMeta| std::ptr::from_ref::<Conditions>(meta);
+        assert_eq!(at(&one), at(&other));
+        assert_ne!(at(&one), at(&different));
         let mut changed = other;
         changed.shareable = false;
         assert!(one.shareable, "what one changes is its own");
+        assert_eq!(one.conditions.weight(), 0);
+        assert!(
+            changed.conditions.weight() > size_of::<Conditions>(),
+            "and weighs"
+        );
     }
 
     #[test]
@@ -245,6 +253,9 @@ mod tests {
         assert_eq!(kept[300].meta.stale.if_error, Duration::from_secs(300));
         let weights = [0, 300].map(|n| kept[n].headers.weight());
         let own = size_of::<HeaderName>() + "x-300".len();
-        assert_eq!(weights[1], weights[0] + own, "and say so");
+        assert!(weights[1] >= weights[0] + own, "and say so");
+        let weights = [0, 300].map(|n| kept[n].meta.conditions.weight());
+        assert_eq!(weights[0], 0);
+        assert!(weights[1] >= size_of::<Conditions>(), "of conditions too");
     }
 }

@@ -1,5 +1,7 @@
 //! A stored response, and what must be known of it to answer from it.
 
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, StatusCode, header};
 
+use crate::model::allocated::counted;
 use crate::model::fields::Fields;
+use crate::model::fields::Owner;
 use crate::model::time::Timestamp;
 
 /// A stored response: head, content, and what the cache knows of it.
@@ -21,8 +25,8 @@ pub struct Entry {
     pub targeted: Option<Box<Fields>>,
     /// The content: all of it, or the part that `part` says.
     pub body: Bytes,
-    /// Which part of the whole `body` is; `None`: all of it.
-    pub part: Option<Part>,
+    /// Which part of the whole `body` is; `None`: all of it. Boxed: hardly any response is a part.
+    pub part: Option<Box<Part>>,
     /// What the cache knows of it.
     pub meta: EntryMeta,
 }
@@ -63,8 +67,8 @@ pub struct EntryMeta {
     pub lifetime: Duration,
     /// Until when it is served without being fetched again, though it may be fresh for longer; `None`: as long as it is fresh.
     pub soft_until: Option<Timestamp>,
-    /// Further conditions; shared by all entries that have the same.
-    pub conditions: Arc<Conditions>,
+    /// Further conditions.
+    pub conditions: Agreed,
 }
 
 /// On which conditions a stored response may be used.
@@ -105,6 +109,72 @@ impl Selector {
     }
 }
 
+/// Conditions in memory that entries share: with the copies of one, or with all that have the same.
+#[derive(Clone, Debug)]
+pub struct Agreed(Arc<(Owner, Conditions)>);
+
+impl Agreed {
+    /// The same conditions, for all that have them.
+    pub(super) fn for_all(&self) -> Agreed {
+        Agreed(Arc::new((Owner::All, Conditions::clone(self))))
+    }
+
+    /// Whether others hold them too.
+    pub(super) fn are_held(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
+    /// The memory they take, in bytes, where they are one entry's own.
+    pub fn weight(&self) -> usize {
+        match self.0.0 {
+            Owner::One => counted(size_of_val(&*self.0)) + self.vary_weight(),
+            Owner::All => 0,
+        }
+    }
+
+    fn vary_weight(&self) -> usize {
+        let names = self.vary.iter().map(|it| match it {
+            Selector::Field(name) => name.as_str().len(),
+            Selector::Cookie(name) => name.len(),
+        });
+        counted(size_of_val(&*self.vary)) + names.sum::<usize>()
+    }
+}
+
+impl From<Conditions> for Agreed {
+    fn from(conditions: Conditions) -> Agreed {
+        Agreed(Arc::new((Owner::One, conditions)))
+    }
+}
+
+impl Deref for Agreed {
+    type Target = Conditions;
+
+    fn deref(&self) -> &Conditions {
+        &self.0.1
+    }
+}
+
+impl Borrow<Conditions> for Agreed {
+    fn borrow(&self) -> &Conditions {
+        self
+    }
+}
+
+impl PartialEq for Agreed {
+    fn eq(&self, other: &Agreed) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Agreed {}
+
+impl Hash for Agreed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Conditions::hash(self, state);
+    }
+}
+
 impl Deref for EntryMeta {
     type Target = Conditions;
 
@@ -116,7 +186,9 @@ impl Deref for EntryMeta {
 impl DerefMut for EntryMeta {
     /// Its own conditions from here on.
     fn deref_mut(&mut self) -> &mut Conditions {
-        Arc::make_mut(&mut self.conditions)
+        let (owner, conditions) = Arc::make_mut(&mut self.conditions.0);
+        *owner = Owner::One;
+        conditions
     }
 }
 

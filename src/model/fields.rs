@@ -7,6 +7,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use triomphe::ThinArc;
 
+use crate::model::allocated::counted;
+use crate::model::allocated::shared;
+
 /// What fields are looked up in: those of a message, or of a stored head.
 pub trait Lines {
     /// The values of all lines of this name, in their order.
@@ -47,7 +50,7 @@ pub struct Fields {
 /// The names of a head's fields: a pointer of one word to all of them.
 pub(super) type Names = ThinArc<Owner, HeaderName>;
 
-/// Whose names they are.
+/// Whose something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     /// One head's.
@@ -125,15 +128,15 @@ impl Fields {
         headers
     }
 
-    /// What all values take, in bytes, and the names, where they are its own.
+    /// The memory that all values take, in bytes, and the names, where they are its own.
     pub fn weight(&self) -> usize {
-        let names = self.names().iter();
-        let names = names.map(|name| size_of::<HeaderName>() + name.as_str().len());
+        let names = self.names();
+        let text = names.iter().map(|name| name.as_str().len());
         let own = match self.names.header.header {
-            Owner::One => names.sum(),
+            Owner::One => counted(size_of_val(names)) + text.sum::<usize>(),
             Owner::All => 0,
         };
-        own + self.values.len()
+        own + shared(self.values.len())
     }
 
     /// One for each line.

@@ -1,5 +1,6 @@
 //! Plain data that every part shares: no I/O, no clock, no tasks.
 
+pub mod allocated;
 pub mod change;
 pub mod common;
 pub mod compress;

@@ -13,6 +13,7 @@ mod upgrade;
 mod wire;
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,9 +122,9 @@ struct Inner {
     config: Config,
 }
 
-/// A client's request, read and checked.
-struct Asked {
-    head: Head,
+/// A client's request, read and checked. Its head is shared with who asks the app, once somebody may.
+struct Asked<H = Arc<Head>> {
+    head: H,
     body: Body,
     peer: Option<IpAddr>,
     /// Where its spans begin.
@@ -132,6 +133,27 @@ struct Asked {
     upgrade: Option<OnUpgrade>,
     /// Whether the client may see keys, tags and versions.
     debug: bool,
+}
+
+impl Asked<Head> {
+    fn shared(self) -> Asked {
+        let Asked {
+            head,
+            body,
+            peer,
+            trace,
+            upgrade,
+            debug,
+        } = self;
+        Asked {
+            head: Arc::new(head),
+            body,
+            peer,
+            trace,
+            upgrade,
+            debug,
+        }
+    }
 }
 
 impl Asked {
@@ -190,7 +212,7 @@ impl Proxy {
     /// One request, top to bottom.
     ///
     /// A hit waits for nothing: what may wait has a box of its own, so that no hit pays for its room and for moving that about.
-    async fn handle(&self, mut asked: Asked) -> Answer {
+    async fn handle(&self, mut asked: Asked<Head>) -> Answer {
         let begun = self.begin(&mut asked);
         let plan = match self.plan_by_head(&mut asked) {
             Ok(plan) => plan,
@@ -203,12 +225,12 @@ impl Proxy {
             .debug
             .then(|| Debugged::of(&plan, &asked.head, &self.0.cache));
         let hooked = Hooked::of(&plan, &asked.head);
-        let (rule, (response, outcome)) = self.answer(asked, plan).await;
+        let (rule, (response, outcome)) = self.answer(asked.shared(), plan).await;
         let outcome = self.end(begun, hooked, &rule, response.status(), outcome);
         (self.stamp(response, outcome, debug), outcome)
     }
 
-    fn begin(&self, asked: &mut Asked) -> Begun {
+    fn begin(&self, asked: &mut Asked<Head>) -> Begun {
         let span = self.0.config.traces.request(&asked.head, asked.peer);
         asked.trace = span.place();
         Begun {
@@ -241,7 +263,7 @@ impl Proxy {
     }
 
     /// Reads the body, where the key holds something of that: as many bytes as `most`. A longer one streams by.
-    async fn read_body(&self, rules: &RuleSet, asked: &mut Asked, most: usize) {
+    async fn read_body(&self, rules: &RuleSet, asked: &mut Asked<Head>, most: usize) {
         if asked.body.exact_len().is_some_and(|len| len > most as u64) {
             return;
         }
@@ -258,7 +280,7 @@ impl Proxy {
     }
 
     /// By the rules in force; or these, and how many bytes of the body they want to see first.
-    fn plan_by_head(&self, asked: &mut Asked) -> Result<Plan, (Arc<RuleSet>, usize)> {
+    fn plan_by_head(&self, asked: &mut Asked<Head>) -> Result<Plan, (Arc<RuleSet>, usize)> {
         let rules = self.0.rules.peek();
         match rules.reads(&mut asked.head) {
             None => Ok(self.plan(&rules, asked)),
@@ -267,7 +289,7 @@ impl Proxy {
     }
 
     /// The plan keeps its rule, so that the rules in force now hold until the reply.
-    fn plan(&self, rules: &RuleSet, asked: &Asked) -> Plan {
+    fn plan(&self, rules: &RuleSet, asked: &Asked<Head>) -> Plan {
         let _planning = asked.trace.span(Step::Plan);
         match rules.plan(&asked.head, self.0.cache.now()) {
             // Over HTTP/2 a body need not be announced in the head.
@@ -318,7 +340,7 @@ impl Proxy {
     async fn look_up(
         &self,
         query: &Query,
-        head: &Head,
+        head: &Arc<Head>,
         trace: &Place,
         since: Option<Stamp>,
     ) -> Lookup {
@@ -339,7 +361,7 @@ impl Proxy {
                 Some(found) => found,
                 None => self.look_up(&query, head, trace, since).await,
             };
-            let follower = match found {
+            let (follower, fill) = match found {
                 Lookup::Hit(stored, now) => return respond::hit(head, &stored, None, now),
                 Lookup::Stale(stored, now, why, fill) => {
                     if let Some(fill) = fill {
@@ -347,11 +369,8 @@ impl Proxy {
                     }
                     return respond::hit(head, &stored, Some(why), now);
                 }
-                Lookup::Miss(fill, follower) => {
-                    self.0.fetch.fill(fill, asked.caller());
-                    follower
-                }
-                Lookup::Join(follower) => follower,
+                Lookup::Miss(fill, follower) => (follower, Some(fill)),
+                Lookup::Join(follower) => (follower, None),
                 Lookup::Pass(passing) => {
                     let matched = query.matched(head);
                     let looked_up = !matches!(passing.why, Forward::Bypass(_));
@@ -372,7 +391,14 @@ impl Proxy {
                     .min(it.wait)
             };
             let patience = coalesce.map(left);
-            match follower.outcome(&self.0.cache, head, patience).await {
+            let followed = {
+                let outcome = pin!(follower.outcome(&self.0.cache, head, patience));
+                match fill {
+                    Some(fill) => self.0.fetch.fill_for(fill, asked.caller(), outcome).await,
+                    None => outcome.await,
+                }
+            };
+            match followed {
                 Followed::Response(mut response, outcome) => {
                     let terms = &query.rule.terms;
                     policy::spare_hidden_cookies(terms, head, response.headers_mut());
@@ -457,7 +483,6 @@ impl Proxy {
             spare,
             freshen,
         } = passing;
-        let head = Arc::new(head);
         let rule = Arc::clone(&matched.rule);
         let passed = self
             .0
@@ -548,7 +573,7 @@ impl Proxy {
         connection: &Connection,
         busy: &Busy,
         had_length: bool,
-    ) -> Result<Asked, BadRequest> {
+    ) -> Result<Asked<Head>, BadRequest> {
         if *request.method() == Method::CONNECT {
             return Err(BadRequest::Connect);
         }

@@ -128,8 +128,8 @@ fn whole(head: &Head, entry: &Entry) -> Response<Body> {
 fn ranges_of(head: &Head, entry: &Entry) -> Option<Response<Body>> {
     let (method, request) = (head.method(), head.headers());
     let len = entry.body.len() as u64;
-    let slices = match entry.part {
-        Some(part) => ranges::within(method, request, &entry.headers, part, len)?,
+    let slices = match entry.part.as_deref() {
+        Some(part) => ranges::within(method, request, &entry.headers, *part, len)?,
         None if entry.status != StatusCode::OK => return None,
         None => match ranges::selected(method, request, &entry.headers, len) {
             Selected::Whole => return None,

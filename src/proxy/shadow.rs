@@ -64,7 +64,7 @@ impl Proxy {
             }
         };
         let caller = asked.caller();
-        let head = Arc::new(asked.head);
+        let head = asked.head;
         let response = match self.ask(&query, &head, caller, &seen).await {
             Ok(response) => response,
             Err(failure) => {
@@ -99,8 +99,8 @@ impl Proxy {
         let fetch = &self.0.fetch;
         if head.brings_content() {
             let (fill, follower) = self.0.cache.fill_beside(query, head, seen);
-            fetch.fill(fill, caller);
-            return follower.own().await.map(|(response, ..)| response);
+            let own = fetch.fill_for(fill, caller, follower.own()).await;
+            return own.map(|(response, ..)| response);
         }
         let matched = query.matched(head);
         let passed = fetch.pass(Arc::clone(head), Body::empty(), caller, matched, None);

@@ -10,7 +10,10 @@ pub(super) fn normalised(path: &str) -> Cow<'_, str> {
     let Some(rest) = path.strip_prefix('/') else {
         return Cow::Borrowed(path);
     };
-    if !rest.split('/').any(|segment| dots(segment).is_some()) {
+    // Most paths have no segment that begins like one.
+    let begins = |pair: &[u8]| matches!(pair, [b'/', b'.' | b'%']);
+    let may_have = path.as_bytes().windows(2).any(begins);
+    if !may_have || !rest.split('/').any(|segment| dots(segment).is_some()) {
         return Cow::Borrowed(path);
     }
     let mut kept: Vec<&str> = Vec::new();

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::model::allocated::allocated;
+use crate::model::allocated::counted;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
 use crate::model::time::Timestamp;
@@ -59,11 +61,15 @@ pub(super) struct Seal {
     pub(super) stamp: Stamp,
 }
 
-/// What a cell takes besides the text of its tag: the counts of who shares it and that text, its place in the table, and what the
-/// allocator takes of its own for two pieces of memory.
-const CELL: usize = size_of::<Cell>() + 8 + 16 + 12 + 2 * 12;
-/// What it takes besides where others change tags, too: what is not known of one yet is noted in each.
-const CELL_OF_OTHERS: usize = CHANGES + 12;
+/// What a cell takes in the table of all, which has room for more than it holds.
+const PLACE: usize = 12;
+
+/// The memory that the cell of a tag with so long a name takes, in bytes. Where others change tags, too, what is not known of one
+/// yet is noted in each.
+fn weight_of(name: usize, is_shared: bool) -> usize {
+    let changes = if is_shared { allocated(CHANGES) } else { 0 };
+    allocated(size_of::<usize>() + size_of::<Cell>()) + counted(name) + changes + PLACE
+}
 
 impl Seals {
     /// Whether every tag still has the version it had: one atomic load each, and one for all.
@@ -120,20 +126,16 @@ impl Seals {
     /// that carry its tag. Of a tag of the app, or of what its rules find in requests, nobody knows whether others do:
     /// half of its cell is counted.
     pub fn weight(&self) -> usize {
-        let more = if self.history.is_shared() {
-            CELL_OF_OTHERS
-        } else {
-            0
-        };
+        let is_shared = self.history.is_shared();
         let cells = self.iter().map(|(tag, _)| {
-            let cell = CELL + more + tag.as_str().len();
+            let cell = weight_of(tag.as_str().len(), is_shared);
             match (tag.is_of_one_key(), tag.is_of_rules()) {
                 (true, _) => cell,
                 (false, true) => 0,
                 (false, false) => cell / 2,
             }
         });
-        self.seals.len() * size_of::<Seal>() + cells.sum::<usize>()
+        allocated(size_of_val(&*self.seals)) + cells.sum::<usize>()
     }
 
     pub(super) fn cells(&self) -> impl Iterator<Item = &Held> {

@@ -96,7 +96,7 @@ impl Engine {
         let Lookup::Miss(fill, follower) = found else {
             panic!("{path}: {found:?}");
         };
-        self.fetch.fill(*fill, None);
+        self.fetch.fill(fill, None);
         let followed = soon("an answer", follower.outcome(&self.cache, &head, None)).await;
         let Followed::Response(response, _) = followed else {
             panic!("{path}: {followed:?}");
@@ -120,7 +120,8 @@ impl Engine {
     }
 
     async fn refresh_uri(&self, path: &str) -> Refreshed {
-        self.refresh(What::Uri(head(path, &[])), None, 100).await
+        let head = Arc::unwrap_or_clone(head(path, &[]));
+        self.refresh(What::Uri(head), None, 100).await
     }
 
     async fn refresh_tag(&self, tag: &str) -> Refreshed {
@@ -133,13 +134,13 @@ impl Engine {
     }
 }
 
-fn head(path: &str, fields: &[(&str, &str)]) -> Head {
+fn head(path: &str, fields: &[(&str, &str)]) -> Arc<Head> {
     let mut request = http::Request::get(path).header("host", "shop.example");
     for (name, value) in fields {
         request = request.header(*name, *value);
     }
     let parts = request.body(()).expect("a request").into_parts().0;
-    Head::new(parts, "http").expect("a host")
+    Arc::new(Head::new(parts, "http").expect("a host"))
 }
 
 fn tagged(tag: &str) -> What {

@@ -12,9 +12,9 @@ use crate::cache::Fill;
 use crate::cache::Keep;
 use crate::cache::parts;
 use crate::cache::recipe::Recipe;
-use crate::cache::stored::REMEMBERED;
 use crate::cache::stored::Slot;
 use crate::cache::stored::Stored;
+use crate::cache::stored::Uncommon;
 use crate::model::entry::Entry;
 use crate::model::fields::Lines;
 use crate::model::outcome::NoStore;
@@ -74,13 +74,14 @@ impl Fill {
                 asked: self.asked,
                 variant,
                 logical: self.matched.logical_key(&self.head).into(),
-                borrowed_until: None,
                 seals: self.seal(&tags, registered)?,
-                longest: self.matched.rule.terms.max_ttl,
-                after_increment: REMEMBERED.max(self.matched.rule.refill.on_invalidate.max_stale),
                 noticed: Noticed::default(),
                 uses: Uses::default(),
-                recipe: recipe.map(Arc::new),
+                uncommon: Uncommon {
+                    recipe: recipe.map(Arc::new),
+                    ..Uncommon::of(&self.matched.rule)
+                }
+                .unless_usual(),
             };
             let _one_at_a_time = self.cache.0.fills.lock();
             if self.is_purged() {

@@ -1,6 +1,6 @@
 //! One fetch for the store, whoever waits for it.
 //!
-//! A fill belongs to nobody: it runs in its own task, and its first client follows it like the rest. It ends in one of
+//! A fill belongs to nobody: its first client brings it on but follows it like the rest, and it outlives that one. It ends in one of
 //! four ways: [`Fill::store`], [`Fill::share_unstored`], [`Fill::hand_over`], [`Fill::fail`]; being dropped (a panic, a
 //! cancelled task) is the fifth. In each, every follower learns the outcome at once (L9).
 
@@ -8,6 +8,7 @@ mod admit;
 mod relay;
 mod under_way;
 
+use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -110,11 +111,14 @@ impl Fill {
         cache: &Cache,
         base: BaseKey,
         matched: Matched,
-        head: &Head,
+        head: &Arc<Head>,
         mut errand: Errand,
-    ) -> (Fill, Follower) {
+    ) -> (Box<Fill>, Follower) {
         // A HEAD may find what is to be fetched again, and would bring no content.
-        let head = Arc::new(head.as_get().into_owned());
+        let head = match head.as_get() {
+            Cow::Borrowed(_) => Arc::clone(head),
+            Cow::Owned(get) => Arc::new(get),
+        };
         let start = Start::now(cache);
         errand.recheck(); // now that no change can go unnoticed any more (L1)
         Fill::alone(cache, base, &head, matched, errand, start)
@@ -143,7 +147,7 @@ impl Fill {
         matched: Matched,
         errand: Errand,
         start: Start,
-    ) -> (Fill, Follower) {
+    ) -> (Box<Fill>, Follower) {
         let Start { before, asked, own } = start;
         let (stage, watched) = watch::channel(Stage::Asked);
         let (first, mine) = oneshot::channel();
@@ -156,7 +160,8 @@ impl Fill {
             hit_for_miss: false,
             client_control: matched.rule.client_control,
         };
-        let fill = Fill {
+        // It is large: made where it stays, until it ends.
+        let fill = Box::new(Fill {
             cache: cache.clone(),
             base,
             errand,
@@ -177,7 +182,7 @@ impl Fill {
             under_way: Some(UnderWay::begin(cache)),
             stage,
             first: Some(first),
-        };
+        });
         (fill, follower)
     }
 
@@ -339,8 +344,8 @@ impl Fill {
 
     /// Gives the response to the first client alone; the others ask for themselves.
     pub fn hand_over(mut self, response: Response<Body>, status: StatusCode, reason: NoStore) {
-        self.count_not_stored(reason);
-        self.note_unstorable(reason, status); // before anyone looks again
+        let now = self.count_not_stored(reason);
+        self.note_unstorable(reason, status, now); // before anyone looks again
         self.unregister();
         self.under_way = None;
         // Of one that nobody could join, the first client looks no further than at its own.
@@ -356,23 +361,24 @@ impl Fill {
         });
     }
 
-    /// Counts that its response is not stored, and keeps in mind why.
-    pub(super) fn count_not_stored(&self, reason: NoStore) {
+    /// Counts that its response is not stored, and keeps in mind why; the time it did so.
+    pub(super) fn count_not_stored(&self, reason: NoStore) -> Timestamp {
         self.matched.rule.count_not_stored(reason);
         let at = self.cache.now();
         let unstored = Unstored { reason, at };
         self.cache.unstored().note(self.errand.variant, unstored);
+        at
     }
 
     /// Lets the next requests ask for themselves at once, if what came cannot be stored for reasons of its own: it is hardly
     /// worth waiting for the next one. A response that can be stored ends that. And what was served until this fill would be
     /// done is served no longer, unless the app failed to find anything, or the reason is one client's own.
-    fn note_unstorable(&self, reason: NoStore, status: StatusCode) {
+    fn note_unstorable(&self, reason: NoStore, status: StatusCode, now: Timestamp) {
         let is_whole = self.errand.aim != Aim::Part;
         if !reason.is_its_own() || !is_whole || policy::is_of_the_moment(status) {
             return;
         }
-        let (store, variant, now) = (&self.cache.0.store, self.errand.variant, self.cache.now());
+        let (store, variant) = (&self.cache.0.store, self.errand.variant);
         let time = self.matched.rule.refill.hit_for_miss;
         if !time.is_zero() {
             let until = now + time;

@@ -121,7 +121,7 @@ impl Fill {
     /// From here on the body only passes through: nobody joins, nothing is stored, nothing is remembered for it.
     fn keep_no_longer(&mut self, shared: &Shared, size: u64) {
         if size > self.cache.0.max_object as u64 {
-            self.note_unstorable(NoStore::TooLarge, shared.head.status);
+            self.note_unstorable(NoStore::TooLarge, shared.head.status, self.cache.now());
         }
         self.unregister();
         self.lease = None;

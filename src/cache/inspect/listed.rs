@@ -124,7 +124,7 @@ impl Listed {
         let has_validator = freshening::has_validator(&stored.entry);
         let kept = kept_until(meta, has_validator);
         let forgotten = stored.seen_invalidated(now);
-        let forgotten = forgotten.map(|it| it.since + stored.after_increment);
+        let forgotten = forgotten.map(|it| it.since + stored.after_increment());
         Listed {
             key: stored.composed_key(),
             logical: Arc::clone(&stored.logical),

@@ -140,7 +140,7 @@ impl Cache {
         let there = self.0.store.peek(&found.variant);
         let stored = there.as_ref().and_then(Slot::entry);
         stored.is_some_and(|stored| {
-            let borrowed = stored.borrowed_until.map(|until| until - BORROWED);
+            let borrowed = stored.borrowed_until().map(|until| until - BORROWED);
             stored.composed_key() == found.pointer.key
                 && stored.is_listed(self.now())
                 && borrowed.unwrap_or(stored.asked) <= list.began

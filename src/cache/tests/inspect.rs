@@ -330,7 +330,7 @@ async fn l14_what_is_looked_at_leaves_as_if_nobody_had_looked() {
     let mut left = Vec::new();
     for looks in [false, true] {
         let config = Config {
-            max_bytes: 1 << 17,
+            max_bytes: 3 << 15,
             max_object: 1 << 15, // one shard, so that who leaves is the same each time
             max_variants: 4,
         };

@@ -46,9 +46,9 @@ fn cache() -> (Cache, Clock) {
     (Cache::new(config, clock.clone()), clock)
 }
 
-fn head(path: &str) -> Head {
+fn head(path: &str) -> Arc<Head> {
     let request = http::Request::get(path).header("host", "shop.example");
-    Head::new(request.body(()).unwrap().into_parts().0, "http").unwrap()
+    Arc::new(Head::new(request.body(()).unwrap().into_parts().0, "http").unwrap())
 }
 
 fn query(head: &Head) -> Query {
@@ -76,12 +76,12 @@ fn lookup(cache: &Cache, path: &str) -> Lookup {
 }
 
 /// The fill of a path, and the share of the client that asked for it.
-fn miss(cache: &Cache, path: &str) -> (Fill, Follower) {
+fn miss(cache: &Cache, path: &str) -> (Box<Fill>, Follower) {
     let found = lookup(cache, path);
     let Lookup::Miss(fill, follower) = found else {
         panic!("{found:?}");
     };
-    (*fill, follower)
+    (fill, follower)
 }
 
 /// The share of a client that came while the fill ran.
@@ -144,6 +144,26 @@ async fn store(cache: &Cache, path: &str, lifetime: u64, tag: &str) {
     assert!(is_hit(cache, path), "{path}");
 }
 
+#[tokio::test]
+async fn l10_conditions_that_an_app_makes_up_count() {
+    let (cache, _) = cache();
+    let mut weights = Vec::new();
+    for n in 0..300 {
+        let (fill, _follower) = miss(&cache, &format!("/{n:03}"));
+        let mut keep = keep(&cache, 60);
+        keep.store.meta.stale.if_error = Duration::from_secs(n);
+        let before = cache.0.store.bytes();
+        fill.store(Response::new(Body::from("x")), StatusCode::OK, keep)
+            .await;
+        weights.push(cache.0.store.bytes() - before);
+    }
+    let (shared, own) = (weights[1], weights[299]);
+    assert!(
+        own >= shared + size_of::<Conditions>() as u64,
+        "{weights:?}"
+    );
+}
+
 /// A failure instead of a test that hangs.
 async fn soon<T>(event: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), event)
@@ -152,11 +172,11 @@ async fn soon<T>(event: impl Future<Output = T>) -> T {
 }
 
 /// A request that `Vary: Accept-Language` tells from others.
-fn in_language(path: &str, language: &str) -> Head {
-    let mut head = head(path);
+fn in_language(path: &str, language: &str) -> Arc<Head> {
+    let mut head = Head::clone(&head(path));
     let language = language.parse().unwrap();
     head.parts.headers.insert(header::ACCEPT_LANGUAGE, language);
-    head
+    head.into()
 }
 
 /// Fetches the variant of a language, which is fresh for a minute; what is said of storing it.
@@ -894,7 +914,7 @@ async fn store_tagged(cache: &Cache, path: &str, keep: Keep) {
 }
 
 /// The same for this request, under its rule.
-async fn store_tagged_under(cache: &Cache, query: &Query, head: &Head, keep: Keep) {
+async fn store_tagged_under(cache: &Cache, query: &Query, head: &Arc<Head>, keep: Keep) {
     let found = cache.lookup(query, head, None, Trust::Full);
     let Lookup::Miss(fill, _follower) = found else {
         panic!("{found:?}");
@@ -903,18 +923,18 @@ async fn store_tagged_under(cache: &Cache, query: &Query, head: &Head, keep: Kee
         .await;
 }
 
-fn with(path: &str, name: &'static str, value: &str) -> Head {
-    let mut head = head(path);
+fn with(path: &str, name: &'static str, value: &str) -> Arc<Head> {
+    let mut head = Head::clone(&head(path));
     head.parts.headers.insert(name, value.parse().unwrap());
-    head
+    head.into()
 }
 
-fn fill_for(cache: &Cache, head: &Head) -> (Fill, Follower) {
+fn fill_for(cache: &Cache, head: &Arc<Head>) -> (Box<Fill>, Follower) {
     let found = cache.lookup(&query(head), head, None, Trust::Full);
     let Lookup::Miss(fill, follower) = found else {
         panic!("{found:?}");
     };
-    (*fill, follower)
+    (fill, follower)
 }
 
 #[tokio::test]
@@ -1151,7 +1171,8 @@ async fn l09_a_fill_that_finds_its_variant_taken_leaves_it_to_who_asked_later() 
         // From another's response it is known meanwhile what varies.
         let mut french = with("/a", "accept-language", "fr");
         let no_cache = "no-cache".parse().unwrap();
-        french.parts.headers.insert("cache-control", no_cache);
+        let head = Arc::make_mut(&mut french);
+        head.parts.headers.insert("cache-control", no_cache);
         let (fill, _follower) = fill_for(&cache, &french);
         let response = Response::new(Body::from("fr"));
         fill.store(response, StatusCode::OK, vary()).await;
@@ -1190,7 +1211,8 @@ async fn another_language_by_now_is_not_the_wanted_one() {
         assert_eq!(matches!(found, Lookup::Hit(..)), lang == "de", "{found:?}");
         drop(found);
         let no_cache = "no-cache".parse().unwrap();
-        asking.parts.headers.insert("cache-control", no_cache);
+        let head = Arc::make_mut(&mut asking);
+        head.parts.headers.insert("cache-control", no_cache);
     }
 }
 
@@ -1461,7 +1483,7 @@ async fn a_clock_set_back_does_not_stop_storing() {
 }
 
 /// Stores what a fill for a part brought.
-async fn store_part(fill: Fill, range: &str, body: impl Into<Body>, keep: Keep) {
+async fn store_part(fill: Box<Fill>, range: &str, body: impl Into<Body>, keep: Keep) {
     let response = Response::builder().status(206).header("etag", "\"1\"");
     let response = response.header("content-range", range);
     let response = response.body(body.into()).unwrap();
@@ -1550,7 +1572,7 @@ async fn a_part_that_is_fetched_again_begins_a_new_soft_life() {
             let Lookup::Miss(fill, _follower) = found else {
                 panic!("{refill}, {round}: {found:?}");
             };
-            store_part(*fill, "bytes 0-1/4", "wh", soft(&cache)).await;
+            store_part(fill, "bytes 0-1/4", "wh", soft(&cache)).await;
             let found = cache.lookup(&query, &ranged, None, Trust::Full);
             assert!(
                 matches!(found, Lookup::Hit(..)),
@@ -1569,7 +1591,7 @@ async fn behind_a_stale_part_a_part_is_asked_for_and_what_is_there_stays() {
     let Lookup::Miss(fill, _follower) = cache.lookup(&query, &ranged, None, Trust::Full) else {
         panic!("nothing is stored");
     };
-    store_part(*fill, "bytes 0-1/400000", "wh", soft(&cache)).await;
+    store_part(fill, "bytes 0-1/400000", "wh", soft(&cache)).await;
     clock.advance(Duration::from_secs(61));
     let Lookup::Stale(_, _, _, Some(fill)) = cache.lookup(&query, &ranged, None, Trust::Full)
     else {

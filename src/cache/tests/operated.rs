@@ -150,7 +150,7 @@ async fn what_was_being_fetched_when_its_like_was_purged_is_not_stored() {
     let by = "DELETE /v1/entries".into();
     assert_eq!(cache.purge_entry(&key, &by).await, Some(1));
     let (after, _new) = miss(&cache, "/a"); // it waits for nothing older
-    let fetched = async |fill: Fill| {
+    let fetched = async |fill: Box<Fill>| {
         let keep = keep(&cache, 60);
         fill.store(Response::new(Body::from("x")), StatusCode::OK, keep)
             .await;

@@ -15,6 +15,7 @@ use http::{HeaderName, header};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::model::allocated::allocated;
 use crate::model::cookies;
 use crate::model::request::Head;
 use crate::model::time::Timestamp;
@@ -139,11 +140,13 @@ impl Claims {
         found.and_then(|(_, value)| value.as_ref())
     }
 
-    /// Their text, in bytes.
+    /// The memory they take, in bytes. Who signs tokens chooses of how many small values a claim consists.
     pub fn weight(&self) -> usize {
-        let text = |value: &Option<Value>| value.as_ref().map_or(0, |it| it.to_string().len());
-        let each = self.0.iter();
-        each.map(|(name, value)| name.len() + text(value)).sum()
+        let each = self.0.iter().map(|(name, value)| {
+            let value = value.as_ref().map_or(0, beside);
+            size_of::<(Box<str>, Option<Value>)>() + allocated(name.len()) + value
+        });
+        each.sum()
     }
 
     /// A claim as key fields have it: JSON, so that `"1"`, `1`, `null` and none at all differ (L7).
@@ -286,6 +289,28 @@ fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<f64>, TokenErr
     match claims.get(name) {
         None => Ok(None),
         Some(value) => value.as_f64().map(Some).ok_or(TokenError::Malformed),
+    }
+}
+
+/// A node of the tree in which an object has its members: room for eleven of them, and for links (std's `BTreeMap`).
+const NODE: usize = 11 * size_of::<(String, Value)>() + 12 * size_of::<usize>();
+/// How many members a node has at least, if there is more than one node.
+const FEWEST: usize = 5;
+
+/// The memory that a value takes beside its own place, in bytes.
+fn beside(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => allocated(text.len()),
+        Value::Array(items) => {
+            let each = items.iter().map(beside);
+            allocated(items.len() * size_of::<Value>()) + each.sum::<usize>()
+        }
+        Value::Object(members) => {
+            let each = members.iter();
+            let each = each.map(|(name, it)| allocated(name.len()) + beside(it));
+            members.len().div_ceil(FEWEST) * allocated(NODE) + each.sum::<usize>()
+        }
     }
 }
 

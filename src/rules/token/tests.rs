@@ -1049,3 +1049,23 @@ proptest! {
         prop_assert_eq!(key(&one) == key(&other), one == other);
     }
 }
+
+#[test]
+fn l10_claims_weigh_what_they_take() {
+    let weight = |text: &str| {
+        let value: Value = serde_json::from_str(text).unwrap();
+        Claims(vec![("a".into(), Some(value))]).weight()
+    };
+    let none = Claims(vec![("a".into(), None)]).weight();
+    assert!(none > 1, "its place too");
+    assert_eq!(weight("7"), none);
+    let text = weight(&format!("\"{}\"", "x".repeat(100)));
+    assert!((none + 100..none + 150).contains(&text), "{text}");
+    // A few bytes of text each, and each is a tree of its own.
+    let small = vec![r#"{"":0}"#; 100].join(",");
+    let tree = 11 * size_of::<(String, Value)>();
+    assert!(weight(&format!("[{small}]")) > 100 * (size_of::<Value>() + tree));
+    let member = |n: usize| format!("\"{n}\":0");
+    let members: Vec<String> = (0..100).map(member).collect();
+    assert!(weight(&format!("{{{}}}", members.join(","))) > 9 * tree);
+}

@@ -127,7 +127,7 @@ fn head(entry: &Entry) -> Vec<u8> {
         Some(targeted) => fields(&mut writer, targeted),
         None => writer.len(0),
     }
-    writer.optional(entry.part, |writer, part| {
+    writer.optional(entry.part.as_deref(), |writer, part| {
         writer.u64(part.first);
         writer.optional(part.complete, Writer::u64);
         writer.flag(part.is_tail);
@@ -193,7 +193,7 @@ fn parse(head: &[u8], body: impl FnOnce() -> Bytes, len: usize) -> Result<Entry,
         headers: Fields::of(&headers),
         targeted: Fields::unless_none(&targeted),
         body: body(),
-        part,
+        part: part.map(Box::new),
         meta,
     })
 }

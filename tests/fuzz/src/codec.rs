@@ -66,7 +66,7 @@ fn read(bytes: &[u8]) -> bool {
 
 fn right(entry: &Entry) {
     assert!(entry.body.len() <= MAX);
-    if let Some(part) = entry.part {
+    if let Some(part) = &entry.part {
         let end = part.first.checked_add(entry.body.len() as u64);
         let end = end.expect("a part that ends");
         assert!(part.complete.is_none_or(|complete| end <= complete));

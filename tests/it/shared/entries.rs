@@ -218,7 +218,7 @@ async fn what_memory_has_listed_the_store_does_not_list_again() {
     let rules = compiled(RULES);
     let request = http::Request::get("/p/1").header("host", "shop.example");
     let request = request.body(()).expect("a request").into_parts().0;
-    let head = Head::new(request, "http").expect("a host");
+    let head = Arc::new(Head::new(request, "http").expect("a host"));
     let cache = &operator.cache;
     let Plan::Lookup(query) = rules.plan(&head, cache.now()) else {
         panic!("it is looked up");

@@ -53,7 +53,7 @@ impl Sidecar {
             request = request.header(header::CACHE_CONTROL, field);
         }
         let parts = request.body(()).expect("it is valid").into_parts().0;
-        let head = Head::new(parts, "http").expect("it has a host");
+        let head = Arc::new(Head::new(parts, "http").expect("it has a host"));
         let Plan::Lookup(query) = self.fixed.rules.plan(&head, self.clock.now()) else {
             unreachable!("every page is looked up");
         };
@@ -94,7 +94,7 @@ impl Sidecar {
         self: &Rc<Self>,
         id: u32,
         client: Client,
-        head: Head,
+        head: Arc<Head>,
         query: Query,
         slow: Option<Arc<Semaphore>>,
     ) {
@@ -116,13 +116,13 @@ impl Sidecar {
                     model.refills(client, made, why, fill.is_some());
                     drop(model);
                     if let Some(fill) = fill {
-                        self.fill(*fill, client, For::Stale(made), None);
+                        self.fill(fill, client, For::Stale(made), None);
                     }
                     return self.served(id, client, &stored, Some(why), None);
                 }
                 Lookup::Miss(fill, follower) => {
                     let again = since.is_some();
-                    self.fill(*fill, client, For::Client { again }, None);
+                    self.fill(fill, client, For::Client { again }, None);
                     follower
                 }
                 Lookup::Join(follower) => {

@@ -91,7 +91,7 @@ impl Sidecar {
 
     pub(crate) fn fill(
         self: &Rc<Self>,
-        fill: Fill,
+        fill: Box<Fill>,
         client: Client,
         why: For,
         refreshing: Option<Refreshing>,
@@ -119,7 +119,7 @@ impl Sidecar {
     async fn run(
         &self,
         id: u32,
-        mut fill: Fill,
+        mut fill: Box<Fill>,
         turn: oneshot::Receiver<Result<(), Failure>>,
         answered: Answered,
     ) {
@@ -144,7 +144,7 @@ impl Sidecar {
     }
 
     /// What becomes of a fill, now that the app has answered.
-    async fn settle(&self, id: u32, fill: Fill, answer: Answer, asking: Asking) {
+    async fn settle(&self, id: u32, fill: Box<Fill>, answer: Answer, asking: Asking) {
         let page = self.exchanges.borrow()[&id].of.page;
         let Answer { response, max_age } = answer;
         let status = response.status();

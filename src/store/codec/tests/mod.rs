@@ -59,11 +59,11 @@ fn entry(body: &[u8]) -> Entry {
         ])),
         targeted: Fields::unless_none(&named(&[("cdn-cache-control", "max-age=60")])),
         body: Bytes::copy_from_slice(body),
-        part: Some(Part {
+        part: Some(Box::new(Part {
             first: 7,
             complete: Some(7 + body.len() as u64),
             is_tail: true,
-        }),
+        })),
         meta: EntryMeta {
             received: at(2_000_000_000),
             born: at(1_999_999_990),

@@ -106,10 +106,12 @@ fn entries() -> impl Strategy<Value = Entry> {
         status: StatusCode::from_u16(status).unwrap(),
         headers: Fields::of(&headers),
         targeted: Fields::unless_none(&targeted),
-        part: part.map(|(first, more, is_tail)| Part {
-            first: first.into(),
-            complete: more.map(|more| u64::from(first) + body.len() as u64 + u64::from(more)),
-            is_tail,
+        part: part.map(|(first, more, is_tail)| {
+            Box::new(Part {
+                first: first.into(),
+                complete: more.map(|more| u64::from(first) + body.len() as u64 + u64::from(more)),
+                is_tail,
+            })
         }),
         body: body.into(),
         meta,
