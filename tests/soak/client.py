@@ -78,7 +78,8 @@ class Connection:
             return answer
         except (ConnectionError, asyncio.IncompleteReadError) as error:
             begun = begun or bool(getattr(error, "partial", b""))
-            raise Lost(f"{'in' if begun else 'before'} the answer: {error}", begun) from error
+            why = "closed" if isinstance(error, asyncio.IncompleteReadError) else error
+            raise Lost(f"{'in' if begun else 'before'} the answer: {why}", begun) from error
 
     async def body(self, fields, pace):
         if "chunked" not in fields.get("transfer-encoding", ""):
