@@ -15,9 +15,13 @@ CONSTANTS = 40
 CONSTANT_LENGTH = 3_000
 
 
-@functools.lru_cache(maxsize=1_000)
 def filler(name, length):
     """`length` bytes that only this name has."""
+    return small(name, length) if length <= bodies.BLOCK else b"".join(bodies.blocks(name, length))
+
+
+@functools.lru_cache(maxsize=1_000)
+def small(name, length):
     return b"".join(bodies.blocks(name, length))
 
 
