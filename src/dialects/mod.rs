@@ -38,8 +38,6 @@ pub struct Dialects {
     for_us_alone: Vec<HeaderName>,
     /// All of the above: what no client may send. They are few and unlike what requests have, so that comparing costs less than hashing.
     ours: Vec<HeaderName>,
-    /// How long these names are, a bit for each length: most fields of a head are none of ours by that alone.
-    lengths: u64,
     groups: Groups,
     expose: bool,
 }
@@ -123,7 +121,7 @@ impl Dialects {
             .iter()
             .chain(&config.increments)
             .map(|field| &field.name);
-        let ours: Vec<HeaderName> = read
+        let ours = read
             .chain(&config.changes)
             .chain(&config.vary)
             .chain(&config.targeted)
@@ -145,7 +143,6 @@ impl Dialects {
             vary: config.vary,
             for_us_alone: alone.cloned().collect(),
             targeted: config.targeted,
-            lengths: ours.iter().fold(0, |lengths, name| lengths | length(name)),
             ours,
             groups: config.groups,
             expose: config.expose,
@@ -231,9 +228,7 @@ impl Dialects {
 
     /// Which of our fields are there: the few fields of a head are looked up among ours, not ours among them.
     fn found<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a HeaderName> {
-        let is_ours =
-            |name: &&HeaderName| self.lengths & length(name) != 0 && self.ours.contains(*name);
-        headers.keys().filter(is_ours)
+        headers.keys().filter(|name| self.ours.contains(*name))
     }
 
     /// Takes the targeted fields that address this cache alone off a response, once it has been judged; with `expose`
@@ -273,11 +268,6 @@ impl Dialects {
             Groups::Shared => Tag::parse(name).unwrap_or_else(|_| scoped()),
         }
     }
-}
-
-/// The bit for names of such a length; all long ones have one.
-fn length(name: &HeaderName) -> u64 {
-    1 << name.as_str().len().min(63)
 }
 
 impl Why {

@@ -46,7 +46,7 @@ impl Fetch {
 
     /// The right to it is given back when the fill has ended, however it has.
     async fn refresh(self, refresh: Refresh, fill: Box<Fill>) {
-        Box::pin(self.run(fill.into(), Caller::default())).await;
+        Box::pin(self.run(fill, Caller::default())).await;
         drop(refresh);
     }
 
