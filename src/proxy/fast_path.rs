@@ -13,6 +13,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 
 use crate::body::Body;
 use crate::dialects::cache_status;
@@ -25,6 +26,7 @@ use crate::proxy::Connection;
 use crate::proxy::Proxy;
 use crate::proxy::hooked::Hooked;
 use crate::proxy::listen::Stop;
+use crate::proxy::listen::is_over;
 use crate::proxy::respond;
 use crate::proxy::respond::Form;
 use crate::proxy::wire::Wire;
@@ -83,11 +85,12 @@ impl Connection {
         &self,
         wire: &mut Wire<S>,
         stop: &mut Stop,
+        since: Instant,
     ) -> io::Result<Next>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut stopped = pin!(stop.wait_for(Option::is_some));
+        let mut stopped = pin!(is_over(stop, since));
         let (mut read, mut head) = (BytesMut::new(), Vec::new());
         let mut in_a_row = 0_u32;
         loop {
@@ -106,7 +109,7 @@ impl Connection {
                     came = wire.read_buf(&mut read) => if came? == 0 {
                         return Ok(Next::Nothing);
                     },
-                    _ = &mut stopped => return Ok(Next::Nothing),
+                    () = &mut stopped => return Ok(Next::Nothing),
                 }
             }
             let Some((request, bytes)) = take_plain(&mut read) else {

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::iter;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::pin;
@@ -21,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::proxy::Connection;
 use crate::proxy::Proxy;
@@ -90,6 +91,8 @@ const MAX_STREAMS: u32 = 128;
 /// After this silence a client's machine is asked whether it is still there: tunnels have no other end to a peer that is
 /// gone without a word.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+/// So long a new connection has for its first request, though we are told to stop: its client has been let in, and may have sent it.
+const FIRST: Duration = Duration::from_secs(1);
 /// Pause after a failed accept, so that running out of descriptors does not also burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -198,26 +201,41 @@ pub(super) type Stop = watch::Receiver<Option<Instant>>;
 impl Server {
     async fn accept_tcp(mut self, listener: TcpListener, tls: Option<Tls>) -> JoinSet<()> {
         let mut connections = JoinSet::new();
-        let alive = TcpKeepalive::new().with_time(KEEPALIVE);
         while let Some(accepted) = self.or_stop(listener.accept()).await {
             match accepted {
-                Ok((stream, peer)) => {
-                    let set = stream.set_nodelay(true);
-                    let set = set.and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&alive));
-                    if let Err(error) = set {
-                        tracing::debug!(%error, "could not set the options of a socket");
-                    }
-                    let peer = peer.ip();
-                    match &tls {
-                        Some(tls) => connections.spawn(self.secured(stream, tls.clone(), peer)),
-                        None => connections.spawn(self.plain(stream, Some(peer))),
-                    };
-                }
+                Ok((stream, peer)) => self.begin(&mut connections, stream, peer.ip(), tls.as_ref()),
                 Err(error) => not_accepted(error).await,
             }
             while connections.try_join_next().is_some() {}
         }
+        // Those too who wait at the door: the system has told them that they are connected.
+        let waiting = listener.into_std().map(|door| iter::from_fn(move || door.accept().ok()));
+        for (stream, peer) in waiting.into_iter().flatten() {
+            if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+                self.begin(&mut connections, stream, peer.ip(), tls.as_ref());
+            }
+        }
         connections
+    }
+
+    /// Serves a connection in a task of its own.
+    fn begin(
+        &self,
+        connections: &mut JoinSet<()>,
+        stream: TcpStream,
+        peer: IpAddr,
+        tls: Option<&Tls>,
+    ) {
+        let alive = TcpKeepalive::new().with_time(KEEPALIVE);
+        let set = stream.set_nodelay(true);
+        let set = set.and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&alive));
+        if let Err(error) = set {
+            tracing::debug!(%error, "could not set the options of a socket");
+        }
+        match tls {
+            Some(tls) => connections.spawn(self.secured(stream, tls.clone(), peer)),
+            None => connections.spawn(self.plain(stream, Some(peer))),
+        };
     }
 
     async fn accept_unix(mut self, listener: UnixListener) -> JoinSet<()> {
@@ -230,6 +248,12 @@ impl Server {
                 Err(error) => not_accepted(error).await,
             }
             while connections.try_join_next().is_some() {}
+        }
+        let waiting = listener.into_std().map(|door| iter::from_fn(move || door.accept().ok()));
+        for (stream, _) in waiting.into_iter().flatten() {
+            if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream)) {
+                connections.spawn(self.plain(stream, None));
+            }
         }
         connections
     }
@@ -250,8 +274,7 @@ impl Server {
         serve_one(self.proxy.clone(), self.stop.clone(), stream, "http", peer)
     }
 
-    /// A connection that begins with a handshake: in its own task, because it waits for the client; one that is not
-    /// over when we stop has brought no request yet.
+    /// A connection that begins with a handshake: in its own task, because it waits for the client.
     fn secured(
         &self,
         stream: TcpStream,
@@ -263,7 +286,7 @@ impl Server {
             let limit = proxy.0.config.header_timeout;
             let shaken = tokio::select! {
                 shaken = tls.handshake(stream, limit) => shaken,
-                _ = stop.wait_for(Option::is_some) => return,
+                () = is_over(&mut stop, Instant::now()) => return,
             };
             match shaken {
                 Ok(stream) => serve_one(proxy, stop, stream, "https", Some(peer)).await,
@@ -282,6 +305,13 @@ impl Proxy {
         let (_nobody_stops, stop) = watch::channel(None);
         serve_one(self, stop, stream, "http", None).await;
     }
+}
+
+/// Until it is time to stop for a connection that began at a time.
+pub(super) async fn is_over(stop: &mut Stop, since: Instant) {
+    // A stopper that is gone says stop, too.
+    drop(stop.wait_for(Option::is_some).await);
+    sleep_until(since + FIRST).await;
 }
 
 /// Serves one connection until its client leaves or we stop.
@@ -304,6 +334,7 @@ async fn serve_one<S>(
         max_head: config.max_head,
     };
     let has_fast_path = proxy.has_fast_path();
+    let since = Instant::now();
     let mut wire = Wire::new(stream, patience);
     // One count of owners for each connection: what all share is not touched by every request on every core.
     let connection = Arc::new(Connection {
@@ -314,7 +345,7 @@ async fn serve_one<S>(
     });
     loop {
         if has_fast_path {
-            let next = connection.answer_hits(&mut wire, &mut stop).await;
+            let next = connection.answer_hits(&mut wire, &mut stop, since).await;
             let is_over = matches!(next, Ok(Next::Nothing));
             let went_on = match next {
                 Ok(Next::Other(read)) => wire.put_back(read),
@@ -329,7 +360,7 @@ async fn serve_one<S>(
             }
         }
         let (lent, home) = wire.lend();
-        let is_at_rest = Box::pin(serve_by_hyper(&connection, lent, &mut stop)).await;
+        let is_at_rest = Box::pin(serve_by_hyper(&connection, lent, &mut stop, since)).await;
         match home.returned() {
             Some(returned) if is_at_rest => wire = returned,
             Some(_) | None => return, // over, or upgraded
@@ -338,7 +369,12 @@ async fn serve_one<S>(
 }
 
 /// Serves one connection until its client leaves, we stop, or it is wanted back and at rest: whether it is.
-async fn serve_by_hyper<S>(connection: &Arc<Connection>, stream: Lent<S>, stop: &mut Stop) -> bool
+async fn serve_by_hyper<S>(
+    connection: &Arc<Connection>,
+    stream: Lent<S>,
+    stop: &mut Stop,
+    since: Instant,
+) -> bool
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -365,7 +401,7 @@ where
         .serve_connection_with_upgrades(TokioIo::new(stream), service)
         .into_owned();
     let mut serving = pin!(serving);
-    let mut stopped = pin!(stop.wait_for(Option::is_some));
+    let mut stopped = pin!(is_over(stop, since));
     let mut quiet = pin!(line.gone_quiet(idle));
     let mut is_stopping = false;
     loop {
@@ -385,7 +421,7 @@ where
                 tracing::debug!("closed a connection that had gone quiet");
                 return false;
             }
-            _ = &mut stopped, if !is_stopping => {
+            () = &mut stopped, if !is_stopping => {
                 is_stopping = true;
                 serving.as_mut().graceful_shutdown();
             }

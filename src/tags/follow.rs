@@ -57,6 +57,13 @@ struct Place {
     owed: Stamp,
 }
 
+/// Where a follower was when its link was given up; that one's connections are closed by then.
+#[derive(Debug)]
+struct Left {
+    generation: Box<str>,
+    position: Position,
+}
+
 /// The log does not go on where it was left.
 #[derive(Debug)]
 struct Gap;
@@ -101,7 +108,7 @@ impl Tags {
     /// Connects, reads the log, and begins again whenever something is wrong.
     async fn listen<F: Future<Output = ()>>(&self, together: &Together, tell: &impl Fn(News) -> F) {
         let mut pause = SHORTEST_PAUSE;
-        let mut known: Option<Place> = None;
+        let mut left: Option<Left> = None;
         loop {
             let asked = together.pulse.now();
             let (link, beginning) = match self.connect(together).await {
@@ -112,16 +119,17 @@ impl Tags {
                     continue;
                 }
             };
-            let goes_on = known.filter(|place| place.link.generation() == link.generation());
+            let goes_on = left.filter(|left| *left.generation == *link.generation());
+            let is_another = goes_on.is_none();
             let mut place = Place {
-                position: match &goes_on {
-                    Some(place) => place.position.clone(),
+                position: match goes_on {
+                    Some(left) => left.position,
                     None => beginning.position.clone(),
                 },
                 owed: beginning.logged,
                 link: link.clone(),
             };
-            if goes_on.is_none() {
+            if is_another {
                 self.begin(together, &beginning);
                 tell(News::Begun).await;
             }
@@ -137,8 +145,8 @@ impl Tags {
             together.read.send_modify(|_| {}); // after the link and the pulse: who waits for it looks at both
             together.metrics().shared_connected.set(true);
             let followed = self.read_on(together, &mut place, tell, &mut pause).await;
-            known = match followed {
-                Ok(()) => Some(place),
+            left = match followed {
+                Ok(()) => Some(place.left()),
                 Err(Gap) => {
                     together.metrics().log_gaps.add();
                     tracing::warn!(
@@ -316,6 +324,13 @@ impl Tags {
 }
 
 impl Place {
+    fn left(self) -> Left {
+        Left {
+            generation: self.link.generation().into(),
+            position: self.position,
+        }
+    }
+
     fn link_is_given_up(&self, together: &Together) -> bool {
         together.link().is_none_or(|link| !link.is(&self.link))
     }

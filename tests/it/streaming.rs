@@ -454,6 +454,33 @@ async fn a_hit_over_h2c() {
 }
 
 #[tokio::test]
+async fn who_is_connected_when_the_stop_comes_is_answered() {
+    for fast_path in [true, false] {
+        let app = Origin::start().await;
+        let config = format!("fast_path: {fast_path}");
+        let sidecar = Setup::new(&app).config(&config).start().await;
+        app.otherwise(|_| reply("a"));
+        // On this one thread the sidecar has accepted none of them when it is told to stop.
+        let mut clients = Vec::new();
+        for _ in 0..20 {
+            let mut client = std::net::TcpStream::connect(sidecar.address()).unwrap();
+            let request = b"GET /a HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+            std::io::Write::write_all(&mut client, request).unwrap();
+            client.set_nonblocking(true).unwrap();
+            clients.push(TcpStream::from_std(client).unwrap());
+        }
+        let stopping = tokio::spawn(sidecar.shutdown());
+        for mut client in clients {
+            let mut answer = Vec::new();
+            let read = soon("the answer", client.read_to_end(&mut answer)).await;
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(read.is_ok() && answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
+        }
+        soon("the stop", stopping).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_stop_lets_a_running_download_finish_and_drops_the_idle() {
     // O19.
     let app = Origin::start().await;
