@@ -63,6 +63,26 @@ async fn l06_l13_the_store_is_away_and_comes_back() {
 }
 
 #[tokio::test]
+async fn l15_a_link_that_was_given_up_leaves_no_connection_behind() {
+    let (app, redis) = (Origin::start().await, Redis::start().await);
+    let a = sidecar(&app, &redis.url(), TWO).await;
+    let client = a.client();
+    says(&app, "old");
+    client.get("/a").await.is_miss();
+    client.get("/a").await.is_hit();
+    let connections = async || redis.command(&["CLIENT", "LIST"]).await.text().lines().count();
+    let before = connections().await;
+    redis.pause();
+    let fenced = async { while client.get("/a").await.has_status(200).hits() {} };
+    soon("the fence", fenced).await;
+    redis.resume();
+    let back = async { while !client.get("/a").await.hits() {} };
+    soon("the store to be trusted again", back).await;
+    let closed = async { while connections().await != before {} };
+    soon("no more connections than before", closed).await;
+}
+
+#[tokio::test]
 async fn l03_the_store_comes_back_empty() {
     // 26.4.
     let (app, redis) = (Origin::start().await, Redis::start().await);
