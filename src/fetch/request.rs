@@ -41,13 +41,21 @@ fn overrides_method(name: &str) -> bool {
     )
 }
 /// Fields that make the answer a part of the response, or none of it: what is to be stored is fetched whole.
-const CONDITIONS: [HeaderName; 6] = [
+static CONDITIONS: [HeaderName; 6] = [
     header::IF_MATCH,
     header::IF_NONE_MATCH,
     header::IF_MODIFIED_SINCE,
     header::IF_UNMODIFIED_SINCE,
     header::IF_RANGE,
     header::RANGE,
+];
+
+/// Fields that are ours to say, or the connection's.
+static MEANT_OTHERWISE: [HeaderName; 4] = [
+    X_FORWARDED_FOR,
+    X_FORWARDED_PROTO,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
 ];
 
 /// Cookies, and the field that announced those of RFC 2965. A map of fields folds their case, so there is no other spelling.
@@ -74,12 +82,12 @@ pub(super) fn for_upstream(
 ) -> Request<Body> {
     let lookup = head.brings_content() || *head.method() == Method::HEAD || head.safe;
     let unkeyed = |name: &str| is_unkeyed(name) || (lookup && overrides_method(name));
-    // Servers that fold `_` into `-`, as CGI does, read `X_Forwarded_Host` as `X-Forwarded-Host`.
+    // Servers that fold `_` into `-`, as CGI does, read `X_Forwarded_Host` as `X-Forwarded-Host`, and `Transfer_Encoding` as what
+    // frames a body.
     let misleading = |name: &str| {
         unkeyed(name)
             || rule.keys_on_header(name) // the key holds the other spelling alone
-            || X_FORWARDED_FOR == *name
-            || X_FORWARDED_PROTO == *name
+            || MEANT_OTHERWISE.iter().chain(&CONDITIONS).any(|it| it == name)
     };
     let is_dropped = |name: &str| match name.contains('_') {
         true => misleading(&name.replace('_', "-")),

@@ -612,6 +612,9 @@ impl Proxy {
         upgrades: bool,
         scheme: &'static str,
     ) -> Result<(Head, bool), BadRequest> {
+        if parts.uri.authority().is_some() && parts.uri.scheme().is_none() {
+            return Err(BadRequest::Target);
+        }
         headers::keep_end_to_end(&mut parts.headers, upgrades);
         let debug = self.0.config.debug.asked_by(&mut parts.headers);
         self.0.dialects.drop_from_client(&mut parts.headers);

@@ -24,6 +24,8 @@ use crate::policy::validators;
 pub(super) enum BadRequest {
     /// It does not say for which host it is.
     Host(crate::model::request::HostError),
+    /// Its target is a host and nothing else, which is CONNECT's alone (RFC 9112 §3.2.3).
+    Target,
     /// Its length is said in two ways (RFC 9112 §6.3): one of them may be for somebody behind us.
     Framing,
     /// Its body comes in a coding besides `chunked` (RFC 9112 §6.1).
@@ -264,6 +266,10 @@ pub(super) fn waited() -> Response<Body> {
 pub(super) fn bad_request(why: BadRequest) -> Response<Body> {
     let mut response = match why {
         BadRequest::Host(error) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
+        BadRequest::Target => problem(
+            StatusCode::BAD_REQUEST,
+            "the request's target is a host without a path",
+        ),
         BadRequest::Framing => problem(
             StatusCode::BAD_REQUEST,
             "the request has Content-Length and Transfer-Encoding",

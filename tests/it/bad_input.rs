@@ -122,6 +122,7 @@ async fn malformed_and_ambiguous_requests_are_refused_and_closed() {
         ("Host with user", "GET /a HTTP/1.1\r\nHost: me@shop.example\r\n\r\n".into()),
         ("space in the target", format!("GET /a b HTTP/1.1\r\n{host}\r\n").into()),
         ("control in the target", format!("GET /a\x01b HTTP/1.1\r\n{host}\r\n").into()),
+        ("target a host alone", format!("GET shop.example HTTP/1.1\r\n{host}\r\n").into()),
         ("method no token", format!("G(T /a HTTP/1.1\r\n{host}\r\n").into()),
         ("no version", format!("GET /a\r\n{host}\r\n").into()),
         ("unknown version", format!("GET /a HTTP/3.7\r\n{host}\r\n").into()),
