@@ -54,7 +54,7 @@
 //! | [`upstream`] | the exchange with the app, through Pingora |
 //! | [`hooks`] | calls to others, who are told of increments, hits and misses |
 //! | [`cache`] | the engine, without sockets: lookup, fills and their followers |
-//! | [`fetch`] | exchanges and what must happen to each, in tasks of their own |
+//! | [`fetch`] | exchanges and what must happen to each, whether or not their clients stay |
 //! | [`proxy`] | the side that faces the clients, on hyper |
 //! | [`admin`] | the side that faces operators, on a listener of its own |
 //! | [`config`] | files and environment to a validated value per part |

@@ -67,9 +67,12 @@ def reads(server, redis):
             connection.request("POST", f"/pass/1?increment=x{number % 100}")
             answer = connection.getresponse()
             answer.read()
-            if answer.status != 200:
-                sys.exit(f"{server.name}: {answer.status} for an increment")
-        return (told(redis, "total_reads_processed") - before) / INCREMENTS
+            if answer.status != 200 or "increment-deferred" in (answer.getheader("Cache-Status") or ""):
+                sys.exit(f"{server.name}: {answer.status} for an increment, {answer.getheader('Cache-Status')}")
+        each = (told(redis, "total_reads_processed") - before) / INCREMENTS
+    if each < 1:
+        sys.exit(f"{server.name}: Redis has heard of {each:.2f} of the increments")
+    return each
 
 
 def told(redis, name):

@@ -5,9 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use http::{HeaderName, HeaderValue, Request, header};
 
+use crate::model::allocated::allocated;
+use crate::model::allocated::counted;
+use crate::model::allocated::shared;
 use crate::model::entry::Entry;
 use crate::model::key::BaseKey;
 use crate::model::request::Head;
+use crate::model::tag::Tag;
 use crate::model::time::Timestamp;
 use crate::rules::Matched;
 use crate::rules::Plan;
@@ -41,6 +45,9 @@ const NEGOTIATED: [HeaderName; 4] = [
     header::ACCEPT_LANGUAGE,
 ];
 
+/// What a map of fields takes for each that it has room for: its place and that of its hash.
+const FIELD: usize = 112;
+
 impl Recipe {
     /// For a response to this request, if its rule refreshes responses, and if it can be asked for without anything that
     /// is somebody's own.
@@ -64,7 +71,8 @@ impl Recipe {
         }
         let mut parts = Request::new(()).into_parts().0; // a GET
         // Copies: as they came they are slices of a buffer of several KiB, which would live as long as the entry.
-        parts.uri = head.parts.uri.to_string().try_into().ok()?;
+        let uri = head.parts.uri.to_string().into_boxed_str();
+        parts.uri = uri.into_string().try_into().ok()?;
         parts.version = head.parts.version;
         for (name, value) in head.headers() {
             if NEGOTIATED.contains(name) || selects(name) {
@@ -108,18 +116,20 @@ impl Recipe {
         on.mode == WhenInvalidated::Refresh && self.left.get().is_none()
     }
 
-    /// Its text, in bytes, with `field` more for each field of the head and each tag.
-    pub(super) fn weight(&self, field: usize) -> usize {
-        let fields = self.head.headers().iter();
-        let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + field);
+    /// The memory it takes, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        let fields = self.head.headers();
+        let text = fields.iter();
+        let text = text.map(|(name, value)| shared(name.as_str().len()) + shared(value.len()));
         let tags = self.matched.tags.iter().flatten();
         let tags = tags.chain(&self.matched.scope_tags);
-        let tags = tags.map(|tag| tag.as_str().len() + field);
-        size_of::<Recipe>()
-            + size_of::<Head>()
-            + self.head.absolute_uri().len()
+        let tags = tags.map(|tag| counted(tag.as_str().len()) + size_of::<Tag>());
+        counted(size_of::<Recipe>())
+            + counted(size_of::<Head>())
+            + allocated(fields.capacity() * FIELD)
+            + shared(self.head.absolute_uri().len())
             + self.matched.claims.weight()
-            + fields.chain(tags).sum::<usize>()
+            + text.chain(tags).sum::<usize>()
     }
 }
 

@@ -335,15 +335,13 @@ impl AsRef<Entry> for Stored {
 
 /// What a slot costs besides what it points to: its place in the store's tables, which have room for more than they hold.
 const PLACE: usize = 80;
-/// What a field of a request's head costs besides its text.
-const FIELD: usize = 104;
 
 impl Weigh for Slot {
     fn weight(&self) -> u64 {
         let bytes = match self {
             Slot::Varies(note) => {
                 counted(size_of::<Varies>())
-                    + counted(size_of_val(&*note.fields))
+                    + Selector::weight(&note.fields)
                     + counted(size_of_val(&*note.variants))
             }
             Slot::Same(_) => counted(size_of::<Same>()),
@@ -367,7 +365,7 @@ impl Weigh for Slot {
                     + uncommon
                     + shared(entry.body.len())
                     + stored.seals.weight()
-                    + recipe.map_or(0, |recipe| recipe.weight(FIELD))
+                    + recipe.map_or(0, |recipe| recipe.weight())
             }
         };
         (bytes + PLACE) as u64

@@ -7,10 +7,9 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::runtime::Handle;
 use tokio::task::coop::unconstrained;
 use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// What is left to do of something, if anything. Dropped, it goes on in a task of its own.
-pub(super) struct Rest(Option<(Run, TaskTrackerToken)>);
+pub(super) struct Rest(Option<Run>);
 
 /// Boxed, as it is large and moves.
 type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -18,10 +17,11 @@ type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
 impl Rest {
     /// All of it, which is one of `tasks`.
     pub(super) fn of(tasks: &TaskTracker, run: impl Future<Output = ()> + Send + 'static) -> Rest {
-        Rest(Some((Box::pin(run), tasks.token())))
+        Rest(Some(Box::pin(tasks.track_future(run))))
     }
 
-    /// Does it until `client` has its answer, for which that waits for nothing else.
+    /// Does it until `client` has its answer. That waits for what is done here and for nothing else: as long as there is something to
+    /// do, nobody wakes it.
     pub(super) async fn beside<T>(mut self, client: impl Future<Output = T>) -> T {
         let mut client = pin!(unconstrained(client));
         std::future::poll_fn(|cx| match self.advance(cx) {
@@ -36,7 +36,7 @@ impl Rest {
 
     /// What breaks breaks alone, as in a task of its own; the panic's own message has told of it.
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some((run, _)) = &mut self.0 {
+        if let Some(run) = &mut self.0 {
             let polled = catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx)));
             ready!(polled.unwrap_or(Poll::Ready(())));
             self.0 = None;
@@ -47,21 +47,22 @@ impl Rest {
 
 impl Drop for Rest {
     fn drop(&mut self) {
-        if let (Some((run, token)), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(async move {
-                run.await;
-                drop(token);
-            });
+        if let (Some(run), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(run);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::Relaxed;
     use std::time::Duration;
 
     use futures_util::poll;
     use tokio::sync::oneshot;
+    use tokio::task::coop::{consume_budget, has_budget_remaining};
     use tokio::time::timeout;
 
     use super::*;
@@ -115,6 +116,34 @@ mod tests {
         go_on.send(()).unwrap();
         soon(done).await.unwrap();
         finished(&tasks).await;
+    }
+
+    #[tokio::test]
+    async fn a_run_that_has_used_up_its_turn_holds_no_answer_back() {
+        let (answer, answered) = oneshot::channel();
+        let run = async move {
+            while has_budget_remaining() {
+                consume_budget().await;
+            }
+            answer.send(7).unwrap();
+            std::future::pending::<()>().await;
+        };
+        let tasks = TaskTracker::new();
+        assert_eq!(soon(Rest::of(&tasks, run).beside(answered)).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn what_broke_is_not_gone_on_with() {
+        let tasks = TaskTracker::new();
+        let polls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&polls);
+        let run = std::future::poll_fn(move |_| {
+            counted.fetch_add(1, Relaxed);
+            panic!("broken on purpose");
+        });
+        soon(Rest::of(&tasks, run).beside(tokio::task::yield_now())).await;
+        finished(&tasks).await;
+        assert_eq!(polls.load(Relaxed), 1);
     }
 
     #[tokio::test]

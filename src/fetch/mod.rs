@@ -1,7 +1,7 @@
 //! Exchanges, and what must happen to each: the only part that asks the app.
 //!
-//! Every exchange goes through `Fetch::exchange`, so no path can forget an increment. It runs in the task of the client
-//! that waits for it, and goes on in one of its own when that client leaves, so none is lost by that.
+//! Every exchange goes through `Fetch::exchange`, so no path can forget an increment. Where a client waits for it, it runs in that
+//! one's task until there is an answer, and then, or when the client leaves, in a task of its own, so none is lost by that.
 
 mod anew;
 mod beside;
@@ -159,7 +159,8 @@ impl Fetch {
         self.0.tasks.wait().await;
     }
 
-    /// Runs a fill for its first client, which `follows` it: what comes of that. The fill outlives this client like any other.
+    /// Runs a fill for its first client, which `follows` it, and waits for nothing else: what comes of that. The fill outlives this client
+    /// like any other.
     pub async fn fill_for<T>(
         &self,
         fill: Box<Fill>,

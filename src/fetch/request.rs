@@ -94,7 +94,9 @@ pub(super) fn for_upstream(
         false => unkeyed(name) && !rule.keys_on_header(name),
     };
     let fields = head.headers();
-    let mut headers = HeaderMap::with_capacity(fields.len() + OWN_FIELDS);
+    // More than a map can have at once is more than it has names.
+    let room = HeaderMap::try_with_capacity(fields.keys_len() + OWN_FIELDS);
+    let mut headers: HeaderMap = room.unwrap_or_default();
     headers.insert(header::HOST, text(&head.host));
     for (name, value) in fields {
         // `Expect` is met here: the body is read when the app wants it.

@@ -1,8 +1,9 @@
 //! What pieces of memory take, so that what is bounded in bytes is bounded by what the process grows by.
 
-/// Larger pieces are in memory by pages of the system.
+/// Larger steps are in memory by pages of the system, as far as they are written. (A piece that was in use before may be resident up
+/// to the next of its four sizes: of 32 to 512 KiB a fifth more at most.)
 const PAGE: usize = 4 << 10;
-/// How an `Arc`, std's or another's, begins: with two words at most.
+/// How an `Arc` begins.
 const COUNTS: usize = 2 * size_of::<usize>();
 /// The count that `Bytes` makes when somebody shares them.
 const BYTES_COUNT: usize = 3 * size_of::<usize>();

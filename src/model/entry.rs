@@ -9,7 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, StatusCode, header};
 
+use crate::model::allocated::allocated;
 use crate::model::allocated::counted;
+use crate::model::allocated::shared;
 use crate::model::fields::Fields;
 use crate::model::fields::Owner;
 use crate::model::time::Timestamp;
@@ -100,6 +102,15 @@ impl From<HeaderName> for Selector {
 }
 
 impl Selector {
+    /// The memory that these take, in bytes. Of a field's name it is supposed that nobody else has it.
+    pub fn weight(all: &Arc<[Selector]>) -> usize {
+        let names = all.iter().map(|it| match it {
+            Selector::Field(name) => shared(name.as_str().len()),
+            Selector::Cookie(name) => allocated(name.len()),
+        });
+        counted(size_of_val(&**all)) + names.sum::<usize>()
+    }
+
     /// Whether this field says which response it is.
     pub fn reads(&self, name: &HeaderName) -> bool {
         match self {
@@ -127,18 +138,11 @@ impl Agreed {
     /// The memory they take, in bytes, where they are one entry's own.
     pub fn weight(&self) -> usize {
         match self.0.0 {
-            Owner::One => counted(size_of_val(&*self.0)) + self.vary_weight(),
+            Owner::One => counted(size_of_val(&*self.0)) + Selector::weight(&self.vary),
             Owner::All => 0,
         }
     }
 
-    fn vary_weight(&self) -> usize {
-        let names = self.vary.iter().map(|it| match it {
-            Selector::Field(name) => name.as_str().len(),
-            Selector::Cookie(name) => name.len(),
-        });
-        counted(size_of_val(&*self.vary)) + names.sum::<usize>()
-    }
 }
 
 impl From<Conditions> for Agreed {

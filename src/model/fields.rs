@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use triomphe::ThinArc;
 
-use crate::model::allocated::counted;
+use crate::model::allocated::allocated;
 use crate::model::allocated::shared;
 
 /// What fields are looked up in: those of a message, or of a stored head.
@@ -58,6 +58,9 @@ pub(super) enum Owner {
     /// All heads' that have the same.
     All,
 }
+
+/// How [`Names`] begin: with a count, an [`Owner`] and a length.
+const THIN: usize = 3 * size_of::<usize>();
 
 /// How much an end takes.
 const END: usize = size_of::<u32>();
@@ -131,9 +134,10 @@ impl Fields {
     /// The memory that all values take, in bytes, and the names, where they are its own.
     pub fn weight(&self) -> usize {
         let names = self.names();
-        let text = names.iter().map(|name| name.as_str().len());
+        // Of a name that everybody knows there is no text here: that is on the safe side.
+        let text = names.iter().map(|name| shared(name.as_str().len()));
         let own = match self.names.header.header {
-            Owner::One => counted(size_of_val(names)) + text.sum::<usize>(),
+            Owner::One => allocated(THIN + size_of_val(names)) + text.sum::<usize>(),
             Owner::All => 0,
         };
         own + shared(self.values.len())

@@ -10,6 +10,7 @@
 mod app;
 #[path = "../../benches/support/sidecar.rs"]
 mod sidecar;
+mod weights;
 
 use std::fs;
 use std::path::Path;

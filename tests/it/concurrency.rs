@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
+use hyper::client::conn::http2;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
 use crate::support::Origin;
 use crate::support::Sidecar;
 use crate::support::get;
 use crate::support::reply;
+use crate::support::soon;
 
 #[tokio::test]
 async fn eight_at_once_are_one_call() {
@@ -129,6 +135,61 @@ async fn a_fill_outlives_its_first_client() {
     second.answer().await.has_status(200).has_body("one");
     client.get("/f").await.is_hit().has_body("one");
     assert_eq!(app.calls("/f"), 1);
+}
+
+#[tokio::test]
+async fn l09_a_fill_outlives_its_first_client_over_http_2() {
+    for way in ["a stream that is reset", "a connection that is lost"] {
+        let app = Origin::start().await;
+        let sidecar =
+            Sidecar::with_rules(&app, "  - { id: f, match: { path: /f }, ttl: 60s }\n").await;
+        let client = sidecar.client();
+        let hold = app.hold("/f");
+        let socket = TcpStream::connect(sidecar.address()).await.unwrap();
+        let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(socket));
+        let (mut sender, connection) = soon("the handshake", handshake).await.unwrap();
+        let connection = tokio::spawn(connection);
+
+        let request = http::Request::get("http://shop.example/f").body(String::new());
+        let first = tokio::spawn(sender.send_request(request.unwrap()));
+        let held = hold.arrived().await;
+        let second = client.begin(get("/f")).await;
+        sidecar.settle().await;
+        match way {
+            "a stream that is reset" => first.abort(),
+            _ => connection.abort(),
+        }
+        sidecar.settle().await;
+        held.release(reply("one")).await;
+
+        let answer = second.answer().await;
+        assert_eq!(answer.body, b"one", "{way}");
+        client.get("/f").await.is_hit().has_body("one");
+        assert_eq!(app.calls("/f"), 1, "{way}");
+        drop(sender);
+    }
+}
+
+#[tokio::test]
+async fn l09_a_client_that_reads_nothing_holds_up_nobody_who_asks_for_the_same() {
+    let app = Origin::start().await;
+    let sidecar = Sidecar::with_rules(&app, "  - { id: f, match: { path: /f }, ttl: 60s }\n").await;
+    let client = sidecar.client();
+    // More than two sockets hold.
+    let large = "x".repeat(64 << 20);
+    app.answer("/large", reply(large).header("Cache-Control", "no-store"));
+    let hold = app.hold("/f");
+
+    let mut first = client.connect().await;
+    let both = "GET /large HTTP/1.1\r\nHost: shop.example\r\n\r\nGET /f HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+    first.write(both).await;
+    while app.calls("/large") == 0 {
+        sidecar.settle().await;
+    }
+    let second = client.begin(get("/f")).await;
+    hold.arrived().await.release(reply("one")).await;
+    second.answer().await.has_status(200).has_body("one");
+    drop(first);
 }
 
 /// Story 12: an increment of `Row:1` while the first call to /row/1 waits at the app.

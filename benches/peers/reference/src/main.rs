@@ -1,7 +1,8 @@
 //! Two small servers for comparisons.
 //!
-//! `reference` answers from a hash map of prepared heads and bodies, and nothing else: the least a cache on hyper can cost. What no
-//! cache keeps it asks the app for, with hyper's client: the least a relay can cost.
+//! `reference` answers from a hash map of prepared heads and bodies, and nothing else: what a cache on hyper cannot do
+//! without. What no cache keeps it asks the app for, with hyper's own client and its pool, and passes on as it is, without what a proxy
+//! has to do besides (`Via`, hop-by-hop fields).
 //! `origin` is the app behind the proxies: the same answers with what a cache needs to know, and a count of its calls.
 //!
 //! Both run on tokio's multi-thread runtime, as the product does; pinned to one core it has one worker.
