@@ -12,7 +12,7 @@ SCRIPTS = $(wildcard scripts/*.sh tests/*/*.sh clients/*/tests/*.sh examples/*/*
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test helm packaging image-test packages licences sbom deny conformance bench bench-cores bench-peers bench-fills bench-shared bench-operators bench-shop bench-deploy fuzz simulation history soak churn fmt clippy unit instructions doc shell
+.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test helm packaging image-test packages licences sbom deny conformance bench bench-cores bench-peers bench-fills bench-shared bench-operators bench-shop bench-deploy bench-attacks fuzz simulation history soak churn attacks crash fmt clippy unit instructions doc shell
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -24,7 +24,7 @@ shop: setup-shop ## a shop in Django (examples/shop) under gunicorn, with Tagalo
 	$(CARGO) build --locked --bin tagalong
 	examples/shop/run.sh target/debug/tagalong
 
-test: fmt clippy unit instructions doc shell openapi docs-test dashboard django shop-test node-client frameworks cookbook helm packaging ## everything that must hold: format, lints, all tests, the instructions of a hit, docs, scripts, the admin interface's description, the dashboard, the packages for Django and Node.js, the shop, the page for other frameworks, the cookbook, every command on every page, the Helm chart, the image's files and the service
+test: fmt clippy unit instructions attacks crash doc shell openapi docs-test dashboard django shop-test node-client frameworks cookbook helm packaging ## everything that must hold: format, lints, all tests, the instructions of a hit, attacks, kills and stops, docs, scripts, the admin interface's description, the dashboard, the packages for Django and Node.js, the shop, the page for other frameworks, the cookbook, every command on every page, the Helm chart, the image's files and the service
 
 conformance: setup-conformance $(NODE_MODULES) binary ## the public HTTP cache test suite, against what we know we pass
 	@echo "== conformance"
@@ -58,6 +58,10 @@ bench-operators: setup ## hits while operators scrape, watch and list 100,000 en
 bench-shop: setup-test ## the shop, read while it is edited: hits, speed, and how new every page is; without and with two sidecars
 	$(CARGO) build --locked --release
 	$$(scripts/venv.sh target/shop/run examples/shop/requirements.txt) examples/shop/load.py --tagalong target/release/tagalong --consistency strict,bounded --edits 0.1,0.01 --seconds 10 --write
+
+bench-attacks: setup ## the attacks of `make attacks` on nginx and Varnish too, as a table
+	$(CARGO) build --locked --release
+	tests/attacks/run.py --tagalong target/release/tagalong --peers
 
 bench-deploy: setup-packaging ## the image's files, memory when idle, time until it is ready
 	rm -rf target/packaging/bench-image
@@ -104,6 +108,14 @@ unit: setup-test ## all tests
 	@echo "== tests"
 	$(CARGO) test --locked
 	$(CARGO) test --locked --features loom --lib tags::cell
+
+attacks: setup-test binary ## attacks on the sidecar, each with the answer it is to have
+	@echo "== attacks"
+	tests/attacks/run.py --tagalong target/debug/tagalong
+
+crash: setup-test binary ## what becomes of requests and changes when a sidecar is killed, stopped, or runs out of something
+	@echo "== crash"
+	tests/crash/run.py --tagalong target/debug/tagalong
 
 # After the tests, which have built what is counted. A release build takes minutes more.
 instructions: setup-instructions ## how many instructions a hit takes, step by step, and whether they have become more; BUILD=release as it is handed out; BLESS=1 writes down what is counted
