@@ -82,14 +82,15 @@ pub(super) fn for_upstream(
 ) -> Request<Body> {
     let lookup = head.brings_content() || *head.method() == Method::HEAD || head.safe;
     let unkeyed = |name: &str| is_unkeyed(name) || (lookup && overrides_method(name));
-    // Servers that fold `_` into `-`, as CGI does, read `X_Forwarded_Host` as `X-Forwarded-Host`, and `Transfer_Encoding` as what
-    // frames a body.
+    // Servers that fold `_` into `-`, as CGI does, read `X_Forwarded_Host` as `X-Forwarded-Host`, `Transfer_Encoding` as what frames a
+    // body, and `Accept_Language` as what the response may vary on, which nobody here does.
     let misleading = |name: &str| {
         unkeyed(name)
             || rule.keys_on_header(name) // the key holds the other spelling alone
             || MEANT_OTHERWISE.iter().chain(&CONDITIONS).any(|it| it == name)
     };
     let is_dropped = |name: &str| match name.contains('_') {
+        true if lookup => !rule.keys_on_header(name),
         true => misleading(&name.replace('_', "-")),
         false => unkeyed(name) && !rule.keys_on_header(name),
     };

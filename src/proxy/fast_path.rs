@@ -90,7 +90,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut stopped = pin!(is_over(stop, since));
+        let mut stopped = pin!(is_over(stop, since, &self.line));
         let (mut read, mut head) = (BytesMut::new(), Vec::new());
         let mut in_a_row = 0_u32;
         loop {

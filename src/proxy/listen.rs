@@ -29,6 +29,7 @@ use crate::proxy::Proxy;
 use crate::proxy::fast_path::Next;
 use crate::proxy::tls::Tls;
 use crate::proxy::wire::Lent;
+use crate::proxy::wire::Line;
 use crate::proxy::wire::Patience;
 use crate::proxy::wire::Wire;
 
@@ -91,8 +92,11 @@ const MAX_STREAMS: u32 = 128;
 /// After this silence a client's machine is asked whether it is still there: tunnels have no other end to a peer that is
 /// gone without a word.
 const KEEPALIVE: Duration = Duration::from_secs(60);
-/// So long a new connection has for its first request, though we are told to stop: its client has been let in, and may have sent it.
+/// So long a new connection has at most for its first request, though we are told to stop: its client has been let in, and may have
+/// sent it.
 const FIRST: Duration = Duration::from_secs(1);
+/// So many connections are taken at most that wait in a listener's queue when we stop: as many as it holds.
+const WAITING: usize = 1_024;
 /// Pause after a failed accept, so that running out of descriptors does not also burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -209,9 +213,11 @@ impl Server {
             while connections.try_join_next().is_some() {}
         }
         // Those too who wait at the door: the system has told them that they are connected.
-        let waiting = listener.into_std().map(|door| iter::from_fn(move || door.accept().ok()));
-        for (stream, peer) in waiting.into_iter().flatten() {
-            if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+        let door = listener.into_std();
+        let waiting = door.map(|door| iter::from_fn(move || door.accept().ok()));
+        for (stream, peer) in waiting.into_iter().flatten().take(WAITING) {
+            let set = stream.set_nonblocking(true);
+            if let Ok(stream) = set.and_then(|()| TcpStream::from_std(stream)) {
                 self.begin(&mut connections, stream, peer.ip(), tls.as_ref());
             }
         }
@@ -249,9 +255,11 @@ impl Server {
             }
             while connections.try_join_next().is_some() {}
         }
-        let waiting = listener.into_std().map(|door| iter::from_fn(move || door.accept().ok()));
-        for (stream, _) in waiting.into_iter().flatten() {
-            if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream)) {
+        let door = listener.into_std();
+        let waiting = door.map(|door| iter::from_fn(move || door.accept().ok()));
+        for (stream, _) in waiting.into_iter().flatten().take(WAITING) {
+            let set = stream.set_nonblocking(true);
+            if let Ok(stream) = set.and_then(|()| UnixStream::from_std(stream)) {
                 connections.spawn(self.plain(stream, None));
             }
         }
@@ -271,7 +279,8 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        serve_one(self.proxy.clone(), self.stop.clone(), stream, "http", peer)
+        let (proxy, stop) = (self.proxy.clone(), self.stop.clone());
+        serve_one(proxy, stop, stream, "http", peer, Instant::now())
     }
 
     /// A connection that begins with a handshake: in its own task, because it waits for the client.
@@ -283,13 +292,13 @@ impl Server {
     ) -> impl Future<Output = ()> + Send + use<> {
         let (proxy, mut stop) = (self.proxy.clone(), self.stop.clone());
         async move {
-            let limit = proxy.0.config.header_timeout;
+            let (limit, since) = (proxy.0.config.header_timeout, Instant::now());
             let shaken = tokio::select! {
                 shaken = tls.handshake(stream, limit) => shaken,
-                () = is_over(&mut stop, Instant::now()) => return,
+                () = is_over(&mut stop, since, &Line::default()) => return,
             };
             match shaken {
-                Ok(stream) => serve_one(proxy, stop, stream, "https", Some(peer)).await,
+                Ok(stream) => serve_one(proxy, stop, stream, "https", Some(peer), since).await,
                 Err(error) => tracing::debug!(%error, "no TLS handshake"),
             }
         }
@@ -303,15 +312,26 @@ impl Proxy {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (_nobody_stops, stop) = watch::channel(None);
-        serve_one(self, stop, stream, "http", None).await;
+        serve_one(self, stop, stream, "http", None, Instant::now()).await;
     }
 }
 
-/// Until it is time to stop for a connection that began at a time.
-pub(super) async fn is_over(stop: &mut Stop, since: Instant) {
-    // A stopper that is gone says stop, too.
-    drop(stop.wait_for(Option::is_some).await);
-    sleep_until(since + FIRST).await;
+/// Until it is time to stop for a connection that began at a time: at once, if it has brought a request.
+pub(super) async fn is_over(stop: &mut Stop, since: Instant, line: &Line) {
+    let end = match stop.wait_for(Option::is_some).await {
+        Ok(end) => *end,
+        Err(_) => None, // a stopper that is gone says stop, too
+    };
+    let now = Instant::now();
+    // Half of what there is: what it asks for takes time, too.
+    let patience = end.map_or(Duration::ZERO, |end| end.saturating_duration_since(now) / 2);
+    let mut first = pin!(sleep_until((since + FIRST).min(now + patience)));
+    // Asked whenever there is something to do for the connection, so that nobody needs to say that a request has come.
+    poll_fn(|cx| match line.has_begun() {
+        true => Poll::Ready(()),
+        false => first.as_mut().poll(cx),
+    })
+    .await;
 }
 
 /// Serves one connection until its client leaves or we stop.
@@ -324,6 +344,7 @@ async fn serve_one<S>(
     stream: S,
     scheme: &'static str,
     peer: Option<IpAddr>,
+    since: Instant,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -334,7 +355,6 @@ async fn serve_one<S>(
         max_head: config.max_head,
     };
     let has_fast_path = proxy.has_fast_path();
-    let since = Instant::now();
     let mut wire = Wire::new(stream, patience);
     // One count of owners for each connection: what all share is not touched by every request on every core.
     let connection = Arc::new(Connection {
@@ -401,7 +421,7 @@ where
         .serve_connection_with_upgrades(TokioIo::new(stream), service)
         .into_owned();
     let mut serving = pin!(serving);
-    let mut stopped = pin!(is_over(stop, since));
+    let mut stopped = pin!(is_over(stop, since, &line));
     let mut quiet = pin!(line.gone_quiet(idle));
     let mut is_stopping = false;
     loop {

@@ -335,6 +335,8 @@ async fn the_app_is_told_who_asks_by_us_and_not_by_the_client() {
         "Transfer_Encoding",
         "Content_Length",
         "If_None_Match",
+        "Accept_Language",
+        "X_Custom",
     ];
     let request = names
         .iter()

@@ -129,6 +129,11 @@ struct Guard {
 }
 
 impl Line {
+    /// Whether a request has come.
+    pub(in crate::proxy) fn has_begun(&self) -> bool {
+        self.lock().is_answered
+    }
+
     /// A head is complete: its request begins, with this body. Returns whether the head had a `Content-Length` line, which is looked
     /// for only if it has a `Transfer-Encoding`: only then is there anything to say against it.
     pub(in crate::proxy) fn begin(&self, body: Announced, is_coded: bool) -> (Busy, bool) {

@@ -3,6 +3,8 @@
 //!
 //! The input is that of `plan`.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
@@ -21,7 +23,7 @@ static LISTS: [HeaderName; 2] = [header::ACCEPT_ENCODING, header::ACCEPT_LANGUAG
 const IN_ORDER: &str = "ignore";
 
 /// What is planned: the rule, and the key or why there is none.
-type Told = (Option<Box<str>>, Result<BaseKey, String>);
+type Told = (Option<Arc<str>>, Result<BaseKey, String>);
 
 /// Fails if something does not hold that must hold for any input.
 pub fn check(input: &[u8]) {
@@ -124,13 +126,16 @@ fn on_one_line(head: &Head) -> Option<Head> {
     other(head, |parts| parts.headers = fields)
 }
 
-/// As HTTP/2 allows (RFC 9113 §8.2.3).
+/// As HTTP/2 allows (RFC 9113 §8.2.3). What is no cookie may be read in many ways, and stands in the key as it came.
 fn cookies_apart(head: &Head) -> Option<Head> {
     let mut fields = head.headers().clone();
     let lines: Vec<_> = fields.get_all(header::COOKIE).iter().cloned().collect();
     fields.remove(header::COOKIE);
     for line in lines {
         for cookie in line.to_str().ok()?.split("; ") {
+            if !cookie.contains('=') || cookie.contains([';', ',', '"']) {
+                return None;
+            }
             fields.append(header::COOKIE, HeaderValue::from_str(cookie).ok()?);
         }
     }
@@ -141,8 +146,9 @@ fn cookies_apart(head: &Head) -> Option<Head> {
 fn parameters(head: &Head) -> Option<Head> {
     let query = head.query().filter(|query| !query.contains(';'))?;
     let name = |piece: &str| {
-        let name = piece.split('=').next().unwrap_or_default();
-        percent_encoding::percent_decode_str(name).collect::<Vec<_>>()
+        let name = piece.split('=').next().unwrap_or_default().replace('+', " ");
+        let decoded = percent_encoding::percent_decode_str(&name).decode_utf8();
+        decoded.map_or_else(|_| name.clone(), String::from)
     };
     let mut pieces: Vec<_> = query.split('&').collect();
     pieces.sort_by_key(|piece| std::cmp::Reverse(name(piece)));
