@@ -1,9 +1,10 @@
 """The app behind the servers that are attacked: it notes what reaches it, byte for byte as one reads RFC 9112, and answers as the path asks.
 
-- `/raw/HEX…`: these bytes are the answer, and the connection ends.
+- `/raw/HEX…`: these bytes are the answer, and the connection ends. `/raw-large/N…`: one with a head of N bytes.
 - `/mine…`: an account's page. It says whose it is (the cookie `who`), and nothing about storing.
 - everything else: a page that may be stored for a minute, in which the app has written what attackers like to have written: the
-  host, the scheme and the address as told by forwarding headers, its target, a parameter, the body.
+  host, the scheme and the address as told by forwarding headers, its target, a parameter, the body. Like CGI it takes `_` in names
+  for `-`. It answers conditions, ranges, and refuses what it is told to expect or upgrade to, and heads of more than 8 kB.
 """
 
 import dataclasses
@@ -11,7 +12,7 @@ import socketserver
 import threading
 
 #: What careless apps build links from.
-REFLECTED = ["host", "x-forwarded-host", "x-host", "x-forwarded-server", "forwarded", "x-forwarded-proto", "x-forwarded-scheme", "x-forwarded-port", "x-original-url", "x-rewrite-url", "x-http-method-override", "x-forwarded-prefix"]
+REFLECTED = ["host", "cookie", "cache-tag", "surrogate-key", "tagalong-cache-control", "surrogate-control", "x-forwarded-host", "x-host", "x-forwarded-server", "forwarded", "x-forwarded-proto", "x-forwarded-scheme", "x-forwarded-port", "x-original-url", "x-rewrite-url", "x-http-method-override", "x-forwarded-prefix"]
 
 
 @dataclasses.dataclass
@@ -27,7 +28,8 @@ class Asked:
         return self.line.split(" ")[1] if self.line.count(" ") >= 2 else self.line
 
     def field(self, name):
-        return ", ".join(value for known, value in self.fields if known == name)
+        """As one that folds `_` into `-` reads it."""
+        return ", ".join(value for known, value in self.fields if known.replace("_", "-") == name)
 
 
 class App:
@@ -74,10 +76,16 @@ class App:
         with self.lock:
             self.seen.append(asked)
         target = asked.target
-        if target.startswith("/raw/"):
-            writes.write(bytes.fromhex(target[5:].partition("?")[0]))
+        kind, _, told = target.partition("?")[0].removeprefix("/").partition("/")
+        if kind in ("raw", "raw-large"):
+            large = f"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Long: {'x' * int(told)}\r\n\r\nok".encode() if kind == "raw-large" else None
+            writes.write(large or bytes.fromhex(told))
             writes.flush()
             return False
+        if refused := refuses(asked):
+            writes.write(f"HTTP/1.1 {refused}\r\nCache-Control: public, max-age=60\r\nContent-Length: 0\r\n\r\n".encode())
+            writes.flush()
+            return True
         text, more = page(asked)
         body = b"" if asked.line.startswith("HEAD ") else text.encode()
         writes.write(f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(text.encode())}\r\n{more}\r\n".encode() + body)
@@ -87,12 +95,25 @@ class App:
 
 def page(asked):
     """The text and further fields."""
-    if asked.target.startswith("/mine") or "/mine" in asked.target.replace("%6d", "m"):
-        return f"account of {asked.field('cookie') or 'nobody'}", ""
+    if "mine" in asked.target.replace("%6d", "m"):
+        return f"account of {asked.field('cookie') or asked.field('authorization') or 'nobody'}", ""
     if asked.target.startswith("/large"):
         return "x" * (64 << 10), "Cache-Control: public, max-age=60\r\nAccept-Ranges: bytes\r\n"
     told = "".join(f"{name}: {asked.field(name)}\n" for name in REFLECTED if asked.field(name))
     return f"{asked.line}\n{told}{asked.body.decode('latin-1')}", "Cache-Control: public, max-age=60\r\n"
+
+
+def refuses(asked):
+    """The status of an app that takes part of what it is told for an error, and lets that be stored; else nothing."""
+    if asked.field("if-none-match"):
+        return "304 Not Modified"
+    if asked.field("range") and not asked.target.startswith("/large"):
+        return "416 Range Not Satisfiable"
+    if asked.field("expect") not in ("", "100-continue"):
+        return "417 Expectation Failed"
+    if sum(len(value) for _, value in asked.fields) > 8_000:
+        return "431 Request Header Fields Too Large"
+    return "405 Method Not Allowed" if asked.line.startswith("EVIL ") else ""
 
 
 def read(reads):

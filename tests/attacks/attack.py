@@ -43,8 +43,11 @@ def statuses(heard):
 
 
 def reached(app, token, order=list):
-    """Which requests reached the app, without the token, and in which order, where that is one."""
-    told = [re.sub(rf"[?&]?{token}", "", asked.line).rsplit(" HTTP/", 1)[0] for asked in app.about(token)]
+    """Which requests reached the app, without the token, for which host if not for ours, and in which order, where that is one."""
+    told = [
+        re.sub(rf"[?&]?{token}", "", asked.line).rsplit(" HTTP/", 1)[0] + (f" for {asked.field('host')}" if asked.field("host") != HOST else "")
+        for asked in app.about(token)
+    ]
     return f"app: {', '.join(order(told))}" if told else "app: nothing"
 
 
@@ -68,19 +71,18 @@ def poisoning(first, victim=None):
         clean = wire.send(server.port, [encoded(page, f"{token}clean")]).answers
         if not told or not clean:
             return "no answer"
-        if b"evil" in told[0].body or (told[0].status != clean[0].status and clean[0].status == 200):
-            return f"poisoned ({told[0].status})"
-        return "clean"
+        differs = told[0].status != clean[0].status or told[0].body != clean[0].body.replace(b"clean", b"")
+        return f"poisoned ({told[0].status})" if b"evil" in told[0].body.lower() or differs else "clean"
 
     return tried
 
 
-def deception(path, host=HOST):
+def deception(path, login="Cookie: who=victim"):
     """Somebody who is logged in is made to follow a link; then the attacker asks for the same."""
 
     def tried(server, app, token):
-        link = lines("Connection: close", "Cookie: who=victim", line=f"GET {path}?{{t}}", host=host)
-        mine = lines("Connection: close", line=f"GET {path}?{{t}}", host=host)
+        link = lines("Connection: close", login, line=f"GET {path}?{{t}}")
+        mine = lines("Connection: close", line=f"GET {path}?{{t}}")
         told = [wire.send(server.port, [encoded(text, token)]).answers for text in (link, mine)]
         if not all(told):
             return "no answer"
@@ -91,14 +93,14 @@ def deception(path, host=HOST):
     return tried
 
 
-def answering(response, looks_for=b"x-injected"):
-    """An app that answers with these bytes, to a client that looks for something in the head that must not be there."""
+def answering(response, path=None):
+    """An app that answers with these bytes, to a client that looks for a field in the head that must not be there."""
 
     def tried(server, app, token):
-        text = lines("Connection: close", line=f"GET /raw/{response.encode('latin-1').hex()}?{{t}}")
+        text = lines("Connection: close", line=f"GET {path or '/raw/' + response.encode('latin-1').hex()}?{{t}}")
         heard = wire.send(server.port, [encoded(text, token)])
         head = heard.raw.partition(b"\r\n\r\n")[0].lower()
-        found = any(line.startswith(looks_for) for line in re.split(rb"[\r\n]", head))
+        found = any(line.startswith(b"x-injected") for line in re.split(rb"[\r\n]", head))
         more = ", injected" if found else ""
         return f"{statuses(heard)}{more}"
 

@@ -1,6 +1,8 @@
 """Pages of one person under names that look public (Gil 2017; Mirheidari 2020, 2022): the victim follows a link, then the attacker asks.
 
 Every server has a rule that stores what looks like a file, `.css` and `.txt`, for a minute, though the app does not say so.
+nginx stores for all what it was asked for with a cookie; Varnish asks the app for whoever has one; Tagalong stores what it was asked
+for with one only where the response says that it is for everybody.
 """
 
 from attack import Attack, deception
@@ -15,11 +17,15 @@ PATHS = {
     "behind an encoded hash": "/mine%23nothing.css",
     "behind an encoded NUL": "/mine%00nothing.css",
     "behind an encoded line feed": "/mine%0anothing.css",
-    "behind a dot segment": "/static/../mine",
-    "behind an encoded dot segment": "/static/..%2fmine",
-    "dots encoded": "/static/%2e%2e/mine",
+    "behind a dot segment": "/static/../mine/x.css",
+    "behind an encoded dot segment": "/static/..%2fmine/x.css",
+    "dots encoded": "/static/%2e%2e/mine/x.css",
     "a letter encoded": "/%6dine/nothing.css",
     "two slashes": "//mine//nothing.css",
     "robots.txt": "/mine/robots.txt",
 }
-ATTACKS = [Attack(name, deception(path), ("gets a page of its own",)) for name, path in PATHS.items()]
+OWN = ("gets a page of its own",)
+ATTACKS = [
+    *(Attack(name, deception(path), OWN) for name, path in PATHS.items()),
+    Attack("a static suffix, with credentials", deception("/mine/nothing.css", "Authorization: Bearer victim"), OWN),
+]

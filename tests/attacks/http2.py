@@ -43,6 +43,10 @@ def plain(path="/a?{t}", method="GET", authority=HOST, scheme="http"):
     return [(":method", method), (":scheme", scheme), (":authority", authority), (":path", path)]
 
 
+def with_token(pairs, token):
+    return [(name.replace("{t}", token), value.replace("{t}", token)) for name, value in pairs]
+
+
 def request(stream, pairs, body=None):
     head = frame(HEADERS, END_HEADERS | (END_STREAM if body is None else 0), stream, fields(*pairs))
     return head if body is None else head + frame(DATA, END_STREAM, stream, body)
@@ -82,10 +86,10 @@ def status(block):
 
 
 def talk(server, token, *parts):
-    """Send frames over a connection of their own; what was said, and whether the server has closed."""
+    """Send frames, or what makes them of a token, over a connection of their own; what was said, and whether the server has closed."""
     with socket.create_connection(("127.0.0.1", server.doors["h2c"]), 5) as connection:
-        connection.settimeout(wire.SILENCE / 2)
-        raw = [part.replace(b"{t}", token.encode()) if isinstance(part, bytes) else part(token) for part in parts]
+        connection.settimeout(wire.SILENCE)
+        raw = [part if isinstance(part, bytes) else part(token) for part in parts]
         back = wire.hear(connection, [PREFACE + frame(SETTINGS, 0, 0), *raw])
         return *heard(back.raw), back.closed
 
@@ -94,19 +98,21 @@ def downgrade(*pairs, body=None, **more):
     """One request, then a plain one: over HTTP/2 neither frames the other, so what counts is what the app takes them for."""
 
     def tried(server, app, token):
-        named = [(name.replace("{t}", token), value.replace("{t}", token)) for name, value in [*plain(**more), *pairs]]
-        after = [(name, value.replace("{t}", token)) for name, value in plain("/after?{t}")]
-        streams, connection, _ = talk(server, token, request(1, named, body), request(3, after))
+        first = request(1, with_token([*plain(**more), *pairs], token), body and body.replace(b"{t}", token.encode()))
+        second = request(3, with_token(plain("/after?{t}"), token))
+        streams, connection, _ = talk(server, token, first, second)
         return f"{streams.get(1, 'no answer')}, {streams.get(3, 'no answer')}{connection}; {reached(app, token, sorted)}"
 
     return tried
 
 
-def raw_head(block):
+def odd(*pairs):
+    """The same with these fields alone, in this order."""
+
     def tried(server, app, token):
-        told = block.replace(b"{t}", token.encode())
-        streams, connection, _ = talk(server, token, frame(HEADERS, END_HEADERS | END_STREAM, 1, told))
-        return f"{streams.get(1, 'no answer')}{connection}; {reached(app, token)}"
+        first, second = request(1, with_token(pairs, token)), request(3, with_token(plain("/after?{t}"), token))
+        streams, connection, _ = talk(server, token, first, second)
+        return f"{streams.get(1, 'no answer')}, {streams.get(3, 'no answer')}{connection}; {reached(app, token, sorted)}"
 
     return tried
 
@@ -128,7 +134,7 @@ def resets(count):
     """A request and its end at once, over and over (CVE-2023-44487)."""
 
     def frames(token):
-        pairs = [(name, value.replace("{t}", f"{token}reset")) for name, value in plain()]
+        pairs = with_token(plain(), f"{token}reset")
         return b"".join(request(stream, pairs) + frame(RST_STREAM, 0, stream, struct.pack(">I", 8)) for stream in range(1, 2 * count, 2))
 
     return frames
@@ -136,15 +142,15 @@ def resets(count):
 
 def head_without_end(frames, size):
     """A head that never ends (CVE-2024-27316)."""
-    more = fields(("x-a", "y" * size))
-    return frame(HEADERS, 0, 1, fields(*plain())) + frame(CONTINUATION, 0, 1, more) * frames
+    more = fields(("x-a", "y" * size)) if size else b""
+    return lambda token: frame(HEADERS, 0, 1, fields(*with_token(plain(), token))) + frame(CONTINUATION, 0, 1, more) * frames
 
 
 def table_bomb(references):
     """One large field in the table, and a byte for each time it is meant (CVE-2016-6581)."""
     name, value = b"x-bomb", b"y" * 4000
     entry = b"\x40" + integer(len(name), 7) + name + integer(len(value), 7) + value
-    return frame(HEADERS, END_HEADERS | END_STREAM, 1, fields(*plain()) + entry + b"\xbe" * references)
+    return lambda token: frame(HEADERS, END_HEADERS | END_STREAM, 1, fields(*with_token(plain(), token)) + entry + b"\xbe" * references)
 
 
 #: The head cannot be read, and nothing that follows.
@@ -179,8 +185,8 @@ ATTACKS = [
     Attack("another host beside the authority", downgrade(("host", "evil.example")), ("200, 200; app: GET /a, GET /after",)),
     Attack("two paths", downgrade((":path", "/smuggled?{t}")), RESET),
     Attack("a pseudo-field that is unknown", downgrade((":evil", "1")), ENDED),
-    Attack("a pseudo-field behind a field", raw_head(fields(("x-a", "1"), *plain())), ("no answer, goes away: protocol error; app: nothing",)),
-    Attack("no path", raw_head(fields((":method", "GET"), (":scheme", "http"), (":authority", HOST), ("x-a", "{t}"))), ("no answer, goes away: protocol error; app: nothing",)),
+    Attack("a pseudo-field behind a field", odd(("x-a", "1"), *plain()), ("no answer, goes away: protocol error; app: nothing",)),
+    Attack("no path", odd((":method", "GET"), (":scheme", "http"), (":authority", HOST), ("x-a", "{t}")), ("no answer, goes away: protocol error; app: nothing",)),
     Attack("transfer-encoding", downgrade(("transfer-encoding", "chunked"), body=b"0\r\n\r\nGET /smuggled?{t} HTTP/1.1\r\n\r\n", method="POST"), BROKEN),
     Attack("transfer_encoding", downgrade(("transfer_encoding", "chunked"), body=b"abc", method="POST"), ("200, 200; app: GET /after, POST /a",)),
     Attack("connection", downgrade(("connection", "transfer-encoding")), RESET),
@@ -192,7 +198,7 @@ ATTACKS = [
     Attack("two lengths", downgrade(("content-length", "3"), ("content-length", "4"), body=b"abc", method="POST"), RESET),
     Attack("2,000 requests that are reset at once", abuse(resets(2_000)), ("goes away: enhance your calm; others are answered",)),
     Attack("a head that never ends, 4 MiB", abuse(head_without_end(1_000, 4_000)), ("goes away: for another reason; others are answered",)),
-    Attack("a head that never ends, of empty frames", abuse(frame(HEADERS, 0, 1, fields(*plain())) + frame(CONTINUATION, 0, 1) * 20_000), ("goes away: for another reason; others are answered",)),
+    Attack("a head that never ends, of empty frames", abuse(head_without_end(20_000, 0)), ("goes away: for another reason; others are answered",)),
     Attack("a field of 4 kB, meant 12,000 times", abuse(table_bomb(12_000)), ("goes away: protocol error; others are answered",)),
     Attack("10,000 pings", abuse(frame(PING, 0, 0, b"evilevil") * 10_000), ENDURED),
     Attack("10,000 settings", abuse(frame(SETTINGS, 0, 0) * 10_000), ENDURED),

@@ -1,4 +1,8 @@
-"""What no key holds and an app may still look at (Kettle 2018, 2020; CPDoS, Nguyen 2019): a plain request comes after each."""
+"""What no key holds and an app may still look at (Kettle 2018, 2020; CPDoS, Nguyen 2019): a plain request comes after each.
+
+The app believes whatever it is told. nginx and Varnish pass that on unless they are configured to drop it, which a few lines do, and
+key on what they are told to; they are shown as they come. Tagalong drops what no key holds.
+"""
 
 from attack import HOST, Attack, lines, poisoning
 
@@ -19,7 +23,7 @@ ATTACKS = [
     Attack("Forwarded", plain("Forwarded: host=evil.example"), ("clean",)),
     Attack("X-Forwarded-Proto that is no scheme", plain("X-Forwarded-Proto: evil"), ("clean",)),
     Attack("the port of the host", plain(host=f"{HOST}:1337evil"), ("clean",)),
-    Attack("the case of the host", poisoning(lines("Connection: close", "X-Forwarded-Host: evil", host=HOST.upper())), ("clean",)),
+    Attack("the case of the host", plain(host=HOST.upper()), ("clean",)),
     Attack("a host's dot at the end", plain(host=f"{HOST}.evil"), ("clean",)),
     Attack("a GET with a body", plain("Content-Length: 4", body="evil"), ("clean",)),
     Attack("a GET with a form in its body", plain("Content-Type: application/x-www-form-urlencoded", "Content-Length: 6", body="a=evil"), ("clean",)),
@@ -35,7 +39,7 @@ ATTACKS = [
     Attack("If-None-Match", plain('If-None-Match: "evil"'), ("clean",)),
     Attack("a method of its own", plain(line="EVIL /a?{t}"), ("clean",)),
     Attack("HEAD", plain(line="HEAD /a?{t}"), ("clean",)),
-    Attack("a head that is too large", plain(f"X-Long: {padded(20_000)}"), ("clean",)),
+    Attack("a head that is too large", plain(f"X-Long: {padded(9_000)}"), ("clean",)),
     Attack("a field with a control character", plain("X-A: evil\x08"), ("clean",)),
     Attack("Expect", plain("Expect: evil"), ("clean",)),
     Attack("Upgrade", plain("Connection: Upgrade", "Upgrade: evil"), ("clean",)),
