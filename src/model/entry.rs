@@ -142,7 +142,6 @@ impl Agreed {
             Owner::All => 0,
         }
     }
-
 }
 
 impl From<Conditions> for Agreed {

@@ -293,9 +293,10 @@ impl Server {
         let (proxy, mut stop) = (self.proxy.clone(), self.stop.clone());
         async move {
             let (limit, since) = (proxy.0.config.header_timeout, Instant::now());
+            let nothing = Line::default(); // has come before the handshake is over
             let shaken = tokio::select! {
                 shaken = tls.handshake(stream, limit) => shaken,
-                () = is_over(&mut stop, since, &Line::default()) => return,
+                () = is_over(&mut stop, since, &nothing) => return,
             };
             match shaken {
                 Ok(stream) => serve_one(proxy, stop, stream, "https", Some(peer), since).await,

@@ -136,7 +136,7 @@ fn weighed(kind: &Kind) -> (f64, f64) {
     let counted = || {
         store.cache.measure();
         let text = metrics.text();
-        let line = |line: &str| Some(line.strip_prefix(COUNTED_BYTES)?.trim().parse().ok()?);
+        let line = |line: &str| line.strip_prefix(COUNTED_BYTES)?.trim().parse().ok();
         let bytes: Option<f64> = text.lines().find_map(line);
         bytes.expect("it is told")
     };
@@ -195,7 +195,10 @@ impl Store {
             ("content-type", "text/html; charset=utf-8".to_owned()),
             ("etag", "\"v1\"".to_owned()),
             ("cache-control", "max-age=90000".to_owned()),
-            ("cache-tag", format!("product:{number}, category:{}, products", number % 10)),
+            (
+                "cache-tag",
+                format!("product:{number}, category:{}, products", number % 10),
+            ),
         ];
         let usual = usual.map(|(name, value)| (name.to_owned(), value));
         for (name, value) in usual.into_iter().chain((kind.fields)(number)) {
@@ -216,7 +219,10 @@ impl Store {
             unreachable!("it may be stored: {verdict:?}");
         };
         let field = |&(name, value): &(&'static str, &'static str)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
         };
         let keep = Keep {
             store,

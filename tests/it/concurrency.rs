@@ -179,7 +179,9 @@ async fn l09_a_first_client_that_reads_nothing_holds_up_nobody() {
     let large = "x".repeat(7 << 20);
     let hold = app.hold("/f");
     let mut first = client.connect().await;
-    first.write("GET /f HTTP/1.1\r\nHost: shop.example\r\n\r\n").await;
+    first
+        .write("GET /f HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+        .await;
     let held = hold.arrived().await;
     let second = client.begin(get("/f")).await;
     sidecar.settle().await;

@@ -73,7 +73,10 @@ fn the_corpus_of_plans() {
 #[test]
 fn the_corpus_of_other_spellings() {
     replay("spelled", spelled::check);
-    let ways: usize = seeds("spelled").iter().map(|seed| spelled::ways(seed)).sum();
+    let ways: usize = seeds("spelled")
+        .iter()
+        .map(|seed| spelled::ways(seed))
+        .sum();
     assert!(ways > 60, "{ways} other spellings of all seeds");
 }
 

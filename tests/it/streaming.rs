@@ -474,7 +474,10 @@ async fn who_is_connected_when_the_stop_comes_is_answered() {
             let mut answer = Vec::new();
             let read = soon("the answer", client.read_to_end(&mut answer)).await;
             let answer = String::from_utf8_lossy(&answer);
-            assert!(read.is_ok() && answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
+            assert!(
+                read.is_ok() && answer.starts_with("HTTP/1.1 200 "),
+                "{answer:?}"
+            );
         }
         soon("the stop", stopping).await.unwrap();
     }

@@ -93,7 +93,10 @@ fn absolute(head: &Head) -> Option<Head> {
         .scheme(head.scheme)
         .authority(&*head.host)
         .path_and_query(target.clone());
-    let uri = uri.build().ok().filter(|uri| uri.path_and_query() == Some(target))?;
+    let uri = uri
+        .build()
+        .ok()
+        .filter(|uri| uri.path_and_query() == Some(target))?;
     other(head, |parts| parts.uri = uri)
 }
 
@@ -117,7 +120,11 @@ fn with_port(head: &Head) -> Option<Head> {
 fn on_one_line(head: &Head) -> Option<Head> {
     let mut fields = head.headers().clone();
     for name in &LISTS {
-        let lines: Vec<_> = fields.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+        let lines: Vec<_> = fields
+            .get_all(name)
+            .iter()
+            .map(HeaderValue::as_bytes)
+            .collect();
         if lines.len() > 1 {
             let line = HeaderValue::from_bytes(&lines.join(&b", "[..])).ok()?;
             fields.insert(name, line);
@@ -146,7 +153,11 @@ fn cookies_apart(head: &Head) -> Option<Head> {
 fn parameters(head: &Head) -> Option<Head> {
     let query = head.query().filter(|query| !query.contains(';'))?;
     let name = |piece: &str| {
-        let name = piece.split('=').next().unwrap_or_default().replace('+', " ");
+        let name = piece
+            .split('=')
+            .next()
+            .unwrap_or_default()
+            .replace('+', " ");
         let decoded = percent_encoding::percent_decode_str(&name).decode_utf8();
         decoded.map_or_else(|_| name.clone(), String::from)
     };

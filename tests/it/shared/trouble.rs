@@ -70,7 +70,14 @@ async fn l15_a_link_that_was_given_up_leaves_no_connection_behind() {
     says(&app, "old");
     client.get("/a").await.is_miss();
     client.get("/a").await.is_hit();
-    let connections = async || redis.command(&["CLIENT", "LIST"]).await.text().lines().count();
+    let connections = async || {
+        redis
+            .command(&["CLIENT", "LIST"])
+            .await
+            .text()
+            .lines()
+            .count()
+    };
     let before = connections().await;
     redis.pause();
     let fenced = async { while client.get("/a").await.has_status(200).hits() {} };
