@@ -100,7 +100,7 @@ const KINDS: [Kind; 8] = [
     Kind {
         name: "selected by fields of its own",
         body: 0,
-        more: 0.80, // of the response and of the note which leads to it, as either may leave before the other
+        more: 1.00, // of the response and of the note which leads to it, as either may leave before the other
         fields: |n| {
             let names = (0..8).map(|at| format!("x-{n}-{at}"));
             vec![("vary".to_owned(), names.collect::<Vec<_>>().join(", "))]
