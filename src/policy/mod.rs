@@ -186,10 +186,19 @@ fn understood(head: &Head, response: &Parts, control: &Control) -> Result<(), No
             Err(NoStore::Partial)
         }
         StatusCode::NOT_MODIFIED => Err(NoStore::Status),
-        _ if status.is_informational() => Err(NoStore::Status),
+        _ if status.is_informational() || blames_the_client(status) => Err(NoStore::Status),
         _ if control.directives.must_understand && !known => Err(NoStore::Status),
         _ => Ok(()),
     }
+}
+
+/// Whether a status finds fault with what one client has sent besides what any key holds: its pace, its body, how long its head is.
+/// Stored, whatever the app says of that, it would refuse everybody ("CPDoS", Nguyen, Lo Iacono and Federrath 2019).
+fn blames_the_client(status: StatusCode) -> bool {
+    matches!(
+        status.as_u16(),
+        408 | 413 | 417 | 421 | 425 | 428 | 429 | 431
+    )
 }
 
 /// How long a value may be used that the app puts here itself: the `max-age` of its `Tagalong-Cache-Control`. `None`: it says

@@ -122,6 +122,9 @@ fn rfc9111_3_which_responses_are_stored() {
             Err(NoStore::Status),
         ),
         ("§3 304", "GET", none, 304, plain, Err(NoStore::Status)),
+        ("too often", "GET", none, 429, plain, Err(NoStore::Status)),
+        ("too long", "GET", none, 431, plain, Err(NoStore::Status)),
+        ("bad", "GET", none, 400, plain, Ok(())),
         ("§3.3 206", "GET", none, 206, plain, Err(NoStore::Partial)),
         (
             "§5.2.2.3 must-understand, known",
