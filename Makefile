@@ -115,7 +115,7 @@ attacks: setup-test binary ## attacks on the sidecar, each with the answer it is
 
 crash: setup-test binary ## what becomes of requests and changes when a sidecar is killed, stopped, or runs out of something
 	@echo "== crash"
-	tests/crash/run.py --tagalong target/debug/tagalong
+	tests/crash/run.py --tagalong target/debug/tagalong --kills 8 --stops 10
 
 # After the tests, which have built what is counted. A release build takes minutes more.
 instructions: setup-instructions ## how many instructions a hit takes, step by step, and whether they have become more; BUILD=release as it is handed out; BLESS=1 writes down what is counted

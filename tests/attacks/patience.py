@@ -1,6 +1,6 @@
 """Clients that take more than their share: of time, of room, of answers. All limits of time are set to a second, where there are such.
 
-A server that says nothing and keeps the connection for two more seconds "waits".
+A server that says nothing and keeps the connection for some seconds more "waits".
 """
 
 import socket

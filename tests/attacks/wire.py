@@ -5,7 +5,7 @@ import socket
 import ssl
 
 #: As long as nothing comes, in seconds; a server that waits for more is left then.
-SILENCE = 2.0
+SILENCE = 4.0
 
 
 @dataclasses.dataclass
