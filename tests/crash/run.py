@@ -105,8 +105,7 @@ def killed(place, arguments):
 
 def stopped(place, arguments):
     """SIGTERM under load:"""
-    counted = cut = late = 0
-    everybody = []
+    counted = cut = late = reset = 0
     for _ in range(arguments.stops):
         before = place.app.posts
         with place.sidecar() as dies:
@@ -116,16 +115,15 @@ def stopped(place, arguments):
             dies.wait(PATIENCE)
             for client in clients:
                 client.join()
-        everybody.append(clients)
-        counted += sum(client.answered for client in clients)
         cut += sum(client.cut for client in clients)
         late += sum(client.late for client in clients)
+        reset += sum(client.reset for client in clients)
         answered, done = sum(client.answered for client in clients), place.app.posts - before
         if answered != done:
             raise Lost(f"the app did {done} requests, and {answered} were answered")
+        counted += answered
     if cut:
         raise Lost(f"{cut} answers were cut")
-    reset = sum(1 for clients in everybody for client in clients if client.reset)
     # Who is let in by the system between the last accept and the end of the listener cannot be helped; that is rare.
     if reset > arguments.stops / 4:
         raise Lost(f"{reset} connections that had been let in were reset before they were answered")
@@ -154,11 +152,9 @@ def descriptors(place, _):
 
     with place.sidecar(preexec_fn=few) as sidecar:
         opened = [socket.create_connection(("127.0.0.1", sidecar.port), 5) for _ in range(120)]
-        kept = http.client.HTTPConnection("127.0.0.1", sidecar.port, timeout=PATIENCE)
         for connection in opened:
             connection.close()
         until(lambda: seen(sidecar.port, "/page/1") == 0, "it answers again")
-        kept.close()
         return f"120 connections where it may have 64 files; when they were gone, {served(sidecar)}"
 
 
