@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tagalong::cache::{self, Cache};
 use tagalong::clock::Clock;
@@ -20,6 +21,9 @@ use tokio::runtime::{Builder, Runtime};
 
 /// The bytes that may be on their way in each direction: more than a request or an answer here has.
 const ROOM: usize = 64 << 10;
+
+/// A client asks nothing while other steps are measured, by the minute.
+const IDLE: Duration = Duration::from_secs(24 * 3_600);
 
 /// A sidecar that clients talk to.
 pub(crate) struct Sidecar {
@@ -74,7 +78,7 @@ impl Sidecar {
             max_head: limits.max_head,
             header_timeout: limits.client_header_timeout,
             body_timeout: limits.client_body_timeout,
-            idle_timeout: limits.client_idle_timeout,
+            idle_timeout: IDLE,
         };
         let (faces, events) = (cache.clone(), hooks.events());
         let sidecar = Sidecar {
