@@ -89,14 +89,15 @@ class Faults:
         begun = time.monotonic()
         sidecar.process.signal(signal.SIGTERM)
         code = await sidecar.process.ended(DRAIN + 5)
+        took = time.monotonic() - begun
         if code is None:
             sidecar.process.popen.kill()
-        if code != 0:
-            raise Wrong(f"told to stop, b ends with {code} after {time.monotonic() - begun:.1f} s")
         await sidecar.start()
         lost = collections.Counter(filter(None, await asyncio.gather(*at_the_door)))
         if lost:
             self.tally.wrong("at the stop", f"LOST: of {AT_THE_DOOR} requests on new connections {dict(lost)}")
+        if code != 0:
+            raise Wrong(f"told to stop, b ends with {code} after {took:.1f} s")
 
     async def knock(self, number):
         """A request that comes as `b` is told to stop: its connection is refused, or it is answered. How it was lost, if it was."""
