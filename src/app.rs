@@ -67,6 +67,7 @@ pub struct App {
     fetch: Fetch,
     hooks: Hooks,
     traces: Traces,
+    metrics: Metrics,
     drain: Duration,
 }
 
@@ -245,7 +246,7 @@ impl App {
                 checkup: Arc::new(checks),
                 cache: cache.clone(),
                 fetch: fetch.clone(),
-                metrics,
+                metrics: metrics.clone(),
                 rules: rules.clone(),
                 files: files.map(|files| Arc::new(files) as Arc<dyn Files>),
                 purge_groups: config.purge_groups,
@@ -306,8 +307,16 @@ impl App {
             fetch,
             hooks,
             traces,
+            metrics,
             drain,
         })
+    }
+
+    /// Has every panic of this process told in the log and counted as this sidecar's; `App::start` does not, because one process may
+    /// run several sidecars (L15).
+    pub fn tell_panics(&self) {
+        let metrics = self.metrics.clone();
+        telemetry::log::tell_panics(move || metrics.panics.add());
     }
 
     /// Reads the files again, soon, whether or not they have changed. What comes of it is told in the log.

@@ -54,6 +54,7 @@ impl Serve {
             let mut stop = Stop::listen()?;
             let mut hangup = signal(SignalKind::hangup())?;
             let app = App::start(config, Default::default()).await?;
+            app.tell_panics();
             for address in app.addresses() {
                 say(
                     out,

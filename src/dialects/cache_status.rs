@@ -49,6 +49,11 @@ pub fn render(outcome: Outcome) -> HeaderValue {
     render_with(outcome, &Debug::default())
 }
 
+/// The value of the field where a mistake of ours is the answer.
+pub fn broken() -> HeaderValue {
+    HeaderValue::from_static("tagalong; detail=internal-error")
+}
+
 /// The value of the field with what only some may see.
 pub fn render_with(outcome: Outcome, debug: &Debug) -> HeaderValue {
     let mut text = String::with_capacity(USUAL_LINE);

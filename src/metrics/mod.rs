@@ -105,6 +105,7 @@ table! {
     admin_calls: Counters<CallStatus> = "admin_calls", "Calls of the admin interface, by the class of their status";
     object_changes: Counters<ObjectChange> = "object_changes", "Values of the app's own that were put or deleted by calls of the admin interface";
     event_streams: Level = "event_streams", "Callers of the admin interface that are told of events as they happen";
+    panics: Counter = "panics", "Mistakes of the sidecar's own that were the end of a task (panics); the log tells which";
     trace_exports: Counters<Sent> = "trace_exports", "Batches of spans that were to be sent, by whether they were";
     rules_reload_failed: Flag = "rules_reload_failed", "1 while the files are wrong and the rules from before stay in force, else 0";
 }

@@ -13,10 +13,12 @@ mod upgrade;
 mod wire;
 
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
@@ -546,16 +548,19 @@ impl Proxy {
         let (busy, had_length) = connection.line.begin(announced(request.body()), is_coded);
         let is_plain = fast_path::is_plain(&request);
         let response = match self.read(request, connection, &busy, had_length) {
-            Ok(asked) => {
-                let (response, outcome) = self.handle(asked).await;
-                if is_plain
-                    && self.has_fast_path()
-                    && matches!(outcome, Outcome::Hit { stale: None, .. })
-                {
-                    connection.line.want_back(); // the next ones may be like it
+            // A mistake of ours is the end of one request: the others of its connection go on.
+            Ok(asked) => match AssertUnwindSafe(self.handle(asked)).catch_unwind().await {
+                Ok((response, outcome)) => {
+                    if is_plain
+                        && self.has_fast_path()
+                        && matches!(outcome, Outcome::Hit { stale: None, .. })
+                    {
+                        connection.line.want_back(); // the next ones may be like it
+                    }
+                    response
                 }
-                response
-            }
+                Err(_) => respond::broken(), // what it was, the panic itself has told
+            },
             Err(why) => {
                 tracing::debug!(?why, "refused a request");
                 respond::bad_request(why)
@@ -616,6 +621,9 @@ impl Proxy {
             return Err(BadRequest::Target);
         }
         headers::keep_end_to_end(&mut parts.headers, upgrades);
+        if headers::is_last_hop(&parts.method, &mut parts.headers) {
+            return Err(BadRequest::LastHop(parts.method));
+        }
         let debug = self.0.config.debug.asked_by(&mut parts.headers);
         self.0.dialects.drop_from_client(&mut parts.headers);
         let scheme = headers::scheme(&parts.headers, scheme);

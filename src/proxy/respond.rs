@@ -19,8 +19,8 @@ use crate::policy::ranges::Selected;
 use crate::policy::ranges::Slice;
 use crate::policy::validators;
 
-/// Why a request was not even looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a request is answered as it is, without its being looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum BadRequest {
     /// It does not say for which host it is.
     Host(crate::model::request::HostError),
@@ -32,6 +32,8 @@ pub(super) enum BadRequest {
     Coding,
     /// CONNECT asks for a tunnel, and this is no forward proxy.
     Connect,
+    /// It asks about the way (OPTIONS, TRACE), and only as far as here (RFC 9110 §7.6.2).
+    LastHop(Method),
     /// The client has left in the middle of it, so that nobody hears the answer.
     Cut,
 }
@@ -282,12 +284,39 @@ pub(super) fn bad_request(why: BadRequest) -> Response<Body> {
             StatusCode::NOT_IMPLEMENTED,
             "CONNECT is for forward proxies",
         ),
+        BadRequest::LastHop(method) => last_hop(&method),
         BadRequest::Cut => problem(StatusCode::BAD_REQUEST, Failure::RequestCut.sentence()),
     };
     response
         .headers_mut()
         .insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+/// What is for us and not for the app. A TRACE is not reflected: what clients may not read (cookies, credentials) would be in its body.
+fn last_hop(method: &Method) -> Response<Body> {
+    let mut response = match *method == Method::OPTIONS {
+        true => Response::new(Body::empty()),
+        false => problem(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "no request is reflected here",
+        ),
+    };
+    let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    response.headers_mut().insert(header::ALLOW, methods);
+    response
+}
+
+/// We have made a mistake. What of the request has been read is unknown, so its connection is closed.
+pub(super) fn broken() -> Response<Body> {
+    let mut response = problem(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "The cache has made a mistake; its log says which.",
+    );
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    stamp(response, cache_status::broken())
 }
 
 /// A small JSON body that says what is wrong (RFC 9457).

@@ -1,6 +1,8 @@
 //! Where log events go: standard error, as text or JSON.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
+use std::panic;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -21,6 +23,23 @@ pub enum Format {
 /// that it mends itself, and what it cannot mend is reported by us.
 const SHOWN: &str = "info,pingora_core=off,pingora_pool=off";
 
+/// Has every panic of this process told in the log, as everything else is, and hands it to `count`. Whoever's task it was, it ends alone.
+pub fn tell_panics(count: impl Fn() + Send + Sync + 'static) {
+    panic::set_hook(Box::new(move |panicked| {
+        count();
+        let what = panicked.payload_as_str().unwrap_or_default();
+        let place = panicked.location().map(ToString::to_string);
+        let backtrace = Backtrace::capture(); // there is one if the environment asks for it, as for Rust's own message
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
+        tracing::error!(
+            what,
+            place,
+            backtrace = backtrace.map(tracing::field::display),
+            "panicked: this is a mistake in Tagalong, please report it"
+        );
+    }));
+}
+
 /// Sends events to standard error. The first call of a process counts.
 pub fn start(format: Format) {
     let subscriber = tracing_subscriber::fmt()
@@ -39,5 +58,39 @@ pub fn start(format: Format) {
     };
     if let Err(error) = set {
         tracing::debug!(%error, "somebody else collects the log");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use super::*;
+
+    #[test]
+    fn every_panic_is_counted() {
+        let counted = Arc::new(AtomicUsize::new(0));
+        let before = panic::take_hook();
+        tell_panics({
+            let counted = Arc::clone(&counted);
+            move || {
+                counted.fetch_add(1, Relaxed);
+            }
+        });
+        let ours = panic::take_hook();
+        // Those of other tests go on to be told as they were.
+        panic::set_hook(Box::new(move |panicked| {
+            ours(panicked);
+            before(panicked);
+        }));
+        let broken = panic::catch_unwind(|| panic!("broken on purpose"));
+        drop(panic::take_hook());
+        assert!(broken.is_err());
+        assert!(
+            counted.load(Relaxed) >= 1,
+            "other tests may have panicked meanwhile, too"
+        );
     }
 }

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::support::End;
 use crate::support::Held;
+use crate::support::Log;
 use crate::support::Origin;
 use crate::support::Pending;
 use crate::support::Reply;
@@ -769,4 +770,29 @@ async fn l07_odd_requests_are_answered_and_each_is_an_entry_of_its_own() {
         assert_eq!(again.text(), n.to_string(), "{name}, again: {again}");
         again.is_hit();
     }
+}
+
+#[tokio::test]
+async fn a_mistake_of_ours_is_the_end_of_one_request_and_of_nothing_else() {
+    let app = Origin::start().await;
+    app.otherwise(|_| reply("page"));
+    let setup = Setup::new(&app)
+        .config("log: { access: true }")
+        .rules("  - { id: page, match: { path: '/*' }, ttl: 60s }\n");
+    let sidecar = setup.start().await;
+    let client = sidecar.client();
+    client.get("/other").await.is_miss();
+    {
+        // The line of the access log is the last thing that is done for a request.
+        let _breaking = Log::that_breaks_at("/broken").written();
+        for asked in [post("/broken"), get("/broken")] {
+            let answer = client.ask(asked).await;
+            answer.is_problem(500).is_refused("internal-error");
+            answer.has_field("connection", "close");
+        }
+        client.get("/other").await.is_hit();
+    }
+    // What it had fetched is stored: the exchange was none of its business (L9).
+    client.get("/broken").await.is_hit();
+    assert_eq!(app.calls("/broken"), 2);
 }

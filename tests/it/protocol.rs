@@ -98,6 +98,39 @@ async fn methods_that_are_not_cached_pass_with_body_and_status() {
 }
 
 #[tokio::test]
+async fn a_question_about_the_way_is_answered_where_it_ends() {
+    // RFC 9110 §7.6.2: each server on the way counts itself off.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.on("/a", |call| {
+        reply(call.field("max-forwards").unwrap_or_default())
+    });
+    for method in ["OPTIONS", "TRACE"] {
+        let answer = client
+            .ask(ask(method, "/a").with("max-forwards", "8"))
+            .await;
+        answer.has_status(200).has_body("7");
+    }
+    assert_eq!(app.calls("/a"), 2);
+    let here = client
+        .ask(ask("OPTIONS", "/a").with("max-forwards", "0"))
+        .await;
+    here.has_status(200).has_body("");
+    assert!(
+        here.field("allow")
+            .is_some_and(|allow| allow.contains("OPTIONS"))
+    );
+    let secret = ask("TRACE", "/a")
+        .with("max-forwards", "0")
+        .with("cookie", "session=sesame");
+    let here = client.ask(secret).await;
+    here.is_problem(405);
+    assert!(!here.text().contains("sesame"));
+    assert_eq!(app.calls("/a"), 2, "the app is not asked");
+}
+
+#[tokio::test]
 async fn a_get_with_a_body_is_not_looked_up() {
     // P7.
     let app = Origin::start().await;

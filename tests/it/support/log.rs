@@ -13,7 +13,11 @@ static SECOND: LazyLock<tracing::Dispatch> = LazyLock::new(|| {
 
 /// What is logged by the tasks of a test.
 #[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log {
+    written: Arc<Mutex<Vec<u8>>>,
+    /// Who writes this panics.
+    breaks_at: Option<&'static str>,
+}
 
 impl Log {
     /// Holds what the tasks of this test write from now on, for as long as what it returns is kept.
@@ -27,15 +31,29 @@ impl Log {
         tracing::subscriber::set_default(subscriber)
     }
 
+    /// A log in which who writes `text` panics: the tasks of a test break where it wants them to.
+    pub(crate) fn that_breaks_at(text: &'static str) -> Log {
+        Log {
+            breaks_at: Some(text),
+            ..Log::default()
+        }
+    }
+
     /// All there is so far.
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.written.lock().unwrap()).into_owned()
     }
 }
 
 impl std::io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        // Before it stands the line at which the writer has broken, which nobody took out.
+        let text = String::from_utf8_lossy(bytes);
+        let line = text.lines().last().unwrap_or_default();
+        if self.breaks_at.is_some_and(|text| line.contains(text)) {
+            panic!("broken on purpose");
+        }
+        self.written.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
