@@ -87,9 +87,10 @@ history: setup-test ## sidecars that share Redis, and all that can happen to it:
 	HISTORY_SECONDS=$(HISTORY_SECONDS) $(if $(HISTORY_SEED),HISTORY_SEED=$(HISTORY_SEED)) \
 		$(CARGO) test --locked --test it history:: -- --nocapture --test-threads=1
 
+# The program as it is handed out: what is resident of it is less than of a quicker build.
 soak: setup-test ## an hour of all kinds of clients, operators and faults, in front of two sidecars; SOAK_SECONDS=60 a minute; an hour writes docs/soak.md
-	$(CARGO) build --locked --release
-	python3 tests/soak/run.py --tagalong target/release/tagalong --seconds $(SOAK_SECONDS)
+	$(CARGO) build --locked --profile dist
+	python3 tests/soak/run.py --tagalong target/dist/tagalong --seconds $(SOAK_SECONDS)
 
 churn: setup-test ## an hour of comings and goings by a clock that is set: what is resident at each ten minutes of it, which must not grow
 	$(CARGO) test --locked --lib churn:: -- --ignored --nocapture

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A soak: mixed traffic through two sidecars that share a Redis, while all kinds of things happen to them.
 
-    tests/soak/run.py --tagalong target/release/tagalong [--seconds 3600 | --quick] [--out docs/soak.md]
+    tests/soak/run.py --tagalong target/dist/tagalong [--seconds 3600 | --quick] [--out docs/soak.md]
 
 First a warm-up of every kind of traffic (`ordinary`, `rude`, `operators`), until the stores are full; then rest: the base line. Then the
 traffic again, now with faults (`faults`), for as long as was said. Each answer is checked, and pages against what `record` says may be
