@@ -8,8 +8,14 @@
 """
 
 import dataclasses
+import pathlib
 import socketserver
+import sys
 import threading
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+import small_server
 
 #: What careless apps build links from.
 REFLECTED = ["host", "cookie", "cache-tag", "surrogate-key", "tagalong-cache-control", "surrogate-control", "x-forwarded-host", "x-host", "x-forwarded-server", "forwarded", "x-forwarded-proto", "x-forwarded-scheme", "x-forwarded-port", "x-original-url", "x-rewrite-url", "x-http-method-override", "x-forwarded-prefix"]
@@ -32,9 +38,7 @@ class Asked:
         return ", ".join(value for known, value in self.fields if known.replace("_", "-") == name)
 
 
-class App:
-    """Listens on a free port of loopback until the block ends."""
-
+class App(small_server.SmallServer):
     def __init__(self):
         self.seen, self.lock = [], threading.Lock()
         app = self
@@ -50,19 +54,7 @@ class App:
                 except (OSError, ValueError):
                     pass  # the server under attack has broken off
 
-        class Server(socketserver.ThreadingTCPServer):
-            daemon_threads, request_queue_size, allow_reuse_address = True, 256, True
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Handler)
 
     def about(self, token):
         """What came that has the token in it, in order."""
