@@ -12,7 +12,7 @@ SCRIPTS = $(wildcard scripts/*.sh tests/*/*.sh clients/*/tests/*.sh examples/*/*
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test helm packaging image-test packages licences sbom deny conformance bench bench-cores bench-peers bench-fills bench-shared bench-operators bench-shop bench-deploy bench-attacks fuzz simulation history soak churn attacks crash fmt clippy unit instructions doc shell
+.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test helm packaging image-test packages licences sbom deny conformance bench bench-cores bench-peers bench-fills bench-shared bench-operators bench-shop bench-deploy bench-attacks fuzz simulation history soak churn attacks attack-tools crash fmt clippy unit instructions doc shell
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -113,6 +113,12 @@ unit: setup-test ## all tests
 attacks: setup-test binary ## attacks on the sidecar, each with the answer it is to have
 	@echo "== attacks"
 	tests/attacks/run.py --tagalong target/debug/tagalong
+
+# h2spec takes a minute to build, once.
+attack-tools: setup-attack-tools binary ## tools that others have written, against the sidecar: h2spec, cpd, slowhttptest; WRITE=1 writes down what they find
+	@echo "== attack tools"
+	tests/attacks/tools.sh
+	tests/attacks/public.py --tagalong target/debug/tagalong $(if $(WRITE),--write)
 
 crash: setup-test binary ## what becomes of requests and changes when a sidecar is killed, stopped, or runs out of something
 	@echo "== crash"

@@ -3,13 +3,13 @@
 # `conformance`, what the HTTP test suite does; with `fuzz`, what the fuzzer does; with `dashboard`, what its tests need; with `node` and
 # `frameworks`, what the tests of the package for Node.js and of docs/frameworks.md do; with `shop`, what examples/shop runs with; with
 # `docs`, what the commands on the pages do; with `instructions`, what counts them; with `helm`, what the tests of the chart do; with `packaging` what those of the
-# image and the service do, and with `packages` what builds and tests the Debian package.
+# image and the service do, and with `packages` what builds and tests the Debian package; with `attack-tools`, what attacks that others have written need.
 # Quick and silent where nothing is missing. Installs through apt as root or with passwordless sudo; anywhere else it
 # says in one line what to install.
 set -euo pipefail
 
 case ${1-} in
-"" | conformance | dashboard | docs | frameworks | fuzz | helm | instructions | node | packages | packaging | shop | test) ;;
+"" | attack-tools | conformance | dashboard | docs | frameworks | fuzz | helm | instructions | node | packages | packaging | shop | test) ;;
 *)
     echo "scripts/setup.sh: nothing is known of $1" >&2
     exit 2
@@ -85,6 +85,13 @@ fi
 if [[ ${1-} == instructions ]]; then
     need python3 command -v python3
     need valgrind command -v valgrind # its callgrind
+fi
+if [[ ${1-} == attack-tools ]]; then
+    need golang-go command -v go # builds h2spec
+    need openssl command -v openssl
+    need python3 command -v python3
+    need python3-venv python3 -c 'import ensurepip, venv'
+    need slowhttptest command -v slowhttptest
 fi
 if [[ ${1-} == fuzz ]]; then
     need g++ command -v c++ # libFuzzer

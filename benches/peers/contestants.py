@@ -33,6 +33,8 @@ class Server:
     doors: dict = dataclasses.field(default_factory=dict)
     #: Where it stores in files.
     folder: pathlib.Path = None
+    #: Its log, where that is kept.
+    log: pathlib.Path = None
 
     def url(self, path, scheme="http"):
         return f"{'https' if scheme == 'https' else 'http'}://127.0.0.1:{self.doors.get(scheme, self.port)}{path}"
@@ -89,8 +91,8 @@ def nginx_doors(doors, certificate):
 
 
 @contextlib.contextmanager
-def varnish(template, app, storage="256m"):
-    """Varnish with its malloc store, and h2c; everything else as it comes."""
+def varnish(template, app, storage="256m", parameters=()):
+    """Varnish with its malloc store, and h2c; everything else as it comes, but for `parameters`, each as `name=value`."""
     binary, port = needs.find("varnishd"), free_port()
     with tempfile.TemporaryDirectory(prefix="peers-varnish-") as folder:
         program = pathlib.Path(folder, "default.vcl")
@@ -98,6 +100,7 @@ def varnish(template, app, storage="256m"):
         # Without a jail: its user could not enter the folder.
         own = ["-j", "none", "-n", f"{folder}/work", "-T", "none"]
         own += ["-p", "feature=+http2", "-s", f"malloc,{storage}"]
+        own += [word for parameter in parameters for word in ("-p", parameter)]
         command = [binary, "-F", *own, "-a", f"127.0.0.1:{port}", "-f", str(program)]
         with start("Varnish", command, port, [binary, "-V"], SERVER_CORE) as server:
             server.doors["h2c"] = port
@@ -105,10 +108,10 @@ def varnish(template, app, storage="256m"):
 
 
 @contextlib.contextmanager
-def tagalong(command, app, settings=None, rules=None, certificate=None, name="Tagalong"):
+def tagalong(command, app, settings=None, rules=None, certificate=None, name="Tagalong", log=None):
     """The product on a free port, with defaults but for `settings` and `rules`, both as in its files; with a certificate TLS, too.
 
-    `command`: the program, or a whole command line.
+    `command`: the program, or a whole command line. `log`: a file for its log.
     """
     port = free_port()
     doors, listen = {"h2c": port}, [f"127.0.0.1:{port}"]
@@ -127,7 +130,7 @@ def tagalong(command, app, settings=None, rules=None, certificate=None, name="Ta
         words = {"origin": app.port, "port": port, "config": config}
         line = command if "{" in command else shlex.quote(command) + " serve --config {config}"
         parts = [part.format(**words) for part in shlex.split(line)]
-        with start(name, parts, port, [parts[0], "--version"], SERVER_CORE) as server:
+        with start(name, parts, port, [parts[0], "--version"], SERVER_CORE, log) as server:
             server.doors.update(doors)
             yield server
 
@@ -163,13 +166,15 @@ def redis():
 
 
 @contextlib.contextmanager
-def start(name, command, port, version, core):
+def start(name, command, port, version, core, log=None):
     """Run a server pinned to a core until the block ends; only what was started here is ended, by its id."""
-    # A session of its own, so that ctrl-C reaches only us, and we end it in order.
-    process = subprocess.Popen(["taskset", "-c", str(core), *command], start_new_session=True, stdout=sys.stderr)
+    with contextlib.ExitStack() as stack:
+        said = stack.enter_context(log.open("wb")) if log else None
+        # A session of its own, so that ctrl-C reaches only us, and we end it in order.
+        process = subprocess.Popen(["taskset", "-c", str(core), *command], start_new_session=True, stdout=sys.stderr, stderr=said)
     try:
         wait_for(name, process, port)
-        yield Server(name, process.pid, port, version)
+        yield Server(name, process.pid, port, version, log=log)
     finally:
         process.terminate()
         try:

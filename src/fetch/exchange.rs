@@ -370,7 +370,7 @@ pub(super) fn asked_by(head: &Head) -> Arc<str> {
 
 /// What nobody can see from outside, and the app's authors want to know.
 fn warn_of(signals: &Signals, head: &Head) {
-    let uri = || head.absolute_uri();
+    let uri = || head.logged_uri();
     for Ignored { field, text, why } in &signals.ignored {
         tracing::warn!(uri = uri(), %field, text, %why, "ignored in the app's response");
     }

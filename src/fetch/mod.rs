@@ -444,7 +444,7 @@ impl Fetch {
 
 fn not_renewed(head: &Head, reason: NoStore) {
     tracing::debug!(
-        uri = head.absolute_uri(),
+        uri = head.logged_uri(),
         reason = reason.word(),
         "not renewed"
     );

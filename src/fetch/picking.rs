@@ -68,7 +68,7 @@ impl Fetch {
             },
         };
         let picked = picked.map_err(|Unread { reason, why }| {
-            tracing::warn!(uri = head.absolute_uri(), %why, "what a rule wants of a body cannot be read");
+            tracing::warn!(uri = head.logged_uri(), %why, "what a rule wants of a body cannot be read");
             reason
         });
         (picked, body)

@@ -117,10 +117,16 @@ impl Head {
         format!("{}://{}", self.scheme, self.host)
     }
 
-    /// The absolute URI: origin, path and query as sent. A path of `*` (OPTIONS) stays as it is.
-    pub fn absolute_uri(&self) -> String {
+    /// The absolute URI without the query, for the log: that may hold what is nobody's business.
+    pub fn logged_uri(&self) -> String {
         let mut uri = self.origin();
         uri.push_str(self.path());
+        uri
+    }
+
+    /// The absolute URI: origin, path and query as sent. A path of `*` (OPTIONS) stays as it is.
+    pub fn absolute_uri(&self) -> String {
+        let mut uri = self.logged_uri();
         if let Some(query) = self.query() {
             uri.push('?');
             uri.push_str(query);

@@ -20,8 +20,9 @@ pub enum Format {
 }
 
 /// What is logged: our own events of level `info` and above. The upstream engine's are left out: it calls things errors
-/// that it mends itself, and what it cannot mend is reported by us.
-const SHOWN: &str = "info,pingora_core=off,pingora_pool=off";
+/// that it mends itself, and what it cannot mend is reported by us. Those of HTTP/2 too: each of a client's frames may be a
+/// line, and nobody has asked for as many.
+const SHOWN: &str = "info,pingora_core=off,pingora_pool=off,h2=off,hyper=off";
 
 /// Has every panic of this process told in the log, as everything else is, and hands it to `count`. Whoever's task it was, it ends alone.
 pub fn tell_panics(count: impl Fn() + Send + Sync + 'static) {

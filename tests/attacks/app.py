@@ -1,6 +1,8 @@
 """The app behind the servers that are attacked: it notes what reaches it, byte for byte as one reads RFC 9112, and answers as the path asks.
 
 - `/raw/HEX…`: these bytes are the answer, and the connection ends. `/raw-large/N…`: one with a head of N bytes.
+- `/endless…`: a body that goes on for as long as somebody takes it, and is not for any store.
+- what it `says` to a target: that.
 - `/mine…`: an account's page. It says whose it is (the cookie `who`), and nothing about storing.
 - everything else: a page that may be stored for a minute, in which the app has written what attackers like to have written: the
   host, the scheme and the address as told by forwarding headers, its target, a parameter, the body. Like CGI it takes `_` in names
@@ -8,11 +10,19 @@
 """
 
 import dataclasses
+import pathlib
 import socketserver
+import sys
 import threading
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+import small_server
+
 #: What careless apps build links from.
-REFLECTED = ["host", "cookie", "cache-tag", "surrogate-key", "tagalong-cache-control", "surrogate-control", "x-forwarded-host", "x-host", "x-forwarded-server", "forwarded", "x-forwarded-proto", "x-forwarded-scheme", "x-forwarded-port", "x-original-url", "x-rewrite-url", "x-http-method-override", "x-forwarded-prefix"]
+REFLECTED = ["host", "cookie", "cache-tag", "surrogate-key", "tagalong-cache-control", "surrogate-control", "x-forwarded-host", "x-host", "x-forwarded-server", "forwarded", "x-forwarded-proto", "x-forwarded-scheme", "x-forwarded-port", "x-original-url", "x-rewrite-url", "x-http-method-override", "x-http-method", "x-method-override", "x-forwarded-prefix", "x-forwarded-ssl", "x-original-host", "front-end-https", "x-forwarded-for", "x-theme"]
+
+BLOCK = b"x" * (64 << 10)
 
 
 @dataclasses.dataclass
@@ -32,11 +42,9 @@ class Asked:
         return ", ".join(value for known, value in self.fields if known.replace("_", "-") == name)
 
 
-class App:
-    """Listens on a free port of loopback until the block ends."""
-
+class App(small_server.SmallServer):
     def __init__(self):
-        self.seen, self.lock = [], threading.Lock()
+        self.seen, self.answers, self.lock = [], {}, threading.Lock()
         app = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -50,24 +58,18 @@ class App:
                 except (OSError, ValueError):
                     pass  # the server under attack has broken off
 
-        class Server(socketserver.ThreadingTCPServer):
-            daemon_threads, request_queue_size, allow_reuse_address = True, 256, True
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Handler)
 
     def about(self, token):
         """What came that has the token in it, in order."""
         with self.lock:
             return [asked for asked in self.seen if token in asked.line or token.encode() in asked.body or any(token in value for _, value in asked.fields)]
+
+    def says(self, target, *fields, body=b"ok", public=True):
+        """What requests for this target are answered from now on: with these fields, to be stored for a minute, or with nothing of it."""
+        lines = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *(["Cache-Control: public, max-age=60"] if public else []), *fields]
+        with self.lock:
+            self.answers[target] = "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
     def answer(self, reads, writes):
         """One request; whether the connection goes on."""
@@ -75,6 +77,7 @@ class App:
             return False
         with self.lock:
             self.seen.append(asked)
+            said = self.answers.get(asked.target)
         target = asked.target
         kind, _, told = target.partition("?")[0].removeprefix("/").partition("/")
         if kind in ("raw", "raw-large"):
@@ -82,6 +85,14 @@ class App:
             writes.write(large or bytes.fromhex(told))
             writes.flush()
             return False
+        if said is not None:
+            writes.write(said)
+            writes.flush()
+            return True
+        if kind == "endless":
+            writes.write(f"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: {1 << 40}\r\n\r\n".encode())
+            while True:
+                writes.write(BLOCK)
         if refused := refuses(asked):
             writes.write(f"HTTP/1.1 {refused}\r\nCache-Control: public, max-age=60\r\nContent-Length: 0\r\n\r\n".encode())
             writes.flush()

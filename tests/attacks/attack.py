@@ -20,6 +20,8 @@ class Attack:
     expected: tuple
     #: Which servers it means something to, beside Tagalong.
     peers: bool = True
+    #: It takes so much that nothing else is tried meanwhile.
+    alone: bool = False
 
 
 def lines(*fields, host=HOST, body="", version="HTTP/1.1", line="GET /a?{t}"):

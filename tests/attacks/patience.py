@@ -3,7 +3,9 @@
 A server that says nothing and keeps the connection for some seconds more "waits".
 """
 
+import contextlib
 import socket
+import threading
 import time
 
 import wire
@@ -60,6 +62,36 @@ def many(count, text):
     return tried
 
 
+def crowd(count, text):
+    """As many that send a byte of a body now and then, and beside them somebody for a page that is stored, and for one that is not."""
+
+    def tried(server, app, token):
+        stored, new = (encoded(lines("Connection: close", line=f"GET /{page}?{{t}}"), token) for page in ("stored", "new"))
+        wire.send(server.port, [stored])
+        opened, over = [], threading.Event()
+
+        def drip():
+            while not over.wait(PAUSE):
+                for connection in list(opened):
+                    with contextlib.suppress(OSError):  # closed: its turn is over
+                        connection.sendall(b"x")
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        try:
+            for _ in range(count):
+                opened.append(wire.begin(server.port, encoded(text, token)))
+            told = [wire.send(server.port, [text], LONG).answers for text in (stored, new)]
+        finally:
+            over.set()
+            dripping.join()
+            for connection in opened:
+                connection.close()
+        return ", ".join(f"{what} {answers[0].status if answers else 'not answered'}" for what, answers in zip(("stored", "new"), told))
+
+    return tried
+
+
 def ranges(count):
     """Overlapping parts of one page (CVE-2011-3192): how much comes back."""
 
@@ -75,6 +107,8 @@ def ranges(count):
     return tried
 
 
+#: Longer than a request waits for its turn at the app (`upstream.queue_timeout`).
+LONG = 10
 HEAD = f"GET /a?{{t}} HTTP/1.1\r\nHost: {HOST}\r\n"
 POST = f"POST /a?{{t}} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 100\r\n\r\n"
 CLOSED = ("no answer, closed; app: nothing",)
@@ -83,6 +117,8 @@ CUT = ("400, closed; app: POST /a", "400, closed; app: nothing")
 TOO_LARGE = ("431, closed; app: nothing",)
 OTHERS = ("others are answered",)
 WHOLE = ("200, no more than the page",)
+#: What is new waits for a turn that those have (docs/security.md, "Slow uploads"), unless this machine is too slow to keep them.
+STORED = ("stored 200, new 503", "stored 200, new 200")
 ATTACKS = [
     Attack("a connection and nothing more", silent(""), CLOSED),
     Attack("half a request line", silent("GET /a?{t}"), CLOSED),
@@ -94,6 +130,7 @@ ATTACKS = [
     Attack("an idle connection after an answer", silent(lines()), ("200, closed; app: GET /a",)),
     Attack("150 heads without an end", many(150, HEAD), OTHERS),
     Attack("150 bodies that do not come", many(150, POST), OTHERS),
+    Attack("300 bodies byte by byte", crowd(300, f"POST /a?{{t}} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 100000\r\n\r\n"), STORED, alone=True),
     Attack("a field of 100 kB", framing(lines(f"X-A: {'x' * 100_000}")), TOO_LARGE),
     Attack("a target of 100 kB", framing(lines(line=f"GET /{'x' * 100_000}?{{t}}")), TOO_LARGE),
     Attack("10,000 fields", framing(lines(*(f"X-{number}: 1" for number in range(10_000)))), TOO_LARGE),

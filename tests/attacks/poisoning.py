@@ -1,13 +1,14 @@
 """What no key holds and an app may still look at (Kettle 2018, 2020; CPDoS, Nguyen 2019): a plain request comes after each.
 
 The app believes whatever it is told. nginx and Varnish pass that on unless they are configured to drop it, which a few lines do, and
-key on what they are told to; they are shown as they come. Tagalong drops what no key holds.
+key on what they are told to; they are shown as they come. Tagalong drops what no key holds, of the names that apps are known to build
+pages from. What else an app writes into a page that it says is for everybody, is its to say (`Vary`), or a rule's.
 """
 
 from attack import HOST, Attack, lines, poisoning
 
 #: Fields from which apps learn a host, a scheme, a target or a method.
-NAMES = ["X-Forwarded-Host", "X-Forwarded_Host", "X-Host", "X-Forwarded-Server", "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Prefix", "X-Forwarded-Port", "X-Forwarded-Scheme", "X-HTTP-Method-Override"]
+NAMES = ["X-Forwarded-Host", "X-Forwarded_Host", "X-Host", "X-Forwarded-Server", "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Prefix", "X-Forwarded-Port", "X-Forwarded-Scheme", "X-Forwarded-SSL", "X-Original-Host", "Front-End-HTTPS", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"]
 
 
 def plain(*fields, **more):
@@ -18,8 +19,12 @@ def padded(length):
     return "x" * length
 
 
+#: Nobody but the app can know that its page depends on it.
+POISONED = ("poisoned (200)",)
 ATTACKS = [
     *(Attack(name, plain(f"{name}: evil.example"), ("clean",)) for name in NAMES),
+    Attack("X-Forwarded-For, written into the page", plain("X-Forwarded-For: evil"), POISONED),
+    Attack("a field that only this app knows", plain("X-Theme: evil"), POISONED),
     Attack("Forwarded", plain("Forwarded: host=evil.example"), ("clean",)),
     Attack("X-Forwarded-Proto that is no scheme", plain("X-Forwarded-Proto: evil"), ("clean",)),
     Attack("the port of the host", plain(host=f"{HOST}:1337evil"), ("clean",)),

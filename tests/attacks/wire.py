@@ -43,6 +43,20 @@ def send(port, pieces, silence=SILENCE):
         return hear(connection, pieces)
 
 
+def begin(port, raw):
+    """Send, and leave what comes for later."""
+    connection = socket.create_connection(("127.0.0.1", port), 5)
+    connection.sendall(raw)
+    return connection
+
+
+def end(connection, silence=SILENCE):
+    """Hear what came of that."""
+    with connection:
+        connection.settimeout(silence)
+        return hear(connection)
+
+
 def hear(connection, pieces=()):
     raw, closed = b"", False
     try:

@@ -6,14 +6,18 @@
 
 import collections
 import http.server
+import pathlib
+import sys
 import threading
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+import small_server
 
 MEGABYTE = b"x" * (1 << 20)
 
 
-class App:
-    """Listens on a free port of loopback until the block ends."""
-
+class App(small_server.SmallServer):
     def __init__(self):
         self.versions, self.posts, self.lock = collections.Counter(), 0, threading.Lock()
         app = self
@@ -45,22 +49,7 @@ class App:
                 self.end_headers()
                 self.wfile.write(body)
 
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads, request_queue_size = True, 256
-
-            def handle_error(self, *_):
-                pass  # the server in front has broken off
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Handler)
 
 
 def tag(path):

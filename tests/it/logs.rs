@@ -88,6 +88,17 @@ async fn what_clients_send_forges_no_line_and_no_field() {
 }
 
 #[tokio::test]
+async fn what_is_said_of_a_response_leaves_the_query_of_its_request_out() {
+    let (app, mut process, _files) = stage("log: { format: text }").await;
+    app.otherwise(|_| reply("page").header("Cache-Tag", "a\"b"));
+    let client = process.client().await;
+    client.get("/page/1?token=sesame").await.has_status(200);
+    let said = process.says("ignored in the app's response").await;
+    assert!(said.contains("/page/1\""), "{said}");
+    assert!(!said.contains("sesame"), "{said}");
+}
+
+#[tokio::test]
 async fn of_many_failures_a_line_says_how_many_were_not_logged_and_nothing_where_there_were_none() {
     let log = Log::default();
     let _written = log.written();

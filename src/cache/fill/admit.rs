@@ -156,7 +156,7 @@ impl Fill {
     fn may_seal(&self) -> Result<&Snapshot, NoStore> {
         if self.surplus.as_ref().is_some_and(Surplus::came) {
             tracing::warn!(
-                uri = self.head.absolute_uri(),
+                uri = self.head.logged_uri(),
                 "the body is longer than its Content-Length: it is not stored"
             );
             return Err(NoStore::UpstreamFailed);

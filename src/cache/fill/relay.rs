@@ -174,7 +174,7 @@ impl Fill {
                 Err(reason) => {
                     self.count_not_stored(reason);
                     tracing::debug!(
-                        uri = self.head.absolute_uri(),
+                        uri = self.head.logged_uri(),
                         reason = reason.word(),
                         "not stored after all"
                     );
