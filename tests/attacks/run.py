@@ -57,8 +57,16 @@ OUT = ROOT / "benches" / "results" / "attacks.md"
 def main():
     arguments = parse()
     groups = [group for group in GROUPS + OWN if arguments.group in (None, group.__name__)]
-    tokens = (f"t{number}x" for number in itertools.count(1))
-    told = {}
+    numbers = itertools.count(1)
+
+    def tried(attack, server):
+        return attack.tried(server, behind, f"t{next(numbers)}x")
+
+    def by_itself(group):
+        """All of a group with a sidecar of its own, in order."""
+        with group.own(arguments.tagalong, behind) as server:
+            return {(group, attack.name, server.name): tried(attack, server) for attack in group.ATTACKS}
+
     with app.App() as behind, contextlib.ExitStack() as stack:
         servers = [stack.enter_context(contestants.tagalong(arguments.tagalong, behind, LIMITS, RULES))]
         if arguments.peers:
@@ -69,18 +77,14 @@ def main():
             servers += map(stack.enter_context, (nginx, varnish))
         tries = [(group, attack, server) for server in servers for group in groups for attack in group.ATTACKS if group in GROUPS and (server is servers[0] or attack.peers)]
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            for group, attack, server in tries:
-                if not attack.alone:
-                    told[group, attack.name, server.name] = pool.submit(attack.tried, server, behind, next(tokens))
+            own = [pool.submit(by_itself, group) for group in groups if group in OWN]
+            told = {(group, attack.name, server.name): pool.submit(tried, attack, server) for group, attack, server in tries if not attack.alone}
         told = {what: each.result() for what, each in told.items()}
+        for each in own:
+            told |= each.result()
         for group, attack, server in tries:
             if attack.alone:
-                told[group, attack.name, server.name] = attack.tried(server, behind, next(tokens))
-        for group in groups:
-            if group in OWN:
-                with group.own(arguments.tagalong, behind) as server:
-                    for attack in group.ATTACKS:
-                        told[group, attack.name, server.name] = attack.tried(server, behind, next(tokens))
+                told[group, attack.name, server.name] = tried(attack, server)
     wrong = [
         f"{group.__name__}, {attack.name}: {told[group, attack.name, servers[0].name]!r}, not {' or '.join(map(repr, attack.expected))}"
         for group in groups
