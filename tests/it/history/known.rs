@@ -31,6 +31,7 @@ async fn unheard_of(trusted: Duration) -> Result<(), String> {
     let sharing = |url| Sharing {
         url,
         tags: max_lag(trusted),
+        memory: None,
     };
     let urls = [redis.url(), way.url()].map(sharing);
     let world = World {
