@@ -6,13 +6,15 @@ SIM_SEEDS ?= 100000
 HISTORY_SECONDS ?= 600
 HISTORY_SEED ?=
 SOAK_SECONDS ?= 3600
+REV ?=
+UPGRADE_SECONDS ?= 5
 BUILD ?= debug
 FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 SCRIPTS = $(wildcard scripts/*.sh tests/*/*.sh clients/*/tests/*.sh examples/*/*.sh examples/*/tests/*.sh packaging/*/*.sh helm/*.sh) .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
 
-.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test helm packaging image-test packages licences sbom deny conformance bench bench-cores bench-peers bench-fills bench-shared bench-operators bench-shop bench-deploy bench-attacks fuzz simulation history soak churn attacks attack-tools crash fmt clippy unit instructions doc shell
+.PHONY: help run shop test binary docs-test reference site dashboard openapi django node-client frameworks cookbook shop-test helm packaging image-test packages licences sbom deny conformance bench bench-cores bench-peers bench-fills bench-shared bench-operators bench-shop bench-deploy bench-attacks fuzz simulation history soak churn attacks attack-tools crash upgrade fmt clippy unit instructions doc shell
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -91,6 +93,9 @@ history: setup-test ## sidecars that share Redis, and all that can happen to it:
 soak: setup-test ## an hour of all kinds of clients, operators and faults, in front of two sidecars; SOAK_SECONDS=60 a minute; an hour writes docs/soak.md
 	$(CARGO) build --locked --profile dist
 	python3 tests/soak/run.py --tagalong target/dist/tagalong --seconds $(SOAK_SECONDS)
+
+upgrade: setup-test binary ## an upgrade and the way back under load: this program and that of REV (the last tag, or the commit before) on one Redis; UPGRADE_SECONDS=5 of each stage
+	old=$$(tests/upgrade/build.sh $(REV)) && tests/upgrade/upgrade.py --old "$$old" --new target/debug/tagalong --seconds $(UPGRADE_SECONDS)
 
 churn: setup-test ## an hour of comings and goings by a clock that is set: what is resident at each ten minutes of it, which must not grow
 	$(CARGO) test --locked --lib churn:: -- --ignored --nocapture

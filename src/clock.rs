@@ -15,12 +15,26 @@ pub enum Clock {
     System,
     /// A clock that moves only when told to, for tests.
     Manual(Arc<watch::Sender<Timestamp>>),
+    /// The machine's clock, by so much ahead or behind that others can set it, for tests: time passes as ever.
+    Set(Arc<watch::Sender<Offset>>),
+}
+
+/// How far a clock is from the machine's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offset {
+    ahead: Duration,
+    behind: Duration,
 }
 
 impl Clock {
     /// A clock that stands still at `start`.
     pub fn manual(start: Timestamp) -> Clock {
         Clock::Manual(Arc::new(watch::Sender::new(start)))
+    }
+
+    /// The machine's clock as long as nobody sets this one.
+    pub fn settable() -> Clock {
+        Clock::Set(Arc::default())
     }
 
     /// The time now.
@@ -32,20 +46,32 @@ impl Clock {
             )]
             Clock::System => SystemTime::now().into(),
             Clock::Manual(at) => *at.borrow(),
+            Clock::Set(offset) => {
+                let Offset { ahead, behind } = *offset.borrow();
+                Clock::System.now() + ahead - behind
+            }
         }
     }
 
-    /// Moves a manual clock on; a system clock moves by itself.
+    /// Moves a clock on that is a test's; the machine's moves by itself.
     pub fn advance(&self, by: Duration) {
-        if let Clock::Manual(at) = self {
-            at.send_modify(|at| *at = *at + by);
-        }
+        self.set(self.now() + by);
     }
 
-    /// Sets a manual clock, back too; a system clock stays as it is.
+    /// Sets a clock that is a test's, back too; the machine's stays as it is.
     pub fn set(&self, to: Timestamp) {
-        if let Clock::Manual(at) = self {
-            at.send_replace(to);
+        match self {
+            Clock::System => {}
+            Clock::Manual(at) => {
+                at.send_replace(to);
+            }
+            Clock::Set(offset) => {
+                let now = Clock::System.now();
+                offset.send_replace(Offset {
+                    ahead: to.since(now),
+                    behind: now.since(to),
+                });
+            }
         }
     }
 
@@ -56,7 +82,7 @@ impl Clock {
                 clippy::disallowed_methods,
                 reason = "this is the one place that reads the clock"
             )]
-            Clock::System => Anchor::System(Instant::now()),
+            Clock::System | Clock::Set(_) => Anchor::System(Instant::now()),
             Clock::Manual(at) => Anchor::Manual(Clock::Manual(Arc::clone(at)), *at.borrow()),
         }
     }
@@ -64,7 +90,7 @@ impl Clock {
     /// Waits until that time. The machine's clock may be set meanwhile: who must not be early looks again.
     pub async fn sleep_until(&self, at: Timestamp) {
         match self {
-            Clock::System => tokio::time::sleep(at.since(self.now())).await,
+            Clock::System | Clock::Set(_) => tokio::time::sleep(at.since(self.now())).await,
             Clock::Manual(now) => {
                 let reached = |now: &Timestamp| *now >= at;
                 now.subscribe().wait_for(reached).await.ok(); // an error says that nobody moves it any more
@@ -75,7 +101,7 @@ impl Clock {
     /// What comes of `work`, if it is done within `limit`. Setting the machine's clock makes no difference.
     pub async fn within<F: Future>(&self, limit: Duration, work: F) -> Option<F::Output> {
         match self {
-            Clock::System => tokio::time::timeout(limit, work).await.ok(),
+            Clock::System | Clock::Set(_) => tokio::time::timeout(limit, work).await.ok(),
             Clock::Manual(_) => tokio::select! {
                 biased;
                 output = work => Some(output),
@@ -144,6 +170,26 @@ mod tests {
         assert!(poll(waiting.as_mut()).is_pending());
         clock.advance(Duration::from_secs(1));
         assert!(poll(waiting.as_mut()).is_ready());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_goes_on_from_there_and_measures_as_before() {
+        let clock = Clock::settable();
+        let (machine, anchor) = (Clock::System.now(), clock.anchor());
+        let hour = Duration::from_secs(3_600);
+        assert!(clock.now().since(machine) < hour / 2);
+        clock.set(machine + hour);
+        assert!(clock.now() >= machine + hour);
+        clock.set(machine - hour);
+        assert!(machine.since(clock.now()) > hour / 2);
+        clock.advance(hour * 2);
+        assert!(clock.now() >= machine + hour);
+        assert!(anchor.elapsed() < hour / 2);
+        Clock::System.set(at(0));
+        assert!(
+            Clock::System.now() >= machine,
+            "the machine's own is nobody's to set"
+        );
     }
 
     #[test]

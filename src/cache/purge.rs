@@ -16,6 +16,7 @@ use crate::model::glob::Glob;
 use crate::model::key::ComposedKey;
 use crate::model::key::Variant;
 use crate::model::stamp::Stamp;
+use crate::shared::one_response;
 
 /// What is to be forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,16 +42,14 @@ const ONE: char = '\0';
 impl Forget {
     /// Reads what the log says.
     fn parse(text: &str) -> Forget {
-        let one = text.strip_prefix(ONE).and_then(|one| {
-            let (key, rest) = one.split_once(' ')?;
-            let (variant, logical) = rest.split_once(' ')?;
-            Some(Forget::One(One {
-                key: ComposedKey::from_hex(key)?,
-                variant: Variant::from_hex(variant)?,
+        match one_response(text) {
+            Some((key, variant, logical)) => Forget::One(One {
+                key,
+                variant,
                 logical: logical.into(),
-            }))
-        });
-        one.unwrap_or_else(|| Forget::Matching(Glob::new(text)))
+            }),
+            None => Forget::Matching(Glob::new(text)),
+        }
     }
 
     /// Whether it may be about a response with this logical key.

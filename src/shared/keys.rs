@@ -15,6 +15,13 @@
 //!
 //! What is in braces decides which node of a Cluster has a key: all that one script touches is together, responses are
 //! spread. The number is the format of entries; those of another format are not looked at.
+//!
+//! Two versions of Tagalong share one store while one is rolled out, so these names and what stands under them are for good:
+//! scripts come with their version, what they read and write does not. A tag of another form is unknown to an older version, a record
+//! of the log of another form makes it forget everything; but a `gen` or `seq` of another form would make it begin a new history each
+//! time, and so would the newer one: a version that needs that shares nothing with older ones, under names of its own. Responses of
+//! another form have their own version in their bytes (`store/codec`), and keep the number: a purge by pattern through an older
+//! version drops what it cannot read under it, and finds nothing under another.
 
 use crate::model::key::ComposedKey;
 use crate::model::key::Variant;

@@ -12,12 +12,14 @@
 //! | `d` | the fetch of this variant has ended |
 //! | `g` | the first record of a generation: its name |
 //!
-//! A field that this version does not know may stand for a change that it cannot make: the record is not understood, and
-//! whoever follows the log treats it as a gap.
+//! A field that this version does not know may stand for a change that it cannot make, and so may those that it knows where they
+//! stand otherwise than here: the record is not understood, and whoever follows the log treats it as a gap.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::model::key::ComposedKey;
+use crate::model::key::Variant;
 use crate::model::stamp::Stamp;
 use crate::model::tag::Tag;
 
@@ -74,8 +76,8 @@ impl Record {
             what: None,
         };
         let mut changes = Vec::new();
-        let mut what = None;
-        let mut version = None;
+        let mut happened = Vec::new();
+        let mut version: Option<i64> = None;
         let mut understood = rest.is_empty();
         for &[name, value] in pairs {
             match name {
@@ -84,24 +86,43 @@ impl Record {
                 "b" => record.by = legible(value).into(),
                 "h" => changes.push((Tag::from_stored(value).ok()?, Change::Hard)),
                 "s" => changes.push((Tag::from_stored(value).ok()?, Change::Soft)),
-                "a" => version = Some(value.parse().ok()?),
+                "a" => understood &= version.replace(value.parse().ok()?).is_none(),
                 "v" => changes.push((
                     Tag::from_stored(value).ok()?,
                     Change::Version(version.take()?),
                 )),
-                "m" => what = Some(What::Purged(value.into())),
-                "d" => what = Some(What::Ended(value.into())),
-                "g" => what = Some(What::Begun),
+                "m" if is_pattern(value) => happened.push(What::Purged(value.into())),
+                "d" => happened.push(What::Ended(value.into())),
+                "g" => happened.push(What::Begun),
                 _ => understood = false,
             }
         }
         if !changes.is_empty() {
-            understood &= what.is_none();
-            what = Some(What::Changed(changes));
+            happened.push(What::Changed(changes));
         }
-        record.what = what.filter(|_| understood);
+        understood &= version.is_none() && happened.len() == 1;
+        record.what = happened.pop().filter(|_| understood);
         (record.stamp != Stamp::NEVER).then_some(record)
     }
+}
+
+/// What a pattern begins with that is none, but names one response.
+const ONE: char = '\0';
+
+/// Whether it is a glob, or names one response as this version does.
+fn is_pattern(text: &str) -> bool {
+    !text.starts_with(ONE) || one_response(text).is_some()
+}
+
+/// The response that is named in place of a pattern: its composed key, its variant, its logical key.
+pub fn one_response(text: &str) -> Option<(ComposedKey, Variant, &str)> {
+    let (key, rest) = text.strip_prefix(ONE)?.split_once(' ')?;
+    let (variant, logical) = rest.split_once(' ')?;
+    Some((
+        ComposedKey::from_hex(key)?,
+        Variant::from_hex(variant)?,
+        logical,
+    ))
 }
 
 /// More of a name than this is told to nobody, in bytes.
@@ -144,10 +165,15 @@ mod tests {
             ])),
         };
         assert_eq!(record, expected);
+        let one = format!("\0{} {} a=1", "0".repeat(32), "f".repeat(32));
         for (text, what) in [
             ("n|7|p|5|m|Users:1>*", What::Purged("Users:1>*".into())),
             ("n|7|p|5|d|00ff", What::Ended("00ff".into())),
             ("n|7|p|0|g|abc", What::Begun),
+            (
+                &format!("n|7|p|5|b|x|m|{one}"),
+                What::Purged(one.as_str().into()),
+            ),
         ] {
             assert_eq!(read(text).unwrap().what, Some(what), "{text}");
         }
@@ -181,6 +207,15 @@ mod tests {
             "n|7|p|5|h|A|z|whatever",
             "n|7|p|5|h|A|m|*",
             "n|7|p|5|h|A|odd",
+            // Fields that are known, where they would say more than is understood.
+            "n|7|p|5|m|a*|m|b*",
+            "n|7|p|5|m|*|d|00ff",
+            "n|7|p|5|d|00ff|m|*",
+            "n|7|p|0|g|abc|m|*",
+            "n|7|p|5|a|3|h|A",
+            "n|7|p|5|a|3|a|4|v|A",
+            "n|7|p|5|m|\0whatever",
+            "n|7|p|5|m|\0",
         ] {
             assert_eq!(read(text).unwrap().what, None, "{text}");
         }

@@ -217,7 +217,8 @@ impl Shared {
         Ok(points)
     }
 
-    /// Drops every record for which `chosen` holds of what it points to, with the response; how many those were.
+    /// Drops every record for which `chosen` holds of what it points to, with the response; how many those were. Those of another
+    /// version, too, with whom the store may be shared: nobody here knows whether they are meant, and to it they are a miss.
     ///
     /// # Errors
     ///
@@ -229,15 +230,24 @@ impl Shared {
     ) -> Result<usize, Error> {
         let (mut next, mut dropped) = (Some(Scan::default()), 0);
         while let Some(from) = next {
-            let (records, rest) = self.some(link, from, usize::MAX).await?;
-            for Found {
-                variant, pointer, ..
-            } in records
-            {
-                if chosen(&pointer) {
-                    // In this order: nothing points to what has left.
-                    self.drop(link, variant, pointer.key).await?;
-                    dropped += 1;
+            let (records, rest) = link.some_records(from, usize::MAX).await?;
+            for (name, bytes) in records {
+                let Some(variant) = variant_of(&name) else {
+                    continue;
+                };
+                match Record::decode(&bytes) {
+                    Ok(Record::Entry(pointer)) if chosen(&pointer) => {
+                        // In this order: nothing points to what has left.
+                        self.drop(link, variant, pointer.key).await?;
+                        dropped += 1;
+                    }
+                    Ok(Record::Entry(_) | Record::Varies { .. }) => {}
+                    Err(why) => {
+                        self.metrics.store_foreign.add(why);
+                        if why == Foreign::Version {
+                            link.drop_variant(variant).await?;
+                        }
+                    }
                 }
             }
             next = rest;
@@ -258,7 +268,7 @@ impl Shared {
     ) -> Result<(Vec<Found>, Option<Scan>), Error> {
         let (records, rest) = link.some_records(from, about).await?;
         let found = records.into_iter().filter_map(|(name, bytes)| {
-            let variant = name.rsplit(':').next().and_then(Variant::from_hex)?;
+            let variant = variant_of(&name)?;
             self.read(variant, bytes)
         });
         Ok((found.collect(), rest))
@@ -324,6 +334,11 @@ impl Shared {
     fn known<T>(&self, read: Result<T, Foreign>) -> Option<T> {
         read.map_err(|why| self.metrics.store_foreign.add(why)).ok()
     }
+}
+
+/// The variant under which a record of this name stands.
+fn variant_of(name: &str) -> Option<Variant> {
+    name.rsplit(':').next().and_then(Variant::from_hex)
 }
 
 /// What stands under a variant, as it is.

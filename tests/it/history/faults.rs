@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use fastrand::Rng;
+use tagalong::clock::Clock;
 use tokio::time::Instant;
 
 use super::clients::World;
 use super::fleet::Ending;
+use super::registers::EDITIONS;
 use crate::support::Cut;
 use crate::support::Redis;
 use crate::support::Sentinels;
@@ -68,7 +70,7 @@ impl Alone {
     }
 
     async fn step(&mut self, world: &World, chance: &mut Rng) {
-        match chance.u8(0..20) {
+        match chance.u8(0..24) {
             0..4 => self.break_way(world, chance).await,
             4..9 => self.heal_way(world, chance).await,
             9..11 => self.change_state(world, chance).await,
@@ -77,6 +79,8 @@ impl Alone {
                 tokio::time::sleep(CALM).await;
             }
             14..16 => restart(world, chance).await,
+            16..18 => set_clock(world, chance),
+            18..20 => reload(world, chance),
             _ if self.state == State::Running => lose(world, &self.redis, chance).await,
             _ => self.revive(world).await,
         }
@@ -86,29 +90,32 @@ impl Alone {
         let place = chance.usize(0..self.ways.len());
         let way = &self.ways[place];
         self.broken[place] = true;
-        let say = |what: &str| world.record.fault(format!("the way of {place} {what}"));
+        let say = |kind: &'static str, what: &str| {
+            let what = format!("the way of {place} {what}");
+            world.record.fault(kind, what);
+        };
         match chance.u8(0..6) {
             0 | 1 => {
                 way.stall();
-                say("is stalled");
+                say("way stalled", "is stalled");
             }
             2 => {
                 way.cut().await;
-                say("is cut");
+                say("way cut", "is cut");
             }
             3 => {
                 way.hold_replies();
-                say("holds replies back");
+                say("replies held back", "holds replies back");
             }
             4 => {
                 let delay = Duration::from_millis(chance.u64(5..400));
                 way.slow(delay);
-                say(&format!("is slow by {delay:?}"));
+                say("way slow", &format!("is slow by {delay:?}"));
             }
             _ => {
                 let error = ERRORS[chance.usize(0..ERRORS.len())];
                 way.answer_errors(Some(error));
-                say(&format!("answers {error}"));
+                say("errors", &format!("answers {error}"));
             }
         }
     }
@@ -116,7 +123,9 @@ impl Alone {
     async fn heal_way(&mut self, world: &World, chance: &mut Rng) {
         let place = chance.usize(0..self.ways.len());
         if std::mem::take(&mut self.broken[place]) {
-            world.record.fault(format!("the way of {place} is healed"));
+            world
+                .record
+                .note_well(format!("the way of {place} is healed"));
             self.ways[place].heal().await;
         }
     }
@@ -126,12 +135,12 @@ impl Alone {
             State::Running if chance.bool() => {
                 self.redis.pause();
                 self.state = State::Paused;
-                world.record.fault("the server is paused");
+                world.record.fault("server paused", "the server is paused");
             }
             State::Running => {
                 self.redis.kill();
                 self.state = State::Killed;
-                world.record.fault("the server is killed");
+                world.record.fault("server killed", "the server is killed");
             }
             State::Paused | State::Killed => self.revive(world).await,
         }
@@ -141,13 +150,13 @@ impl Alone {
         match self.state {
             State::Running => {}
             State::Paused => {
-                world.record.fault("the server goes on");
+                world.record.note_well("the server goes on");
                 self.redis.resume();
             }
             State::Killed => {
                 world
                     .record
-                    .fault("the server is started with nothing in it");
+                    .note_well("the server is started with nothing in it");
                 self.redis.restart_empty().await;
             }
         }
@@ -161,7 +170,7 @@ impl Alone {
             *broken = false;
             way.heal().await;
         }
-        world.record.fault("all ways are healed");
+        world.record.note_well("all ways are healed");
     }
 }
 
@@ -170,18 +179,20 @@ async fn lose(world: &World, redis: &Redis, chance: &mut Rng) {
     match chance.u8(0..6) {
         0 => {
             redis.flush_all().await;
-            world.record.fault("everything is flushed");
+            world.record.fault("flush", "everything is flushed");
         }
         1 => {
             redis.forget_scripts().await;
-            world.record.fault("the scripts are forgotten");
+            world
+                .record
+                .fault("scripts forgotten", "the scripts are forgotten");
         }
         2 => {
             let key = KEYS[chance.usize(0..KEYS.len())];
             redis
                 .command(&["DEL", &format!("tagalong:{{tagalong}}:{key}")])
                 .await;
-            world.record.fault(format!("`{key}` is lost"));
+            world.record.fault("key lost", format!("`{key}` is lost"));
         }
         _ => {
             let share = chance.u8(1..=4);
@@ -191,7 +202,8 @@ async fn lose(world: &World, redis: &Redis, chance: &mut Rng) {
             for key in &lost {
                 redis.command(&["DEL", key.as_str()]).await;
             }
-            world.record.fault(format!("{} tags are lost", lost.len()));
+            let what = format!("{} tags are lost", lost.len());
+            world.record.fault("tags lost", what);
         }
     }
 }
@@ -203,9 +215,49 @@ async fn restart(world: &World, chance: &mut Rng) {
         true => Ending::Shutdown,
         false => Ending::Crash,
     };
-    world.record.fault(format!("{ending:?} of {place}"));
+    let kind = match ending {
+        Ending::Shutdown => "sidecar stopped",
+        Ending::Crash => "sidecar killed",
+    };
+    world.record.fault(kind, format!("{ending:?} of {place}"));
     world.fleet.replace(place, ending).await;
-    world.record.fault(format!("another one is at {place}"));
+    world.record.note_well(format!("another one is at {place}"));
+}
+
+/// By how much a clock is set, in milliseconds: less and more than `max_lag`, and more than responses live.
+const STEPS: [u64; 5] = [300, 1_500, 30_000, 600_000, 86_400_000];
+
+/// The clock of a sidecar's machine is set, back or forward, or right again.
+fn set_clock(world: &World, chance: &mut Rng) {
+    let place = chance.usize(0..world.fleet.len());
+    let clock = world.fleet.clock(place);
+    let by = Duration::from_millis(STEPS[chance.usize(0..STEPS.len())]);
+    match chance.u8(0..5) {
+        0 | 1 => {
+            clock.set(clock.now() - by);
+            let what = format!("the clock of {place} is set back by {by:?}");
+            world.record.fault("clock set back", what);
+        }
+        2 | 3 => {
+            clock.advance(by);
+            let what = format!("the clock of {place} is set forward by {by:?}");
+            world.record.fault("clock set forward", what);
+        }
+        _ => {
+            clock.set(Clock::System.now());
+            let what = format!("the clock of {place} is set right");
+            world.record.fault("clock set right", what);
+        }
+    }
+}
+
+/// Other rules come into force at a sidecar, while others go on with theirs.
+fn reload(world: &World, chance: &mut Rng) {
+    let place = chance.usize(0..world.fleet.len());
+    let edition = chance.usize(0..EDITIONS);
+    world.fleet.reload(place, edition);
+    let what = format!("the rules of {place} are edition {edition}");
+    world.record.fault("reload", what);
 }
 
 /// A primary and its replica, Sentinels who say which is which, and a way to these for each sidecar.
@@ -247,41 +299,44 @@ impl Named {
         let length = until - Instant::now();
         self.harass_primary(world, chance, until - length * 3 / 4)
             .await;
-        record.fault("the Sentinels are told to change sides");
+        record.fault("sides changed", "the Sentinels are told to change sides");
         sentinels.failover().await;
-        record.fault("the sides are changed");
+        record.note_well("the sides are changed");
         self.harass_primary(world, chance, until - length / 2).await;
         let replica = sentinels.replica().await;
         replica.pause();
-        record.fault("the replica is paused");
+        record.fault("replica paused", "the replica is paused");
         let lagging = Duration::from_millis(chance.u64(300..1_500));
         tokio::time::sleep(lagging).await;
         sentinels.primary().await.kill();
-        record.fault("the primary is killed");
+        record.fault("primary killed", "the primary is killed");
         replica.resume();
         sentinels.kill_primary().await;
-        record.fault("the replica is the primary");
+        record.note_well("the replica is the primary");
         self.harass_primary(world, chance, until).await;
         for way in self.ways.iter().flatten() {
             way.heal().await;
         }
-        record.fault("all ways are healed");
+        record.note_well("all ways are healed");
     }
 
     async fn harass_primary(&self, world: &World, chance: &mut Rng, until: Instant) {
         let record = &world.record;
         while Instant::now() < until {
-            match chance.u8(0..6) {
+            match chance.u8(0..8) {
                 0 => lose(world, self.sentinels.primary().await, chance).await,
                 1 => restart(world, chance).await,
+                5 => set_clock(world, chance),
+                6 => reload(world, chance),
                 2 => {
                     let primary = self.sentinels.primary().await;
                     let pause = Duration::from_millis(chance.u64(50..1_500));
                     primary.pause();
-                    record.fault(format!("the primary is paused for {pause:?}"));
+                    let what = format!("the primary is paused for {pause:?}");
+                    record.fault("primary paused", what);
                     tokio::time::sleep(pause).await;
                     primary.resume();
-                    record.fault("the primary goes on");
+                    record.note_well("the primary goes on");
                 }
                 3 => {
                     let place = chance.usize(0..self.ways.len());
@@ -292,20 +347,22 @@ impl Named {
                             _ => way.stall(),
                         }
                     }
-                    record.fault(format!("the ways of {place} to the Sentinels are broken"));
+                    let what = format!("the ways of {place} to the Sentinels are broken");
+                    record.fault("ways to the Sentinels broken", what);
                 }
                 4 => {
                     let place = chance.usize(0..self.ways.len());
                     for way in &self.ways[place] {
                         way.heal().await;
                     }
-                    record.fault(format!("the ways of {place} to the Sentinels are healed"));
+                    let what = format!("the ways of {place} to the Sentinels are healed");
+                    record.note_well(what);
                 }
                 _ => {
                     for way in self.ways.iter().flatten() {
                         way.heal().await;
                     }
-                    record.fault("all ways are healed");
+                    record.note_well("all ways are healed");
                     tokio::time::sleep(CALM).await;
                 }
             }

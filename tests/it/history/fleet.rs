@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use tagalong::clock::Clock;
 use tokio::runtime::Builder;
 use tokio::runtime::Runtime;
 
 use super::record::Life;
-use super::registers::RULES;
 use super::registers::Registers;
+use super::registers::rules;
 use crate::support::Setup;
 use crate::support::Sidecar;
 use crate::support::soon;
@@ -21,6 +22,8 @@ pub(super) struct Sharing {
     pub(super) url: String,
     /// The items of `tags:`, as in a flow mapping.
     pub(super) tags: String,
+    /// Bytes of memory for responses, if they are to be few.
+    pub(super) memory: Option<usize>,
 }
 
 /// All sidecars in front of the app; each has its place.
@@ -31,6 +34,8 @@ pub(super) struct Fleet {
 
 struct Place {
     sharing: Sharing,
+    /// Of its machine, so to speak: who takes another's place has it too.
+    clock: Clock,
     /// `None` while one takes the place of another.
     running: Mutex<Option<Running>>,
 }
@@ -68,6 +73,7 @@ impl Fleet {
     pub(super) async fn start(app: &Registers, sharing: Vec<Sharing>) -> Fleet {
         let place = |sharing| Place {
             sharing,
+            clock: Clock::settable(),
             running: Mutex::new(None),
         };
         let fleet = Fleet {
@@ -113,16 +119,46 @@ impl Fleet {
         self.begin(Life { place, number }).await;
     }
 
+    /// The clock of this place.
+    pub(super) fn clock(&self, place: usize) -> &Clock {
+        &self.places[place].clock
+    }
+
+    /// Puts this edition of the rules in force at this place, soon; nothing where one takes the place of another.
+    pub(super) fn reload(&self, place: usize, edition: usize) {
+        if let Some(running) = &*self.places[place].running() {
+            let text = format!("rules:\n{}", rules(edition));
+            running.sidecar.edit("rules/rules.yaml", |_| text);
+        }
+    }
+
+    /// How many responses had to leave memory at this place in this life.
+    pub(super) async fn evictions(&self, place: usize) -> usize {
+        let admin = {
+            let running = self.places[place].running();
+            running.as_ref().expect("it runs").sidecar.admin()
+        };
+        let text = admin.get("/metrics").await.text().to_owned();
+        let name = "tagalong_evictions_total{tier=\"memory\"} ";
+        let said = text.lines().find_map(|line| line.strip_prefix(name));
+        said.map_or(0, |said| said.parse().expect("a number"))
+    }
+
     async fn begin(&self, life: Life) {
         let place = &self.places[life.place];
-        let Sharing { url, tags } = &place.sharing;
+        let Sharing { url, tags, memory } = &place.sharing;
         let setup = Setup::in_front_of(&self.app)
-            .real_time()
+            .clock(place.clock.clone())
             .config("drain: 1s")
+            .config("admin: { listen: '127.0.0.1:0' }")
             .config(&format!("tags: {{ {tags} }}"))
             .redis(url)
             .redis_fields(TIMEOUT)
-            .rules(RULES);
+            .rules(&rules(0));
+        let setup = match *memory {
+            Some(bytes) => setup.memory(bytes).config("limits: { max_object: 1KiB }"),
+            None => setup,
+        };
         let threads = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

@@ -1,5 +1,6 @@
 //! Many sidecars, one truth, whatever happens: clients read and write registers through all of them while Redis is stopped,
-//! paused, killed, flushed, failed over and cut off from some, by chance; and no read through any sidecar may return a value that
+//! paused, killed, flushed, failed over and cut off from some, their own clocks are set back and forward, other rules come into
+//! force at some, and one has room for hardly any response, all by chance; and no read through any sidecar may return a value that
 //! is older than the last write acknowledged before the read began, beyond `max_lag` where it is bounded, and not at
 //! all where it is strict.
 //!
@@ -14,6 +15,7 @@ mod known;
 mod record;
 mod registers;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,12 +53,17 @@ const RECOVERY: Duration = Duration::from_secs(10);
 /// What part of all reads must have been hits: who stores nothing is never stale.
 const HITS: usize = 15;
 
+/// The place that has hardly any memory for responses, and how much: for a third of them.
+const CRAMPED: (usize, usize) = (1, 10_000);
+
 /// One that shares the store at each of these. The last has room for hardly anything that waits, so that too much does.
 fn sharing(urls: impl IntoIterator<Item = String>) -> Vec<Sharing> {
     let one = |(place, url)| {
         let room = if place + 1 == PLACES { 3 } else { 10_000 };
         let tags = format!("{}, outbox: {{ max: {room} }}", max_lag(MAX_LAG));
-        Sharing { url, tags }
+        let (cramped, bytes) = CRAMPED;
+        let memory = (place == cramped).then_some(bytes);
+        Sharing { url, tags, memory }
     };
     urls.into_iter().enumerate().map(one).collect()
 }
@@ -66,7 +73,7 @@ async fn watched(
     world: &World,
     chance: &mut Rng,
     happens: impl Future<Output = ()>,
-) -> Result<Counts, String> {
+) -> Result<Happened, String> {
     let (stop, told) = watch::channel(false);
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
@@ -97,11 +104,15 @@ async fn watched(
             }
         }
     }
-    Ok(world.record.counts())
+    let evictions = world.fleet.evictions(CRAMPED.0).await;
+    Ok((world.record.counts(), world.record.faults(), evictions))
 }
 
+/// What happened in a round: to clients, to servers and sidecars, and how many responses left the cramped one in its last life.
+type Happened = (Counts, BTreeMap<&'static str, usize>, usize);
+
 /// One server, with a way to it for each sidecar.
-async fn alone(seed: u64, length: Duration) -> Result<Counts, String> {
+async fn alone(seed: u64, length: Duration) -> Result<Happened, String> {
     let mut chance = Rng::with_seed(seed);
     let app = Registers::start(Moods::Various, chance.fork()).await;
     let mut alone = Alone::start(PLACES).await;
@@ -121,7 +132,7 @@ async fn alone(seed: u64, length: Duration) -> Result<Counts, String> {
 }
 
 /// A primary and a replica, and Sentinels who say which is which.
-async fn with_sentinels(seed: u64, length: Duration) -> Result<Counts, String> {
+async fn with_sentinels(seed: u64, length: Duration) -> Result<Happened, String> {
     let mut chance = Rng::with_seed(seed);
     let app = Registers::start(Moods::Various, chance.fork()).await;
     let named = Named::start(PLACES).await;
@@ -148,10 +159,11 @@ fn number(name: &str) -> Option<u64> {
 async fn rounds(
     what: &str,
     usual: Duration,
-    round: impl AsyncFn(u64, Duration) -> Result<Counts, String>,
+    round: impl AsyncFn(u64, Duration) -> Result<Happened, String>,
 ) {
     let told = number("HISTORY_SECONDS").map(Duration::from_secs);
     let end = Instant::now() + told.unwrap_or(usual);
+    let (mut all, mut checked, mut acknowledged) = (BTreeMap::new(), 0, 0);
     let mut seed = number("HISTORY_SEED").unwrap_or_else(|| Rng::new().u64(0..1_000_000));
     loop {
         let left = end.saturating_duration_since(Instant::now());
@@ -159,20 +171,27 @@ async fn rounds(
         println!("{what}: HISTORY_SEED={seed}, {length:?}");
         match round(seed, length).await {
             Err(why) => panic!("{what}: HISTORY_SEED={seed}: {why}"),
-            Ok(counts) => {
-                println!("{what}: {counts:?}");
-                let Counts {
-                    reads,
-                    hits,
-                    acknowledged,
-                    deferred,
-                    ..
-                } = counts;
+            Ok((counts, faults, evictions)) => {
+                println!("{what}: {counts:?}, {evictions} evictions");
+                let Counts { reads, hits, .. } = counts;
                 assert!(hits * 100 >= reads * HITS, "too few hits to say much");
-                assert!(acknowledged > 0 && deferred > 0, "too little to say much");
+                let is_enough = counts.acknowledged > 0 && counts.deferred > 0;
+                assert!(is_enough, "too little to say much");
+                assert!(evictions > 0, "there was room for all");
+                checked += reads;
+                acknowledged += counts.acknowledged + counts.deferred;
+                for (kind, times) in faults {
+                    *all.entry(kind).or_insert(0) += times;
+                }
             }
         }
         if Instant::now() >= end {
+            let times: usize = all.values().sum();
+            let kinds = all.iter().map(|(kind, times)| format!("{times} {kind}"));
+            let kinds = kinds.collect::<Vec<_>>().join(", ");
+            println!(
+                "{what}: {acknowledged} writes, {checked} reads checked, {times} faults: {kinds}"
+            );
             return;
         }
         seed += 1;

@@ -5,6 +5,7 @@
 //! is nobody's yet, except through the sidecar that took it: there it counts at once (L6), as does an acknowledged one. What became
 //! of a write that *failed* nobody knows: it asks for nothing.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::fmt;
 use std::fmt::Write;
@@ -57,6 +58,8 @@ pub(super) struct Record {
 struct Inner {
     registers: HashMap<Register, History>,
     faults: Vec<(Instant, String)>,
+    /// How often each kind of those happened.
+    kinds: BTreeMap<&'static str, usize>,
     counts: Counts,
 }
 
@@ -118,10 +121,21 @@ impl Record {
         self.inner().counts
     }
 
-    /// Something that was done to servers or sidecars.
-    pub(super) fn fault(&self, what: impl fmt::Display) {
+    /// Something that was done to servers or sidecars: of which kind, and what exactly.
+    pub(super) fn fault(&self, kind: &'static str, what: impl fmt::Display) {
+        self.note_well(what);
+        *self.inner().kinds.entry(kind).or_default() += 1;
+    }
+
+    /// Something that was done for them.
+    pub(super) fn note_well(&self, what: impl fmt::Display) {
         let now = Instant::now();
         self.inner().faults.push((now, what.to_string()));
+    }
+
+    /// How often each kind of fault happened.
+    pub(super) fn faults(&self) -> BTreeMap<&'static str, usize> {
+        self.inner().kinds.clone()
     }
 
     /// Somebody got no answer, as the sidecar ended.

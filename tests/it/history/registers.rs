@@ -49,14 +49,45 @@ pub(super) enum Told {
 /// How many registers there are of each kind: few, so that they are written while they are read.
 const OF_A_KIND: usize = 3;
 
-/// The rules of all sidecars in front of it.
-pub(super) const RULES: &str = r#"
-  - { id: strict-write, match: { path: '/strict/rule/(?P<n>\d+)/set', methods: [POST] }, increments: [{ tags: ["Strict:{n}"], on_status: ["2xx"] }] }
-  - { id: bounded-write, match: { path: '/bounded/rule/(?P<n>\d+)/set', methods: [POST] }, increments: [{ tags: ["Bounded:{n}"], on_status: ["2xx"] }] }
-  - { id: strict-read, match: { path: '/strict/rule/(?P<n>\d+)' }, tags: ["Strict:{n}"], consistency: strict }
-  - { id: bounded-read, match: { path: '/bounded/rule/(?P<n>\d+)' }, tags: ["Bounded:{n}"] }
-  - { id: strict, match: { path: '/strict/.*' }, consistency: strict }
-"#;
+/// How many editions of the rules there are: a reload puts one in the place of another.
+pub(super) const EDITIONS: usize = 3;
+
+/// The rules of a sidecar in front of it, in one of the editions; each keeps the same promises. They differ in lives, keys and
+/// further tags, and there are tens of them that nothing falls under.
+pub(super) fn rules(edition: usize) -> String {
+    let more = match edition {
+        0 => "ttl: 1h",
+        1 => "ttl: 3s, version: v2",
+        _ => "ttl: 10m",
+    };
+    let further = if edition == 2 { ", Further" } else { "" };
+    let mut text = String::new();
+    for n in 0..DECOYS {
+        let host = format!("{n}.nobody.example");
+        text += &format!(
+            "  - {{ id: host-{n}, match: {{ hosts: [{host}], path: '/.*' }}, ttl: 1d }}\n"
+        );
+        text +=
+            &format!("  - {{ id: path-{n}, match: {{ path: '/strict/rule/{n}/.+' }}, ttl: 1d }}\n");
+    }
+    let writes = [("strict", "Strict"), ("bounded", "Bounded")];
+    for (path, tag) in writes {
+        text += &format!(
+            "  - {{ id: {path}-write, match: {{ path: '/{path}/rule/(?P<n>\\d+)/set', methods: [POST] }}, increments: [{{ tags: [\"{tag}:{{n}}\"], on_status: [\"2xx\"] }}] }}\n"
+        );
+    }
+    text += &format!(
+        r#"
+  - {{ id: strict-read, match: {{ path: '/strict/rule/(?P<n>\d+)' }}, tags: ["Strict:{{n}}"{further}], consistency: strict, {more} }}
+  - {{ id: bounded-read, match: {{ path: '/bounded/rule/(?P<n>\d+)' }}, tags: ["Bounded:{{n}}"{further}], {more} }}
+  - {{ id: strict, match: {{ path: '/strict/.*' }}, consistency: strict, {more} }}
+"#
+    );
+    text
+}
+
+/// How many rules of each kind there are for nothing.
+const DECOYS: usize = 20;
 
 impl Register {
     pub(super) fn all() -> Vec<Register> {
@@ -223,4 +254,26 @@ fn time_taken(chance: &mut Rng) -> Duration {
         75..95 => chance.u64(1..50),
         _ => chance.u64(50..1_500),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tagalong::rules::Context;
+    use tagalong::rules::RuleSet;
+
+    use super::*;
+
+    /// A wrong one would leave the one before in force, and nothing would be reloaded.
+    #[test]
+    fn every_edition_of_the_rules_is_right() {
+        for edition in 0..EDITIONS {
+            let file = (
+                "rules.yaml".to_owned(),
+                format!("rules:\n{}", rules(edition)),
+            );
+            let compiled = RuleSet::compile(&[file], &Context::new("test"));
+            let count = compiled.map(|it| it.rules().len());
+            assert_eq!(count, Ok(2 * DECOYS + 5), "{edition}");
+        }
+    }
 }

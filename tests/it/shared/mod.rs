@@ -20,6 +20,7 @@ mod told;
 mod topology;
 mod trouble;
 mod truth;
+mod versions;
 
 use crate::support::Origin;
 use crate::support::Setup;

@@ -1,5 +1,6 @@
 //! The app behind the simulated sidecar: its pages, its data, and what it answers.
 
+use std::fmt;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -7,8 +8,12 @@ use bytes::Bytes;
 use fastrand::Rng;
 use tagalong::model::tag::{Increment, Tag};
 
-/// What pages depend on. The last is one whose versions the app counts itself (`;v=`).
-pub(crate) const TAGS: [&str; 4] = ["A", "B", "C", "N"];
+use crate::simulation::pages::{Page, anyhow};
+
+/// What pages depend on. `N` is one whose versions the app counts itself (`;v=`), those with a number are of one page each.
+pub(crate) const TAGS: [&str; 12] = [
+    "A", "B", "C", "N", "T:1", "T:2", "T:3", "T:4", "T:5", "T:6", "T:7", "T:8",
+];
 /// The place in [`TAGS`] of the tag with versions of the app's own.
 pub(crate) const COUNTED: usize = 3;
 
@@ -37,203 +42,29 @@ pub(crate) type PerTag = [u32; TAGS.len()];
 /// What is stored at most of one body; an answer may be longer.
 pub(crate) const MAX_OBJECT: usize = 1_000;
 
-/// A page, and what its rule says.
-#[derive(Debug)]
-pub(crate) struct Page {
-    pub(crate) path: &'static str,
-    /// The tags that its rule names.
-    pub(crate) by_rule: &'static [usize],
-    /// The tags that its answers name, each of them sometimes.
-    pub(crate) by_answer: &'static [usize],
-    /// Seconds.
-    pub(crate) ttl: u64,
-    pub(crate) soft_ttl: Option<u64>,
-    pub(crate) while_revalidate: u64,
-    pub(crate) if_error: Option<u64>,
-    pub(crate) max_stale: u64,
-    /// Whether old data may be served after a hard increment.
-    pub(crate) serves_old: bool,
-    /// Whether old data may be served after a hard increment where the app fails.
-    pub(crate) serves_old_on_error: bool,
-    pub(crate) coalesces: bool,
-    pub(crate) stale_on_timeout: bool,
-    /// With `mode: refresh`: how long after an increment it is fetched again, in seconds.
-    pub(crate) refreshed_after: Option<u64>,
-    /// With `refresh_ahead`: how long before its end it may be fetched again, in seconds.
-    pub(crate) ahead: Option<u64>,
-    /// Whether its answers differ by [`FORM`].
-    pub(crate) varies: bool,
-    /// What its rule says in `on_invalidate` besides `max_stale`, as it is written.
-    pub(crate) on_invalidate: &'static str,
-    /// What else its rule says, as it is written.
-    pub(crate) rule: &'static str,
-}
-
-const PLAIN: Page = Page {
-    path: "/plain",
-    by_rule: &[0],
-    by_answer: &[],
-    ttl: 60,
-    soft_ttl: None,
-    while_revalidate: 0,
-    if_error: None,
-    max_stale: 20,
-    serves_old: false,
-    serves_old_on_error: false,
-    coalesces: true,
-    stale_on_timeout: false,
-    refreshed_after: None,
-    ahead: None,
-    varies: false,
-    on_invalidate: "",
-    rule: "jitter: 0",
-};
-
-pub(crate) const PAGES: [Page; 14] = [
-    PLAIN,
-    Page {
-        path: "/named",
-        by_rule: &[],
-        by_answer: &[0, 1],
-        ..PLAIN
-    },
-    Page {
-        path: "/counted",
-        by_rule: &[],
-        by_answer: &[0, COUNTED],
-        ..PLAIN
-    },
-    Page {
-        path: "/stale",
-        by_rule: &[1],
-        by_answer: &[0],
-        serves_old: true,
-        on_invalidate: "mode: stale, ",
-        ..PLAIN
-    },
-    Page {
-        path: "/refresh",
-        by_answer: &[2],
-        serves_old: true,
-        refreshed_after: Some(2),
-        max_stale: 60,
-        on_invalidate: "mode: refresh, delay: 2s, ",
-        ..PLAIN
-    },
-    Page {
-        path: "/soft",
-        by_rule: &[2],
-        soft_ttl: Some(10),
-        rule: "soft_ttl: 10s",
-        ..PLAIN
-    },
-    Page {
-        path: "/sync",
-        by_rule: &[2],
-        by_answer: &[1],
-        soft_ttl: Some(10),
-        rule: "soft_ttl: 10s\n    revalidate: sync",
-        ..PLAIN
-    },
-    Page {
-        path: "/while-revalidate",
-        by_rule: &[],
-        by_answer: &[1],
-        ttl: 10,
-        while_revalidate: 20,
-        rule: "stale_while_revalidate: 20s",
-        ..PLAIN
-    },
-    Page {
-        path: "/if-error",
-        by_answer: &[1],
-        ttl: 10,
-        if_error: Some(60),
-        serves_old_on_error: true,
-        on_invalidate: "if_error: stale, ",
-        rule: "stale_if_error: 60s",
-        ..PLAIN
-    },
-    Page {
-        path: "/alone",
-        by_rule: &[],
-        by_answer: &[0],
-        coalesces: false,
-        rule: "coalesce: none",
-        ..PLAIN
-    },
-    Page {
-        path: "/impatient",
-        by_rule: &[1],
-        ttl: 10,
-        stale_on_timeout: true,
-        rule: "coalesce: { wait: 5s, on_timeout: stale }",
-        ..PLAIN
-    },
-    Page {
-        path: "/refusing",
-        by_answer: &[COUNTED],
-        rule: "coalesce: { wait: 5s, on_timeout: 503 }",
-        ..PLAIN
-    },
-    Page {
-        path: "/ahead",
-        by_answer: &[1],
-        ttl: 20,
-        ahead: Some(10),
-        rule: "refresh_ahead: { every: 10s, min_hits: 1 }",
-        ..PLAIN
-    },
-    Page {
-        path: "/varied",
-        by_answer: &[2],
-        varies: true,
-        ..PLAIN
-    },
-];
-
-impl Page {
-    /// The rules of all pages, as a file.
-    pub(crate) fn rules() -> String {
-        let mut file = "rules:\n".to_owned();
-        for page in &PAGES {
-            let tags = page.by_rule.iter().map(|&tag| TAGS[tag]);
-            let tags = tags.collect::<Vec<_>>().join(", ");
-            let Page {
-                path,
-                ttl,
-                max_stale,
-                on_invalidate,
-                rule,
-                ..
-            } = page;
-            let id = &path[1..];
-            let text = format!(
-                "  - id: {id}
-    match: {{ path: {path} }}
-    tags: [{tags}]
-    ttl: {ttl}s
-    on_invalidate: {{ {on_invalidate}max_stale: {max_stale}s }}
-    {rule}
-"
-            );
-            file.push_str(&text);
-        }
-        file
-    }
-
-    /// All tags that an answer for it may depend on.
-    pub(crate) fn tags(&self) -> impl Iterator<Item = usize> {
-        self.by_rule.iter().chain(self.by_answer).copied()
-    }
-}
-
 /// What a client may ask for: a page, in a form where the page has several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Which {
     pub(crate) page: usize,
     /// One of [`FORMS`]; zero where there is no choice.
     pub(crate) form: usize,
+    /// Which key the rule in force makes of that.
+    pub(crate) key: u8,
+}
+
+impl Which {
+    /// A page and its key: who wants one of its forms may have to wait for another's to know.
+    pub(crate) fn under(self) -> (usize, u8) {
+        (self.page, self.key)
+    }
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Page { host, path, .. } = anyhow(self.page);
+        let (form, key) = (FORMS[self.form], self.key);
+        write!(f, "{host}{path}{form} (key {key})")
+    }
 }
 
 /// The field of a request by which answers may differ, and its values; the first: it is not there.
@@ -244,7 +75,9 @@ pub(crate) const FORMS: [&str; 3] = ["", "a", "b"];
 #[derive(Debug)]
 pub(crate) struct Made {
     pub(crate) of: Which,
-    /// The version of the data behind each tag it depends on.
+    /// By what its rule says of that.
+    pub(crate) by: &'static Page,
+    /// The version of the data behind each tag it depends on, by the rule that it was fetched by.
     pub(crate) from: Vec<(usize, u32)>,
     pub(crate) text: Bytes,
 }
@@ -291,8 +124,15 @@ impl Default for App {
 
 impl App {
     /// Reads the data for a page, and says what it makes of it. Now and then that changes some data, and its answer says so.
-    pub(crate) fn read(&mut self, of: Which, asked: &Asked, rng: &mut Rng) -> Draft {
-        let mut draft = self.made_of(of, asked, rng);
+    /// The tags are those by which the sidecar asked.
+    pub(crate) fn read(
+        &mut self,
+        of: Which,
+        page: &'static Page,
+        asked: &Asked,
+        rng: &mut Rng,
+    ) -> Draft {
+        let mut draft = self.made_of(of, page, asked, rng);
         if rng.u8(..16) == 0 {
             let tag = rng.usize(..COUNTED);
             self.data[tag] += 1;
@@ -304,10 +144,10 @@ impl App {
         draft
     }
 
-    fn made_of(&mut self, of: Which, asked: &Asked, rng: &mut Rng) -> Draft {
+    fn made_of(&mut self, of: Which, page: &'static Page, asked: &Asked, rng: &mut Rng) -> Draft {
         let kind = rng.u8(..100);
         if kind < 8 {
-            return self.error(of, rng);
+            return self.error(of, page, rng);
         }
         let Page {
             path,
@@ -315,7 +155,7 @@ impl App {
             by_answer,
             varies,
             ..
-        } = PAGES[of.page];
+        } = *page;
         let form = FORMS[of.form];
         // Not everything it may depend on is behind every answer.
         let named: Vec<_> = by_answer
@@ -367,6 +207,7 @@ impl App {
             headers.push((MADE, id.to_string()));
             self.made.push(Made {
                 of,
+                by: page,
                 from,
                 text: text.clone(),
             });
@@ -381,14 +222,15 @@ impl App {
         }
     }
 
-    fn error(&mut self, of: Which, rng: &mut Rng) -> Draft {
+    fn error(&mut self, of: Which, page: &'static Page, rng: &mut Rng) -> Draft {
         let Page {
             by_rule, varies, ..
-        } = PAGES[of.page];
+        } = *page;
         let id = self.made.len();
         let text: Bytes = format!("{id} an error").into();
         self.made.push(Made {
             of,
+            by: page,
             from: by_rule.iter().map(|&tag| (tag, self.data[tag])).collect(),
             text: text.clone(),
         });

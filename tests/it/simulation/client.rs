@@ -12,7 +12,7 @@ use tagalong::rules::refill::{Coalesce, OnTimeout};
 use tagalong::rules::{Plan, Query};
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::simulation::app::{FORM, FORMS, MADE, PAGES, Which};
+use crate::simulation::app::{FORM, FORMS, MADE, Which};
 use crate::simulation::executor::TaskId;
 use crate::simulation::fetch::{Running, as_asked, made};
 use crate::simulation::model::{Client, For, Trouble, Wish};
@@ -41,11 +41,11 @@ impl Drop for Here {
 impl Sidecar {
     /// A client comes, and is looked up for at once.
     pub(crate) fn ask(self: &Rc<Self>, of: Which, method: Method, wish: Wish, slow: bool) {
-        let id = self.number();
+        let (id, page) = (self.number(), self.page(of.page));
         let mut request = Request::builder()
             .method(method.clone())
-            .uri(PAGES[of.page].path)
-            .header(header::HOST, "shop.example");
+            .uri(page.path)
+            .header(header::HOST, page.host);
         if of.form > 0 {
             request = request.header(FORM, FORMS[of.form]);
         }
@@ -54,14 +54,11 @@ impl Sidecar {
         }
         let parts = request.body(()).expect("it is valid").into_parts().0;
         let head = Arc::new(Head::new(parts, "http").expect("it has a host"));
-        let Plan::Lookup(query) = self.fixed.rules.plan(&head, self.clock.now()) else {
+        let Plan::Lookup(query) = self.rules().plan(&head, self.clock.now()) else {
             unreachable!("every page is looked up");
         };
-        let client = self.model.borrow().client(of, wish);
-        self.trace(format!(
-            "client {id}: {method} {}{} {wish:?}",
-            PAGES[of.page].path, FORMS[of.form]
-        ));
+        let client = self.model.borrow().client(of, page, wish);
+        self.trace(format!("client {id}: {method} {of} {wish:?}"));
         let slow = slow.then(|| Arc::new(Semaphore::new(0)));
         let here = Here(Rc::clone(self), id);
         let task = self.tasks.spawn({
@@ -99,14 +96,17 @@ impl Sidecar {
         slow: Option<Arc<Semaphore>>,
     ) {
         let (mut since, mut in_vain) = (None, None);
-        let coalesce = query.rule.refill.coalesce;
+        let (cache, coalesce) = (self.cache(), query.rule.refill.coalesce);
         let mut gives_up = None;
         for _ in 0..LOOKUPS {
-            let found = self.cache.lookup(&query, &head, since, Trust::Full);
+            let found = cache.lookup(&query, &head, since, Trust::Full);
             if !matches!(found, Lookup::Hit(..))
-                && self.model.borrow_mut().missed(client, self.spacious)
+                && let Some(used) = self.model.borrow_mut().missed(client, self.spacious)
             {
-                self.count("evicted");
+                self.count(if used { "evicted" } else { "evicted: unused" });
+                if client.page.varies {
+                    self.count("evicted: one of several forms");
+                }
             }
             let follower = match found {
                 Lookup::Hit(stored, _) => return self.served(id, client, &stored, None, None),
@@ -144,7 +144,7 @@ impl Sidecar {
                     .min(it.wait)
             };
             let patience = coalesce.map(left);
-            match follower.outcome(&self.cache, &head, patience).await {
+            match follower.outcome(&cache, &head, patience).await {
                 Followed::Response(response, outcome) => {
                     self.outcome(id, &name(outcome));
                     let collapsed = matches!(outcome, Outcome::Collapsed { .. });
@@ -172,7 +172,7 @@ impl Sidecar {
                 Followed::Waited(passing) => {
                     let on_timeout = coalesce.unwrap_or_default().on_timeout;
                     let spare = passing.spare.as_ref();
-                    match (on_timeout, self.cache.in_place_of_waiting(spare, &head)) {
+                    match (on_timeout, cache.in_place_of_waiting(spare, &head)) {
                         (OnTimeout::Refuse, _) => return self.outcome(id, "refused: waited"),
                         (OnTimeout::Stale, Some((stored, why))) => {
                             let trouble = Some(Trouble::Waited);
@@ -206,6 +206,9 @@ impl Sidecar {
         self.outcome(id, word);
         let mut model = self.model.borrow_mut();
         let made = made(&stored.entry.headers);
+        if !std::ptr::eq(model.app.made[made].by, client.page) {
+            self.count("served: stored by other rules");
+        }
         model.served(client, made, stale, trouble);
         model.read(client, made, &stored.entry.body, true);
     }
@@ -225,8 +228,8 @@ impl Sidecar {
         passing: Passing,
         slow: Option<Arc<Semaphore>>,
     ) {
-        let asked = as_asked(head, None);
-        let (exchange, answered) = self.exchange(client.of, asked.clone());
+        let (cache, asked) = (self.cache(), as_asked(head, None));
+        let (exchange, answered) = self.exchange(client.of, client.page, asked.clone());
         self.set_out(exchange, asked);
         let (to_client, passed) = oneshot::channel();
         let sidecar = Rc::clone(self);
@@ -244,8 +247,8 @@ impl Sidecar {
         let response = passed.await.unwrap_or(Err(Failure::Abandoned));
         let spare = passing.spare.as_ref();
         let stands_in = match &response {
-            Ok(response) => Ok(self.cache.in_place_of_error(response.status(), spare, head)),
-            Err(failure) => self.cache.in_place_of(*failure, spare, head).map(Some),
+            Ok(response) => Ok(cache.in_place_of_error(response.status(), spare, head)),
+            Err(failure) => cache.in_place_of(*failure, spare, head).map(Some),
         };
         match (stands_in, response) {
             (Ok(Some((stored, why))), _) => {

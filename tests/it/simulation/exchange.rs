@@ -9,13 +9,16 @@ use tagalong::body::{Body, Chunk, Cut};
 use tagalong::model::outcome::Failure;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::simulation::app::{Asked, Draft, FORMS, PAGES, Which};
+use crate::simulation::app::{Asked, Draft, Which};
 use crate::simulation::executor::TaskId;
+use crate::simulation::pages::Page;
 use crate::simulation::sidecar::Sidecar;
 
 /// An exchange with the app.
 pub(crate) struct Exchange {
     pub(crate) of: Which,
+    /// By what its rule says of that.
+    pub(crate) page: &'static Page,
     pub(crate) asked: Asked,
     /// The task of a fill, which can be ended where it stands while it runs.
     pub(crate) task: Option<TaskId>,
@@ -63,13 +66,13 @@ pub(crate) type Answered = oneshot::Receiver<Result<Answer, Failure>>;
 
 impl Sidecar {
     /// An exchange that is to ask the app.
-    pub(crate) fn exchange(&self, of: Which, asked: Asked) -> (u32, Answered) {
+    pub(crate) fn exchange(&self, of: Which, page: &'static Page, asked: Asked) -> (u32, Answered) {
         let id = self.number();
-        let (path, form) = (PAGES[of.page].path, FORMS[of.form]);
-        self.trace(format!("exchange {id} for {path}{form}"));
+        self.trace(format!("exchange {id} for {of}"));
         let (head, answered) = oneshot::channel();
         let exchange = Exchange {
             of,
+            page,
             asked,
             task: None,
             done: false,
@@ -84,6 +87,12 @@ impl Sidecar {
         };
         self.exchanges.borrow_mut().insert(id, exchange);
         (id, answered)
+    }
+
+    /// What an exchange is about, and what its rule says of that.
+    pub(crate) fn asked_about(&self, id: u32) -> (Which, &'static Page) {
+        let exchange = &self.exchanges.borrow()[&id];
+        (exchange.of, exchange.page)
     }
 
     /// The app is asked; now and then it reads its data at once.
@@ -107,7 +116,10 @@ impl Sidecar {
         };
         let mut model = self.model.borrow_mut();
         let app = &mut model.app;
-        let draft = app.read(exchange.of, &exchange.asked, &mut self.rng.borrow_mut());
+        let Exchange {
+            of, page, asked, ..
+        } = exchange;
+        let draft = app.read(*of, page, asked, &mut self.rng.borrow_mut());
         self.trace(format!(
             "app reads for exchange {id}: data {:?}, {} {:?}, {} bytes",
             app.data,

@@ -22,10 +22,11 @@ use tagalong::policy::{self, Declared, Signals, Times, Verdict};
 use tagalong::rules::Matched;
 use tokio::sync::oneshot;
 
-use crate::simulation::app::{Asked, COUNTED, FORM, FORMS, MADE, MAX_OBJECT, PAGES, Which};
+use crate::simulation::app::{Asked, COUNTED, FORM, FORMS, MADE, MAX_OBJECT, Which};
 use crate::simulation::exchange::{Answer, Answered};
 use crate::simulation::kept::Asking;
 use crate::simulation::model::{Client, For, Wish};
+use crate::simulation::pages::{Page, pages};
 use crate::simulation::sidecar::Sidecar;
 
 const LIMITS: TagLimits = TagLimits {
@@ -61,18 +62,20 @@ impl Drop for Refreshing {
 impl Sidecar {
     /// Does what is due for no request.
     pub(crate) fn by_schedule(self: &Rc<Self>) {
-        self.cache.increment_due().now_or_never().unwrap();
+        let cache = self.cache();
+        cache.increment_due().now_or_never().unwrap();
         if self.model.borrow_mut().repeated() > 0 {
             self.count("repeated");
         }
         let mut others = false;
-        for refresh in self.cache.refreshes_due() {
-            let Some(fill) = refresh.begin(&self.fixed.rules) else {
+        for refresh in cache.refreshes_due() {
+            let Some(fill) = refresh.begin(self.rules()) else {
                 others = true;
                 continue;
             };
-            let of = asked_for(&fill);
-            let ahead = PAGES[of.page].ahead.is_some();
+            let of = self.asked_for(&fill);
+            let page = self.page(of.page); // by the rules in force
+            let ahead = page.ahead.is_some();
             self.count(if ahead {
                 "fill: ahead"
             } else {
@@ -80,7 +83,7 @@ impl Sidecar {
             });
             let mut model = self.model.borrow_mut();
             model.refresh_begins(of, self.spacious);
-            let nobody = model.client(of, Wish::Nothing);
+            let nobody = model.client(of, page, Wish::Nothing);
             drop(model);
             let refreshing = Refreshing(Rc::clone(self), Some(refresh), of);
             self.fill(fill, nobody, For::Schedule, Some(refreshing));
@@ -96,7 +99,7 @@ impl Sidecar {
         why: For,
         refreshing: Option<Refreshing>,
     ) {
-        let (id, answered) = self.exchange(client.of, Asked::Get);
+        let (id, answered) = self.exchange(client.of, client.page, Asked::Get);
         let (grant, turn) = oneshot::channel();
         self.count("fill");
         self.model.borrow_mut().began(id, client, why);
@@ -145,7 +148,7 @@ impl Sidecar {
 
     /// What becomes of a fill, now that the app has answered.
     async fn settle(&self, id: u32, fill: Box<Fill>, answer: Answer, asking: Asking) {
-        let page = self.exchanges.borrow()[&id].of.page;
+        let (of, by) = self.asked_about(id);
         let Answer { response, max_age } = answer;
         let status = response.status();
         let (mut parts, mut body) = response.into_parts();
@@ -176,13 +179,13 @@ impl Sidecar {
             Ok(_) if too_large => {
                 self.count("fill: too large");
                 let mut model = self.model.borrow_mut();
-                model.handed_over(id, page, status.is_success());
+                model.handed_over(id, of.page, status.is_success());
                 drop(model);
                 fill.hand_over(response, status, NoStore::TooLarge);
             }
             Ok(keep) => {
                 let made = made(response.headers());
-                let life = self.model.borrow_mut().lives(made, asking, max_age);
+                let life = self.model.borrow_mut().lives(made, by, asking, max_age);
                 self.model.borrow_mut().head(id, life);
                 fill.store(response, status, keep).await;
                 if self.exchanges.borrow()[&id].whole {
@@ -205,7 +208,7 @@ impl Sidecar {
                 self.count("fill: handed over");
                 if reason.is_its_own() {
                     let mut model = self.model.borrow_mut();
-                    model.handed_over(id, page, status.is_success());
+                    model.handed_over(id, of.page, status.is_success());
                 }
                 fill.hand_over(response, status, reason);
             }
@@ -226,7 +229,7 @@ impl Sidecar {
         let signals = self.signals(id, &mut parts, head, matched);
         if let Some(freshen) = freshen {
             let stored = Arc::clone(freshen.stored());
-            let of = self.exchanges.borrow()[&id].of;
+            let (of, by) = self.asked_about(id);
             self.model.borrow_mut().unsure(of);
             match freshening::head_says(&stored.entry, &parts) {
                 HeadSays::Nothing => {}
@@ -239,7 +242,7 @@ impl Sidecar {
                     let get = head.as_get();
                     if let Ok(keep) = self.judge(&parts, signals, &get, matched, asking) {
                         let mut model = self.model.borrow_mut();
-                        model.lives(made(&parts.headers), asking, answer.max_age);
+                        model.lives(made(&parts.headers), by, asking, answer.max_age);
                         drop(model);
                         let kept = freshen.renew(&get, &parts, &keep).now_or_never().unwrap();
                         self.count(if kept.is_ok() {
@@ -268,7 +271,7 @@ impl Sidecar {
             self.model.borrow_mut().observed(COUNTED, version, Some(id));
         }
         let _ = self
-            .cache
+            .cache()
             .observe(&signals.observed, &"GET".into())
             .now_or_never();
         signals
@@ -297,6 +300,18 @@ impl Sidecar {
             Verdict::Pass(reason) => Err(reason),
         }
     }
+
+    /// What a fill is to bring, which by the rules in force is to be fetched again.
+    fn asked_for(&self, fill: &Fill) -> Which {
+        let uri = fill.head().absolute_uri();
+        let is_it = |page: &&Page| *uri == format!("http://{}{}", page.host, page.path);
+        let page = pages(0).iter().position(|page| is_it(&page));
+        let form = fill.head().headers().get(FORM);
+        let form = form.map_or(Some(0), |form| {
+            FORMS.iter().position(|other| form == *other)
+        });
+        self.which(page.expect("it is a page"), form.expect("it is a form"))
+    }
 }
 
 /// The stored head with what a 304 or a HEAD's answer says; where that names no tags, the old ones are in force.
@@ -305,20 +320,6 @@ fn renewed(stored: &Stored, parts: &Parts, mut signals: Signals) -> (Parts, Sign
         signals.tags = signals.tags.map(|tags| stored.tags_with(tags));
     }
     (freshening::freshened(&stored.entry, parts), signals)
-}
-
-/// What a fill is to bring.
-fn asked_for(fill: &Fill) -> Which {
-    let uri = fill.head().absolute_uri();
-    let page = PAGES.iter().position(|page| uri.ends_with(page.path));
-    let form = fill.head().headers().get(FORM);
-    let form = form.map_or(Some(0), |form| {
-        FORMS.iter().position(|other| form == *other)
-    });
-    Which {
-        page: page.expect("it is a page"),
-        form: form.expect("it is a form"),
-    }
 }
 
 pub(crate) fn as_asked(head: &Head, conditions: Option<&HeaderMap>) -> Asked {

@@ -8,14 +8,15 @@ use http::Method;
 use tagalong::model::outcome::Failure;
 use tokio::sync::Semaphore;
 
-use crate::simulation::app::{COUNTED, FORMS, PAGES, TAGS, Which, increment};
+use crate::simulation::app::{COUNTED, FORMS, TAGS, increment};
 use crate::simulation::client::Present;
 use crate::simulation::exchange::Exchange;
 use crate::simulation::model::Wish;
+use crate::simulation::pages::{MANY, anyhow};
 use crate::simulation::sidecar::Sidecar;
 
 /// What may happen next, and how often it does beside the others.
-pub(crate) const STEPS: [(u32, Step); 18] = [
+pub(crate) const STEPS: [(u32, Step); 22] = [
     (30, Step::Ask),
     (12, Step::Turn),
     (7, Step::Read),
@@ -32,6 +33,10 @@ pub(crate) const STEPS: [(u32, Step); 18] = [
     (1, Step::Tell),
     (12, Step::Wait),
     (1, Step::SetBack),
+    (1, Step::SetForward),
+    (2, Step::Press),
+    (2, Step::Reload),
+    (1, Step::Restart),
     (2, Step::Sweep),
     (6, Step::Schedule),
 ];
@@ -70,6 +75,14 @@ pub(crate) enum Step {
     Wait,
     /// The clock is set back.
     SetBack,
+    /// The clock is set forward.
+    SetForward,
+    /// The store needs room for much else.
+    Press,
+    /// Other rules come into force.
+    Reload,
+    /// The sidecar is killed, and another one takes its place.
+    Restart,
     /// The cache drops what is of no use.
     Sweep,
     /// What is due for no request is done.
@@ -84,27 +97,41 @@ pub(crate) struct History {
     pages: Vec<usize>,
     /// It is about what happens for no request.
     by_schedule: bool,
+    /// Much is lost at once, now and then.
+    is_harsh: bool,
     /// Changes of data whose increments have not been acknowledged.
     written: Vec<usize>,
 }
 
 impl History {
     pub(crate) fn new(sidecar: Rc<Sidecar>, mut rng: Rng) -> History {
-        let pages = (0..rng.usize(1..=3)).map(|_| rng.usize(..PAGES.len()));
+        // Of those with a rule for many, all that matters happens with few of them.
+        let among = if rng.u8(..4) == 0 {
+            MANY
+        } else {
+            0..MANY.start
+        };
+        let pages = (0..rng.usize(1..=3)).map(|_| rng.usize(among.clone()));
         let mut pages: Vec<_> = pages.collect();
+        // Where there is little room, what has several forms has most to lose.
+        if !sidecar.spacious && rng.u8(..4) == 0 {
+            let varied = (0..MANY.start).find(|page| anyhow(*page).varies);
+            pages = vec![varied.expect("there is one")];
+        }
         // What happens by schedule takes several steps that fit: there it gets more of them.
         let by_schedule = rng.u8(..4) == 0;
         if by_schedule {
             let scheduled = |page: &usize| {
-                let page = &PAGES[*page];
+                let page = anyhow(*page);
                 page.refreshed_after.is_some() || page.ahead.is_some()
             };
-            let scheduled: Vec<_> = (0..PAGES.len()).filter(scheduled).collect();
+            let scheduled: Vec<_> = (0..MANY.start).filter(scheduled).collect();
             pages = vec![*rng.choice(&scheduled).expect("there are some")];
         }
         History {
             pages,
             by_schedule,
+            is_harsh: rng.u8(..3) == 0,
             sidecar,
             rng,
             written: Vec::new(),
@@ -167,7 +194,7 @@ impl History {
     /// Whoever sleeps until there is something to do for no request must not sleep too long.
     fn schedule(&self) -> Result<(), String> {
         let due = self.sidecar.model.borrow().next_due(self.sidecar.spacious);
-        let wakes = self.sidecar.cache.next_due();
+        let wakes = self.sidecar.cache().next_due();
         match due {
             Some(due) if wakes.is_none_or(|wakes| wakes > due) => Err(format!(
                 "something is due for no request at {due:?}, and the cache says {wakes:?}"
@@ -182,6 +209,10 @@ impl History {
         for (weight, step) in STEPS {
             match n.checked_sub(weight) {
                 Some(left) => n = left,
+                // Each time what is stored is gone, one way or the other: most needs more steps than are left between.
+                None if !self.is_harsh && matches!(step, Step::Restart | Step::SetForward) => {
+                    return Step::Ask;
+                }
                 None => return step,
             }
         }
@@ -267,10 +298,17 @@ impl History {
                     .expect("there are some");
                 sidecar.set_back(Duration::from_secs(secs));
             }
-            Step::Sweep => {
-                sidecar.trace("sweep".into());
-                sidecar.cache.sweep();
+            Step::SetForward => {
+                let secs = *self
+                    .rng
+                    .choice(&[60, 600, 7_200, 8 * 86_400])
+                    .expect("there are some");
+                sidecar.set_forward(Duration::from_secs(secs));
             }
+            Step::Press => sidecar.press(),
+            Step::Reload => sidecar.reload(),
+            Step::Restart => sidecar.restart(),
+            Step::Sweep => sidecar.sweep(),
             Step::Schedule => sidecar.by_schedule(),
         }
     }
@@ -291,19 +329,22 @@ impl History {
                 _ => Wish::Nothing,
             };
             let slow = self.rng.u8(..8) == 0;
-            let varies = PAGES[page].varies;
+            let varies = anyhow(page).varies;
             let form = if varies {
                 self.rng.usize(..FORMS.len())
             } else {
                 0
             };
-            self.sidecar.ask(Which { page, form }, method, wish, slow);
+            let of = self.sidecar.which(page, form);
+            self.sidecar.ask(of, method, wish, slow);
         }
     }
 
     fn write(&mut self) {
         let pages = &self.pages;
-        let page = &PAGES[*self.rng.choice(pages).expect("there are some")];
+        let page = self
+            .sidecar
+            .page(*self.rng.choice(pages).expect("there are some"));
         let tags: Vec<_> = page.tags().collect();
         let tag = *self
             .rng
@@ -400,6 +441,7 @@ impl History {
         if !self.sidecar.tasks.is_idle() {
             return Err("a task never ends".into());
         }
+        self.sidecar.note_evictions();
         Ok(())
     }
 }

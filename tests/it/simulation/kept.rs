@@ -6,8 +6,9 @@ use std::time::Duration;
 use tagalong::model::tag::Increment;
 use tagalong::model::time::Timestamp;
 
-use crate::simulation::app::{MAX_OBJECT, PAGES, Page, Which};
+use crate::simulation::app::{MAX_OBJECT, Which};
 use crate::simulation::model::{Client, Model, Wish};
+use crate::simulation::pages::{Page, anyhow};
 
 /// More than looks at what is stored are apart, and than the versions of tags are ahead of a clock that was never set back.
 const A_MOMENT: Duration = Duration::from_millis(200);
@@ -24,6 +25,10 @@ pub(crate) struct Asking {
 pub(crate) struct Life {
     pub(crate) fresh_until: Timestamp,
     pub(crate) soft_until: Option<Timestamp>,
+    /// Every rule that it was fetched by has said so.
+    pub(crate) is_soft: bool,
+    /// For how many seconds more it may be served while it is fetched again.
+    pub(crate) while_revalidate: u64,
 }
 
 /// A response that was put in the store.
@@ -55,6 +60,8 @@ struct Refreshing {
     pause: Option<Duration>,
     /// The clock was behind the versions of tags: the time counts from when the change is seen.
     unseen: bool,
+    /// By other rules it has another key: it may be left to requests by now.
+    left: bool,
 }
 
 impl Kept {
@@ -64,7 +71,8 @@ impl Kept {
 
     /// By when it must be fetched again for no request, if it must be.
     fn due(&self, page: &Page, now: Timestamp) -> Option<Timestamp> {
-        let since = self.refresh.changed.filter(|_| self.refresh.hard)?;
+        let refresh = &self.refresh;
+        let since = refresh.changed.filter(|_| refresh.hard && !refresh.left)?;
         let may = now <= since + Duration::from_secs(page.max_stale);
         self.refresh.due.filter(|_| may && self.is_fresh(now))
     }
@@ -128,20 +136,19 @@ impl Model {
         }
     }
 
-    /// A lookup found nothing fresh; true if that can only be as the store had no room, which a spacious one has.
-    pub(crate) fn missed(&mut self, client: Client, spacious: bool) -> bool {
+    /// A lookup found nothing fresh; if that can only be as the store had no room, which a spacious one has: whether anybody had been
+    /// answered with what was there.
+    pub(crate) fn missed(&mut self, client: Client, spacious: bool) -> Option<bool> {
         let anew = matches!(client.wish, Wish::NoCache | Wish::MaxAgeZero);
         let soft = |life: Life| life.soft_until.is_some_and(|until| until <= self.now);
         let fresh = self.fresh(client.of);
         let fresh = fresh.filter(|kept| !anew && !kept.life.is_some_and(soft));
-        let Some(&Kept { made, used, .. }) = fresh else {
-            return false;
-        };
+        let &Kept { made, used, .. } = fresh?;
         self.check(!spacious, || {
             format!("body {made} was stored and is fresh, and a client did not get it")
         });
         self.unsure(client.of);
-        used
+        Some(used)
     }
 
     fn fresh(&self, of: Which) -> Option<&Kept> {
@@ -159,7 +166,7 @@ impl Model {
         let (now, unseen) = (self.now, self.last[tag].1 > self.now);
         for (of, kept) in &mut self.kept {
             let from = &self.app.made[kept.made].from;
-            let Some(delay) = PAGES[of.page].refreshed_after else {
+            let Some(delay) = anyhow(of.page).refreshed_after else {
                 continue;
             };
             if from.iter().all(|&(other, _)| other != tag) {
@@ -178,13 +185,13 @@ impl Model {
 
     /// The schedule fetches a page again.
     pub(crate) fn refresh_begins(&mut self, of: Which, spacious: bool) {
-        let ahead = PAGES[of.page].ahead.map(Duration::from_secs);
+        let ahead = anyhow(of.page).ahead.map(Duration::from_secs);
         let is_early = self.fresh(of).is_some_and(|kept| {
             let ends = |life: Life| ahead.is_some_and(|ahead| life.fresh_until <= self.now + ahead);
             !kept.life.is_some_and(ends)
         });
         self.check(!is_early || !spacious, || {
-            format!("{} is fetched again for no reason", PAGES[of.page].path)
+            format!("{} is fetched again for no reason", anyhow(of.page).path)
         });
         if let Some(kept) = self.kept.get_mut(&of) {
             kept.refresh.due = None;
@@ -195,7 +202,7 @@ impl Model {
     /// That has ended, however; true if it brought nothing: it is tried again after a pause.
     pub(crate) fn refresh_ended(&mut self, of: Which) -> bool {
         let now = self.now;
-        let Some(delay) = PAGES[of.page].refreshed_after else {
+        let Some(delay) = anyhow(of.page).refreshed_after else {
             return false;
         };
         let kept = self.kept.get_mut(&of);
@@ -213,7 +220,7 @@ impl Model {
         let now = self.now;
         let mut forgotten = None;
         for (of, kept) in &mut self.kept {
-            let page = &PAGES[of.page];
+            let page = anyhow(of.page);
             let Some(delay) = page.refreshed_after.map(Duration::from_secs) else {
                 continue;
             };
@@ -242,9 +249,10 @@ impl Model {
     pub(crate) fn next_due(&self, spacious: bool) -> Option<Timestamp> {
         let kept = self.kept.iter().filter(|_| spacious);
         let refreshes = kept.clone().filter_map(|(of, kept)| {
-            let page = &PAGES[of.page];
+            let page = anyhow(of.page);
             let due = kept.due(page, self.now).filter(|_| kept.used);
-            let round = page.ahead.filter(|_| self.fresh(*of).is_some());
+            let is_ahead = !kept.refresh.left && self.fresh(*of).is_some();
+            let round = page.ahead.filter(|_| is_ahead);
             let round = round.map(|secs| self.now + Duration::from_secs(secs));
             due.into_iter().chain(round).min()
         });
@@ -285,6 +293,16 @@ impl Model {
         self.gone.clear();
         for kept in self.kept.values_mut() {
             kept.life = None;
+        }
+    }
+
+    /// Other rules are in force. What is stored stays, where they make the same key, as it was stored: with the tags and the life
+    /// that the old ones gave it. When it may be served though it has changed is for the new ones to say.
+    pub(crate) fn reloaded(&mut self, pages: &[Page]) {
+        self.behind.clear();
+        self.gone.clear();
+        for (of, kept) in &mut self.kept {
+            kept.refresh.left |= pages[of.page].key != of.key;
         }
     }
 }

@@ -10,13 +10,13 @@ use tagalong::model::time::Timestamp;
 
 use crate::simulation::app::App;
 use crate::simulation::app::MAX_OBJECT;
-use crate::simulation::app::PAGES;
 use crate::simulation::app::PerTag;
 use crate::simulation::app::TAGS;
 use crate::simulation::app::Which;
 use crate::simulation::kept::Asking;
 use crate::simulation::kept::Kept;
 use crate::simulation::kept::Life;
+use crate::simulation::pages::{EDITIONS, Page, pages};
 
 /// How long after its life a response may be served while the app cannot be reached, where nothing is said of errors.
 const DISCONNECTED_GRACE: u64 = 300;
@@ -34,6 +34,8 @@ pub(crate) struct Model {
     /// Changes that were acknowledged, counted; and which was the last of each tag, and when.
     pub(super) changes: u64,
     pub(super) last: [(u64, Timestamp); TAGS.len()],
+    /// When the last of them was, by the versions that they gave.
+    latest: Timestamp,
     /// The changes in their order: of which tag, when, and how often the clock had been set back.
     log: Vec<(usize, Timestamp, u32)>,
     /// How often the clock was set back.
@@ -47,7 +49,7 @@ pub(crate) struct Model {
     /// By when they are due: increments to be repeated, with when they were noted.
     pub(super) repeats: BTreeMap<(Timestamp, u64), (Timestamp, Increment)>,
     /// By fill: what was served stale until that would be done.
-    behind: BTreeMap<u32, usize>,
+    pub(super) behind: BTreeMap<u32, usize>,
     /// What is served so no longer, as such a fill brought another.
     pub(super) gone: BTreeSet<usize>,
     /// The fills that who comes may join.
@@ -81,7 +83,10 @@ struct Noticed {
 #[derive(Debug)]
 pub(super) struct Flight {
     exchange: u32,
-    page: usize,
+    /// A page and its key.
+    under: (usize, u8),
+    /// What the rule says that it was begun by.
+    by: &'static Page,
     /// How many changes came before the app was asked; until it is, none is too late.
     began: Option<u64>,
     /// The change that its own head brought: by the app's version of a tag.
@@ -96,6 +101,8 @@ pub(super) struct Flight {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client {
     pub(crate) of: Which,
+    /// What the rules say that were in force when it came.
+    pub(crate) page: &'static Page,
     pub(crate) wish: Wish,
     /// What had been acknowledged when it came.
     pub(crate) arrived: Known,
@@ -136,6 +143,13 @@ pub(crate) enum Trouble {
 }
 
 impl Flight {
+    /// Whether something has changed since, by another's doing, that by the rule of its beginning and by that of this client, its
+    /// response depends on. What depends on more by one of them alone is not known to the other.
+    fn is_outdated(&self, client: Client, last: &[(u64, Timestamp)]) -> bool {
+        let mut tags = self.by.by_rule.iter();
+        tags.any(|tag| client.page.by_rule.contains(tag) && self.is_older(last[*tag].0))
+    }
+
     /// Whether it began before this change, which another brought.
     fn is_older(&self, change: u64) -> bool {
         self.began.is_some_and(|began| change > began) && self.own != Some(change)
@@ -194,13 +208,21 @@ impl Model {
         if !soft {
             hard[tag] = data.max(hard[tag]);
         }
+        self.counted(tag);
+        self.last[tag] = (self.changes, self.latest);
+        self.tag_changed(tag, soft);
+    }
+
+    /// Something has changed that no page depends on.
+    pub(crate) fn something_else_changed(&mut self) {
+        self.counted(TAGS.len());
+    }
+
+    fn counted(&mut self, tag: usize) {
         self.changes += 1;
         self.log.push((tag, self.now, self.set_backs));
         // Versions never go back, whatever the clock does.
-        let latest = self.last.iter().map(|last| last.1).max();
-        let at = latest.map_or(self.now, |latest| latest.max(self.now));
-        self.last[tag] = (self.changes, at);
-        self.tag_changed(tag, soft);
+        self.latest = self.latest.max(self.now);
     }
 
     /// When something that was made changed first, if the clock has not been set back since.
@@ -213,9 +235,10 @@ impl Model {
         (set_backs == self.set_backs).then_some(at)
     }
 
-    pub(crate) fn client(&self, of: Which, wish: Wish) -> Client {
+    pub(crate) fn client(&self, of: Which, page: &'static Page, wish: Wish) -> Client {
         Client {
             of,
+            page,
             wish,
             arrived: self.known,
             changes: self.changes,
@@ -223,18 +246,28 @@ impl Model {
         }
     }
 
-    /// What was made is fresh from when the app was asked for it; an answer that says that it still holds renews that.
-    pub(crate) fn lives(&mut self, made: usize, asking: Asking, max_age: Option<Duration>) -> Life {
-        let page = &PAGES[self.app.made[made].of.page];
+    /// What was made is fresh from when the app was asked for it, by the rule that it was asked by; an answer that says that it
+    /// still holds renews that.
+    pub(crate) fn lives(
+        &mut self,
+        made: usize,
+        page: &Page,
+        asking: Asking,
+        max_age: Option<Duration>,
+    ) -> Life {
         let life = max_age.unwrap_or(Duration::from_secs(page.ttl));
         let soft = page.soft_ttl.map(Duration::from_secs);
         let life = Life {
             fresh_until: asking.at.min(self.now) + life,
             soft_until: soft.map(|soft| self.now + soft),
+            is_soft: soft.is_some(),
+            while_revalidate: page.while_revalidate,
         };
         let (longest, _) = self.lives.entry(made).or_insert((life, asking.changes));
         longest.fresh_until = longest.fresh_until.max(life.fresh_until);
         longest.soft_until = longest.soft_until.max(life.soft_until);
+        longest.is_soft &= life.is_soft;
+        longest.while_revalidate = longest.while_revalidate.max(life.while_revalidate);
         self.behind.retain(|_, behind| *behind != made); // another fill made it fresh
         self.gone.remove(&made);
         life
@@ -262,7 +295,7 @@ impl Model {
         stale: Option<Stale>,
         trouble: Option<Trouble>,
     ) {
-        let page = &PAGES[client.of.page];
+        let page = client.page;
         let from = self.app.made[made].from.clone();
         let (now, known) = (self.now, self.known);
         if trouble.is_none() {
@@ -272,6 +305,8 @@ impl Model {
         let Life {
             fresh_until,
             soft_until,
+            is_soft,
+            while_revalidate,
         } = self.lives.get(&made).copied().unwrap_or_default().0;
         let over = |secs: u64| now > fresh_until + Duration::from_secs(secs);
         let failed = trouble == Some(Trouble::Failed);
@@ -290,7 +325,7 @@ impl Model {
             None => now < fresh_until && trouble.is_none(),
             Some(Stale::Soft) => now < fresh_until && (soft_until.is_some() || younger),
             Some(Stale::WhileRevalidate) => {
-                trouble.is_none() && page.while_revalidate > 0 && !over(page.while_revalidate)
+                trouble.is_none() && while_revalidate > 0 && !over(while_revalidate)
             }
             Some(Stale::IfError) => failed && page.if_error.is_some_and(|window| !over(window)),
             Some(Stale::Disconnected) => {
@@ -306,7 +341,7 @@ impl Model {
         self.check(self.app.made[made].text.len() <= MAX_OBJECT, || {
             format!("body {made} was stored, and is larger than what may be")
         });
-        let is_due = stale.is_none() && soft_until.is_some_and(|until| now >= until);
+        let is_due = stale.is_none() && is_soft && soft_until.is_some_and(|until| now >= until);
         self.check(!is_due, || {
             format!("body {made} was a fresh hit past its soft life")
         });
@@ -374,7 +409,7 @@ impl Model {
 
     /// A client gets something stale at once; `begins`: and a fill begins that fetches it again.
     pub(crate) fn refills(&mut self, client: Client, made: usize, stale: Stale, begins: bool) {
-        let page = &PAGES[client.of.page];
+        let page = client.page;
         let life = self.lives.get(&made).copied().unwrap_or_default().0;
         let by_schedule = page.refreshed_after.is_some() && self.now < life.fresh_until;
         let for_later = !matches!(client.wish, Wish::NoStore | Wish::OnlyIfCached);
@@ -384,9 +419,8 @@ impl Model {
             Stale::IfError | Stale::Disconnected | Stale::MaxStale | Stale::Waited => false,
         };
         let under_way = self.flights.iter().any(|flight| {
-            let mut by_rule = page.by_rule.iter();
-            let outdated = by_rule.any(|&tag| flight.is_older(self.last[tag].0));
-            flight.page == client.of.page && (flight.doubtful || !outdated)
+            let outdated = flight.is_outdated(client, &self.last);
+            flight.under == client.of.under() && (flight.doubtful || !outdated)
         });
         self.check(!needs || begins || under_way, || {
             format!("body {made} was served as {stale:?}, and nobody fetches it again")
@@ -403,7 +437,7 @@ impl Model {
 
     /// A fill has begun.
     pub(crate) fn began(&mut self, exchange: u32, client: Client, why: For) {
-        let page = &PAGES[client.of.page];
+        let page = client.page;
         let (from_stale, since) = match why {
             For::Client { again } => (false, again),
             For::Stale(made) => {
@@ -415,7 +449,7 @@ impl Model {
         if !page.coalesces && !from_stale {
             return; // nobody joins
         }
-        let page_of = client.of.page;
+        let (page_of, under) = (client.of.page, client.of.under());
         let noted = self.unstorable.get(&page_of);
         let noted = noted.is_some_and(|until| *until > self.now);
         let sending = || self.too_large.values().any(|page| *page == page_of);
@@ -425,9 +459,11 @@ impl Model {
         let last = self.last;
         let (beside, mut others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.flights)
             .into_iter()
-            .partition(|other| other.page == page_of);
+            .partition(|other| other.under == under);
         for mut other in beside {
-            let changed = page.tags().any(|tag| other.is_older(last[tag].0));
+            // What is stored may carry those of other rules.
+            let mut tags = (0..EDITIONS).flat_map(|edition| pages(edition)[page_of].tags());
+            let changed = tags.any(|tag| other.is_older(last[tag].0));
             let refused = since && other.began.is_some_and(|began| client.changes > began);
             let is_old = other.fresh_until.is_some_and(|until| until <= self.now);
             let explained = changed || refused || is_old || own || unstorable || other.doubtful;
@@ -445,7 +481,8 @@ impl Model {
         }
         others.push(Flight {
             exchange,
-            page: page_of,
+            under,
+            by: page,
             began: None,
             own: None,
             fresh_until: None,
@@ -456,20 +493,18 @@ impl Model {
 
     /// A client waits for the fill of its page; `since`: it has refused one that was older than what it came after.
     pub(crate) fn joined(&mut self, client: Client, since: bool) {
-        let page = &PAGES[client.of.page];
-        let path = page.path;
+        let path = client.page.path;
         self.check(client.wish != Wish::NoCache, || {
             format!("a client that wants {path} anew waits for another's")
         });
         let mut flights = self.flights.iter();
-        let flight = flights.rfind(|flight| flight.page == client.of.page);
+        let flight = flights.rfind(|flight| flight.under == client.of.under());
         let Some(flight) = flight else {
             return self.check(false, || {
                 format!("a client waits for {path}, and no fill runs")
             });
         };
-        let mut by_rule = page.by_rule.iter();
-        let outdated = by_rule.any(|&tag| flight.is_older(self.last[tag].0));
+        let outdated = flight.is_outdated(client, &self.last);
         let refused = since && flight.began.is_some_and(|began| began < client.changes);
         let outdated = (outdated || refused) && !flight.doubtful;
         self.check(!outdated, || {
@@ -526,6 +561,33 @@ impl Model {
         }
         self.flights.retain(|flight| flight.exchange != exchange);
         self.behind.remove(&exchange);
+    }
+
+    /// Another sidecar is in its place, which knows nothing and is asked by new clients alone.
+    pub(crate) fn restarted(&mut self) {
+        let Model {
+            app,
+            known,
+            now,
+            changes,
+            last,
+            log,
+            set_backs,
+            broken,
+            ..
+        } = std::mem::take(self);
+        *self = Model {
+            app,
+            known,
+            now,
+            changes,
+            // Its versions begin with its clock.
+            last: last.map(|(change, _)| (change, Timestamp::default())),
+            log,
+            set_backs,
+            broken,
+            ..Model::default()
+        };
     }
 
     pub(super) fn flight(&mut self, exchange: u32) -> Option<&mut Flight> {

@@ -80,6 +80,8 @@ pub(crate) struct Setup {
     config: String,
     /// Fields of `store.redis`, as in a flow mapping.
     redis: Option<String>,
+    /// `store.memory.max_bytes`.
+    memory: Option<usize>,
     rules: Option<String>,
     clock: Clock,
     folder: TempDir,
@@ -240,6 +242,7 @@ impl Setup {
             listen: vec!["'127.0.0.1:0'".into()],
             config: String::new(),
             redis: None,
+            memory: None,
             rules: None,
             clock: Clock::manual(START),
             folder: tempfile::tempdir().expect("room for a folder"),
@@ -287,6 +290,18 @@ impl Setup {
     /// what must happen, never for a time.
     pub(crate) fn real_time(mut self) -> Setup {
         self.clock = Clock::System;
+        self
+    }
+
+    /// On this clock.
+    pub(crate) fn clock(mut self, clock: Clock) -> Setup {
+        self.clock = clock;
+        self
+    }
+
+    /// With so little memory, beside a shared store.
+    pub(crate) fn memory(mut self, max_bytes: usize) -> Setup {
+        self.memory = Some(max_bytes);
         self
     }
 
@@ -372,6 +387,9 @@ impl Setup {
         text.push_str(&format!("listen: [{listen}]\n{}", self.config));
         if let Some(fields) = &self.redis {
             text.push_str(&format!("store:\n  redis: {{ {fields} }}\n"));
+            if let Some(bytes) = self.memory {
+                text.push_str(&format!("  memory: {{ max_bytes: {bytes} }}\n"));
+            }
         }
         if let Some(items) = &self.rules {
             std::fs::create_dir_all(&rules).expect("room for a folder");
