@@ -13,7 +13,7 @@
 //! | `g` | the first record of a generation: its name |
 //!
 //! A field that this version does not know may stand for a change that it cannot make: the record is not understood, and
-//! whoever follows the log treats it as a gap.
+//! whoever follows the log treats it as a gap. So is one that says two of these things, or a version of nothing.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -84,17 +84,18 @@ impl Record {
                 "b" => record.by = legible(value).into(),
                 "h" => changes.push((Tag::from_stored(value).ok()?, Change::Hard)),
                 "s" => changes.push((Tag::from_stored(value).ok()?, Change::Soft)),
-                "a" => version = Some(value.parse().ok()?),
+                "a" => understood &= version.replace(value.parse().ok()?).is_none(),
                 "v" => changes.push((
                     Tag::from_stored(value).ok()?,
                     Change::Version(version.take()?),
                 )),
-                "m" => what = Some(What::Purged(value.into())),
-                "d" => what = Some(What::Ended(value.into())),
-                "g" => what = Some(What::Begun),
+                "m" => understood &= what.replace(What::Purged(value.into())).is_none(),
+                "d" => understood &= what.replace(What::Ended(value.into())).is_none(),
+                "g" => understood &= what.replace(What::Begun).is_none(),
                 _ => understood = false,
             }
         }
+        understood &= version.is_none(); // one that belongs to no tag belongs to something that is not known here
         if !changes.is_empty() {
             understood &= what.is_none();
             what = Some(What::Changed(changes));
@@ -181,6 +182,11 @@ mod tests {
             "n|7|p|5|h|A|z|whatever",
             "n|7|p|5|h|A|m|*",
             "n|7|p|5|h|A|odd",
+            "n|7|p|5|m|A*|m|B*",
+            "n|7|p|5|m|A*|d|00ff",
+            "n|7|p|5|d|00ff|g|abc",
+            "n|7|p|5|h|A|a|7",
+            "n|7|p|5|a|7|a|8|v|A",
         ] {
             assert_eq!(read(text).unwrap().what, None, "{text}");
         }
