@@ -2,6 +2,10 @@
 
 CARGO ?= cargo
 FUZZ_SECONDS ?= 30
+FUZZ_JOBS ?= 1
+FUZZ_TARGETS ?=
+FUZZ_SINCE ?=
+FUZZ_WRITE ?=
 SIM_SEEDS ?= 100000
 HISTORY_SECONDS ?= 600
 HISTORY_SEED ?=
@@ -9,7 +13,6 @@ SOAK_SECONDS ?= 3600
 REV ?=
 UPGRADE_SECONDS ?= 5
 BUILD ?= debug
-FUZZ_TARGETS = $(basename $(notdir $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 SCRIPTS = $(wildcard scripts/*.sh tests/*/*.sh clients/*/tests/*.sh examples/*/*.sh examples/*/tests/*.sh packaging/*/*.sh helm/*.sh) .ci/run
 NODE_MODULES = tests/conformance/node_modules/.package-lock.json
 PLAYWRIGHT = tests/dashboard/node_modules/.package-lock.json
@@ -70,16 +73,8 @@ bench-deploy: setup-packaging ## the image's files, memory when idle, time until
 	packaging/image/build.sh target/packaging/bench-image
 	python3 benches/deploy/run.py --tagalong target/dist/tagalong
 
-# No nightly: instrumented for coverage, without a sanitizer. New inputs stay in target/fuzz, those that break something
-# in tests/fuzz/artifacts; the seeds stay as they are.
-fuzz: setup-fuzz ## hostile header fields, requests, rule files and stored bytes, FUZZ_SECONDS=30 for each target
-	@for target in $(FUZZ_TARGETS); do \
-		echo "== $$target" && mkdir -p target/fuzz/corpus/$$target && \
-		$(CARGO) fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer none $$target \
-			target/fuzz/corpus/$$target tests/fuzz/corpus/$$target -- \
-			-max_total_time=$(FUZZ_SECONDS) -max_len=2048 -timeout=5 -dict=tests/fuzz/$$target.dict \
-			|| exit 1; \
-	done
+fuzz: setup-fuzz ## hostile header fields, requests, calls, files, stored bytes: FUZZ_SECONDS=30 for each target, then a table; FUZZ_TARGETS="plan rules" these alone, FUZZ_SINCE=main what has changed since, FUZZ_WRITE=1 into benches/results/fuzz.md
+	tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --jobs $(FUZZ_JOBS) $(if $(FUZZ_SINCE),--since $(FUZZ_SINCE)) $(if $(FUZZ_WRITE),--write) $(FUZZ_TARGETS)
 
 simulation: setup-test ## the engine against a small reference: SIM_SEEDS=100000 histories by chance
 	TAGALONG_SIM_SEEDS=$(SIM_SEEDS) $(CARGO) test --locked --test it simulation:: -- --nocapture

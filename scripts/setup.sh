@@ -95,6 +95,7 @@ if [[ ${1-} == attack-tools ]]; then
 fi
 if [[ ${1-} == fuzz ]]; then
     need g++ command -v c++ # libFuzzer
+    need python3 command -v python3
 fi
 
 if ! command -v cargo >/dev/null 2>&1; then

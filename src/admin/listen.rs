@@ -125,7 +125,7 @@ impl Listener {
 }
 
 /// Whether an answer goes on until somebody leaves.
-fn is_endless(answer: &Response) -> bool {
+pub(super) fn is_endless(answer: &Response) -> bool {
     let kind = answer.headers().get(header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind == "text/event-stream")
 }

@@ -15,6 +15,7 @@ mod call;
 pub mod client;
 mod dashboard;
 mod deed;
+mod direct;
 mod feed;
 mod line;
 mod listen;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
 
+pub use direct::Calls;
 pub use listen::BindError;
 pub use listen::Listener;
 

@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 pub use anew::Refreshed;
 pub use anew::What;
+pub use picking::content;
 
 use crate::body::Body;
 use crate::cache::Aside;

@@ -154,6 +154,16 @@ fn is_other_than_json(parts: &Parts) -> bool {
     texts.any(|text| !text.contains("json") && !text.starts_with("text/plain"))
 }
 
+/// The content of a response as rules read it, without its codings and no larger than `most`; or why it is not read.
+///
+/// # Errors
+///
+/// [`NoStore::UnreadableBody`] or [`NoStore::TooLarge`].
+pub fn content(parts: &Parts, body: Bytes, most: usize) -> Result<Bytes, NoStore> {
+    let decoded = codings(parts).and_then(|codings| decoded(body, &codings, most));
+    decoded.map_err(|unread| unread.reason)
+}
+
 /// How the content is encoded (RFC 9110 §8.4), outermost last; or why it is not even looked at.
 fn codings(parts: &Parts) -> Result<Vec<Coding>, Unread> {
     if is_other_than_json(parts) {
@@ -267,9 +277,11 @@ mod tests {
 
     fn of(coding: &str, text: Vec<u8>, most: usize) -> Result<Bytes, NoStore> {
         let response = Response::builder().header("content-encoding", coding);
-        let parts = response.body(()).unwrap().into_parts().0;
-        let decoded = codings(&parts).and_then(|codings| decoded(text.into(), &codings, most));
-        decoded.map_err(|unread| unread.reason)
+        content(
+            &response.body(()).unwrap().into_parts().0,
+            text.into(),
+            most,
+        )
     }
 
     #[test]

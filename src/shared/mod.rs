@@ -27,4 +27,4 @@ pub use crate::shared::findings::Finding;
 pub use crate::shared::lease::{Asked, Lease};
 pub use crate::shared::link::{Beginning, Heard, Incremented, Link, Position, Registered, Store};
 pub use crate::shared::record::{Change, Record, What, one_response};
-pub use crate::shared::state::{HIGHEST_EPOCH, Read, TagState};
+pub use crate::shared::state::{HIGHEST_EPOCH, Read, TagState, epoch, sequence};

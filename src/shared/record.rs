@@ -61,8 +61,8 @@ pub enum Change {
 }
 
 impl Record {
-    /// Reads a record; `None` if it has not even a stamp.
-    pub(super) fn read(fields: &[Vec<u8>]) -> Option<Record> {
+    /// Reads a record of its fields and values; `None` if it has not even a stamp.
+    pub fn read(fields: &[Vec<u8>]) -> Option<Record> {
         let texts: Option<Vec<&str>> = fields
             .iter()
             .map(|it| std::str::from_utf8(it).ok())

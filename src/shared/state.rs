@@ -20,7 +20,7 @@ pub struct TagState {
 
 impl TagState {
     /// `None` if it is not what our scripts write.
-    pub(super) fn parse(text: &[u8]) -> Option<TagState> {
+    pub fn parse(text: &[u8]) -> Option<TagState> {
         let mut parts = std::str::from_utf8(text).ok()?.split(' ');
         let mut stamp = || parts.next()?.parse().ok().map(Stamp::from_raw);
         let (current, incremented, hard) = (stamp()?, stamp()?, stamp()?);
@@ -51,15 +51,15 @@ pub struct Read {
     pub tags: Vec<Option<TagState>>,
 }
 
-/// `<last> <logged> <pattern>`.
-pub(super) fn sequence(text: &[u8]) -> Option<(Stamp, Stamp)> {
+/// The last stamp given and that of the last record: `<last> <logged> <pattern>`.
+pub fn sequence(text: &[u8]) -> Option<(Stamp, Stamp)> {
     let mut parts = std::str::from_utf8(text).ok()?.split(' ');
     let mut stamp = || parts.next()?.parse().ok().map(Stamp::from_raw);
     Some((stamp()?, stamp()?))
 }
 
 /// The epoch; zero, which is less than any, if the store has lost it.
-pub(super) fn epoch(text: Option<&[u8]>) -> u64 {
+pub fn epoch(text: Option<&[u8]>) -> u64 {
     let text = text.and_then(|it| std::str::from_utf8(it).ok());
     let epoch = text.and_then(|it| it.parse().ok());
     epoch.filter(|it| *it <= HIGHEST_EPOCH).unwrap_or_default()

@@ -1,5 +1,5 @@
-//! Hostile bytes in heads and their fields, for ranges, in tokens, for plans, rule files and configurations, from the shared store: the corpora of the fuzzer,
-//! and random inputs, held to what must hold for any input.
+//! Hostile bytes in heads and their fields, for ranges, in tokens, for plans, rule files and configurations, in calls of operators, from the shared store, and
+//! in what is written for others: the corpora of the fuzzer, and random inputs, held to what must hold for any input.
 //!
 //! `make fuzz` goes on from here with inputs of its own.
 
@@ -8,12 +8,15 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use fuzz::admin;
 use fuzz::codec;
 use fuzz::config;
+use fuzz::encodings;
 use fuzz::fast_path;
 use fuzz::headers;
 use fuzz::plan;
 use fuzz::ranges;
+use fuzz::records;
 use fuzz::rules;
 use fuzz::spelled;
 use fuzz::tokens;
@@ -50,8 +53,8 @@ fn the_corpus_of_heads() {
 #[test]
 fn the_corpus_of_the_fast_path() {
     replay("fast_path", fast_path::check);
-    let plain = seeds("fast_path").into_iter();
-    let plain = plain.filter(|seed| fast_path::is_plain(seed)).count();
+    let plain = written("fast_path").into_iter();
+    let plain = plain.filter(|(_, seed)| fast_path::is_plain(seed)).count();
     assert_eq!(plain, 10, "seeds that are plain");
 }
 
@@ -86,6 +89,26 @@ fn the_corpus_of_rule_files() {
 }
 
 #[test]
+fn the_corpus_of_calls() {
+    replay("admin", admin::check);
+    let done: usize = seeds("admin").iter().map(|seed| admin::done(seed)).sum();
+    assert!(done > 60, "{done} calls of all seeds are done");
+}
+
+#[test]
+fn the_corpus_of_records() {
+    replay("records", records::check);
+    let read = seeds("records").into_iter();
+    let read = read.filter(|seed| records::is_read(seed)).count();
+    assert!(read > 20, "{read} seeds are records");
+}
+
+#[test]
+fn the_corpus_of_encodings() {
+    replay("encodings", encodings::check);
+}
+
+#[test]
 fn the_corpus_of_configurations() {
     replay("config", config::check);
     let right = seeds("config").into_iter();
@@ -97,14 +120,9 @@ fn the_corpus_of_configurations() {
 fn the_corpus_of_stored_bytes() {
     replay("codec", codec::check);
     // The seeds that are right, by their names, and no others.
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/codec");
-    let mut read: Vec<String> = Vec::new();
-    for file in folder.read_dir().expect("the corpus is committed") {
-        let path = file.expect("a readable folder").path();
-        if codec::is_read(&std::fs::read(&path).expect("a readable file")) {
-            read.push(path.file_name().expect("a name").to_string_lossy().into());
-        }
-    }
+    let right = written("codec").into_iter();
+    let right = right.filter(|(_, seed)| codec::is_read(seed));
+    let mut read: Vec<String> = right.map(|(name, _)| name).collect();
     read.sort();
     let expected = [
         "entry",
@@ -212,12 +230,26 @@ fn streams() -> impl Strategy<Value = Vec<u8>> {
 
 /// Every seed of a target.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let named = named(target).into_iter();
+    named.map(|(_, seed)| seed).collect()
+}
+
+/// Those that somebody wrote, with their names; the fuzzer has found the others.
+fn written(target: &str) -> Vec<(String, Vec<u8>)> {
+    let mut named = named(target);
+    named.retain(|(name, _)| !name.starts_with("found-"));
+    named
+}
+
+fn named(target: &str) -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fuzz/corpus")
         .join(target);
     let files = folder.read_dir().expect("the corpus is committed");
     let read = |file: std::io::Result<std::fs::DirEntry>| {
-        std::fs::read(file.expect("a readable folder").path()).expect("a readable file")
+        let file = file.expect("a readable folder");
+        let name = file.file_name().to_string_lossy().into_owned();
+        (name, std::fs::read(file.path()).expect("a readable file"))
     };
     files.map(read).collect()
 }
@@ -233,6 +265,78 @@ fn files(target: &str) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Calls of operators, made of the words that they may have, in and out of place.
+fn of_operators() -> impl Strategy<Value = Vec<u8>> {
+    let word = prop::sample::select(vec![
+        "null",
+        "true",
+        "1",
+        "0",
+        "-1",
+        "1.5",
+        "\"A\"",
+        "\"Page:1\"",
+        "\"~all\"",
+        "\"a b\"",
+        "[]",
+        "[\"Pages\"]",
+        "[\"Page:1\",\"Other\"]",
+        "{}",
+        "{\"size\":\"1\"}",
+        "{\"size\":null}",
+        "\"60s\"",
+        "\"page\"",
+        "\"menu\"",
+        "\"*e*\"",
+        "\"http://a/b?id=1\"",
+        "\"",
+        "{",
+    ]);
+    let name = "(tags|tags|soft|again|url|rule|group|match|all|limit|cursor|old|new|epoch|ttl|x)";
+    let members = prop::collection::vec((name, word), 0..3);
+    let members = members.prop_map(|members| {
+        let member = |(name, value): &(String, &str)| format!("\"{name}\":{value}");
+        let members: Vec<String> = members.iter().map(member).collect();
+        format!("{{{}}}", members.join(","))
+    });
+    let call = "(POST /v1/(purge|purge|tags/increment|refresh|change|reload)|PUT /v1/epoch\
+        |(PUT|DELETE|GET|GET) /v1/objects/(one|two|%20|[a-z%/]{0,3})|(GET|PATCH|DELETE) /v1/entries/[0-9a-f]{0,33}\
+        |GET /v1/(stats|rules|tags|audit|increments|entries|epoch|events)(\\?((limit|cursor|tag|match|rule|tier)=[a-z0-9%*]{0,3}&?){0,2})?\
+        |GET /v1/explain\\?(url|method|header)=[/a-z:%0-9]{0,5}(&url=/page/1\\?id=1)?|GET /v1/tags/[A-Z~:%0-9]{0,4}|[A-Z]{1,4} /[a-z/]{0,5})";
+    let field = "(host|origin|content-type|tagalong-cache-control|tagalong-cache-control|cache-tag|tagalong-token|authorization)";
+    let value = "(localhost|application/json|max-age=60|max-age=0|Page:1|A, B;v=2|a b|[ -~]{0,5})";
+    let fields = prop::collection::vec((field, value), 0..3);
+    let one = (call, fields, members).prop_map(|(call, fields, body)| {
+        let field = |(name, value): &(String, String)| format!("\n{name}: {value}");
+        let fields: String = fields.iter().map(field).collect();
+        format!("{call}{fields}\n\n{body}")
+    });
+    prop::collection::vec(one, 1..3).prop_map(|calls| calls.join("\n---\n").into_bytes())
+}
+
+/// What stands in the shared store besides responses, in and out of place.
+fn of_records() -> impl Strategy<Value = Vec<u8>> {
+    let name = "(n|n|p|b|h|h|s|a|v|m|d|g|z|)";
+    let value = "(7|5|-3|18446744073709551615|User:42|~all|a b|\\*|[ -~é]{0,4})";
+    let pair = (name, value).prop_map(|(name, value)| format!("{name}\n{value}"));
+    let pairs = prop::collection::vec(pair, 0..4).prop_map(|pairs| pairs.join("\n"));
+    let end = "(|||\n|\nodd)";
+    let record = (any::<bool>(), pairs, end).prop_map(|(begins, pairs, end)| {
+        let begin = if begins { "n\n7\np\n5\n" } else { "" };
+        format!("{begin}{pairs}{end}").into_bytes()
+    });
+    let numbers = "[-+0-9]{1,4}( [-+0-9]{1,3}){0,4}".prop_map(String::into_bytes);
+    prop_oneof![4 => record, 1 => numbers, 2 => files("records")]
+}
+
+/// Names of everything, and content that is encoded.
+fn of_names() -> impl Strategy<Value = Vec<u8>> {
+    let names = prop::collection::vec("([a-c]{1,2}|[ -~]{1,4}|\\PC{1,3}|.{1,3})", 0..6);
+    let names = names.prop_map(|names| names.join("\n").into_bytes());
+    let bytes = prop::collection::vec(any::<u8>(), 0..60);
+    prop_oneof![3 => names, 1 => bytes, 2 => files("encodings")]
+}
+
 /// Stored bytes with a piece of them lost, and another in its place.
 fn stored() -> impl Strategy<Value = Vec<u8>> {
     let seed = prop::sample::select(seeds("codec"));
@@ -246,9 +350,29 @@ fn stored() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    // Each has a sidecar made for it.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn random_calls(input in of_operators()) {
+        admin::check(&input);
+    }
+}
+
+proptest! {
     #[test]
     fn random_stored_bytes(input in stored()) {
         codec::check(&input);
+    }
+
+    #[test]
+    fn random_records(input in of_records()) {
+        records::check(&input);
+    }
+
+    #[test]
+    fn random_names(input in of_names()) {
+        encodings::check(&input);
     }
 
     #[test]
@@ -286,6 +410,8 @@ proptest! {
         codec::check(&input);
         codec::check(&[b"E\0", &*input].concat());
         codec::check(&[b"R\x01", &*input].concat());
+        records::check(&input);
+        encodings::check(&input);
     }
 
     #[test]

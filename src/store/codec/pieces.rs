@@ -173,7 +173,12 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn moment(&mut self) -> Result<Timestamp, Foreign> {
-        self.u64().map(Timestamp::from_micros)
+        let micros = self.u64()?;
+        let at = Timestamp::from_micros(micros);
+        // The greatest number is no moment.
+        (at.as_micros() == micros)
+            .then_some(at)
+            .ok_or(Foreign::Corrupt)
     }
 
     pub(super) fn span(&mut self) -> Result<Duration, Foreign> {

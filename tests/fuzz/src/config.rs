@@ -15,12 +15,14 @@ const SECRET: &str = "nobody-sees-this-0123456789abcdef";
 pub fn check(input: &[u8]) {
     let text = String::from_utf8_lossy(input).into_owned();
     let read = || compile(FILE, &text, &Beside);
+    // Who writes it into the file is told what stands there.
+    let shows = |told: &str| told.contains(SECRET) && !text.contains(SECRET);
     match read() {
         Err(all) => {
             assert!(!all.is_empty(), "refused, and nothing is wrong");
             for mistake in &all {
                 mistakes::right(mistake, FILE, &text);
-                assert!(!mistake.to_string().contains(SECRET), "{mistake}");
+                assert!(!shows(&mistake.to_string()), "{mistake}");
             }
             assert_eq!(read().err(), Some(all), "the same text, other mistakes");
         }
@@ -29,7 +31,7 @@ pub fn check(input: &[u8]) {
                 mistakes::right(&warning, FILE, &text);
             }
             let told = format!("{config:?}");
-            assert!(!told.contains(SECRET), "a secret is shown: {told}");
+            assert!(!shows(&told), "a secret is shown: {told}");
             assert!(!config.listen.is_empty());
             assert!(config.limits.max_head > 0);
         }

@@ -1,5 +1,6 @@
 //! One request, spelled in several ways that mean the same: every one is planned alike, so that nobody gets a page of their own, or
-//! passes by a rule, by spelling.
+//! passes by a rule, by spelling. Of paths that an app may resolve to the same, each has a key of its own, as the app may see a
+//! difference, and one rule.
 //!
 //! The input is that of `plan`.
 
@@ -34,11 +35,24 @@ pub fn check(input: &[u8]) {
     for (how, other) in spellings(&head, planned.0.as_deref()) {
         assert_eq!(told(&other), planned, "{how}: {other:?}, for {head:?}");
     }
+    let (rule, key) = planned;
+    let why = key.err();
+    for (how, other) in detours(&head) {
+        let (other_rule, other_key) = told(&other);
+        let found = (other_rule, other_key.err());
+        assert_eq!(
+            found,
+            (rule.clone(), why.clone()),
+            "{how}: {other:?}, for {head:?}"
+        );
+    }
 }
 
 /// In how many ways an input is spelled.
 pub fn ways(input: &[u8]) -> usize {
-    plan::head(input).map_or(0, |head| spellings(&head, None).len())
+    plan::head(input).map_or(0, |head| {
+        spellings(&head, None).len() + detours(&head).len()
+    })
 }
 
 fn told(head: &Head) -> Told {
@@ -61,6 +75,37 @@ fn spellings(head: &Head, rule: Option<&str>) -> Vec<(&'static str, Head)> {
         all.extend(parameters(head).map(|other| ("parameters in another order", other)));
     }
     all
+}
+
+/// Paths to the same place (RFC 3986 §5.2.4): what is gone into and left again, and where one stays.
+fn detours(head: &Head) -> Vec<(&'static str, Head)> {
+    let Some(rest) = head.path().strip_prefix('/') else {
+        return Vec::new();
+    };
+    let ways = [
+        ("a folder, and back", format!("/never/../{rest}")),
+        ("the same, encoded", format!("/w/%2E%2e/{rest}")),
+        ("half encoded", format!("/w/.%2e/{rest}")),
+        ("a dot", format!("/./{rest}")),
+        ("a dot, encoded", format!("/%2e/{rest}")),
+        ("above all", format!("/../{rest}")),
+    ];
+    let at = |(how, path): (&'static str, String)| Some((how, at_path(head, &path)?));
+    ways.into_iter().filter_map(at).collect()
+}
+
+fn at_path(head: &Head, path: &str) -> Option<Head> {
+    let query = head.query().map(|query| format!("?{query}"));
+    let target = format!("{path}{}", query.unwrap_or_default());
+    at_target(head, &target)
+}
+
+/// The same with this path and query.
+fn at_target(head: &Head, target: &str) -> Option<Head> {
+    let mut uri = head.parts.uri.clone().into_parts();
+    uri.path_and_query = Some(target.parse().ok()?);
+    let uri = Uri::from_parts(uri).ok()?;
+    other(head, |parts| parts.uri = uri)
 }
 
 /// The same with another target and other fields, if it can be said.
@@ -163,9 +208,5 @@ fn parameters(head: &Head) -> Option<Head> {
     };
     let mut pieces: Vec<_> = query.split('&').collect();
     pieces.sort_by_key(|piece| std::cmp::Reverse(name(piece)));
-    let target = format!("{}?{}", head.path(), pieces.join("&"));
-    let mut uri = head.parts.uri.clone().into_parts();
-    uri.path_and_query = Some(target.parse().ok()?);
-    let uri = Uri::from_parts(uri).ok()?;
-    other(head, |parts| parts.uri = uri)
+    at_target(head, &format!("{}?{}", head.path(), pieces.join("&")))
 }

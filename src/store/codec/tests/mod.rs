@@ -348,6 +348,7 @@ fn what_is_not_right_is_corrupt_though_its_checksum_is_right() {
         ("a flag of 2", head(&put(part, &[2]))),
         ("a part past its whole", head(&put(part + 1, &[8]))),
         ("a part past all numbers", head(&put(part + 1, &[0xff; 8]))),
+        ("a moment after all", head(&put(part + 19, &[0xff; 8]))),
         (
             "a second of 10^9 ns",
             head(&put(part + 19 + 16 + 8, &[0, 0xca, 0x9a, 0x3b])),
