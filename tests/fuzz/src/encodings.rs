@@ -175,12 +175,9 @@ fn lists_of_tags(names: &[&str]) {
     let numbered = tags.iter().zip(-1_i64..);
     let (texts, versions): (Vec<String>, Vec<Tagged>) = numbered
         .map(|(tag, version)| {
-            let tag = tag.clone();
-            let version = Some(version);
-            (
-                format!("{tag}; v={}", version.unwrap_or_default()),
-                Tagged { tag, version },
-            )
+            let text = format!("{tag}; v={version}");
+            let (tag, version) = (tag.clone(), Some(version));
+            (text, Tagged { tag, version })
         })
         .unzip();
     for headers in spelled("cache-tag", &texts, ",") {
