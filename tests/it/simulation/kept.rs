@@ -176,7 +176,9 @@ impl Model {
             refresh.changed.get_or_insert(now);
             refresh.hard |= !soft;
             if refresh.hard && !refresh.tried && !refresh.running {
-                let due = now + Duration::from_secs(delay) + A_MOMENT;
+                // What is ahead of the clock has its time from when it is first looked at, which may be as long from now.
+                let looks = if unseen { 2 } else { 1 };
+                let due = now + (Duration::from_secs(delay) + A_MOMENT) * looks;
                 refresh.due = refresh.due.max(Some(due));
                 refresh.unseen |= unseen;
             }
