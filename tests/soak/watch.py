@@ -19,9 +19,10 @@ GAUGES = [
 ]
 COUNTERS = {"evictions": "tagalong_evictions_total", "deferred": "tagalong_increments_deferred_total", "generations": "tagalong_generations_total"}
 #: docs/operations.md, "Sizing": 1.25 × `max_bytes` and 30 MiB; half a MiB for each large body under way, of which there are not more than 20;
-#: and docs/rules.md, `store.memory.max_bytes`: all of one that is being stored, which are three of 4 MiB at most (`download`).
+#: and docs/rules.md, `store.memory.max_bytes`: all of each that is being stored, which are at most three of 4 MiB (`download`), eight of 2 (`leaves`) and
+#: four of 1 (`slow reader`).
 MOST_AT_REST = MAX_BYTES * 1.25 + (30 << 20)
-MOST_RESIDENT = MOST_AT_REST + (10 << 20) + 3 * (4 << 20)
+MOST_RESIDENT = MOST_AT_REST + (10 << 20) + (3 * 4 + 8 * 2 + 4 * 1 << 20)
 #: In the words of /proc/net/tcp.
 STATES = {"01": "established", "02": "connecting", "04": "closing", "05": "closing", "08": "close wait", "09": "closing", "0A": "listening", "0B": "closing"}
 #: All that is open at rest; docs/sharing.md: "Each sidecar keeps two connections, and a third one for responses".
