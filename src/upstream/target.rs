@@ -1,6 +1,7 @@
 //! Where the app is, as the configuration says it: parsed once, so that nothing later can be wrong about it.
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -93,6 +94,27 @@ impl Target {
             Place::Tcp { host, .. } => unbracketed(host),
             Place::Unix(_) => "",
         }
+    }
+
+    /// Whether who connects to it reaches who listens at this address. Of names only `localhost` is known.
+    pub fn leads_to(&self, listener: SocketAddr) -> bool {
+        let Place::Tcp { host, port, .. } = &self.0 else {
+            return false;
+        };
+        let (there, own) = (unbracketed(host), listener.ip());
+        let is_there = match there.parse::<IpAddr>() {
+            Ok(ip) => ip == own || (own.is_unspecified() && ip.is_loopback()),
+            Err(_) if there.eq_ignore_ascii_case("localhost") => {
+                own.is_loopback() || own.is_unspecified()
+            }
+            Err(_) => false,
+        };
+        is_there && *port == listener.port()
+    }
+
+    /// Whether it is this unix socket.
+    pub fn is_socket(&self, path: &Path) -> bool {
+        matches!(&self.0, Place::Unix(own) if own == path)
     }
 
     /// `Host` for a request that has none.
@@ -192,6 +214,31 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn who_listens_is_found_by_address_and_by_the_name_of_this_machine() {
+        for (target, listener, leads_there) in [
+            ("http://127.0.0.1:8080", "127.0.0.1:8080", true),
+            ("http://localhost:8080", "127.0.0.1:8080", true),
+            ("http://LOCALHOST:8080", "[::1]:8080", true),
+            ("http://127.0.0.1:8080", "0.0.0.0:8080", true),
+            ("h2c://[::1]:8080", "[::]:8080", true),
+            ("http://10.0.0.7:8080", "10.0.0.7:8080", true),
+            ("http://127.0.0.1:8000", "127.0.0.1:8080", false),
+            ("http://127.0.0.2:8080", "127.0.0.1:8080", false),
+            ("http://10.0.0.8:8080", "0.0.0.0:8080", false),
+            ("http://localhost:8080", "10.0.0.7:8080", false),
+            ("http://app:8080", "0.0.0.0:8080", false),
+            ("unix:/run/app.sock", "127.0.0.1:8080", false),
+        ] {
+            let parsed: Target = target.parse().unwrap();
+            let found = parsed.leads_to(listener.parse().unwrap());
+            assert_eq!(found, leads_there, "{target} {listener}");
+        }
+        let socket: Target = "unix:/run/app.sock".parse().unwrap();
+        assert!(socket.is_socket(Path::new("/run/app.sock")));
+        assert!(!socket.is_socket(Path::new("/run/other.sock")));
+    }
 
     #[test]
     fn targets_are_a_scheme_and_a_place() {

@@ -43,7 +43,8 @@ impl Targets {
         Ok(())
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Target> {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Target> {
         iter::once(&self.first).chain(&self.others)
     }
 
