@@ -235,12 +235,6 @@ impl Server {
         let alive = TcpKeepalive::new().with_time(KEEPALIVE);
         let set = stream.set_nodelay(true);
         let set = set.and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&alive));
-        // What a client does not take outlives its connection, in the kernel, for minutes: some MiB each.
-        #[cfg(target_os = "linux")]
-        let set = set.and_then(|()| {
-            let idle = self.proxy.0.config.idle_timeout;
-            SockRef::from(&stream).set_tcp_user_timeout(Some(idle))
-        });
         if let Err(error) = set {
             tracing::debug!(%error, "could not set the options of a socket");
         }

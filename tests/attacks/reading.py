@@ -5,7 +5,6 @@ had not. A page read slowly is one that is read.
 """
 
 import contextlib
-import pathlib
 import socket
 import struct
 import time
@@ -23,8 +22,6 @@ MOST = 3 * len(LARGE)
 ROOM = 4096
 #: Between two bytes or frames, and how many of them: longer than the limit.
 PAUSE, TIMES = 0.3, 12
-#: Seconds that others may have to wait on a busy machine.
-PATIENCE = 20
 
 
 @contextlib.contextmanager
@@ -55,7 +52,7 @@ def rest(connection, raw=b""):
 
 
 def others(server, token):
-    answers = wire.send(server.port, [encoded(LAST, token)], PATIENCE).answers
+    answers = wire.send(server.port, [encoded(LAST, token)]).answers
     return f"others are {'answered' if answers and answers[0].status == 200 else 'not answered'}"
 
 
@@ -77,8 +74,8 @@ def unread(target, stored=False, requests=1):
     return tried
 
 
-def slowly(target, at_once, pauses):
-    """Ask, and read so many bytes after each pause; then what there is."""
+def slowly(target, at_once):
+    """Ask, and read so many bytes now and then; then what there is."""
 
     def tried(server, app, token):
         large(app, token)
@@ -87,21 +84,12 @@ def slowly(target, at_once, pauses):
             connection.sendall(text)
             raw = b""
             try:
-                for _ in range(pauses):
+                for _ in range(TIMES):
                     time.sleep(PAUSE)
                     raw += connection.recv(at_once, socket.MSG_WAITALL)
             except OSError:
                 return "cut"
             return rest(connection, raw)
-
-    return tried
-
-
-def one_of(tries, attack):
-    """What comes of it, if that is not for want of a processor: who reads slowly on a busy machine may not read at all."""
-
-    def tried(server, app, token):
-        return next((told for told in (attack(server, app, f"{token}{number}") for number in range(tries)) if told == "whole"), "cut")
 
     return tried
 
@@ -132,26 +120,6 @@ def many(count, target):
             for _ in range(count):
                 stack.enter_context(reluctant(server.port)).sendall(text)
             return others(server, token)
-
-    return tried
-
-
-def left(count):
-    """So many ask for what is stored and do not read; when the server has given them up, what the kernel still keeps for them."""
-
-    def tried(server, app, token):
-        large(app, token)
-        text = encoded(lines(line="GET /huge?{t}"), token)
-        wire.send(server.port, [encoded(lines("Connection: close", line="GET /huge?{t}"), token)])
-        with contextlib.ExitStack() as stack:
-            opened = [stack.enter_context(reluctant(server.port)) for _ in range(count)]
-            for connection in opened:
-                connection.sendall(text)
-            time.sleep(wire.SILENCE)
-            ours = {(server.port, connection.getsockname()[1]) for connection in opened}
-            rows = [row.split() for row in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
-            kept = sum(int(row[4].split(":")[0], 16) for row in rows if tuple(int(row[end].split(":")[1], 16) for end in (1, 2)) in ours)
-        return "nothing is kept" if kept < len(LARGE) else "megabytes are kept"
 
     return tried
 
@@ -187,10 +155,9 @@ ATTACKS = [
     Attack("a page that is stored, unread", unread("/huge?{t}", stored=True), CUT),
     Attack("a page that is fetched, unread", unread("/huge?{t}"), CUT),
     Attack("a body without end, unread", unread("/endless?{t}"), CUT),
-    Attack("20 that have not read, when they have been given up", left(20), ("nothing is kept",)),
     Attack("1,000 requests in a row, no answer read", unread("/huge?{t}", stored=True, requests=1_000), CUT),
-    Attack("a page read byte by byte", slowly("/huge?{t}", 1, TIMES), ("cut",)),
-    Attack("a page read slowly", one_of(3, slowly("/huge?{t}", len(LARGE) // 6, 5)), ("whole",)),
+    Attack("a page read byte by byte", slowly("/huge?{t}", 1), ("cut",)),
+    Attack("a page read slowly", slowly("/huge?{t}", len(LARGE) // TIMES), ("whole",)),
     Attack("somebody else asks for what one does not read", beside(), ("whole; app: GET /huge",)),
     Attack("150 that do not read what is stored", many(150, "/huge?{t}"), OTHERS),
     # nginx would write up to a GiB of each into a file.
