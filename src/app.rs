@@ -187,7 +187,11 @@ impl App {
     ///
     /// See [`StartError`]; nothing is left running.
     pub async fn start(config: Config, clock: Clock) -> Result<App, StartError> {
-        let own = |target: &&Target| config.listen.iter().any(|place| is_at(target, place));
+        let admin = config.admin.as_ref().map(|admin| Listen::Tcp(admin.listen));
+        let own = |target: &&Target| {
+            let mut places = config.listen.iter().chain(&admin);
+            places.any(|place| is_at(target, place))
+        };
         if let Some(target) = config.upstream.targets.iter().find(own) {
             return Err(StartError::Loop(target.clone()));
         }

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -116,7 +117,9 @@ impl Connection {
                 return Ok(Next::Other(read));
             };
             head.clear();
-            let Some(body) = self.hit(request, &mut head) else {
+            // What breaks here is left to hyper, and answered as what breaks there.
+            let hit = catch_unwind(AssertUnwindSafe(|| self.hit(request, &mut head)));
+            let Some(body) = hit.unwrap_or_default() else {
                 return Ok(Next::Other(joined(&bytes, &read)));
             };
             let mut answer = Buf::chain(&*head, &*body);

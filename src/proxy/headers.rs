@@ -33,8 +33,9 @@ pub(super) fn is_last_hop(method: &Method, headers: &mut HeaderMap) -> bool {
         return false;
     }
     let left = headers.get(header::MAX_FORWARDS).and_then(|left| {
-        let left: u64 = left.to_str().ok()?.parse().ok()?;
-        Some(left)
+        let digits = left.to_str().ok()?;
+        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse::<u64>().ok().filter(|_| is_number)
     });
     match left.map(|left| left.checked_sub(1)) {
         None => false, // as far as it goes
@@ -59,6 +60,7 @@ mod tests {
             (Method::TRACE, Some("00"), true, Some("00")),
             (Method::OPTIONS, None, false, None),
             (Method::OPTIONS, Some("-1"), false, Some("-1")),
+            (Method::OPTIONS, Some("+0"), false, Some("+0")),
             (Method::OPTIONS, Some("many"), false, Some("many")),
             (Method::GET, Some("0"), false, Some("0")),
             (Method::POST, Some("7"), false, Some("7")),

@@ -62,7 +62,7 @@ use crate::policy::request::Wishes;
 use crate::proxy::body::ToClient;
 use crate::proxy::debug::Debugged;
 use crate::proxy::hooked::Hooked;
-use crate::proxy::respond::BadRequest;
+use crate::proxy::respond::Unasked;
 use crate::proxy::shadow::Differences;
 use crate::proxy::upgrade::Tunnel;
 use crate::proxy::wire::Announced;
@@ -547,29 +547,39 @@ impl Proxy {
         let is_coded = request.headers().contains_key(header::TRANSFER_ENCODING);
         let (busy, had_length) = connection.line.begin(announced(request.body()), is_coded);
         let is_plain = fast_path::is_plain(&request);
-        let response = match self.read(request, connection, &busy, had_length) {
-            // A mistake of ours is the end of one request: the others of its connection go on.
-            Ok(asked) => match AssertUnwindSafe(self.handle(asked)).catch_unwind().await {
-                Ok((response, outcome)) => {
-                    if is_plain
-                        && self.has_fast_path()
-                        && matches!(outcome, Outcome::Hit { stale: None, .. })
-                    {
-                        connection.line.want_back(); // the next ones may be like it
-                    }
-                    response
+        let handled = async {
+            let asked = self.read(request, connection, &busy, had_length)?;
+            Ok::<Answer, Unasked>(self.handle(asked).await)
+        };
+        // A mistake of ours is the end of one request.
+        let response = match AssertUnwindSafe(handled).catch_unwind().await {
+            Ok(Ok((response, outcome))) => {
+                if is_plain
+                    && self.has_fast_path()
+                    && matches!(outcome, Outcome::Hit { stale: None, .. })
+                {
+                    connection.line.want_back(); // the next ones may be like it
                 }
-                Err(_) => respond::broken(), // what it was, the panic itself has told
-            },
-            Err(why) => {
-                tracing::debug!(?why, "refused a request");
-                respond::bad_request(why)
+                response
             }
+            Ok(Err(why)) => {
+                tracing::debug!(?why, "answered as it is, or refused");
+                respond::unasked(why)
+            }
+            Err(_) => self.broken(), // what it was, the panic itself has told
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             busy.upgraded();
         }
         response.map(|body| ToClient::new(body, busy))
+    }
+
+    fn broken(&self) -> Response<Body> {
+        let response = respond::broken();
+        match self.0.config.cache_status {
+            true => respond::stamp(response, cache_status::broken()),
+            false => response,
+        }
     }
 
     fn read(
@@ -578,16 +588,16 @@ impl Proxy {
         connection: &Connection,
         busy: &Busy,
         had_length: bool,
-    ) -> Result<Asked<Head>, BadRequest> {
+    ) -> Result<Asked<Head>, Unasked> {
         if *request.method() == Method::CONNECT {
-            return Err(BadRequest::Connect);
+            return Err(Unasked::Connect);
         }
         if let Some(coding) = request.headers().get(header::TRANSFER_ENCODING) {
             if had_length {
-                return Err(BadRequest::Framing);
+                return Err(Unasked::Framing);
             }
             if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-                return Err(BadRequest::Coding);
+                return Err(Unasked::Coding);
             }
         }
         let bodyless = http_body::Body::is_end_stream(request.body());
@@ -599,7 +609,7 @@ impl Proxy {
         let (head, debug) = self.read_head(parts, upgrades, connection.scheme)?;
         let silence = self.0.config.body_timeout;
         let body = body::incoming(body, head.parts.version, silence, busy.clone());
-        let body = body.map_err(|_| BadRequest::Cut)?;
+        let body = body.map_err(|_| Unasked::Cut)?;
         Ok(Asked {
             head,
             body,
@@ -616,19 +626,20 @@ impl Proxy {
         mut parts: Parts,
         upgrades: bool,
         scheme: &'static str,
-    ) -> Result<(Head, bool), BadRequest> {
+    ) -> Result<(Head, bool), Unasked> {
         if parts.uri.authority().is_some() && parts.uri.scheme().is_none() {
-            return Err(BadRequest::Target);
+            return Err(Unasked::Target);
         }
         headers::keep_end_to_end(&mut parts.headers, upgrades);
-        if headers::is_last_hop(&parts.method, &mut parts.headers) {
-            return Err(BadRequest::LastHop(parts.method));
-        }
+        let is_last_hop = headers::is_last_hop(&parts.method, &mut parts.headers);
         let debug = self.0.config.debug.asked_by(&mut parts.headers);
         self.0.dialects.drop_from_client(&mut parts.headers);
         let scheme = headers::scheme(&parts.headers, scheme);
-        let head = Head::new(parts, scheme).map_err(BadRequest::Host)?;
-        Ok((head, debug))
+        let head = Head::new(parts, scheme).map_err(Unasked::Host)?;
+        match is_last_hop {
+            true => Err(Unasked::LastHop(head.method().clone())),
+            false => Ok((head, debug)),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::policy::validators;
 
 /// Why a request is answered as it is, without its being looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum BadRequest {
+pub(super) enum Unasked {
     /// It does not say for which host it is.
     Host(crate::model::request::HostError),
     /// Its target is a host and nothing else, which is CONNECT's alone (RFC 9112 §3.2.3).
@@ -265,27 +265,27 @@ pub(super) fn waited() -> Response<Body> {
 }
 
 /// A request that is not looked at; its connection is closed.
-pub(super) fn bad_request(why: BadRequest) -> Response<Body> {
+pub(super) fn unasked(why: Unasked) -> Response<Body> {
     let mut response = match why {
-        BadRequest::Host(error) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
-        BadRequest::Target => problem(
+        Unasked::Host(error) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
+        Unasked::Target => problem(
             StatusCode::BAD_REQUEST,
             "the request's target is a host without a path",
         ),
-        BadRequest::Framing => problem(
+        Unasked::Framing => problem(
             StatusCode::BAD_REQUEST,
             "the request has Content-Length and Transfer-Encoding",
         ),
-        BadRequest::Coding => problem(
+        Unasked::Coding => problem(
             StatusCode::NOT_IMPLEMENTED,
             "no transfer coding but chunked is understood",
         ),
-        BadRequest::Connect => problem(
+        Unasked::Connect => problem(
             StatusCode::NOT_IMPLEMENTED,
             "CONNECT is for forward proxies",
         ),
-        BadRequest::LastHop(method) => last_hop(&method),
-        BadRequest::Cut => problem(StatusCode::BAD_REQUEST, Failure::RequestCut.sentence()),
+        Unasked::LastHop(method) => last_hop(&method),
+        Unasked::Cut => problem(StatusCode::BAD_REQUEST, Failure::RequestCut.sentence()),
     };
     response
         .headers_mut()
@@ -316,7 +316,7 @@ pub(super) fn broken() -> Response<Body> {
     response
         .headers_mut()
         .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    stamp(response, cache_status::broken())
+    response
 }
 
 /// A small JSON body that says what is wrong (RFC 9457).

@@ -228,7 +228,7 @@ impl Shared {
         link: &Link,
         mut chosen: impl FnMut(&Pointer) -> bool,
     ) -> Result<usize, Error> {
-        let (mut next, mut dropped) = (Some(Scan::default()), 0);
+        let (mut next, mut dropped, mut unread) = (Some(Scan::default()), 0, 0_u64);
         while let Some(from) = next {
             let (records, rest) = link.some_records(from, usize::MAX).await?;
             for (name, bytes) in records {
@@ -246,11 +246,18 @@ impl Shared {
                         self.metrics.store_foreign.add(why);
                         if why == Foreign::Version {
                             link.drop_variant(variant).await?;
+                            unread += 1;
                         }
                     }
                 }
             }
             next = rest;
+        }
+        if unread > 0 {
+            tracing::info!(
+                unread,
+                "dropped what another version has stored, as a purge may be about it"
+            );
         }
         Ok(dropped)
     }

@@ -73,7 +73,8 @@ mod tests {
     #[test]
     fn every_panic_is_counted() {
         let counted = Arc::new(AtomicUsize::new(0));
-        let before = panic::take_hook();
+        let before: Arc<dyn Fn(&panic::PanicHookInfo<'_>) + Send + Sync> =
+            panic::take_hook().into();
         tell_panics({
             let counted = Arc::clone(&counted);
             move || {
@@ -82,12 +83,13 @@ mod tests {
         });
         let ours = panic::take_hook();
         // Those of other tests go on to be told as they were.
+        let told = Arc::clone(&before);
         panic::set_hook(Box::new(move |panicked| {
             ours(panicked);
-            before(panicked);
+            told(panicked);
         }));
         let broken = panic::catch_unwind(|| panic!("broken on purpose"));
-        drop(panic::take_hook());
+        panic::set_hook(Box::new(move |panicked| before(panicked)));
         assert!(broken.is_err());
         assert!(
             counted.load(Relaxed) >= 1,

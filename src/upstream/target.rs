@@ -103,7 +103,11 @@ impl Target {
         };
         let (there, own) = (unbracketed(host), listener.ip());
         let is_there = match there.parse::<IpAddr>() {
-            Ok(ip) => ip == own || (own.is_unspecified() && ip.is_loopback()),
+            // Who listens at `[::]` hears IPv4 as well, who listens at `0.0.0.0` no IPv6.
+            Ok(ip) => {
+                ip == own
+                    || (own.is_unspecified() && ip.is_loopback() && (own.is_ipv6() || ip.is_ipv4()))
+            }
             Err(_) if there.eq_ignore_ascii_case("localhost") => {
                 own.is_loopback() || own.is_unspecified()
             }
@@ -225,6 +229,8 @@ mod tests {
             ("h2c://[::1]:8080", "[::]:8080", true),
             ("http://10.0.0.7:8080", "10.0.0.7:8080", true),
             ("http://127.0.0.1:8000", "127.0.0.1:8080", false),
+            ("http://127.0.0.1:8080", "[::]:8080", true),
+            ("http://[::1]:8080", "0.0.0.0:8080", false),
             ("http://127.0.0.2:8080", "127.0.0.1:8080", false),
             ("http://10.0.0.8:8080", "0.0.0.0:8080", false),
             ("http://localhost:8080", "10.0.0.7:8080", false),

@@ -781,11 +781,14 @@ async fn a_mistake_of_ours_is_the_end_of_one_request_and_of_nothing_else() {
         .rules("  - { id: page, match: { path: '/*' }, ttl: 60s }\n");
     let sidecar = setup.start().await;
     let client = sidecar.client();
-    client.get("/other").await.is_miss();
+    for stored in ["/other", "/broken/hit"] {
+        client.get(stored).await.is_miss();
+        client.get(stored).await.is_hit();
+    }
     {
         // The line of the access log is the last thing that is done for a request.
         let _breaking = Log::that_breaks_at("/broken").written();
-        for asked in [post("/broken"), get("/broken")] {
+        for asked in [post("/broken"), get("/broken"), get("/broken/hit")] {
             let answer = client.ask(asked).await;
             answer.is_problem(500).is_refused("internal-error");
             answer.has_field("connection", "close");
@@ -793,6 +796,7 @@ async fn a_mistake_of_ours_is_the_end_of_one_request_and_of_nothing_else() {
         client.get("/other").await.is_hit();
     }
     // What it had fetched is stored: the exchange was none of its business (L9).
+    sidecar.settle().await;
     client.get("/broken").await.is_hit();
     assert_eq!(app.calls("/broken"), 2);
 }

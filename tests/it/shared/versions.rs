@@ -119,7 +119,7 @@ async fn a_response_of_another_version_is_a_miss_and_stays_until_another_takes_i
 }
 
 #[tokio::test]
-async fn l11_a_pattern_forgets_what_another_version_has_stored_too() {
+async fn a_pattern_forgets_what_another_version_has_stored_too() {
     let (app, redis) = (Origin::start().await, Redis::start().await);
     let a = sidecar(&app, &redis).await;
     says(&app, "old");

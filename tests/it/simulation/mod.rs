@@ -34,6 +34,9 @@ use crate::simulation::sidecar::Sidecar;
 /// How many histories run where nothing is said.
 const SEEDS: u64 = 2_000;
 
+/// Beyond those: one that broke a promise that nobody had given (what is ahead of the clock has its time from when it is looked at).
+const ALSO: [u64; 1] = [2_181];
+
 /// How many of the seeds that fail are listed.
 const SHOWN: usize = 20;
 
@@ -178,7 +181,7 @@ fn no_history_breaks_what_the_cache_promises() {
     }
     let seeds = number("TAGALONG_SIM_SEEDS").unwrap_or(SEEDS);
     let (mut seen, mut failed) = (Seen::new(), Vec::new());
-    for seed in 0..seeds {
+    for seed in (0..seeds).chain(ALSO) {
         let told = run(seed, &fixed);
         if let Err(why) = told.end {
             if failed.is_empty() {
