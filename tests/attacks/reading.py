@@ -10,7 +10,7 @@ import struct
 import time
 
 import wire
-from attack import LAST, Attack, encoded, lines, reached
+from attack import Attack, encoded, lines, others, reached
 from http2 import PING, PREFACE, SETTINGS, frame, plain, request, with_token
 
 WINDOW_UPDATE, INITIAL_WINDOW_SIZE = 8, 4
@@ -49,11 +49,6 @@ def rest(connection, raw=b""):
     if len(raw) >= MOST:
         return "goes on"
     return "whole" if answers and all(answer.whole and answer.status == 200 for answer in answers) else "cut"
-
-
-def others(server, token):
-    answers = wire.send(server.port, [encoded(LAST, token)]).answers
-    return f"others are {'answered' if answers and answers[0].status == 200 else 'not answered'}"
 
 
 def unread(target, stored=False, requests=1):
