@@ -26,6 +26,7 @@ need gcc command -v cc      # the same, and ring
 need libc6-dev test -e /usr/include/stdio.h
 if [[ ${1-} == test ]]; then
     need curl command -v curl # the three lines of the demo are run as printed
+    need git command -v git   # an upgrade is one from what was before
     need redis-server command -v redis-server
     need python3 command -v python3 # the walk in front of Datasette; Schemathesis; the Django package
     need python3-venv python3 -c 'import ensurepip, venv'
@@ -88,6 +89,7 @@ if [[ ${1-} == instructions ]]; then
 fi
 if [[ ${1-} == attack-tools ]]; then
     need golang-go command -v go # builds h2spec
+    need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt # which it is fetched with
     need openssl command -v openssl
     need python3 command -v python3
     need python3-venv python3 -c 'import ensurepip, venv'

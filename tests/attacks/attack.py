@@ -53,6 +53,12 @@ def reached(app, token, order=list):
     return f"app: {', '.join(order(told))}" if told else "app: nothing"
 
 
+def others(server, token):
+    """Whether somebody else is answered meanwhile."""
+    answers = wire.send(server.port, [encoded(LAST, token)]).answers
+    return f"others are {'answered' if answers and answers[0].status == 200 else 'not answered'}"
+
+
 def framing(*texts):
     """Bytes over one connection, and a last request behind them. What matters is what the app takes for requests."""
 

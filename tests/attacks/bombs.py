@@ -8,7 +8,7 @@ import zlib
 
 import sidecar
 import wire
-from attack import LAST, Attack, encoded, lines
+from attack import Attack, encoded, lines, others
 
 RULES = [{"id": "items", "match": {"path": "/items"}, "tags_from_body": [{"json": "/items/*/id", "tag": "Item:{value}", "max": 200}]}]
 GIB, MIB = 1 << 30, 1 << 20
@@ -80,7 +80,7 @@ def bomb(coding, body, times=1):
             for target in targets:
                 app.says(target, *fields, body=body_)
             opened = [wire.begin(server.port, encoded(lines("Connection: close", line=f"GET {target}"), token)) for target in targets]
-            others = wire.send(server.port, [encoded(LAST, token)]).answers
+            told = others(server, token)
             heard = [wire.end(connection, PATIENCE) for connection in opened]
         answers = [one.answers[0] for one in heard if one.answers]
         if len(answers) < times:
@@ -88,7 +88,7 @@ def bomb(coding, body, times=1):
         whole = all(answer.status == 200 and answer.body == body_ for answer in answers)
         details = sorted({answer.field("cache-status").rpartition("; ")[2] for answer in answers})
         took = "bounded" if memory.more <= ROOM else f"{memory.more} MiB more"
-        beside = "" if others and others[0].status == 200 else "; others are not answered"
+        beside = "" if told == "others are answered" else f"; {told}"
         return f"{'whole' if whole else 'not whole'}, {' and '.join(details)}; {took}{beside}"
 
     return tried

@@ -9,7 +9,7 @@ import threading
 import time
 
 import wire
-from attack import HOST, LAST, Attack, encoded, framing, lines, reached, statuses
+from attack import HOST, Attack, encoded, framing, lines, others, reached, statuses
 
 #: Between two bytes, and how many of them: longer than the limit, though each comes in time.
 PAUSE, BYTES = 0.3, 8
@@ -53,11 +53,10 @@ def many(count, text):
             for _ in range(count):
                 opened.append(socket.create_connection(("127.0.0.1", server.port), 5))
                 opened[-1].sendall(encoded(text, token))
-            others = wire.send(server.port, [encoded(LAST, token)]).answers
+            return others(server, token)
         finally:
             for connection in opened:
                 connection.close()
-        return f"others are {'answered' if others and others[0].status == 200 else 'not answered'}"
 
     return tried
 

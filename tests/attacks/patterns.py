@@ -1,7 +1,8 @@
 """Requests that cost more than their length: patterns that backtrack, templates, lists of thousands.
 
 Told is how much of a processor they take beside plain ones of that many bytes, of which nothing has to be looked at: "bounded" is at most a
-hundred times as much. What grows with the square of its length takes thousands of times, and what backtracks does not come to an end.
+hundred times as much. What backtracks does not come to an end, and is seen so; what grows with the square of its length is seen only where
+a step of it costs more than a little.
 """
 
 import sidecar

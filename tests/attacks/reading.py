@@ -10,7 +10,7 @@ import struct
 import time
 
 import wire
-from attack import LAST, Attack, encoded, lines, reached
+from attack import Attack, encoded, lines, others, reached
 from http2 import PING, PREFACE, SETTINGS, frame, plain, request, with_token
 
 WINDOW_UPDATE, INITIAL_WINDOW_SIZE = 8, 4
@@ -22,6 +22,9 @@ MOST = 3 * len(LARGE)
 ROOM = 4096
 #: Between two bytes or frames, and how many of them: longer than the limit.
 PAUSE, TIMES = 0.3, 12
+#: The same of who reads slowly, in all longer than the limit. A kernel keeps up to 4 MiB and lets a server write on when a third of that
+#: is free, which must not take as long as the limit.
+SHORT, PARTS = 0.1, 15
 
 
 @contextlib.contextmanager
@@ -51,11 +54,6 @@ def rest(connection, raw=b""):
     return "whole" if answers and all(answer.whole and answer.status == 200 for answer in answers) else "cut"
 
 
-def others(server, token):
-    answers = wire.send(server.port, [encoded(LAST, token)]).answers
-    return f"others are {'answered' if answers and answers[0].status == 200 else 'not answered'}"
-
-
 def unread(target, stored=False, requests=1):
     """Ask, and wait; then read all there is."""
 
@@ -74,7 +72,7 @@ def unread(target, stored=False, requests=1):
     return tried
 
 
-def slowly(target, at_once):
+def slowly(target, at_once, pause=PAUSE, times=TIMES):
     """Ask, and read so many bytes now and then; then what there is."""
 
     def tried(server, app, token):
@@ -84,8 +82,8 @@ def slowly(target, at_once):
             connection.sendall(text)
             raw = b""
             try:
-                for _ in range(TIMES):
-                    time.sleep(PAUSE)
+                for _ in range(times):
+                    time.sleep(pause)
                     raw += connection.recv(at_once, socket.MSG_WAITALL)
             except OSError:
                 return "cut"
@@ -157,7 +155,7 @@ ATTACKS = [
     Attack("a body without end, unread", unread("/endless?{t}"), CUT),
     Attack("1,000 requests in a row, no answer read", unread("/huge?{t}", stored=True, requests=1_000), CUT),
     Attack("a page read byte by byte", slowly("/huge?{t}", 1), ("cut",)),
-    Attack("a page read slowly", slowly("/huge?{t}", len(LARGE) // TIMES), ("whole",)),
+    Attack("a page read slowly", slowly("/huge?{t}", len(LARGE) // PARTS, SHORT, PARTS), ("whole",)),
     Attack("somebody else asks for what one does not read", beside(), ("whole; app: GET /huge",)),
     Attack("150 that do not read what is stored", many(150, "/huge?{t}"), OTHERS),
     # nginx would write up to a GiB of each into a file.

@@ -43,6 +43,8 @@ import variants
 GROUPS = [smuggling, http2, splitting, poisoning, deception, patience, reading, keys, variants]
 #: Those with a sidecar of their own (`own`).
 OWN = [fields, tags, bombs, patterns, admin, rebinding, leaks]
+#: Those of them that take all there is of the processor, which those whose clients are to be in time need: tried when these are over.
+BURNING = [bombs, patterns]
 #: What looks like a file is stored, for `deception`; the configurations of the others say the same. And times for slow clients.
 RULES = [{"id": "files", "match": {"path": r".*\.(css|txt)"}, "ttl": "60s"}]
 LIMITS = {"limits": {f"client_{what}_timeout": "1s" for what in ("header", "body", "idle")}}
@@ -57,6 +59,9 @@ OUT = ROOT / "benches" / "results" / "attacks.md"
 def main():
     arguments = parse()
     groups = [group for group in GROUPS + OWN if arguments.group in (None, group.__name__)]
+    for group in groups:
+        names = [attack.name for attack in group.ATTACKS]
+        assert len(names) == len(set(names)), f"{group.__name__} has two attacks of one name, and one would hide the other"
     numbers = itertools.count(1)
 
     def tried(attack, server):
@@ -77,11 +82,14 @@ def main():
             servers += map(stack.enter_context, (nginx, varnish))
         tries = [(group, attack, server) for server in servers for group in groups for attack in group.ATTACKS if group in GROUPS and (server is servers[0] or attack.peers)]
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            own = [pool.submit(by_itself, group) for group in groups if group in OWN]
+            own = [pool.submit(by_itself, group) for group in groups if group in OWN and group not in BURNING]
             told = {(group, attack.name, server.name): pool.submit(tried, attack, server) for group, attack, server in tries if not attack.alone}
         told = {what: each.result() for what, each in told.items()}
         for each in own:
             told |= each.result()
+        for group in groups:
+            if group in BURNING:
+                told |= by_itself(group)
         for group, attack, server in tries:
             if attack.alone:
                 told[group, attack.name, server.name] = tried(attack, server)

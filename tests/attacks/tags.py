@@ -21,7 +21,7 @@ RULES = [
     {"id": "told", "match": {"methods": ["POST"], "path": "/told"}, "increments": [{"tags": ["{query.q}"]}]},
 ]
 #: Seconds that the log may be behind.
-PATIENCE = 2
+PATIENCE = 20
 #: A string of RFC 9651, a token, a number; then a member with parameters of such.
 ITEM = r'(?:"(?:[ !#-\[\]-~]|\\["\\])*"|[A-Za-z*][\w.:%*/+-]*|-?\d+)'
 MEMBER = re.compile(rf"tagalong(?:; [a-z-]+(?:={ITEM})?)*")
@@ -43,6 +43,11 @@ def ask(server, token, *fields, line="GET /page?{t}"):
     if not MEMBER.fullmatch(answer.field("cache-status")):
         wrong.append(f"no member: {answer.field('cache-status')}")
     return answer, wrong
+
+
+def requests(server):
+    """How many the log has so far."""
+    return server.log.read_bytes().count(b'"message":"request"')
 
 
 def logged(server, expected):
@@ -82,7 +87,7 @@ def page(*fields, line="GET /page?{t}", wish=()):
 
     def tried(server, app, token):
         app.says(line.split(" ")[1].replace("{t}", token), *fields)
-        before = server.log.read_bytes().count(b'"message":"request"')
+        before = requests(server)
         first, wrong = ask(server, token, *wish, line=line)
         if first is None:
             return "no answer"
@@ -107,6 +112,7 @@ def told(query, *fields, path="/told"):
     """A page is stored, a client posts, and the page is asked for again."""
 
     def tried(server, app, token):
+        before = requests(server)
         app.says(f"/page?{token}", f"Cache-Tag: Other:{token}")
         ask(server, token)
         post, wrong = ask(server, token, *fields, "Content-Length: 0", line=f"POST {path}?{{t}}&q={query}")
@@ -114,7 +120,7 @@ def told(query, *fields, path="/told"):
         if not post or not again:
             return "no answer"
         kept = "the page stays" if "; hit" in again.field("cache-status") else "the page is forgotten"
-        return "; ".join([f"{post.status}, {kept}", *wrong, *more])
+        return "; ".join([f"{post.status}, {kept}", *wrong, *more, *logged(server, before + 3)])
 
     return tried
 
@@ -123,13 +129,15 @@ def flood(count):
     """A page with the last of so many tags is stored, then they are incremented."""
 
     def tried(server, app, token):
-        names = [f"{number}" for number in range(count)]
+        before, names = requests(server), [f"{number}" for number in range(count)]
         app.says(f"/page?{token}", f"Cache-Tag: {token}{names[-1]}")
         app.says(f"/increments?{token}", f"Cache-Tag-Increment: {token}{','.join(names[:-1])},{token}{names[-1]}", public=False)
         ask(server, token)
         ask(server, token, "Content-Length: 0", line="POST /increments?{t}")
         again, wrong = ask(server, token)
-        return "; ".join(["all count" if "; fwd=stale" in again.field("cache-status") else "not all count", *wrong])
+        if not again:
+            return "no answer"
+        return "; ".join(["all count" if "; fwd=stale" in again.field("cache-status") else "not all count", *wrong, *logged(server, before + 3)])
 
     return tried
 
@@ -138,6 +146,7 @@ def by_quotes():
     """Who incremented is told with the path, which a client has chosen."""
 
     def tried(server, app, token):
+        before = requests(server)
         app.says(f"/page?{token}", f"Cache-Tag: Quoted:{token}")
         target = f'/a"; hit; x="%22%0d%0aX-Injected:1\\?{token}'.replace(" ", "%20")
         app.says(target, f"Cache-Tag-Increment: Quoted:{token}", public=False)
@@ -146,7 +155,7 @@ def by_quotes():
         again, more = ask(server, token)
         if not post or not again:
             return "no answer"
-        return "; ".join([f"{post.status}, {'told' if 'incremented' in again.field('cache-status') else 'not told'}", *wrong, *more])
+        return "; ".join([f"{post.status}, {'told' if 'incremented' in again.field('cache-status') else 'not told'}", *wrong, *more, *logged(server, before + 3)])
 
     return tried
 

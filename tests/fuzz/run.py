@@ -52,7 +52,7 @@ TARGETS = {
     "admin": Target(
         "calls of operators: path, query, fields, JSON of purges, increments, refreshes, changes, epochs, lives, values",
         "never a panic, never a 5xx; what is refused is a problem, and changes nothing; looking changes nothing; what is done is what was asked, no more, and is written down; answers and what was asked read as their types and back",
-        ("src/admin", "src/audit", "src/cache", "src/model"),
+        ("src/admin", "src/audit", "src/cache", "src/dialects", "src/fetch", "src/rules", "src/store", "src/tags", "src/model"),
     ),
     "codec": Target(
         "stored entries and their records, sealed and as they are",
@@ -102,7 +102,7 @@ TARGETS = {
     "spelled": Target(
         "heads of requests, each spelled in several ways that mean the same",
         "one plan for all spellings: order of fields and of parameters, lists and cookies on several lines, absolute targets, hosts in capitals and with the scheme's own port; and one rule for dot segments, plain or percent-encoded",
-        ("src/rules", "src/model"),
+        ("src/rules", "src/model", "tests/fuzz/src/plan.rs"),
     ),
     "tokens": Target(
         "JSON Web Tokens, signed with the key that is trusted and not",
@@ -247,7 +247,7 @@ def page(found: dict, arguments: argparse.Namespace) -> str:
         "",
         "libFuzzer, instrumented for coverage and without a sanitizer (`unsafe` is forbidden in our own code), release builds with debug assertions, each target from",
         f"the seeds in `tests/fuzz/corpus` and what it had found before, {arguments.jobs} at a time. {datetime.date.today()}, rustc {version}, "
-        f"{os.cpu_count()} × {processor[1] if processor else platform.machine()}, other work on the machine: figures a second are lower bounds.",
+        f"{os.cpu_count()} × {processor[1] if processor else platform.machine()}, a busy machine: figures a second are lower bounds.",
         "",
         *HEAD,
         *(one.row(name) for name, one in found.items()),

@@ -4,8 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-revision=${1:-$(git describe --tags --abbrev=0 HEAD^ 2>/dev/null || echo HEAD^)}
-commit=$(git rev-parse --verify --quiet "$revision^{commit}") || {
+# In a container the folder is another user's.
+git=(git -c "safe.directory=*")
+revision=${1:-$("${git[@]}" describe --tags --abbrev=0 HEAD^ 2>/dev/null || echo HEAD^)}
+commit=$("${git[@]}" rev-parse --verify "$revision^{commit}") || {
     echo "tests/upgrade/build.sh: there is no $revision here; a shallow clone has no past (git fetch --unshallow)" >&2
     exit 2
 }
@@ -13,7 +15,7 @@ folder=target/upgrade
 if [[ ! -x $folder/tagalong-$commit ]]; then
     rm -rf "$folder/source"
     mkdir -p "$folder/source"
-    git archive "$commit" | tar -x -C "$folder/source"
+    "${git[@]}" archive "$commit" | tar -x -C "$folder/source"
     CARGO_TARGET_DIR="$PWD/$folder/target" cargo build --locked --bin tagalong --manifest-path "$folder/source/Cargo.toml" >&2
     cp "$folder/target/debug/tagalong" "$folder/tagalong-$commit"
 fi

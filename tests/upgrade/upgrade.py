@@ -4,13 +4,15 @@
     tests/upgrade/upgrade.py --old target/upgrade/tagalong-… --new target/debug/tagalong
 
 No read may be older than a write that was acknowledged `tags.max_lag` before it began, nor through the same sidecar older than any;
-what one version has stored the other serves or misses. Fails at the first that is. Needs Python 3.9 and redis-server.
+what one version has stored the other serves or misses. Every answer is a 200, and only who is being replaced may answer nothing. Fails at the
+first that is otherwise. Needs Python 3.9 and redis-server.
 """
 
 import argparse
 import collections
 import contextlib
 import http.client
+import itertools
 import pathlib
 import random
 import re
@@ -48,10 +50,10 @@ def main():
                 for place, version in zip(places, stage):
                     place.run(version)
                 time.sleep(arguments.seconds)  # so long they read and write
-                told(places)
-                print(f"{' and '.join(stage)}: {record.counts(places)}", flush=True)
                 if record.wrong:
                     break
+                told(places)
+                print(f"{' and '.join(stage)}: {record.counts(places)}", flush=True)
         finally:
             for client in clients:
                 client.ends = True
@@ -83,6 +85,14 @@ class Record:
             if not deferred:
                 newer(self.all[path], now, version)
 
+    def unanswered(self):
+        with self.lock:
+            self.count["unanswered"] += 1
+
+    def fails(self, why):
+        with self.lock:
+            self.wrong = self.wrong or why
+
     def read(self, life, path, begun, version, hit):
         with self.lock:
             self.count["reads"] += 1
@@ -102,7 +112,8 @@ class Record:
         return f"{said}; {', '.join(met)}"
 
     def total(self):
-        return ", ".join(f"{count} {name}" for name, count in sorted(self.count.items()))
+        with self.lock:
+            return ", ".join(f"{count} {name}" for name, count in sorted(self.count.items()))
 
 
 def newer(times, now, version):
@@ -120,7 +131,9 @@ class Place:
 
     def __init__(self, versions, redis, ends):
         self.versions, self.redis, self.ends = versions, redis, ends
-        self.version, self.port, self.life, self.stop = None, None, None, None
+        #: The life of the sidecar and its port, always those of one; `None`: it ends or has not begun.
+        self.at = None
+        self.version, self.stop = None, None
         self.met = self.before = 0
 
     def run(self, version):
@@ -128,7 +141,7 @@ class Place:
         if version == self.version:
             return
         if self.stop:
-            self.port = None
+            self.at = None
             self.sidecar.terminate()
             if code := self.sidecar.wait(crash.PATIENCE):
                 raise crash.Lost(f"the {self.version} one ended with {code}")
@@ -139,8 +152,7 @@ class Place:
         settings = {**SETTINGS, "admin": {"listen": f"127.0.0.1:{admin}"}}
         self.sidecar = self.stop.enter_context(place.sidecar(self.redis, settings))
         self.version, self.admin, self.before = version, admin, 0
-        self.life = f"{version} {self.sidecar.pid}"
-        self.port = self.sidecar.port
+        self.at = f"{version} {self.sidecar.pid}", self.sidecar.port
 
     def metric(self, name):
         text = crash.ask(self.admin, "GET", "/metrics").decode()
@@ -166,23 +178,31 @@ class Client(threading.Thread):
     def run(self):
         while not self.ends and not self.record.wrong:
             place = random.choice(self.places)
-            life, port, path = place.life, place.port, f"/page/{random.randrange(PAGES)}"
-            if port is None:
+            at, path = place.at, f"/page/{random.randrange(PAGES)}"
+            if at is None:
                 time.sleep(0.01)  # nobody is there yet
                 continue
+            life, port = at
             try:
                 self.talk(life, port, path)
-            except (OSError, http.client.HTTPException, ValueError):
-                # That one has ended; of what it was asked nobody knows what became.
+            except (OSError, http.client.HTTPException) as error:
                 self.connections.pop(port, None)
-                self.record.count["unanswered"] += 1
+                # Of what one that ends was asked nobody knows what became.
+                if place.at == at:
+                    self.record.fails(f"{life} did not answer {path} though it goes on: {error!r}")
+                else:
+                    self.record.unanswered()
 
     def talk(self, life, port, path):
         connection = self.connections.setdefault(port, http.client.HTTPConnection("127.0.0.1", port, timeout=crash.PATIENCE))
         writes, begun = random.random() < 0.03, time.monotonic()
         connection.request("POST" if writes else "GET", path, b"" if writes else None, {"Host": HOST})
         answer = connection.getresponse()
-        version, said = int(answer.read()), answer.getheader("Cache-Status") or ""
+        body, said = answer.read(), answer.getheader("Cache-Status") or ""
+        if answer.status != 200 or not body.isdigit():
+            self.record.fails(f"{life} answered {path} with {answer.status}: {body[:200]!r}")
+            return
+        version = int(body)
         if writes:
             self.record.wrote(life, path, version, "increment-deferred" in said)
         else:
@@ -191,9 +211,9 @@ class Client(threading.Thread):
 
 def told(places):
     """What is written through either is seen by the other."""
-    for writer, reader in (places, places[::-1]):
-        version = int(crash.ask(writer.port, "POST", "/page/0"))
-        crash.until(lambda: crash.seen(reader.port, "/page/0") >= version, f"a write through {writer.life} is seen by {reader.life}")  # noqa: B023
+    for (writer, through), (reader, port) in itertools.permutations(place.at for place in places):
+        version = int(crash.ask(through, "POST", "/page/0"))
+        crash.until(lambda: crash.seen(port, "/page/0") >= version, f"a write through {writer} is seen by {reader}")  # noqa: B023
 
 
 def parse():
