@@ -206,7 +206,7 @@ async fn l03_a_record_of_a_later_version_is_never_taken_for_less_than_it_says() 
     }
     // What follows is understood: they go on, and with each other.
     says(&app, "newest");
-    both[0].inc("User:42").await;
+    increments(&both[0], "User:42").await; // deferred, if it is still beginning anew
     let client = both[1].client();
     let told = async { while client.get("/users/42").await.text() != "newest" {} };
     soon("an increment of this version", told).await;
