@@ -312,7 +312,9 @@ async fn this_is_what_the_store_holds_for_all_versions() {
     };
     let by = "POST /v1/purge".into();
     assert_eq!(operator.cache.purge_entry(&key, &by).await, Some(1));
-    client.get("/users/42").await;
+    // It hears of the purge soon, and not at once.
+    let forgotten = async { while client.get("/users/42").await.hits() {} };
+    soon("it to be forgotten", forgotten).await;
     one(&redis, BODIES).await;
     one(&redis, RECORDS).await;
     assert_eq!(dumped(&redis).await, HELD);
