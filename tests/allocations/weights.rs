@@ -94,7 +94,7 @@ const KINDS: [Kind; 8] = [
     Kind {
         name: "fields for the cache alone",
         body: 0,
-        more: 0.25, // tables of hashes grow by chance: 21 % were seen once
+        more: 0.25, // 926 are counted each time, and by chance 767 to 790 taken: 17 to 21 % more in ten runs
         targeted: &[("tagalong-cache-control", "max-age=60, stale-if-error=600")],
         ..PLAIN
     },
