@@ -19,8 +19,8 @@ use tagalong::rules::{Context, Plan, RuleSet};
 /// So many come before those that are counted: what all have alike is there then.
 const FIRST: usize = 1_000;
 
-/// So many are counted.
-const COUNTED: usize = 1_000;
+/// So many are counted: of 1,000 what is taken wandered by 3 % from run to run, of these by half a percent.
+const COUNTED: usize = 4_000;
 
 /// Where the store says what it counts.
 const COUNTED_BYTES: &str = "tagalong_store_bytes{tier=\"memory\"}";
@@ -94,7 +94,6 @@ const KINDS: [Kind; 8] = [
     Kind {
         name: "fields for the cache alone",
         body: 0,
-        more: 0.25, // 926 are counted each time, and by chance 767 to 790 taken: 17 to 21 % more in ten runs
         targeted: &[("tagalong-cache-control", "max-age=60, stale-if-error=600")],
         ..PLAIN
     },
