@@ -22,8 +22,9 @@ need() { # need <Debian package> <command that succeeds once it is there>
 }
 
 need cmake command -v cmake # zlib-ng, which Pingora compresses with
-need gcc command -v cc      # the same, and ring
+need gcc command -v cc      # the same, ring, and the allocator
 need libc6-dev test -e /usr/include/stdio.h
+need make command -v make   # the allocator
 if [[ ${1-} == test ]]; then
     need curl command -v curl # the three lines of the demo are run as printed
     need git command -v git   # an upgrade is one from what was before

@@ -1,7 +1,6 @@
 //! Configuration → running parts, and back down again.
 
 use std::fmt;
-use std::hint::black_box;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -59,7 +58,6 @@ pub struct App {
     stop: watch::Sender<Option<Instant>>,
     serving: JoinHandle<()>,
     sweeping: JoinHandle<()>,
-    giving_back: JoinHandle<()>,
     /// What happens for no request.
     scheduled: JoinHandle<()>,
     /// What is heard of others, and told to them.
@@ -120,12 +118,6 @@ pub fn start_log(log: &Log) {
 /// How often entries that nobody can be answered with are dropped.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// How often memory that is free goes back to the system.
-const GIVE_BACK: Duration = Duration::from_secs(5);
-
-/// What is taken and freed for that, in bytes: more than the allocator keeps for the next of its size.
-const TAKEN: usize = 1 << 20;
-
 /// How long what goes on all the time rests after a panic, so that one that comes again does not fill the log.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -143,16 +135,6 @@ where
             tokio::time::sleep(PAUSE).await;
         }
     })
-}
-
-/// Has what is free go back to the system, again and again. Mimalloc does that when a large piece is freed, for what has been free for a
-/// second: of a sidecar that has come to rest nobody frees any more, and the most that it ever needed would stay its own.
-async fn give_back() {
-    let mut tick = tokio::time::interval(GIVE_BACK);
-    loop {
-        tick.tick().await;
-        drop(black_box(Vec::<u8>::with_capacity(TAKEN)));
-    }
 }
 
 /// Whether what is asked for there comes to this listener.
@@ -330,7 +312,6 @@ impl App {
                 }
             }
         });
-        let giving_back = supervised("giving memory back", give_back);
         phase.send_replace(Phase::Serving);
         Ok(App {
             listening,
@@ -339,7 +320,6 @@ impl App {
             stop,
             serving,
             sweeping,
-            giving_back,
             scheduled,
             touching,
             reloading,
@@ -382,7 +362,6 @@ impl App {
         let end = Instant::now() + self.drain;
         self.phase.send_replace(Phase::Draining);
         self.sweeping.abort();
-        self.giving_back.abort();
         if let Some(reloading) = self.reloading {
             reloading.task.abort();
         }

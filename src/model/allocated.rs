@@ -8,8 +8,8 @@ const COUNTS: usize = 2 * size_of::<usize>();
 /// The count that `Bytes` makes when somebody shares them.
 const BYTES_COUNT: usize = 3 * size_of::<usize>();
 
-/// What the allocator gives for so many bytes. mimalloc has no headers; it rounds up to a multiple of 16 up to 64, and above that
-/// to the next of four sizes between a power of two and its double (`mi_bin`).
+/// What the allocator gives for so many bytes. jemalloc has no headers; it rounds up to a multiple of 16 up to 128, and above that
+/// to the next of four sizes between a power of two and its double (its manual, "Size classes").
 pub fn allocated(bytes: usize) -> usize {
     let power = bytes.saturating_sub(1).checked_ilog2().unwrap_or_default();
     let step = ((1 << power) / 4).clamp(16, PAGE);
