@@ -1,7 +1,8 @@
 """The app: numbered pages, each with a version that a POST raises.
 
 `GET /page/N` is the version, tagged `page:N`, and may be stored for an hour. `POST /page/N` raises it and says so
-(`Cache-Tag-Increment`); the answer is the new version. `GET /large/N` is a megabyte. What it has done it keeps to itself.
+(`Cache-Tag-Increment`); the answer is the new version. `GET /large/N` is up to 2 MiB of all lengths. What it has done it
+keeps to itself.
 """
 
 import collections
@@ -14,7 +15,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import small_server
 
-MEGABYTE = b"x" * (1 << 20)
+MOST = b"x" * (2 << 20)
 
 
 class App(small_server.SmallServer):
@@ -31,7 +32,7 @@ class App(small_server.SmallServer):
             def do_GET(self):
                 with app.lock:
                     version = app.versions[self.path]
-                body = MEGABYTE if self.path.startswith("/large/") else str(version).encode()
+                body = large(int(self.path.removeprefix("/large/"))) if self.path.startswith("/large/") else str(version).encode()
                 self.say(body, {"Cache-Control": "public, max-age=3600", "Cache-Tag": tag(self.path)})
 
             def do_POST(self):
@@ -50,6 +51,11 @@ class App(small_server.SmallServer):
                 self.wfile.write(body)
 
         super().__init__(Handler)
+
+
+def large(number):
+    """Their lengths are spread over all that there are."""
+    return MOST[: number * 1_299_709 % len(MOST)]
 
 
 def tag(path):

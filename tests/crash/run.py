@@ -160,15 +160,22 @@ def descriptors(place, _):
 
 def little_memory(place, _):
     """Bodies of many times the room for them:"""
-    with place.sidecar(settings={"store": {"memory": {"max_bytes": "64MiB"}}}) as sidecar:
+    admin = free_port()
+    with place.sidecar(settings={"store": {"memory": {"max_bytes": "64MiB"}}, "admin": {"listen": f"127.0.0.1:{admin}"}}) as sidecar:
+        idle = resident(sidecar)
         for number in range(400):
-            if len(ask(sidecar.port, "GET", f"/large/{number}")) != 1 << 20:
-                raise Lost("an answer is not whole")
+            if ask(sidecar.port, "GET", f"/large/{number}") != app.large(number):
+                raise Lost("an answer is not what the app said")
         if resident(sidecar) > 64 * 1.35 + 50:  # docs/operations.md, "Sizing": while bodies come and go, and then at rest
             raise Lost(f"{resident(sidecar)} MiB are resident")
-        most = 64 * 1.25 + 30
-        until(lambda: resident(sidecar) <= most, f"at most {most:.0f} MiB are resident at rest")
-        return f"400 MiB through a store of 64 MiB, all answered whole, {resident(sidecar)} MiB resident at rest"
+        full = 64 * 1.25 + 30
+        until(lambda: resident(sidecar) <= full, f"at most {full:.0f} MiB are resident at rest")
+        said = f"400 MiB through a store of 64 MiB, all answered whole, {resident(sidecar)} MiB resident at rest"
+        # Nobody asks for anything any more, and what was forgotten goes back all the same.
+        ask(admin, "POST", "/v1/purge", {"match": "*"})
+        empty = idle + 30
+        until(lambda: resident(sidecar) <= empty, f"at most {empty} MiB are resident when all is forgotten")
+        return f"{said}, {resident(sidecar)} when all was forgotten"
 
 
 def resident(sidecar):
@@ -262,10 +269,11 @@ def seen(port, path):
     return int(ask(port, "GET", path))
 
 
-def ask(port, method, path):
+def ask(port, method, path, value=None):
+    """`value` goes as JSON."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     with contextlib.closing(connection):
-        connection.request(method, path)
+        connection.request(method, path, *([] if value is None else [json.dumps(value), {"Content-Type": "application/json"}]))
         return connection.getresponse().read()
 
 
