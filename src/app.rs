@@ -46,7 +46,6 @@ use crate::tags::Sharing;
 use crate::telemetry;
 use crate::telemetry::trace::Traces;
 use crate::upstream::Load;
-use crate::upstream::Target;
 use crate::upstream::Upstream;
 
 /// A running sidecar.
@@ -101,9 +100,6 @@ struct Reloading {
 /// Why the sidecar did not start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The app is sought where the sidecar listens: each request would come back until something runs out.
-    #[error("the app's address {0} is where this sidecar listens itself")]
-    Loop(Target),
     /// A place where it cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -155,14 +151,6 @@ async fn give_back() {
     }
 }
 
-/// Whether what is asked for there comes to this listener.
-fn is_at(target: &Target, place: &Listen) -> bool {
-    match place {
-        Listen::Tcp(address) | Listen::Tls(address, _) => target.leads_to(*address),
-        Listen::Unix(path) => target.is_socket(path),
-    }
-}
-
 /// With whom tags are shared, if with anybody.
 fn sharing(config: &Config, metrics: &Metrics, clock: &Clock) -> Option<Sharing> {
     let redis = config.store.redis.as_ref()?;
@@ -187,14 +175,6 @@ impl App {
     ///
     /// See [`StartError`]; nothing is left running.
     pub async fn start(config: Config, clock: Clock) -> Result<App, StartError> {
-        let admin = config.admin.as_ref().map(|admin| Listen::Tcp(admin.listen));
-        let own = |target: &&Target| {
-            let mut places = config.listen.iter().chain(&admin);
-            places.any(|place| is_at(target, place))
-        };
-        if let Some(target) = config.upstream.targets.iter().find(own) {
-            return Err(StartError::Loop(target.clone()));
-        }
         let listeners = Listeners::bind(&config.listen).await?;
         let listening = listeners.addresses();
         let operators = match &config.admin {
@@ -510,18 +490,6 @@ mod tests {
     use crate::model::tag::Increment;
     use crate::model::tag::Tag;
     use crate::model::time::Timestamp;
-
-    #[tokio::test]
-    async fn who_would_ask_itself_does_not_start() {
-        let upstream = "http://localhost:1".parse().unwrap();
-        let config = Config {
-            listen: vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 1)))],
-            ..Config::default_for(upstream)
-        };
-        let refused = App::start(config, Clock::default()).await.err();
-        let said = refused.expect("it asks itself").to_string();
-        assert!(said.contains("http://localhost:1 is where"), "{said}");
-    }
 
     #[tokio::test]
     async fn l06_what_waits_to_be_repeated_is_applied_at_the_end_and_nobody_waits_for_it() {

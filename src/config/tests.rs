@@ -420,6 +420,116 @@ fn the_app_has_one_address_or_several() {
 }
 
 #[test]
+fn nobody_is_their_own_app() {
+    let is = |url: &str, by: &str| {
+        format!("the app's address `{url}` is where this sidecar listens itself, by `{by}`")
+    };
+    for (name, text, expected) in [
+        (
+            "by name",
+            "upstream: { url: 'http://localhost:8080' }",
+            Some(("t.yaml:1:18", is("http://localhost:8080", "listen"))),
+        ),
+        (
+            "all addresses",
+            "listen: ['0.0.0.0:8000', '[::]:8001']\nupstream: { urls: ['http://app:1', 'http://127.0.0.1:8001'] }",
+            Some(("t.yaml:2:36", is("http://127.0.0.1:8001", "listen"))),
+        ),
+        (
+            "a socket",
+            "listen: ['unix:/run/t.sock']\nupstream: { url: 'unix:/run/t.sock' }",
+            Some(("t.yaml:2:18", is("unix:/run/t.sock", "listen"))),
+        ),
+        (
+            "operators",
+            "upstream: { url: 'http://127.0.0.1:9080' }\nadmin: {}",
+            Some(("t.yaml:1:18", is("http://127.0.0.1:9080", "admin.listen"))),
+        ),
+        (
+            "the app where none is given",
+            "listen: ['127.0.0.1:7', '0.0.0.0:8000']",
+            Some((
+                "t.yaml:1:25",
+                "the app's address `http://127.0.0.1:8000`, which holds where none is given, is where this sidecar listens itself, by `listen`".to_owned(),
+            )),
+        ),
+        ("another port", "upstream: { url: 'http://localhost:8081' }", None),
+        ("another name", "upstream: { url: 'http://app:8080' }", None),
+        ("nobody listens there", "upstream: { url: 'http://localhost:9080' }", None),
+        (
+            "any free port",
+            "listen: ['127.0.0.1:0']\nupstream: { url: 'http://localhost:8080' }",
+            None,
+        ),
+    ] {
+        let found = compiled(text).err().unwrap_or_default();
+        let expected = expected.map(|(place, message)| format!("{place}: {message}"));
+        assert_eq!(found, Vec::from_iter(expected), "{name}");
+    }
+}
+
+/// What the command line says counts, and not what the file says of the same.
+#[test]
+fn the_command_line_makes_nobody_their_own_app_either() {
+    let own = |url: &str| Instead {
+        upstream: Some(url.parse().unwrap()),
+        ..Instead::default()
+    };
+    let at = |place: &str| Instead {
+        listen: vec![place.parse().unwrap()],
+        ..Instead::default()
+    };
+    let operators = Instead {
+        admin_listen: Some("127.0.0.1:8000".parse().unwrap()),
+        ..Instead::default()
+    };
+    let ours = "upstream: { url: 'http://127.0.0.1:8080' }";
+    for (name, text, instead, expected) in [
+        (
+            "its app",
+            "",
+            own("http://127.0.0.1:8080"),
+            Some(
+                "the command line: the app's address `http://127.0.0.1:8080` is where this sidecar listens itself, by `listen`",
+            ),
+        ),
+        (
+            "its place",
+            "upstream: { url: 'http://127.0.0.1:7' }",
+            at("127.0.0.1:7"),
+            Some(
+                "t.yaml:1:18: the app's address `http://127.0.0.1:7` is where this sidecar listens itself, by `--listen`",
+            ),
+        ),
+        (
+            "the app where none is given",
+            "",
+            operators,
+            Some(
+                "the command line: the app's address `http://127.0.0.1:8000`, which holds where none is given, is where this sidecar listens itself, by `--admin-listen`",
+            ),
+        ),
+        (
+            "another app than that of the file",
+            ours,
+            own("http://127.0.0.1:7"),
+            None,
+        ),
+        (
+            "another place than that of the file",
+            ours,
+            at("127.0.0.1:7"),
+            None,
+        ),
+    ] {
+        let found = compile::compile_with("t.yaml", text, &Given::default(), &instead);
+        let found = found.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect());
+        let found: Vec<String> = found.err().unwrap_or_default();
+        assert_eq!(found, Vec::from_iter(expected), "{name}");
+    }
+}
+
+#[test]
 fn secrets_come_from_outside() {
     let outside = Given {
         variables: &[("EMPTY", "\n")],
