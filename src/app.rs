@@ -185,7 +185,7 @@ impl App {
         let phase = watch::Sender::new(Phase::Starting);
         let mut checks = Checks::new(phase.subscribe());
         let drain = config.drain;
-        config::warn(&config);
+        config::warn(&config, clock.now());
         let rules = LiveRules::new(config.rules.counted(&metrics));
         let reload = Reload::new(&config, rules.clone(), metrics.clone(), clock.clone());
         if let Some(reload) = &reload {
@@ -484,12 +484,64 @@ impl Reloading {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::net::SocketAddr;
+    use std::sync::Mutex;
 
     use super::*;
+    use crate::config::Certificate;
+    use crate::model::mistake::Location;
     use crate::model::tag::Increment;
     use crate::model::tag::Tag;
     use crate::model::time::Timestamp;
+    use crate::proxy::Life;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_has_expired_is_said_at_the_start() {
+        let day = |text| Timestamp::from_rfc3339(text).unwrap();
+        let expired = Certificate {
+            at: Location {
+                file: "t.yaml".into(),
+                place: Default::default(),
+            },
+            path: "c.pem".to_owned(),
+            life: Life {
+                from: day("2026-01-02T00:00:00Z"),
+                until: day("2026-03-02T00:00:00Z"),
+            },
+        };
+        let config = Config {
+            listen: vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))],
+            certificates: vec![expired],
+            ..Config::default_for("http://127.0.0.1:9".parse().unwrap())
+        };
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .finish();
+        let _written = tracing::subscriber::set_default(subscriber);
+        let clock = Clock::manual(day("2026-03-03T00:00:00Z"));
+        App::start(config, clock).await.unwrap().shutdown().await;
+        let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let expected = "the certificate in `c.pem` has expired: it was valid until Mon, 02 Mar 2026 00:00:00 GMT";
+        assert!(said.contains(expected), "{said}");
+    }
 
     #[tokio::test]
     async fn l06_what_waits_to_be_repeated_is_applied_at_the_end_and_nobody_waits_for_it() {

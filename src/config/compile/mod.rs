@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::config::files::of_arguments;
 use crate::config::source;
-use crate::config::{Config, Instead, Limits, Log, Store};
+use crate::config::{Certificate, Config, Instead, Limits, Log, Store};
 use crate::model::mistake::{Mistake, Place};
 use crate::model::tag::TagLimits;
 use crate::rules::{Context, Defaults, RuleSet, Sharing, TagLists, Texts};
@@ -82,6 +82,7 @@ pub(super) fn compile_with(
         tainted: !reading.mistakes.is_empty(),
         mistakes: reading.mistakes,
         warnings: Vec::new(),
+        certificates: Vec::new(),
         outside,
         instead,
     };
@@ -90,7 +91,12 @@ pub(super) fn compile_with(
         Some(config) if compiler.mistakes.is_empty() => {
             let mut warnings = compiler.warnings;
             warnings.sort();
-            Ok(Config { warnings, ..config })
+            let certificates = compiler.certificates;
+            Ok(Config {
+                warnings,
+                certificates,
+                ..config
+            })
         }
         Some(_) | None => {
             let Compiler {
@@ -108,6 +114,8 @@ struct Compiler<'o> {
     mistakes: Vec<Mistake>,
     /// What is allowed and surely not meant.
     warnings: Vec<Mistake>,
+    /// What clients are shown.
+    certificates: Vec<Certificate>,
     /// A part of the file could not be read, so that what seems to be missing may only have been left out.
     tainted: bool,
     outside: &'o dyn Outside,
@@ -203,6 +211,7 @@ impl Compiler<'_> {
             purge_groups: self.purge_groups(written.purge_groups),
             origin: None,
             warnings: Vec::new(), // they are not all there yet
+            certificates: Vec::new(),
         })
     }
 
