@@ -45,7 +45,6 @@ use crate::tags::Sharing;
 use crate::telemetry;
 use crate::telemetry::trace::Traces;
 use crate::upstream::Load;
-use crate::upstream::Target;
 use crate::upstream::Upstream;
 
 /// A running sidecar.
@@ -99,9 +98,6 @@ struct Reloading {
 /// Why the sidecar did not start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The app is sought where the sidecar listens: each request would come back until something runs out.
-    #[error("the app's address {0} is where this sidecar listens itself")]
-    Loop(Target),
     /// A place where it cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -137,14 +133,6 @@ where
     })
 }
 
-/// Whether what is asked for there comes to this listener.
-fn is_at(target: &Target, place: &Listen) -> bool {
-    match place {
-        Listen::Tcp(address) | Listen::Tls(address, _) => target.leads_to(*address),
-        Listen::Unix(path) => target.is_socket(path),
-    }
-}
-
 /// With whom tags are shared, if with anybody.
 fn sharing(config: &Config, metrics: &Metrics, clock: &Clock) -> Option<Sharing> {
     let redis = config.store.redis.as_ref()?;
@@ -169,14 +157,6 @@ impl App {
     ///
     /// See [`StartError`]; nothing is left running.
     pub async fn start(config: Config, clock: Clock) -> Result<App, StartError> {
-        let admin = config.admin.as_ref().map(|admin| Listen::Tcp(admin.listen));
-        let own = |target: &&Target| {
-            let mut places = config.listen.iter().chain(&admin);
-            places.any(|place| is_at(target, place))
-        };
-        if let Some(target) = config.upstream.targets.iter().find(own) {
-            return Err(StartError::Loop(target.clone()));
-        }
         let listeners = Listeners::bind(&config.listen).await?;
         let listening = listeners.addresses();
         let operators = match &config.admin {
@@ -187,7 +167,7 @@ impl App {
         let phase = watch::Sender::new(Phase::Starting);
         let mut checks = Checks::new(phase.subscribe());
         let drain = config.drain;
-        config::warn(&config);
+        config::warn(&config, clock.now());
         let rules = LiveRules::new(config.rules.counted(&metrics));
         let reload = Reload::new(&config, rules.clone(), metrics.clone(), clock.clone());
         if let Some(reload) = &reload {
@@ -483,23 +463,63 @@ impl Reloading {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::net::SocketAddr;
+    use std::sync::Mutex;
 
     use super::*;
+    use crate::config::Certificate;
+    use crate::model::mistake::Location;
     use crate::model::tag::Increment;
     use crate::model::tag::Tag;
     use crate::model::time::Timestamp;
+    use crate::proxy::Life;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     #[tokio::test]
-    async fn who_would_ask_itself_does_not_start() {
-        let upstream = "http://localhost:1".parse().unwrap();
-        let config = Config {
-            listen: vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 1)))],
-            ..Config::default_for(upstream)
+    async fn a_certificate_that_has_expired_is_said_at_the_start() {
+        let day = |text| Timestamp::from_rfc3339(text).unwrap();
+        let expired = Certificate {
+            at: Location {
+                file: "t.yaml".into(),
+                place: Default::default(),
+            },
+            path: "c.pem".to_owned(),
+            life: Life {
+                from: day("2026-01-02T00:00:00Z"),
+                until: day("2026-03-02T00:00:00Z"),
+            },
         };
-        let refused = App::start(config, Clock::default()).await.err();
-        let said = refused.expect("it asks itself").to_string();
-        assert!(said.contains("http://localhost:1 is where"), "{said}");
+        let config = Config {
+            listen: vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))],
+            certificates: vec![expired],
+            ..Config::default_for("http://127.0.0.1:9".parse().unwrap())
+        };
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .finish();
+        let _written = tracing::subscriber::set_default(subscriber);
+        let clock = Clock::manual(day("2026-03-03T00:00:00Z"));
+        App::start(config, clock).await.unwrap().shutdown().await;
+        let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let expected = "the certificate in `c.pem` has expired: it was valid until Mon, 02 Mar 2026 00:00:00 GMT";
+        assert!(said.contains(expected), "{said}");
     }
 
     #[tokio::test]

@@ -135,6 +135,7 @@ def markdown(files, packed, idle, starts, versions, loads, linked, arguments):
         "",
         f"    benches/deploy/run.py --tagalong {arguments.tagalong}",
         "",
+        f"- Tagalong {contestants.state()}",
         *(f"- {line}" for line in versions),
         f"- the program is linked {linked}",
         "- load average before and after: " + ", ".join(f"{load:.2f}" for load in loads),

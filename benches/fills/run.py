@@ -17,7 +17,6 @@ import contextlib
 import os
 import pathlib
 import signal
-import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -43,7 +42,7 @@ def main():
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, lambda *_: sys.exit("stopped"))
     needs.install({"nginx": "nginx-light", "varnishd": "varnish"})
-    state = describe()
+    state = contestants.state()
     load = os.getloadavg()[0]
     print(f"load average: {load:.2f}", file=sys.stderr)
     os.sched_setaffinity(0, {contestants.CLIENT_CORE})
@@ -94,12 +93,6 @@ def origin():
     port = contestants.free_port()
     command = [sys.executable, str(HERE / "app.py"), str(port)]
     return contestants.start("app", command, port, [], contestants.CLIENT_CORE)
-
-
-def describe():
-    """Which state of the sources is measured."""
-    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.strip() or "of unknown state"
 
 
 def parse():

@@ -199,6 +199,7 @@ def markdown(results, versions, loads, arguments):
         "",
         "    make bench-operators",
         "",
+        f"- Tagalong {contestants.state()}",
         *(f"- {line}" for line in versions),
         f"- load average before and after: {loads[0]:.2f}, {loads[1]:.2f}",
         "",

@@ -201,6 +201,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def state():
+    """Which state of the sources is measured: their commit."""
+    command = ["git", "-C", str(pathlib.Path(__file__).resolve().parent), "describe", "--always", "--dirty"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.strip() or "of unknown state"
+
+
 def versions(running, *tools):
     """What ran, a line each: the machine with its system, servers that know their version, tools, the compiler."""
     cpus = pathlib.Path("/proc/cpuinfo").read_text().splitlines()

@@ -14,7 +14,6 @@ import argparse
 import os
 import pathlib
 import signal
-import subprocess
 import sys
 
 import bench
@@ -61,7 +60,7 @@ def main():
     asked = [["nginx", "-v"], ["varnishd", "-V"], [arguments.tagalong, "--version"], ["wrk", "-v"], ["h2load", "--version"], ["redis-server", "--version"]]
     versions = contestants.versions([], *([needs.find(command[0]), *command[1:]] for command in asked))
     how = [group.__doc__ for group in GROUPS if set(group.NAMES) & set(given.only)]
-    page = report.markdown(figures, goals, how, describe(), versions, (load, os.getloadavg()[0]), given, plots)
+    page = report.markdown(figures, goals, how, contestants.state(), versions, (load, os.getloadavg()[0]), given, plots)
     # Some of the workloads are a trial; the page has all of them.
     out = arguments.out or (RESULTS if set(arguments.only) == set(WORKLOADS) and not arguments.quick else None)
     if out:
@@ -94,12 +93,6 @@ def draw(figures, given):
         plot.of("peers-invalidation.svg", "Invalidation of one tag", "responses with the tag", "ms", figures, dependents),
     ]
     return [each for each in plots if each.lines]
-
-
-def describe():
-    """Which state of the sources is measured."""
-    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.strip() or "of unknown state"
 
 
 def parse():

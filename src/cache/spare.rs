@@ -152,7 +152,7 @@ impl Cache {
         };
         match self.stands_in(spare, head, trouble) {
             Some(stale) => Ok((Arc::clone(&spare.stored), stale)),
-            None if failure == Failure::Unreachable
+            None if failure.is_no_connection()
                 && spare.stored.seals.intact()
                 && spare.stored.entry.meta.stale.forbidden =>
             {

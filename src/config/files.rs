@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use crate::admin;
 use crate::admin::Token;
 use crate::config::compile::admin::{LISTEN, UNFIT, is_fit, is_taken};
-use crate::config::compile::{Outside, compile};
+use crate::config::compile::headers::NO_SECRET;
+use crate::config::compile::{Outside, compile_with};
 use crate::config::marks::Marks;
 use crate::config::{Config, Listen, Target};
 use crate::model::mistake::Mistake;
@@ -131,7 +132,7 @@ impl Sources {
             None => Ok(String::new()),
         };
         let text = text.map_err(|error| vec![unreadable(&name, &error)])?;
-        let mut config = compile(&name, &text, files)?;
+        let mut config = compile_with(&name, &text, files, &self.instead)?;
         if let Some(target) = self.instead.upstream.clone() {
             config.upstream.targets = target.into();
         }
@@ -179,7 +180,8 @@ fn admin_at(
     Ok(config)
 }
 
-fn of_arguments(message: String) -> Mistake {
+/// What is wrong with what is in no file.
+pub(super) fn of_arguments(message: String) -> Mistake {
     Mistake {
         file: ARGUMENTS.into(),
         place: None,
@@ -263,7 +265,11 @@ pub fn admin_token() -> Result<Option<Secret>, String> {
         Err(VarError::NotPresent) => return Ok(None),
         Err(error) => return Err(wrong_variable(ADMIN_TOKEN, &error)),
     };
-    Ok(Secret::new(text.trim_ascii_end().as_bytes()))
+    // Not as if there were none: who meant to set one would have an open door.
+    let secret = Secret::new(text.trim_ascii_end().as_bytes());
+    let secret =
+        secret.ok_or_else(|| format!("`{ADMIN_TOKEN}`: {NO_SECRET}; unset it where there is none"));
+    secret.map(Some)
 }
 
 #[expect(
@@ -309,6 +315,15 @@ impl Outside for Files {
             Ok(paths) => paths,
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.rules.is_none() => {
                 return (None, Vec::new());
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                let mistake = Mistake {
+                    file: folder.display().to_string().into(),
+                    place: None,
+                    message: "expected a folder of rule files (`*.yaml`), found a file: name the folder that it is in"
+                        .to_owned(),
+                };
+                return (None, vec![self.noted(mistake)]);
             }
             Err(error) => {
                 let name = folder.display().to_string();

@@ -20,14 +20,18 @@ use crate::admin;
 use crate::dialects;
 use crate::hooks::Webhook;
 use crate::model::compress::Compress;
+use crate::model::mistake::Location;
 use crate::model::mistake::Mistake;
 use crate::model::purge::PurgeGroup;
 use crate::model::tag::TagLimits;
+use crate::model::time::Timestamp;
 use crate::proxy::DebugConfig;
+use crate::proxy::Life;
 use crate::rules::Consistency;
 use crate::rules::{Context, RuleSet};
 use crate::shared;
 use crate::upstream;
+use crate::yaml::shown;
 
 pub use crate::config::compile::{Outside, compile};
 pub use crate::config::files::{
@@ -80,6 +84,19 @@ pub struct Config {
     pub origin: Option<Origin>,
     /// What is allowed in its own file and surely not meant.
     pub warnings: Vec<Mistake>,
+    /// What clients that speak TLS are shown.
+    pub certificates: Vec<Certificate>,
+}
+
+/// A certificate that a listener shows, with those that vouch for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Where it is named.
+    pub at: Location,
+    /// By what.
+    pub path: String,
+    /// How long all of them hold.
+    pub life: Life,
 }
 
 /// Where entries are kept.
@@ -210,12 +227,17 @@ impl Config {
             purge_groups: BTreeMap::new(),
             origin: None,
             warnings: Vec::new(),
+            certificates: Vec::new(),
         }
     }
 
     /// What is allowed in the files and surely not meant: in its own, then in those of the rules.
-    pub fn all_warnings(&self) -> Vec<Mistake> {
-        [&*self.warnings, self.rules.warnings()].concat()
+    pub fn all_warnings(&self, now: Timestamp) -> Vec<Mistake> {
+        let mut own = self.warnings.clone();
+        own.extend(self.certificates.iter().filter_map(|it| it.warning(now)));
+        own.sort();
+        own.extend_from_slice(self.rules.warnings());
+        own
     }
 
     /// The fields of `tagalong.yaml` in which another configuration differs, of those that are read at start alone.
@@ -240,6 +262,7 @@ impl Config {
             purge_groups,
             origin: _,
             warnings: _,
+            certificates: _, // they are those of `listen`
         } = self;
         let fields = [
             ("namespace", *namespace == other.namespace),
@@ -271,6 +294,28 @@ impl Config {
         ];
         let differ = fields.iter().filter(|(_, same)| !same);
         differ.map(|(name, _)| *name).collect()
+    }
+}
+
+impl Certificate {
+    /// That clients do not take it.
+    fn warning(&self, now: Timestamp) -> Option<Mistake> {
+        let (path, Life { from, until }) = (shown(&self.path), self.life);
+        let message = if until < now {
+            format!(
+                "the certificate in {path} has expired: it was valid until {until}, and clients refuse it"
+            )
+        } else if now < from {
+            format!("the certificate in {path} is not valid yet: clients refuse it until {from}")
+        } else {
+            return None;
+        };
+        let Location { file, place } = self.at.clone();
+        Some(Mistake {
+            file,
+            place: Some(place),
+            message,
+        })
     }
 }
 

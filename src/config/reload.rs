@@ -237,7 +237,7 @@ impl Reload {
                 "what these say has changed, and waits for a restart"
             );
         }
-        warn(&config);
+        warn(&config, self.clock.now());
         let count = config.rules.rules().len();
         let epoch = config.rules.epoch();
         self.rules.replace(config.rules.counted(&self.metrics));
@@ -293,8 +293,8 @@ impl Reload {
 }
 
 /// Logs what is surely not meant in these files. Once for each time they are read.
-pub fn warn(config: &Config) {
-    for warning in config.all_warnings() {
+pub fn warn(config: &Config, now: Timestamp) {
+    for warning in config.all_warnings(now) {
         tracing::warn!("{warning}");
     }
 }
@@ -718,5 +718,23 @@ mod tests {
         let said = stage.looks_twice();
         assert!(said.contains("fields=\"headers\""), "{said}");
         assert!(!said.contains("abracadabra"), "{said}");
+    }
+
+    #[test]
+    fn a_certificate_that_clients_refuse_is_told_each_time_the_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["shop.example".to_owned()]).unwrap();
+        fs::write(folder.path().join("c.pem"), made.cert.pem()).unwrap();
+        let key = made.signing_key.serialize_pem();
+        fs::write(folder.path().join("k.pem"), key).unwrap();
+        let config =
+            "listen: [{ addr: '127.0.0.1:1', tls: { cert_file: c.pem, key_file: k.pem } }]";
+        let mut stage = Stage::of(folder, config);
+        for _ in 0..2 {
+            // By the clock here it is 1970, and rcgen's certificates begin later.
+            let said = stage.said(Reload::read);
+            let expected = "the certificate in `c.pem` is not valid yet: clients refuse it until";
+            assert!(said.contains(expected), "{said}");
+        }
     }
 }

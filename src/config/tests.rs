@@ -7,6 +7,8 @@ use crate::model::mistake::Mistake;
 use crate::model::tag::Tag;
 use proptest::prelude::*;
 
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
 /// Files, variables and folders of a test.
 #[derive(Default)]
 struct Given {
@@ -119,7 +121,7 @@ fn the_reference_file_and_the_examples_load_from_disk() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tagalong.yaml");
     let config = load(&path).unwrap();
     // Without a shared store one example can do no more than any rule.
-    let warnings = config.all_warnings();
+    let warnings = config.all_warnings(NOW);
     let [shared] = &*warnings else {
         panic!("{warnings:?}")
     };
@@ -420,6 +422,167 @@ fn the_app_has_one_address_or_several() {
 }
 
 #[test]
+fn nobody_is_their_own_app() {
+    let is = |url: &str, by: &str| {
+        format!("the app's address `{url}` is where this sidecar listens itself, by `{by}`")
+    };
+    for (name, text, expected) in [
+        (
+            "by name",
+            "upstream: { url: 'http://localhost:8080' }",
+            Some(("t.yaml:1:18", is("http://localhost:8080", "listen"))),
+        ),
+        (
+            "all addresses",
+            "listen: ['0.0.0.0:8000', '[::]:8001']\nupstream: { urls: ['http://app:1', 'http://127.0.0.1:8001'] }",
+            Some(("t.yaml:2:36", is("http://127.0.0.1:8001", "listen"))),
+        ),
+        (
+            "a socket",
+            "listen: ['unix:/run/t.sock']\nupstream: { url: 'unix:/run/t.sock' }",
+            Some(("t.yaml:2:18", is("unix:/run/t.sock", "listen"))),
+        ),
+        (
+            "operators",
+            "upstream: { url: 'http://127.0.0.1:9080' }\nadmin: {}",
+            Some(("t.yaml:1:18", is("http://127.0.0.1:9080", "admin.listen"))),
+        ),
+        (
+            "the app where none is given",
+            "listen: ['127.0.0.1:7', '0.0.0.0:8000']",
+            Some((
+                "t.yaml:1:25",
+                "the app's address `http://127.0.0.1:8000`, which holds where none is given, is where this sidecar listens itself, by `listen`".to_owned(),
+            )),
+        ),
+        ("another port", "upstream: { url: 'http://localhost:8081' }", None),
+        ("another name", "upstream: { url: 'http://app:8080' }", None),
+        ("nobody listens there", "upstream: { url: 'http://localhost:9080' }", None),
+        (
+            "any free port",
+            "listen: ['127.0.0.1:0']\nupstream: { url: 'http://localhost:8080' }",
+            None,
+        ),
+    ] {
+        let found = compiled(text).err().unwrap_or_default();
+        let expected = expected.map(|(place, message)| format!("{place}: {message}"));
+        assert_eq!(found, Vec::from_iter(expected), "{name}");
+    }
+}
+
+#[test]
+fn a_certificate_that_clients_refuse_is_a_warning_with_its_date() {
+    struct Pem(String, String);
+    impl Outside for Pem {
+        fn variable(&self, name: &str) -> Result<String, String> {
+            Err(name.to_owned())
+        }
+        fn file(&self, path: &str) -> Result<String, String> {
+            let Pem(certificate, key) = self;
+            Ok(if path == "c.pem" { certificate } else { key }.clone())
+        }
+        fn beside(&self, _: &str, path: &str) -> Result<String, String> {
+            self.file(path)
+        }
+        fn rules(&self, _: &str) -> (Option<Vec<(String, String)>>, Vec<Mistake>) {
+            (None, Vec::new())
+        }
+    }
+    let mut params = rcgen::CertificateParams::new(["shop.example".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2026, 1, 2);
+    params.not_after = rcgen::date_time_ymd(2027, 1, 2);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let made = params.self_signed(&key).unwrap();
+    let text =
+        "listen:\n  - { addr: '127.0.0.1:8443', tls: { cert_file: c.pem, key_file: k.pem } }\n";
+    let outside = Pem(made.pem(), key.serialize_pem());
+    let config = compile("t.yaml", text, &outside).unwrap();
+    for (name, now, expected) in [
+        (
+            "before",
+            "2026-01-01T23:59:59Z",
+            Some(
+                "t.yaml:2:49: the certificate in `c.pem` is not valid yet: clients refuse it until Fri, 02 Jan 2026 00:00:00 GMT",
+            ),
+        ),
+        ("its first moment", "2026-01-02T00:00:00Z", None),
+        ("its last moment", "2027-01-02T00:00:00Z", None),
+        (
+            "after",
+            "2027-01-02T00:00:01Z",
+            Some(
+                "t.yaml:2:49: the certificate in `c.pem` has expired: it was valid until Sat, 02 Jan 2027 00:00:00 GMT, and clients refuse it",
+            ),
+        ),
+    ] {
+        let warnings = config.all_warnings(Timestamp::from_rfc3339(now).unwrap());
+        let told: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(told, Vec::from_iter(expected.map(str::to_owned)), "{name}");
+    }
+}
+
+/// What the command line says counts, and not what the file says of the same.
+#[test]
+fn the_command_line_makes_nobody_their_own_app_either() {
+    let own = |url: &str| Instead {
+        upstream: Some(url.parse().unwrap()),
+        ..Instead::default()
+    };
+    let at = |place: &str| Instead {
+        listen: vec![place.parse().unwrap()],
+        ..Instead::default()
+    };
+    let operators = Instead {
+        admin_listen: Some("127.0.0.1:8000".parse().unwrap()),
+        ..Instead::default()
+    };
+    let ours = "upstream: { url: 'http://127.0.0.1:8080' }";
+    for (name, text, instead, expected) in [
+        (
+            "its app",
+            "",
+            own("http://127.0.0.1:8080"),
+            Some(
+                "the command line: the app's address `http://127.0.0.1:8080` is where this sidecar listens itself, by `listen`",
+            ),
+        ),
+        (
+            "its place",
+            "upstream: { url: 'http://127.0.0.1:7' }",
+            at("127.0.0.1:7"),
+            Some(
+                "t.yaml:1:18: the app's address `http://127.0.0.1:7` is where this sidecar listens itself, by `--listen`",
+            ),
+        ),
+        (
+            "the app where none is given",
+            "",
+            operators,
+            Some(
+                "the command line: the app's address `http://127.0.0.1:8000`, which holds where none is given, is where this sidecar listens itself, by `--admin-listen`",
+            ),
+        ),
+        (
+            "another app than that of the file",
+            ours,
+            own("http://127.0.0.1:7"),
+            None,
+        ),
+        (
+            "another place than that of the file",
+            ours,
+            at("127.0.0.1:7"),
+            None,
+        ),
+    ] {
+        let found = compile::compile_with("t.yaml", text, &Given::default(), &instead);
+        let found = found.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect());
+        let found: Vec<String> = found.err().unwrap_or_default();
+        assert_eq!(found, Vec::from_iter(expected), "{name}");
+    }
+}
+
+#[test]
 fn secrets_come_from_outside() {
     let outside = Given {
         variables: &[("EMPTY", "\n")],
@@ -481,7 +644,7 @@ fn the_shared_store_is_where_one_url_says() {
         assert_eq!(found.shared.timeout, Duration::from_millis(50));
         assert_eq!((found.bodies, found.compress), (true, Compress::Zstd));
         let told: Vec<_> = config
-            .all_warnings()
+            .all_warnings(NOW)
             .iter()
             .map(ToString::to_string)
             .collect();

@@ -45,6 +45,8 @@ pub struct Demo {
     app: App,
     url: String,
     dashboard: String,
+    /// The ports on which people expect it, and which others have.
+    taken: Vec<u16>,
     shop: JoinHandle<io::Result<()>>,
 }
 
@@ -73,8 +75,8 @@ pub async fn start(port: Option<u16>) -> Result<Demo, DemoError> {
         .await
         .map_err(DemoError::Shop)?;
     let upstream = listener.local_addr().map_err(DemoError::Shop)?;
-    let app = match port {
-        Some(port) => sidecar(upstream, port, FREE).await?,
+    let (app, taken) = match port {
+        Some(port) => (sidecar(upstream, port, FREE).await?, Vec::new()),
         None => usual(upstream).await?,
     };
     let address = app.addresses().first().map(ToString::to_string);
@@ -83,18 +85,25 @@ pub async fn start(port: Option<u16>) -> Result<Demo, DemoError> {
         url: format!("http://{}", address.unwrap_or_default()),
         dashboard: format!("http://{}/", admin.unwrap_or_default()),
         app,
+        taken,
         shop: tokio::spawn(axum::serve(listener, shop::router(WORK)).into_future()),
     })
 }
 
-/// On the ports that people expect, as far as they are free.
-async fn usual(upstream: SocketAddr) -> Result<App, DemoError> {
-    for (port, admin) in [(PORT, DASHBOARD_PORT), (PORT, FREE)] {
+/// On the ports that people expect, as far as they are free; and those that are not.
+async fn usual(upstream: SocketAddr) -> Result<(App, Vec<u16>), DemoError> {
+    for (port, admin, taken) in [
+        (PORT, DASHBOARD_PORT, vec![]),
+        (PORT, FREE, vec![DASHBOARD_PORT]),
+        (FREE, DASHBOARD_PORT, vec![PORT]),
+    ] {
         if let Ok(app) = sidecar(upstream, port, admin).await {
-            return Ok(app);
+            return Ok((app, taken));
         }
     }
-    sidecar(upstream, FREE, FREE).await // whatever is wrong besides the ports is wrong here too
+    // Whatever is wrong besides the ports is wrong here too.
+    let app = sidecar(upstream, FREE, FREE).await?;
+    Ok((app, vec![PORT, DASHBOARD_PORT]))
 }
 
 async fn sidecar(upstream: SocketAddr, port: u16, admin: u16) -> Result<App, DemoError> {
@@ -156,10 +165,23 @@ impl fmt::Display for Demo {
     /// What to try.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [miss, hit, order] = self.lines();
+        writeln!(
+            f,
+            "A small shop is open, and Tagalong is in front of it: {}",
+            self.url
+        )?;
+        match self.taken.as_slice() {
+            [] => {}
+            [port] => writeln!(f, "Port {port} is taken: it has a free one instead.")?,
+            ports => {
+                let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+                let ports = ports.join(" and ");
+                writeln!(f, "Ports {ports} are taken: it has free ones instead.")?;
+            }
+        }
         write!(
             f,
             "\
-A small shop is open, and Tagalong is in front of it: {url}
 Each page costs the shop {WORK:?}. In another terminal, or in a browser:
 
 # 1. a miss: the shop makes the page
@@ -174,7 +196,6 @@ Each page costs the shop {WORK:?}. In another terminal, or in a browser:
 All of it as it happens, and why each miss was one: {dashboard}
 
 Ctrl-C ends it.",
-            url = self.url,
             dashboard = self.dashboard
         )
     }

@@ -67,7 +67,8 @@ impl Fetch {
     /// What it means that no response came; said in the log.
     pub(super) fn failure(&self, error: &UpstreamError, head: &Head) -> Failure {
         let failure = match error.kind {
-            UpstreamErrorKind::Connect | UpstreamErrorKind::Reset => Failure::Unreachable,
+            UpstreamErrorKind::Connect => Failure::Unreachable,
+            UpstreamErrorKind::Reset => Failure::Closed,
             UpstreamErrorKind::ConnectTimeout | UpstreamErrorKind::Timeout => Failure::TimedOut,
             UpstreamErrorKind::Malformed | UpstreamErrorKind::HeadTooLarge => Failure::Malformed,
             UpstreamErrorKind::Busy => Failure::Overloaded,

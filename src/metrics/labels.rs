@@ -185,7 +185,7 @@ impl Answered {
                 5 => Answered::ServerError,
                 _ => Answered::OtherStatus,
             }),
-            Err(Failure::Unreachable) => Some(Answered::Unreachable),
+            Err(Failure::Unreachable | Failure::Closed) => Some(Answered::Unreachable),
             Err(Failure::TimedOut) => Some(Answered::TimedOut),
             Err(Failure::Malformed) => Some(Answered::Malformed),
             Err(Failure::RequestCut) => Some(Answered::RequestCut),

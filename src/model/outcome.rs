@@ -481,8 +481,10 @@ words!(NoStore {
 /// Why the app gave no answer; `proxy::respond` turns it into a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// No connection to the app, or it was lost before the app answered: 502.
+    /// No connection to the app: 502.
     Unreachable,
+    /// The app ended the connection, or the exchange, before it had answered: 502.
+    Closed,
     /// The app answered something that is not HTTP, or a head over the limits: 502.
     Malformed,
     /// The app did not answer in time: 504.
@@ -503,6 +505,7 @@ impl Failure {
         match self {
             Failure::Overloaded => Outcome::Refused(Refusal::Overloaded),
             Failure::Unreachable
+            | Failure::Closed
             | Failure::Malformed
             | Failure::TimedOut
             | Failure::RequestCut
@@ -518,13 +521,18 @@ impl Failure {
 
     /// Whether the app could not be asked, as far as can be told (RFC 9111 §4.2.4).
     pub fn is_disconnection(self) -> bool {
-        matches!(self, Failure::Unreachable | Failure::TimedOut)
+        self.is_no_connection() || self == Failure::TimedOut
+    }
+
+    /// Whether there was no connection to the app, or one that ended too early.
+    pub fn is_no_connection(self) -> bool {
+        matches!(self, Failure::Unreachable | Failure::Closed)
     }
 
     /// Whether the app was asked and no answer of it came: neither a request that never set out nor one that nobody waits for.
     pub fn is_a_lost_answer(self) -> bool {
         match self {
-            Failure::Unreachable | Failure::Malformed | Failure::TimedOut => true,
+            Failure::Unreachable | Failure::Closed | Failure::Malformed | Failure::TimedOut => true,
             Failure::RequestCut
             | Failure::Abandoned
             | Failure::Overloaded
@@ -541,6 +549,7 @@ impl Failure {
     pub fn word(self) -> &'static str {
         match self {
             Failure::Unreachable => "unreachable",
+            Failure::Closed => "closed",
             Failure::Malformed => "malformed",
             Failure::TimedOut => "timed-out",
             Failure::RequestCut => "request-cut",
@@ -554,13 +563,14 @@ impl Failure {
     pub fn sentence(self) -> &'static str {
         match self {
             Failure::Unreachable => "The app could not be reached.",
+            Failure::Closed => "The app closed the connection before it had answered.",
             Failure::Malformed => "The app's answer was not valid HTTP.",
             Failure::TimedOut => "The app did not answer in time.",
             Failure::RequestCut => "The request's body ended early.",
             Failure::Abandoned => "The exchange with the app was given up.",
             Failure::Overloaded => "The app is busy; please try again in a moment.",
             Failure::Unvalidated => {
-                "The app could not be reached, and what is stored must not be served without asking it."
+                "The app gave no answer, and what is stored must not be served without asking it."
             }
         }
     }

@@ -30,6 +30,7 @@ pub use listen::BindError;
 pub use listen::Listen;
 pub use listen::Listeners;
 pub use tls::Certificates;
+pub use tls::Life;
 pub use tls::PrivateKey;
 pub use tls::Tls;
 pub use tls::TlsError;

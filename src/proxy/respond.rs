@@ -225,7 +225,9 @@ pub(super) fn in_not_modified(name: &HeaderName) -> bool {
 /// The app gave no answer. `retry_after` is how long it takes until whoever waits for the app now has had a turn.
 pub(super) fn failure(failure: Failure, retry_after: Duration) -> Response<Body> {
     let status = match failure {
-        Failure::Unreachable | Failure::Malformed | Failure::Abandoned => StatusCode::BAD_GATEWAY,
+        Failure::Unreachable | Failure::Closed | Failure::Malformed | Failure::Abandoned => {
+            StatusCode::BAD_GATEWAY
+        }
         Failure::TimedOut | Failure::Unvalidated => StatusCode::GATEWAY_TIMEOUT,
         Failure::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         Failure::RequestCut => StatusCode::BAD_REQUEST,

@@ -16,9 +16,21 @@ use tokio_rustls::rustls::server::{ParsedCertificate, ServerConfig};
 use tokio_rustls::rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use tokio_rustls::rustls::{Error as RustlsError, InconsistentKeys};
 use tokio_rustls::server::TlsStream;
+use x509_parser::prelude::ASN1Time;
+
+use crate::model::time::Timestamp;
 
 /// A server's certificate, followed by those that vouch for it.
 pub struct Certificates(Vec<CertificateDer<'static>>);
+
+/// From when a certificate holds, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// Before this nobody takes it.
+    pub from: Timestamp,
+    /// After this nobody does.
+    pub until: Timestamp,
+}
 
 /// The private key of a server; never printed.
 pub struct PrivateKey(Arc<dyn SigningKey>);
@@ -71,6 +83,32 @@ impl FromStr for Certificates {
         ParsedCertificate::try_from(own).map_err(|_| TlsError::BadCertificate)?;
         Ok(Certificates(chain))
     }
+}
+
+impl Certificates {
+    /// From when they hold, all of them, and until when; `None`: that cannot be read.
+    pub fn life(&self) -> Option<Life> {
+        let lives = self.0.iter().map(|it| {
+            let (_, read) = x509_parser::parse_x509_certificate(it).ok()?;
+            let life = read.validity();
+            Some(Life {
+                from: moment(life.not_before),
+                until: moment(life.not_after),
+            })
+        });
+        lives.reduce(|one, other| {
+            let (one, other) = (one?, other?);
+            Some(Life {
+                from: one.from.max(other.from),
+                until: one.until.min(other.until),
+            })
+        })?
+    }
+}
+
+/// One before the epoch is the epoch.
+fn moment(time: ASN1Time) -> Timestamp {
+    Timestamp::from_secs(u64::try_from(time.timestamp()).unwrap_or_default())
 }
 
 impl FromStr for PrivateKey {
@@ -132,8 +170,32 @@ impl Tls {
 
 #[cfg(test)]
 mod tests {
+    use rcgen::CertificateParams;
+    use rcgen::KeyPair;
+    use rcgen::date_time_ymd;
+
     use super::*;
     use crate::proxy::Listen;
+
+    #[test]
+    fn a_chain_holds_as_long_as_each_of_it() {
+        let made = |from, until| {
+            let mut params = CertificateParams::new(["shop.example".to_owned()]).unwrap();
+            (params.not_before, params.not_after) = (from, until);
+            let key = KeyPair::generate().unwrap();
+            params.self_signed(&key).unwrap().pem()
+        };
+        let (early, late) = (date_time_ymd(2026, 1, 2), date_time_ymd(2027, 1, 2));
+        let own = made(date_time_ymd(1950, 1, 1), late);
+        let other = made(early, date_time_ymd(4096, 1, 1));
+        let life = |pem: &str| pem.parse::<Certificates>().ok().unwrap().life().unwrap();
+        let day = |text: &str| Timestamp::from_rfc3339(text).unwrap();
+        let (early, late) = (day("2026-01-02T00:00:00Z"), day("2027-01-02T00:00:00Z"));
+        let (from, until) = (Timestamp::from_secs(0), late);
+        assert_eq!(life(&own), Life { from, until });
+        let (from, until) = (early, late);
+        assert_eq!(life(&format!("{own}{other}")), Life { from, until });
+    }
 
     #[test]
     fn a_listener_is_shown_without_its_key() {

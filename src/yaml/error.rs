@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
+use crate::yaml::nearest::nearest;
 use crate::yaml::shown;
 
 /// An error on its way up to the innermost node that can be named.
@@ -89,12 +90,13 @@ impl de::Error for Error {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Error {
-        let expected = one_of(expected);
+        let found = shown(field);
+        let message = match nearest(field, expected) {
+            Some(meant) => format!("unknown field {found}: did you mean `{meant}`?"),
+            None => format!("unknown field {found}, expected {}", one_of(expected)),
+        };
         Error {
-            problem: Problem::UnknownField(format!(
-                "unknown field {}, expected {expected}",
-                shown(field)
-            )),
+            problem: Problem::UnknownField(message),
             node: None,
         }
     }

@@ -8,6 +8,7 @@ mod access;
 mod decode;
 mod either;
 mod error;
+mod nearest;
 mod tree;
 pub mod units;
 

@@ -209,7 +209,7 @@ fn all_mistakes_come_at_once_in_order() {
         "f:5:12: expected a text, found a list",
         "f:6:12: expected a list (`[a, b]`), found a map",
         "f:7:5: the field `label` is missing",
-        "f:7:5: unknown field `lable`, expected `label` or `books`",
+        "f:7:5: unknown field `lable`: did you mean `label`?",
         "f:9:16: expected a text, found a list",
         "f:9:24: expected a text, found a map",
     ];

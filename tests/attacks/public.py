@@ -119,7 +119,7 @@ def page(told, servers):
     for pattern, file in ((r"h2spec v[\d.]+", "go.mod"), (r"cpd-sec==\S+", "requirements.txt")):
         versions.append(re.search(pattern, (HERE / "tools" / file).read_text())[0].replace("==", " "))
     versions += [subprocess.run(["dpkg-query", "-W", "slowhttptest"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip().replace("\t", " ")]
-    text = ["# Public tools against the sidecar", "", "    make attack-tools WRITE=1", "", *(f"- {line}" for line in versions), ""]
+    text = ["# Public tools against the sidecar", "", "    make attack-tools WRITE=1", "", f"- Tagalong {contestants.state()}", *(f"- {line}" for line in versions), ""]
     text += ["What each found, and why that is as it is. Every night the sidecar is held to it.", "", "| tool | what came of it | what it finds |", "| --- | --- | --- |"]
     for name, summary, found in told:
         reasons = {why: ", ".join(what for what in found if found[what] == why) for why in found.values()}

@@ -109,7 +109,7 @@ def main():
 def page(told, servers):
     """The table of all, as Markdown."""
     versions = contestants.versions(servers)
-    text = ["# Attacks", "", "    make bench-attacks", "", *(f"- {line}" for line in versions), ""]
+    text = ["# Attacks", "", "    make bench-attacks", "", f"- Tagalong {contestants.state()}", *(f"- {line}" for line in versions), ""]
     for group in GROUPS + OWN:
         title, _, more = group.__doc__.partition("\n")
         text += [f"## {group.__name__.capitalize()}", "", title, " ".join(more.split()), ""]

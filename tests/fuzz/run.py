@@ -239,6 +239,7 @@ HEAD = [
 
 def page(found: dict, arguments: argparse.Namespace) -> str:
     version = subprocess.run(["rustc", "--version"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()[1]
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip() or "of unknown state"
     processor = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
     lines = [
         "# Fuzzing",
@@ -246,7 +247,7 @@ def page(found: dict, arguments: argparse.Namespace) -> str:
         f"    make fuzz FUZZ_SECONDS={arguments.seconds} FUZZ_JOBS={arguments.jobs} FUZZ_WRITE=1",
         "",
         "libFuzzer, instrumented for coverage and without a sanitizer (`unsafe` is forbidden in our own code), release builds with debug assertions, each target from",
-        f"the seeds in `tests/fuzz/corpus` and what it had found before, {arguments.jobs} at a time. {datetime.date.today()}, rustc {version}, "
+        f"the seeds in `tests/fuzz/corpus` and what it had found before, {arguments.jobs} at a time. {datetime.date.today()}, Tagalong {commit}, rustc {version}, "
         f"{os.cpu_count()} × {processor[1] if processor else platform.machine()}, a busy machine: figures a second are lower bounds.",
         "",
         *HEAD,

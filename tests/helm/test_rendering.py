@@ -247,7 +247,7 @@ class WhatHolds(unittest.TestCase):
                 self.assertEqual(container({"spec": pod})["lifecycle"], {"preStop": {"sleep": {"seconds": 5}}})
 
     def test_memory_follows_what_may_be_stored(self):
-        for most, memory in [("128MiB", "224Mi"), ("1GiB", "1344Mi"), (1048576, "66Mi"), ("512KiB", "66Mi"), (268435456, "384Mi")]:
+        for most, memory in [("128MiB", "256Mi"), ("1GiB", "1600Mi"), (1048576, "66Mi"), ("512KiB", "66Mi"), (268435456, "448Mi")]:
             with self.subTest(most):
                 resources = container(pod_with_tagalong(rendered("minimal", values={"config": {"store": {"memory": {"max_bytes": most}}}})))[
                     "resources"

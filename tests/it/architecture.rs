@@ -64,7 +64,7 @@ const TABLE: &[Row] = &[
         &["flate2", "brotli_decompressor", "zstd"]),
     row("proxy",
         &["model", "clock", "metrics", "body", "dialects", "rules", "policy", "cache", "fetch", "hooks", "telemetry"],
-        &["hyper*", "httparse", "http_body", "tokio_rustls", "ring", "tokio::net"]), // the ring of rustls
+        &["hyper*", "httparse", "http_body", "tokio_rustls", "ring", "x509_parser", "tokio::net"]), // the ring of rustls
     // Its `client` speaks TLS, with the cryptography that is here already.
     // Dialects and policy: values that the app puts here itself have tags and lives as responses have them.
     row("admin", &["model", "clock", "metrics", "dialects", "rules", "policy", "cache", "fetch", "audit"],

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
 
+use crate::support::Answer;
 use crate::support::End;
 use crate::support::Held;
 use crate::support::Log;
@@ -292,6 +293,12 @@ async fn nobody() -> SocketAddr {
     listener.local_addr().unwrap()
 }
 
+/// What a problem says in a sentence.
+fn detail(problem: &Answer) -> String {
+    let content: serde_json::Value = serde_json::from_str(&problem.text()).unwrap();
+    content["detail"].as_str().unwrap_or_default().to_owned()
+}
+
 #[tokio::test]
 async fn an_app_that_is_away_is_a_502() {
     // P9.
@@ -301,6 +308,7 @@ async fn an_app_that_is_away_is_a_502() {
     let client = sidecar.client();
     for answer in [client.get("/a").await, client.post("/a").await] {
         answer.is_problem(502).is_not_stored();
+        assert_eq!(detail(&answer), "The app could not be reached.");
     }
     client.head("/a").await.has_status(502).has_body("");
 }
@@ -369,6 +377,8 @@ async fn an_app_that_answers_nonsense_is_a_502() {
         Sidecar::with_rules(&app, "  - { id: a, match: { path: '/.*' }, ttl: 60s }\n").await;
     let client = sidecar.client();
     let long = "x".repeat(70 << 10);
+    const CLOSED: &str = "The app closed the connection before it had answered.";
+    const NO_HTTP: &str = "The app's answer was not valid HTTP.";
     for (name, scripted) in [
         ("reset", Reply::reset()),
         ("hang up", Reply::hang_up()),
@@ -402,6 +412,12 @@ async fn an_app_that_answers_nonsense_is_a_502() {
         let answer = client.get("/a").await;
         assert_eq!(answer.status, 502, "{name}:\n{answer}");
         answer.is_problem(502).is_not_stored();
+        let closed = ["reset", "hang up", "half a head"].contains(&name);
+        assert_eq!(
+            detail(&answer),
+            if closed { CLOSED } else { NO_HTTP },
+            "{name}"
+        );
         assert_eq!(client.post("/a").await.status, 502, "{name}");
     }
     app.answer("/a", reply("well again"));

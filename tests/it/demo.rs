@@ -145,5 +145,9 @@ async fn a_taken_port_is_no_obstacle() {
     let _taken = TcpListener::bind("127.0.0.1:8080");
     let demo = demo::start(None).await.expect("there are other ports");
     assert_ne!(demo.url(), "http://127.0.0.1:8080");
+    let said = demo.to_string();
+    let second = said.lines().nth(1).unwrap_or_default();
+    let told = second.starts_with("Port 8080 is taken") || second.starts_with("Ports 8080 and ");
+    assert!(told, "{said}");
     demo.shutdown().await;
 }

@@ -74,7 +74,7 @@ fn warnings_are_told_as_promised() {
         let warnings = match sections.first() {
             Some((name, text)) if name == "tagalong.yaml" => {
                 let config = config::compile(name, text, &Outside(sections));
-                config.unwrap().all_warnings()
+                config.unwrap().all_warnings(NOW)
             }
             _ => {
                 let rules = RuleSet::compile(&yaml_files(sections), &Context::new("shop"));

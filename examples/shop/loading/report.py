@@ -53,13 +53,19 @@ def markdown(rounds: list[Round], said: argparse.Namespace, load_before: float) 
     """The page."""
     load = f"load average before and after: {load_before:.2f}, {os.getloadavg()[0]:.2f}"
     lines = ["# The shop, read while it is edited", "", INTRO.format(**vars(said))]
-    lines += [f"    {_command(said)}", "", *(f"- {it}" for it in [*_versions(said), load])]
+    lines += [f"    {_command(said)}", "", *(f"- {it}" for it in [f"Tagalong {_state()}", *_versions(said), load])]
     lines += ["", "## How new pages were", "", FRESHNESS, *_freshness(_by_name(rounds))]
     lines += ["", HELD, *_held(_by_name(rounds))]
     for share in said.shares:
         of = _by_name([it for it in rounds if it.number and it.share == share])
         lines += ["", f"## With {share:.0%} of edits", "", *_rates(of), "", *_kinds(of)]
     return "\n".join(lines) + "\n"
+
+
+def _state() -> str:
+    """Which state of the sources was read: their commit."""
+    command = ["git", "-C", str(PAGE.parent), "describe", "--always", "--dirty"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.strip() or "of unknown state"
 
 
 def _by_name(rounds: list[Round]) -> dict[str, list[Round]]:

@@ -14,6 +14,7 @@ use crate::cli::check::process::ProcessView;
 use crate::cli::check::rule::RuleView;
 use crate::cli::files::Files;
 use crate::cli::table::Table;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::mistake::Mistake;
 
@@ -68,13 +69,13 @@ impl Check {
         let whole = self.files.has_config();
         match self.files.read() {
             Ok(config) => {
-                let report = Report::of(&config, whole);
+                let warnings = config.all_warnings(Clock::System.now());
+                let report = Report::of(&config, whole, &warnings);
                 if self.json {
                     print(out, &report)?;
                 } else {
                     write!(out, "{report}")?;
                 }
-                let warnings = config.all_warnings();
                 if self.strict && !warnings.is_empty() {
                     return Err(Failure::Warnings(warnings));
                 }
@@ -101,11 +102,11 @@ fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
 
 impl Report {
     /// `whole`: a configuration was read, and not rules alone.
-    fn of(config: &Config, whole: bool) -> Report {
+    fn of(config: &Config, whole: bool, warnings: &[Mistake]) -> Report {
         let rules = config.rules.rules().iter().zip(1..);
         Report {
             mistakes: Vec::new(),
-            warnings: MistakeView::all(&config.all_warnings()),
+            warnings: MistakeView::all(warnings),
             process: whole.then(|| ProcessView::of(config)),
             rules: rules
                 .map(|(rule, order)| RuleView::of(rule, order))

@@ -80,7 +80,24 @@ pub(super) fn duration(text: &str) -> Result<String, units::NotADuration> {
 }
 
 /// All that is known of it.
-pub(super) fn words(entry: &View) -> String {
+fn words(entry: &View) -> String {
+    let mut tags = Table::headed(&["tag", "version"]);
+    for tag in &entry.tags {
+        tags.row(vec![tag.tag.clone(), version(tag.version)]);
+    }
+    format!("{}\n{tags}", facts(entry))
+}
+
+/// The version of a tag that it was stored with; nothing for one that nobody had incremented.
+pub(super) fn version(version: u64) -> String {
+    match version {
+        0 => String::new(),
+        version => version.to_string(),
+    }
+}
+
+/// All but its tags.
+pub(super) fn facts(entry: &View) -> String {
     let mut facts = Table::default();
     let mut fact = |name: &str, value: String| facts.row(vec![name.to_owned(), value]);
     fact("key", entry.key.clone());
@@ -92,7 +109,7 @@ pub(super) fn words(entry: &View) -> String {
     for (name, time) in [
         ("created", &entry.created),
         ("fresh until", &entry.fresh_until),
-        ("leaves at", &entry.expires),
+        ("kept until", &entry.expires),
     ] {
         let left = people::left(time);
         let left = if left.is_empty() {
@@ -113,11 +130,7 @@ pub(super) fn words(entry: &View) -> String {
             .map_or("(none)".to_owned(), |value| format!("\"{value}\""));
         fields.row(vec![name.clone(), value]);
     }
-    let mut tags = Table::headed(&["tag", "version"]);
-    for tag in &entry.tags {
-        tags.row(vec![tag.tag.clone(), tag.version.to_string()]);
-    }
-    format!("{facts}\n{fields}\n{tags}")
+    format!("{facts}\n{fields}")
 }
 
 pub(super) fn state(state: State) -> &'static str {

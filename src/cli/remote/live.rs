@@ -9,6 +9,7 @@ use crate::admin::view::Field;
 use crate::admin::view::Plan;
 use crate::admin::view::PlannedTags;
 use crate::admin::view::Stored;
+use crate::admin::view::TagState;
 use crate::admin::view::What;
 use crate::cli::Failure;
 use crate::cli::remote::Reach;
@@ -38,16 +39,38 @@ fn words(explained: &Explained) -> String {
         Some(stored) => text.push_str(&format!("stored:\n{}", indented(&self::stored(stored)))),
     }
     if !explained.tags.is_empty() {
-        let tags = tags::table(&explained.tags).to_string();
-        text.push_str(&format!("tags now:\n{}", indented(&tags)));
+        let (title, tags) = match &explained.stored {
+            None => ("tags now", tags::table(&explained.tags)),
+            Some(stored) => ("tags, stored and now", compared(stored, &explained.tags)),
+        };
+        text.push_str(&format!("{title}:\n{}", indented(&tags.to_string())));
     }
     text
+}
+
+/// The versions of tags that a response was stored with, beside those of now: where they differ it is not used any more.
+fn compared(stored: &Stored, now: &[TagState]) -> Table {
+    let mut table = Table::headed(&["tag", "stored with", "version now", "last increment"]);
+    for state in now {
+        let mut carried = stored.entry.tags.iter().filter(|it| it.tag == state.tag);
+        let then = match carried.next() {
+            Some(tag) => entry::version(tag.version),
+            None => "(not on it)".to_owned(),
+        };
+        let (now, last) = (tags::version(state), tags::last(state));
+        table.row(vec![state.tag.clone(), then, now, last]);
+    }
+    table
 }
 
 /// The plan, in the words of `tagalong explain` as far as they go.
 fn plan(plan: &Plan) -> String {
     let rule = plan.rule.as_deref().map(printable);
-    let mut text = format!("rule: {}\n", rule.as_deref().unwrap_or("none matches"));
+    let none = match &plan.what {
+        What::Lookup { .. } => "none matches; RFC 9111 alone",
+        What::Pass { .. } => "none matches",
+    };
+    let mut text = format!("rule: {}\n", rule.as_deref().unwrap_or(none));
     match &plan.what {
         What::Lookup {
             fields,
@@ -63,13 +86,16 @@ fn plan(plan: &Plan) -> String {
         }
         What::Pass { why, token } => {
             let why = printable(why);
-            text.push_str(&format!("plan: pass to the app: {why}\n"));
+            text.push_str(&format!("plan: pass to the app (`{why}`)\n"));
             if let Some(token) = token {
                 text.push_str(&format!("its token is not trusted: {}\n", printable(token)));
             }
         }
     }
-    text.push_str(&planned("tags", &plan.tags));
+    text.push_str(&planned(
+        "tags, besides those that the response names",
+        &plan.tags,
+    ));
     for increment in &plan.increments {
         let title = format!("increments on status {}", printable(&increment.on_status));
         text.push_str(&planned(&title, &increment.tags));
@@ -111,7 +137,7 @@ fn stored(stored: &Stored) -> String {
             format!("{}\n", printable(&sentence))
         }
     };
-    format!("{why}{}", entry::words(&stored.entry))
+    format!("{why}{}", entry::facts(&stored.entry))
 }
 
 fn indented(text: &str) -> String {

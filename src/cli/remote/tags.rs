@@ -96,15 +96,22 @@ fn get(client: &Client, out: &mut impl Write, json: bool, tags: &[String]) -> Re
 pub(super) fn table(states: &[TagState]) -> Table {
     let mut table = Table::headed(&["tag", "version", "last increment"]);
     for state in states {
-        let version = state.version.map(|version| version.to_string());
-        let version = match state.app_version {
-            Some(app) => format!("{} (the app's: {app})", version.unwrap_or_default()),
-            None => version.unwrap_or_default(),
-        };
-        let why = state.incremented.as_ref().map(cause);
-        table.row(vec![state.tag.clone(), version, why.unwrap_or_default()]);
+        table.row(vec![state.tag.clone(), version(state), last(state)]);
     }
     table
+}
+
+pub(super) fn version(state: &TagState) -> String {
+    let version = state.version.map(|version| version.to_string());
+    match state.app_version {
+        Some(app) => format!("{} (the app's: {app})", version.unwrap_or_default()),
+        None => version.unwrap_or_default(),
+    }
+}
+
+/// Its last increment, if it is remembered.
+pub(super) fn last(state: &TagState) -> String {
+    state.incremented.as_ref().map(cause).unwrap_or_default()
 }
 
 /// `3 s ago by POST /users/42`, and how it became known if not by a response.

@@ -12,7 +12,7 @@ use crate::proxy::DebugConfig;
 use crate::yaml::{Spanned, shown};
 
 /// What is wrong with a secret that anybody could present.
-pub(super) const NO_SECRET: &str = "expected a secret, found an empty text";
+pub(in crate::config) const NO_SECRET: &str = "expected a secret, found an empty text";
 
 impl Compiler<'_> {
     pub(super) fn debug(&mut self, written: &source::Debug) -> DebugConfig {

@@ -2,11 +2,14 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use crate::config::Certificate;
 use crate::config::Listen;
 use crate::config::compile::Compiler;
 use crate::config::source;
 use crate::config::source::ListenItem;
+use crate::model::mistake::Location;
 use crate::proxy::Certificates;
 use crate::proxy::PrivateKey;
 use crate::proxy::Tls;
@@ -57,6 +60,16 @@ impl Compiler<'_> {
     fn tls(&mut self, written: &source::Tls) -> Option<Tls> {
         let certificates = self.pem::<Certificates>(&written.cert_file);
         let key = self.pem::<PrivateKey>(&written.key_file);
+        if let Some(life) = certificates.as_ref().and_then(Certificates::life) {
+            self.certificates.push(Certificate {
+                at: Location {
+                    file: Arc::clone(&self.file),
+                    place: written.cert_file.place,
+                },
+                path: written.cert_file.value.clone(),
+                life,
+            });
+        }
         let tls = Tls::new(certificates?, key?);
         tls.map_err(|error| self.wrong_pem(&written.key_file, error))
             .ok()

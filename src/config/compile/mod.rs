@@ -1,7 +1,8 @@
 //! `tagalong.yaml` as written to [`Config`], every mistake at once, those of the rule files among them.
 
 pub(super) mod admin;
-mod headers;
+pub(super) mod headers;
+mod itself;
 mod listen;
 mod purge;
 mod shared;
@@ -14,8 +15,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::files::of_arguments;
 use crate::config::source;
-use crate::config::{Config, Limits, Log, Store};
+use crate::config::{Certificate, Config, Instead, Limits, Log, Store};
 use crate::model::mistake::{Mistake, Place};
 use crate::model::tag::TagLimits;
 use crate::rules::{Context, Defaults, RuleSet, Sharing, TagLists, Texts};
@@ -64,20 +66,37 @@ const SMALLEST_HEAD: usize = 8 << 10;
 ///
 /// Every mistake in it and in the rule files, in order.
 pub fn compile(file: &str, text: &str, outside: &dyn Outside) -> Result<Config, Vec<Mistake>> {
+    compile_with(file, text, outside, &Instead::default())
+}
+
+/// As [`compile`], for a process whose command line says `instead`; what it says is not in the configuration yet.
+pub(super) fn compile_with(
+    file: &str,
+    text: &str,
+    outside: &dyn Outside,
+    instead: &Instead,
+) -> Result<Config, Vec<Mistake>> {
     let reading = yaml::read::<source::Config>(file, text, &source::is_later);
     let mut compiler = Compiler {
         file: file.into(),
         tainted: !reading.mistakes.is_empty(),
         mistakes: reading.mistakes,
         warnings: Vec::new(),
+        certificates: Vec::new(),
         outside,
+        instead,
     };
     let config = reading.value.and_then(|written| compiler.config(written));
     match config {
         Some(config) if compiler.mistakes.is_empty() => {
             let mut warnings = compiler.warnings;
             warnings.sort();
-            Ok(Config { warnings, ..config })
+            let certificates = compiler.certificates;
+            Ok(Config {
+                warnings,
+                certificates,
+                ..config
+            })
         }
         Some(_) | None => {
             let Compiler {
@@ -95,15 +114,23 @@ struct Compiler<'o> {
     mistakes: Vec<Mistake>,
     /// What is allowed and surely not meant.
     warnings: Vec<Mistake>,
+    /// What clients are shown.
+    certificates: Vec<Certificate>,
     /// A part of the file could not be read, so that what seems to be missing may only have been left out.
     tainted: bool,
     outside: &'o dyn Outside,
+    /// What the command line says in place of the file.
+    instead: &'o Instead,
 }
 
 impl Compiler<'_> {
     fn wrong(&mut self, place: Place, message: impl Into<String>) {
         let mistake = self.told(place, message);
         self.mistakes.push(mistake);
+    }
+
+    fn wrong_arguments(&mut self, message: String) {
+        self.mistakes.push(of_arguments(message));
     }
 
     fn warn(&mut self, place: Place, message: impl Into<String>) {
@@ -122,6 +149,7 @@ impl Compiler<'_> {
     /// The configuration; `None` only where a mistake leaves nothing to put in a field's place.
     fn config(&mut self, written: source::Config) -> Option<Config> {
         let base = Config::default_for(APP.parse().ok()?);
+        self.itself(&written, &base);
         let namespace = self.namespace(written.namespace, base.namespace);
         let limits = self.limits(&written.limits);
         let upstream = self.upstream(&written.upstream, base.upstream, limits.max_head);
@@ -183,6 +211,7 @@ impl Compiler<'_> {
             purge_groups: self.purge_groups(written.purge_groups),
             origin: None,
             warnings: Vec::new(), // they are not all there yet
+            certificates: Vec::new(),
         })
     }
 

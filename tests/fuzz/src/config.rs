@@ -3,10 +3,14 @@
 use tagalong::config::Outside;
 use tagalong::config::compile;
 use tagalong::model::mistake::Mistake;
+use tagalong::model::time::Timestamp;
 
 use super::mistakes;
 
 const FILE: &str = "tagalong.yaml";
+
+/// When certificates are looked at.
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 /// What a secret is in the environment.
 const SECRET: &str = "nobody-sees-this-0123456789abcdef";
@@ -27,7 +31,7 @@ pub fn check(input: &[u8]) {
             assert_eq!(read().err(), Some(all), "the same text, other mistakes");
         }
         Ok(config) => {
-            for warning in config.all_warnings() {
+            for warning in config.all_warnings(NOW) {
                 mistakes::right(&warning, FILE, &text);
             }
             let told = format!("{config:?}");

@@ -466,11 +466,12 @@ async fn an_explanation_says_who_incremented_what_and_when() {
         json!({ "at": AT, "ago_seconds": 3.2, "by": "POST /users/42", "source": "response" });
     let mut stored = entry(1, "users");
     stored["state"] = json!("invalidated");
+    stored["tags"] = json!([{ "tag": "User:42", "version": 7 }, { "tag": "Never", "version": 0 }]);
     stored["invalidated"] = json!({ "tag": "User:42", "at": AT, "ago_seconds": 3.2, "by": "POST /users/42", "source": "response" });
     let plan = json!({ "rule": "users", "plan": "pass", "why": "method", "tags": ["User:42"], "increments": [] });
     let content = json!({
         "plan": plan, "answer": { "outcome": "invalidated", "why": "A tag has a new version." }, "stored": stored,
-        "tags": [{ "tag": "User:42", "version": 8, "incremented": cause }, { "tag": "Never", "version": null }],
+        "tags": [{ "tag": "User:42", "version": 8, "incremented": cause }, { "tag": "Never", "version": null }, { "tag": "New", "version": 9 }],
     });
     app.answer("/v1/explain", answer(&content));
     let asked = [
@@ -488,7 +489,11 @@ async fn an_explanation_says_who_incremented_what_and_when() {
     for part in [
         "User:42 was incremented 3 s ago by POST /users/42",
         "answer: invalidated: A tag has a new version.",
-        "Never    -        -",
+        "plan: pass to the app (`method`)\n",
+        "tag      stored with  version now  last increment\n",
+        "User:42  7            8            3 s ago by POST /users/42\n",
+        "Never    -            -            -\n",
+        "New      (not on it)  9            -\n",
     ] {
         assert!(said.contains(part), "{part} is not in\n{said}");
     }

@@ -8,6 +8,7 @@ mod terminal;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -96,6 +97,7 @@ fn exit_codes_tell_usage_from_failure() {
     let bad = folder(&[("bad.yaml", "rules: [{ id: 7x, colour: red }]")]);
     let occupied = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let occupied = occupied.local_addr().expect("its address").to_string();
+    let own = format!("http://{occupied}");
     let upstream = ["--upstream", "http://127.0.0.1:9"];
     for (name, arguments, code) in [
         ("no command", &[][..], 2),
@@ -120,6 +122,12 @@ fn exit_codes_tell_usage_from_failure() {
             2,
         ),
         ("nothing to check", &["check"], 2),
+        // Where it did listen, it could not: that would be 1.
+        (
+            "its own app",
+            &["serve", "--upstream", &own, "--listen", &occupied],
+            2,
+        ),
         ("no such folder", &["check", "--rules", "/nowhere"], 2),
         (
             "bad rules",
@@ -425,10 +433,10 @@ fn serve_says_where_and_ends_well_when_asked() {
 struct Served(std::process::Child, String);
 
 impl Served {
-    fn at(admin: &str, token: &str) -> Served {
+    fn at(admin: &str, token: Option<&str>) -> Served {
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", admin];
         let mut process = command(&arguments)
-            .env("TAGALONG_ADMIN_TOKEN", token)
+            .envs(token.map(|token| ("TAGALONG_ADMIN_TOKEN", token)))
             .stdout(Stdio::piped())
             .spawn()
             .expect("tagalong starts");
@@ -472,14 +480,57 @@ async fn an_option_opens_the_admin_interface_and_where_others_reach_it_wants_a_t
     here.env("TAGALONG_ADMIN_TOKEN", "sesame");
     failed(&output(here).await, 2);
 
-    let open = Served::at("127.0.0.1:0", "");
+    let open = Served::at("127.0.0.1:0", None);
     assert!(done(&ask(&open.1, &["health"]).await).starts_with("ok"));
-    let guarded = Served::at("0.0.0.0:0", "sesame");
+    let guarded = Served::at("0.0.0.0:0", Some("sesame"));
     let said = failed(&ask(&guarded.1, &["stats"]).await, 1);
     assert!(said.contains("An admin token is expected"), "{said}");
     let mut with_token = command(&["stats", "--admin", &guarded.1]);
     with_token.env("TAGALONG_ADMIN_TOKEN", "sesame");
     done(&output(with_token).await);
+}
+
+#[tokio::test]
+async fn a_token_that_is_set_and_empty_is_a_mistake_and_not_none() {
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--admin-listen"];
+    for arguments in [
+        &[serve.as_slice(), &["127.0.0.1:0"]].concat()[..],
+        &[serve.as_slice(), &["0.0.0.0:0"]].concat(),
+        &["stats"],
+    ] {
+        for token in ["", " \n"] {
+            let process = command(arguments)
+                .env("TAGALONG_ADMIN_TOKEN", token)
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("tagalong starts");
+            // One that serves would not end by itself.
+            let mut process = Served(process, String::new());
+            let ended = soon("it to end", async {
+                loop {
+                    if let Some(status) = process.0.try_wait().expect("it is ours") {
+                        break status;
+                    }
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            });
+            let code = ended.await.code();
+            let err = process.0.stderr.take().expect("it is piped");
+            let said = std::io::read_to_string(err).expect("text");
+            assert_eq!(code, Some(2), "{arguments:?} {token:?}: {said}");
+            let expected = "`TAGALONG_ADMIN_TOKEN`: expected a secret, found an empty text";
+            assert!(said.contains(expected), "{arguments:?} {token:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_file_in_place_of_a_folder_is_said_to_be_one() {
+    let rules = folder(&[("shop.yaml", SHOP)]);
+    let file = rules.path().join("shop.yaml");
+    let said = failed(&tagalong(&["check", "--rules", text(&file)]), 2);
+    let expected = "shop.yaml: expected a folder of rule files (`*.yaml`), found a file: name the folder that it is in\n";
+    assert!(said.ends_with(expected), "{said}");
 }
 
 #[test]
