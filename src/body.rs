@@ -37,8 +37,14 @@ enum Inner {
 
 /// A body ended before it was whole; who reads it must not take it for the whole.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the body was cut short: {0}")]
-pub struct Cut(pub String);
+pub enum Cut {
+    /// Its sender left, broke it off, or sent something else.
+    #[error("the body was cut short: {0}")]
+    Short(String),
+    /// Its sender took longer than it may, and was given up.
+    #[error("the body did not come in time: {0}")]
+    Late(&'static str),
+}
 
 /// Goes with a response, and says when its body has ended whether more came than was declared: its length is wrong then,
 /// and what it declares may not be the whole.
@@ -173,7 +179,7 @@ impl Body {
                 .into_data()
                 .map(Chunk::Data)
                 .or_else(|frame| frame.into_trailers().map(Chunk::Trailers))
-                .map_err(|_| Cut("a frame of unknown kind".into()))
+                .map_err(|_| Cut::Short("a frame of unknown kind".into()))
         }))
     }
 
@@ -260,8 +266,8 @@ impl Slice {
                 Some(Err(cut)) => return Some(Err(cut)),
                 Some(Ok(Chunk::Trailers(_))) | None => {
                     self.rest = 0;
-                    return Some(Err(Cut(
-                        "it ended before the range that was asked for".into()
+                    return Some(Err(Cut::Short(
+                        "it ended before the range that was asked for".into(),
                     )));
                 }
             };
@@ -418,7 +424,10 @@ mod tests {
 
         let mut trailers = HeaderMap::new();
         trailers.insert("x", HeaderValue::from_static("1"));
-        let rest = stream::iter([Ok(Chunk::Trailers(trailers)), Err(Cut("broken".into()))]);
+        let rest = stream::iter([
+            Ok(Chunk::Trailers(trailers)),
+            Err(Cut::Short("broken".into())),
+        ]);
         let joined = Body::joined("ab".into(), Body::chunks(rest, None));
         assert_eq!(joined.exact_len(), None);
         assert_eq!(read(joined).await, ("ab|".into(), false));

@@ -72,6 +72,7 @@ impl Fetch {
             UpstreamErrorKind::Malformed | UpstreamErrorKind::HeadTooLarge => Failure::Malformed,
             UpstreamErrorKind::Busy => Failure::Overloaded,
             UpstreamErrorKind::RequestBody => Failure::RequestCut,
+            UpstreamErrorKind::RequestLate => Failure::RequestLate,
         };
         // As many as there are requests, where the app is down.
         if let Some(unsaid) = self.0.failures.say(failure, self.0.clock.now()) {

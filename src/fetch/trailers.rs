@@ -84,7 +84,7 @@ impl Watched {
                     None => {}
                     Some(Ok(Chunk::Trailers(trailers))) => self.after = Some(trailers),
                     Some(Ok(Chunk::Data(_))) => {
-                        return Some(Err(Cut("more content than declared".into())));
+                        return Some(Err(Cut::Short("more content than declared".into())));
                     }
                     Some(Err(cut)) => return Some(Err(cut)),
                 }

@@ -489,6 +489,8 @@ pub enum Failure {
     TimedOut,
     /// The client's own body ended early, so there was nothing whole to forward: 400.
     RequestCut,
+    /// The client took too long with its body: 408.
+    RequestLate,
     /// The exchange was given up here: 502.
     Abandoned,
     /// The app has all the exchanges it may have, and the queue for more is full, or was too slow: 503.
@@ -506,6 +508,7 @@ impl Failure {
             | Failure::Malformed
             | Failure::TimedOut
             | Failure::RequestCut
+            | Failure::RequestLate
             | Failure::Abandoned
             | Failure::Unvalidated => Outcome::Forwarded {
                 why,
@@ -526,6 +529,7 @@ impl Failure {
         match self {
             Failure::Unreachable | Failure::Malformed | Failure::TimedOut => true,
             Failure::RequestCut
+            | Failure::RequestLate
             | Failure::Abandoned
             | Failure::Overloaded
             | Failure::Unvalidated => false,
@@ -544,6 +548,7 @@ impl Failure {
             Failure::Malformed => "malformed",
             Failure::TimedOut => "timed-out",
             Failure::RequestCut => "request-cut",
+            Failure::RequestLate => "request-late",
             Failure::Abandoned => "abandoned",
             Failure::Overloaded => "overloaded",
             Failure::Unvalidated => "unvalidated",
@@ -557,6 +562,7 @@ impl Failure {
             Failure::Malformed => "The app's answer was not valid HTTP.",
             Failure::TimedOut => "The app did not answer in time.",
             Failure::RequestCut => "The request's body ended early.",
+            Failure::RequestLate => "The request's body did not come in time.",
             Failure::Abandoned => "The exchange with the app was given up.",
             Failure::Overloaded => "The app is busy; please try again in a moment.",
             Failure::Unvalidated => {

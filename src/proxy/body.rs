@@ -36,7 +36,7 @@ pub(super) fn incoming(
             Poll::Ready(None) if body.is_end_stream() => return Ok(Body::empty()),
             Poll::Ready(None) => return Err(taken_back()),
             Poll::Ready(Some(frame)) => {
-                first = Some(frame.map_err(|error| Cut(error.to_string()))?);
+                first = Some(frame.map_err(|error| Cut::Short(error.to_string()))?);
             }
             Poll::Pending => {}
         }
@@ -53,7 +53,7 @@ pub(super) fn incoming(
 
 /// hyper tells a stream that its client reset without an error as one that has ended; only its own state tells which it was.
 fn taken_back() -> Cut {
-    Cut("the client has reset the stream".into())
+    Cut::Short("the client has reset the stream".into())
 }
 
 struct FromClient {
@@ -93,7 +93,7 @@ impl http_body::Body for FromClient {
                 if frame.is_none() || this.body.is_end_stream() {
                     this.busy.request_read();
                 }
-                Poll::Ready(frame.map(|frame| frame.map_err(|error| Cut(error.to_string()))))
+                Poll::Ready(frame.map(|frame| frame.map_err(|error| Cut::Short(error.to_string()))))
             }
             Poll::Pending => {
                 let silence = this.silence;
@@ -102,9 +102,7 @@ impl http_body::Body for FromClient {
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(silence)));
                 ready!(timer.as_mut().poll(cx));
                 timer.as_mut().reset(Instant::now() + silence);
-                Poll::Ready(Some(Err(
-                    Cut("the client sent nothing for too long".into()),
-                )))
+                Poll::Ready(Some(Err(Cut::Late("the client sent nothing"))))
             }
         }
     }

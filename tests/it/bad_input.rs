@@ -209,12 +209,62 @@ async fn a_client_that_does_not_go_on_is_dropped() {
     idle.get("/a").await.has_status(200);
     assert_eq!(idle.closed().await, b"");
 
-    let mut half_a_body = client.connect().await;
-    half_a_body
-        .write("POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
-        .await;
-    half_a_body.closed().await;
+    client.get("/a").await.has_status(200);
+}
 
+#[tokio::test]
+async fn a_body_that_does_not_come_in_time_is_408_and_the_end_of_its_connection() {
+    // RFC 9110 §15.5.9.
+    let app = Origin::start().await;
+    let sidecar = Setup::new(&app)
+        .config("limits: { client_body_timeout: 100ms }")
+        .rules("  - { id: keyed, match: { path: /keyed, methods: [POST] }, vary_on: { body: { json: [/q] } }, safe: true, ttl: 60s }\n")
+        .start()
+        .await;
+    let client = sidecar.client();
+    app.otherwise(|call| reply(call.body.clone()));
+    for (name, head, body) in [
+        (
+            "nothing of it",
+            "POST /a HTTP/1.1\r\nContent-Length: 10",
+            "",
+        ),
+        (
+            "half of it",
+            "PUT /a HTTP/1.1\r\nContent-Length: 10",
+            "half",
+        ),
+        (
+            "half a chunk",
+            "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked",
+            "8\r\nhalf",
+        ),
+        (
+            "no last chunk",
+            "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked",
+            "4\r\nhalf\r\n",
+        ),
+        (
+            "with a page",
+            "GET /a HTTP/1.1\r\nContent-Length: 10",
+            "half",
+        ),
+        (
+            "in the key",
+            "POST /keyed HTTP/1.1\r\nContent-Length: 10",
+            "half",
+        ),
+    ] {
+        let mut connection = client.connect().await;
+        let sent = format!("{head}\r\nHost: a\r\n\r\n{body}");
+        connection.write(sent).await;
+        connection
+            .answer()
+            .await
+            .is_problem(408)
+            .has_field("connection", "close");
+        assert_eq!(connection.closed().await, b"", "{name}");
+    }
     client.get("/a").await.has_status(200);
 }
 
