@@ -13,6 +13,8 @@ use crate::cache::Keep;
 use crate::cache::Stored;
 use crate::dialects::Ignored;
 use crate::fetch::Fetch;
+use crate::fetch::ahead;
+use crate::fetch::ahead::Begun;
 use crate::fetch::trailers;
 use crate::model::outcome::Commit;
 use crate::model::outcome::Failure;
@@ -27,6 +29,7 @@ use crate::policy::Verdict;
 use crate::policy::freshening;
 use crate::rules::Matched;
 use crate::rules::Picked;
+use crate::rules::asks_to_upgrade;
 use crate::telemetry::trace::Place;
 use crate::telemetry::trace::Step;
 use crate::upstream::Turn;
@@ -58,10 +61,32 @@ pub(super) struct Judged {
 }
 
 impl Fetch {
-    /// The right to ask the app once.
-    pub(super) async fn turn(&self, head: &Head) -> Result<Turn, Failure> {
-        let turn = self.0.upstream.turn().await;
+    /// The right to ask the app once, when enough of the request's body is here.
+    pub(super) async fn turn(
+        &self,
+        head: &Head,
+        request: &mut Request<Body>,
+    ) -> Result<Turn, Failure> {
+        // What comes after an upgrade is no body.
+        let is_here = request.body().is_here() || asks_to_upgrade(head.headers());
+        let turn = match is_here || Box::pin(self.read_ahead(head, request)).await? {
+            true => self.0.upstream.turn().await,
+            false => self.0.upstream.turn_open().await,
+        };
         turn.map_err(|error| self.failure(&error, head))
+    }
+
+    /// Waits for the beginning of the request's body: whether it is the whole.
+    async fn read_ahead(&self, head: &Head, request: &mut Request<Body>) -> Result<bool, Failure> {
+        let body = std::mem::take(request.body_mut());
+        let begun = ahead::read(body, &self.0.ahead).await;
+        let begun = begun.map_err(|cut| self.failure(&UpstreamError::request_body(&cut), head))?;
+        let (body, is_whole) = match begun {
+            Begun::Whole(body) => (body, true),
+            Begun::Part(body) => (body, false),
+        };
+        *request.body_mut() = body;
+        Ok(is_whole)
     }
 
     /// What it means that no response came; said in the log.

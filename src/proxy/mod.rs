@@ -278,7 +278,7 @@ impl Proxy {
         if peeked.end == BodyEnd::Whole {
             rules.read(&mut asked.head, peeked.data());
         }
-        asked.body = peeked.whole(());
+        asked.body = peeked.whole(None::<()>);
     }
 
     /// By the rules in force; or these, and how many bytes of the body they want to see first.

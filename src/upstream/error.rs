@@ -96,7 +96,7 @@ impl UpstreamError {
     }
 
     /// The request's body was cut; the app must not take it for the whole.
-    pub(super) fn request_body(cut: &Cut) -> UpstreamError {
+    pub(crate) fn request_body(cut: &Cut) -> UpstreamError {
         let kind = match cut {
             Cut::Short(_) => UpstreamErrorKind::RequestBody,
             Cut::Late(_) => UpstreamErrorKind::RequestLate,

@@ -627,11 +627,14 @@ async fn a_head_that_never_comes_is_a_504_and_ends_the_connection() {
 async fn an_answer_before_the_upload_was_read_reaches_its_client_and_ends_the_connection() {
     let app = Origin::start().await;
     let sidecar = Sidecar::plain(&app).await;
-    for framing in ["Content-Length: 1000000000", "Transfer-Encoding: chunked"] {
+    for (framing, first) in [
+        ("Content-Length: 1000000000", "x".repeat(64 << 10)), // so much is waited for
+        ("Transfer-Encoding: chunked", String::new()),
+    ] {
         let hold = app.hold("/up");
         let mut connection = sidecar.client().connect().await;
         connection
-            .write(format!("POST /up HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n"))
+            .write(format!("POST /up HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n{first}"))
             .await;
         let mut held = hold.arrived().await;
         connection.write("4\r\nhalf\r\n").await; // a piece, framed in chunks or not
