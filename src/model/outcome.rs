@@ -32,6 +32,8 @@ pub enum Outcome {
     },
     /// Refused without asking the app.
     Refused(Refusal),
+    /// A mistake of ours (a panic) has come between.
+    Broken,
 }
 
 /// What became of a request, in one word, without the details.
@@ -61,6 +63,8 @@ pub enum Kind {
     Overloaded,
     /// Refused: another request's answer was waited for too long.
     Waited,
+    /// A mistake of ours has come between.
+    Broken,
 }
 
 /// What has become of a change that a response reported.
@@ -265,6 +269,7 @@ impl Outcome {
             Outcome::Refused(Refusal::OnlyIfCached) => Kind::OnlyIfCached,
             Outcome::Refused(Refusal::Overloaded) => Kind::Overloaded,
             Outcome::Refused(Refusal::Waited) => Kind::Waited,
+            Outcome::Broken => Kind::Broken,
             Outcome::Forwarded { why, .. } => match why {
                 Forward::UriMiss | Forward::VaryMiss | Forward::Partial => Kind::Miss,
                 Forward::Expired => Kind::Expired,
@@ -281,7 +286,7 @@ impl Outcome {
         match self {
             Outcome::Hit { .. } => Some(LookedUp::Hit),
             Outcome::Collapsed { .. } => Some(LookedUp::Miss),
-            Outcome::Refused(_) => None,
+            Outcome::Refused(_) | Outcome::Broken => None,
             Outcome::Forwarded { why, .. } => match why {
                 Forward::UriMiss
                 | Forward::VaryMiss
@@ -300,6 +305,7 @@ impl Outcome {
             Outcome::Hit { stale, .. } => stale.map(Stale::word),
             Outcome::Collapsed { .. } => None,
             Outcome::Refused(reason) => Some(reason.word()),
+            Outcome::Broken => Some(Kind::Broken.word()),
             Outcome::Forwarded {
                 commit: Commit::Deferred,
                 ..
@@ -348,7 +354,12 @@ impl Kind {
             | Kind::Request
             | Kind::Method
             | Kind::Bypass => true,
-            Kind::Hit | Kind::Stale | Kind::OnlyIfCached | Kind::Overloaded | Kind::Waited => false,
+            Kind::Hit
+            | Kind::Stale
+            | Kind::OnlyIfCached
+            | Kind::Overloaded
+            | Kind::Waited
+            | Kind::Broken => false,
         }
     }
 }
@@ -366,6 +377,7 @@ words!(Kind {
     OnlyIfCached => "only-if-cached",
     Overloaded => "overloaded",
     Waited => "coalesce-timeout",
+    Broken => "internal-error",
 });
 
 impl Stale {

@@ -634,7 +634,9 @@ async fn an_answer_before_the_upload_was_read_reaches_its_client_and_ends_the_co
         let hold = app.hold("/up");
         let mut connection = sidecar.client().connect().await;
         connection
-            .write(format!("POST /up HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n{first}"))
+            .write(format!(
+                "POST /up HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n{first}"
+            ))
             .await;
         let mut held = hold.arrived().await;
         connection.write("4\r\nhalf\r\n").await; // a piece, framed in chunks or not
@@ -823,6 +825,36 @@ async fn l07_odd_requests_are_answered_and_each_is_an_entry_of_its_own() {
         assert_eq!(again.text(), n.to_string(), "{name}, again: {again}");
         again.is_hit();
     }
+}
+
+#[tokio::test]
+async fn a_mistake_of_ours_is_counted_by_rule_and_has_its_line_in_the_access_log() {
+    let app = Origin::start().await;
+    app.answer("/page", reply("1"));
+    let sidecar = Setup::new(&app)
+        .config("log: { access: true }\nadmin: { listen: '127.0.0.1:0' }")
+        .rules("  - { id: watched, match: { path: /page }, ttl: 60s, mode: shadow }\n")
+        .start()
+        .await;
+    let client = sidecar.client();
+    client.get("/page").await.has_body("1");
+    app.answer("/page", reply("2"));
+    let log = Log::that_breaks_at("differs from what is stored");
+    {
+        let _breaking = log.written();
+        let answer = client.get("/page").await;
+        answer.is_problem(500).is_refused("internal-error");
+        answer.has_field("connection", "close");
+    }
+    let text = log.text();
+    let line = text.lines().find(|line| line.contains("internal-error"));
+    let line = line.unwrap_or_else(|| panic!("no line: {text}"));
+    for said in ["rule=\"watched\"", "status=500", "path=\"/page\""] {
+        assert!(line.contains(said), "{line}");
+    }
+    let told = sidecar.admin().get("/metrics").await.text();
+    let counted = "tagalong_requests_total{rule=\"watched\",outcome=\"internal-error\"} 1";
+    assert!(told.contains(counted), "{told}");
 }
 
 #[tokio::test]
