@@ -13,6 +13,7 @@ use crate::cache::Keep;
 use crate::cache::Stored;
 use crate::dialects::Ignored;
 use crate::fetch::Fetch;
+use crate::fetch::Wrong;
 use crate::fetch::ahead;
 use crate::fetch::ahead::Begun;
 use crate::fetch::trailers;
@@ -170,8 +171,48 @@ impl Fetch {
         let increments = self.read(&mut exchange, head, matched).await;
         let read = self.commit(&increments, head, aside).await;
         exchange.commit = exchange.commit.and(read);
-        warn_of(&exchange.signals, head);
+        self.warn_of(&exchange.signals, head);
         Ok(exchange)
+    }
+
+    /// What nobody can see from outside, and the app's authors want to know.
+    fn warn_of(&self, signals: &Signals, head: &Head) {
+        let uri = || head.logged_uri();
+        for Ignored { field, text, why } in &signals.ignored {
+            if let Some(not_logged) = self.is_told(Wrong::Field(field.clone())) {
+                tracing::warn!(uri = uri(), %field, text, %why, not_logged, "ignored in the app's response");
+            }
+        }
+        for misfit in &signals.misfits {
+            if let Some(not_logged) = self.is_told(Wrong::Change) {
+                tracing::warn!(
+                    uri = uri(),
+                    not_logged,
+                    "a change was reported, and {misfit}"
+                );
+            }
+        }
+        if signals.tags == Err(NoStore::TooManyTags)
+            && let Some(not_logged) = self.is_told(Wrong::TooManyTags)
+        {
+            tracing::warn!(
+                uri = uri(),
+                not_logged,
+                "more tags than `limits`, or `max` of its rule's `tags_from_body`, allow: the response is not stored"
+            );
+        }
+        for missing in &signals.skipped {
+            if let Some(not_logged) = self.is_told(Wrong::Increment) {
+                tracing::warn!(uri = uri(), %missing, not_logged, "an increment of the rule is skipped");
+            }
+        }
+    }
+
+    /// Whether something that the app says wrong is told, as it may be wrong on every page; and how many like it were not, if there
+    /// were any.
+    pub(super) fn is_told(&self, wrong: Wrong) -> Option<Option<u64>> {
+        let unsaid = self.0.wrongs.say(wrong, self.0.clock.now())?;
+        Some((unsaid > 0).then_some(unsaid))
     }
 
     /// Reads of the body what the rule wants of it; what changes by that is to be committed.
@@ -392,26 +433,6 @@ pub(super) fn asked_by(head: &Head) -> Arc<str> {
         .get(..path.floor_char_boundary(LONG_PATH))
         .unwrap_or(path);
     format!("{} {shown}", head.method()).into()
-}
-
-/// What nobody can see from outside, and the app's authors want to know.
-fn warn_of(signals: &Signals, head: &Head) {
-    let uri = || head.logged_uri();
-    for Ignored { field, text, why } in &signals.ignored {
-        tracing::warn!(uri = uri(), %field, text, %why, "ignored in the app's response");
-    }
-    for misfit in &signals.misfits {
-        tracing::warn!(uri = uri(), "a change was reported, and {misfit}");
-    }
-    if signals.tags == Err(NoStore::TooManyTags) {
-        tracing::warn!(
-            uri = uri(),
-            "more tags than `limits`, or `max` of its rule's `tags_from_body`, allow: the response is not stored"
-        );
-    }
-    for missing in &signals.skipped {
-        tracing::warn!(uri = uri(), %missing, "an increment of the rule is skipped");
-    }
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ mod ahead;
 mod anew;
 mod beside;
 mod exchange;
-mod failures;
 mod picking;
 mod request;
 mod room;
 mod schedule;
+mod seldom;
 mod trailers;
 
 use std::net::IpAddr;
@@ -39,10 +39,11 @@ use crate::fetch::beside::Rest;
 use crate::fetch::exchange::Exchange;
 use crate::fetch::exchange::Judged;
 use crate::fetch::exchange::asked_by;
-use crate::fetch::failures::Failures;
 use crate::fetch::picking::Picking;
 use crate::fetch::room::Room;
 use crate::fetch::schedule::AT_ONCE;
+use crate::fetch::seldom::Seldom;
+use crate::fetch::seldom::Wrong;
 use crate::model::outcome::Commit;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
@@ -68,7 +69,8 @@ struct Inner {
     dialects: Arc<Dialects>,
     clock: Clock,
     limits: Limits,
-    failures: Failures,
+    failures: Seldom<Failure>,
+    wrongs: Seldom<Wrong>,
     picking: Picking,
     /// For what has come of requests' bodies before their turn.
     ahead: Room,
@@ -149,7 +151,8 @@ impl Fetch {
             dialects,
             clock,
             limits,
-            failures: Failures::default(),
+            failures: Seldom::default(),
+            wrongs: Seldom::default(),
             picking: Picking::new(limits.picked),
             ahead: Room::new(limits.ahead),
             anew: Semaphore::new(AT_ONCE),

@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 use crate::body::Body;
 use crate::body::End;
 use crate::fetch::Fetch;
+use crate::fetch::Wrong;
 use crate::fetch::room::Held;
 use crate::fetch::room::Room;
 use crate::model::outcome::NoStore;
@@ -64,7 +65,10 @@ impl Fetch {
             },
         };
         let picked = picked.map_err(|Unread { reason, why }| {
-            tracing::warn!(uri = head.logged_uri(), %why, "what a rule wants of a body cannot be read");
+            if let Some(not_logged) = self.is_told(Wrong::Body) {
+                let uri = head.logged_uri();
+                tracing::warn!(uri, %why, not_logged, "what a rule wants of a body cannot be read");
+            }
             reason
         });
         (picked, body)
