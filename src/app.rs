@@ -205,6 +205,7 @@ impl App {
             max_object: limits.max_object,
             tags: limits.tags,
             picked: (config.store.max_bytes / 8).max(limits.max_object),
+            ahead: config.store.max_bytes / 16,
         };
         let retry_after = config.upstream.queue_timeout;
         let traces = config

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Buf;
 use bytes::Bytes;
 use bytes::BytesMut;
+use futures_util::FutureExt;
 use futures_util::Stream;
 use futures_util::StreamExt;
 use futures_util::stream::iter;
@@ -37,8 +38,14 @@ enum Inner {
 
 /// A body ended before it was whole; who reads it must not take it for the whole.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the body was cut short: {0}")]
-pub struct Cut(pub String);
+pub enum Cut {
+    /// Its sender left, broke it off, or sent something else.
+    #[error("the body was cut short: {0}")]
+    Short(String),
+    /// Its sender took longer than it may, and was given up.
+    #[error("the body did not come in time: {0}")]
+    Late(&'static str),
+}
 
 /// Goes with a response, and says when its body has ended whether more came than was declared: its length is wrong then,
 /// and what it declares may not be the whole.
@@ -117,12 +124,41 @@ impl Body {
     }
 
     /// Reads its beginning, to the end or as long as `may` allows so many bytes more.
-    pub async fn peek(mut self, mut may: impl FnMut(usize) -> bool) -> Peeked {
+    pub async fn peek(self, may: impl FnMut(usize) -> bool) -> Peeked {
+        self.peek_by(true, may).await
+    }
+
+    /// The same of what is here of it: nothing else is waited for.
+    pub async fn peek_here(self, may: impl FnMut(usize) -> bool) -> Peeked {
+        self.peek_by(false, may).await
+    }
+
+    async fn peek_by(mut self, waits: bool, mut may: impl FnMut(usize) -> bool) -> Peeked {
         let exact = self.exact_len();
         let (mut data, mut after) = (BytesMut::new(), Vec::new());
         let end = loop {
-            match self.next().await {
+            let next = match waits {
+                true => self.next().await,
+                false => match self.here().await {
+                    Some(next) => next,
+                    None => break End::NotYet,
+                },
+            };
+            match next {
                 None => break End::Whole,
+                Some(Ok(Chunk::Data(more))) if data.is_empty() && self.is_empty() => {
+                    let end = match may(more.len()) {
+                        true => End::Whole,
+                        false => End::NotYet,
+                    };
+                    return Peeked {
+                        data: more, // all of it, in one piece
+                        after,
+                        end,
+                        rest: self,
+                        exact,
+                    };
+                }
                 Some(Ok(Chunk::Data(more))) => {
                     data.extend_from_slice(&more); // a chunk of one byte would keep what it was cut from
                     if !may(more.len()) {
@@ -143,6 +179,15 @@ impl Body {
             rest: self,
             exact,
         }
+    }
+
+    /// The next piece, if it is here: `None` if not. What has come need not have been looked at, so others go first.
+    async fn here(&mut self) -> Option<Option<Result<Chunk, Cut>>> {
+        if let Some(next) = self.next().now_or_never() {
+            return Some(next);
+        }
+        tokio::task::yield_now().await;
+        self.next().now_or_never()
     }
 
     /// `len` bytes of it, from `first` on. It reads no further than that; a body that ends before is cut.
@@ -173,7 +218,7 @@ impl Body {
                 .into_data()
                 .map(Chunk::Data)
                 .or_else(|frame| frame.into_trailers().map(Chunk::Trailers))
-                .map_err(|_| Cut("a frame of unknown kind".into()))
+                .map_err(|_| Cut::Short("a frame of unknown kind".into()))
         }))
     }
 
@@ -230,9 +275,17 @@ impl Peeked {
         self.data.clone()
     }
 
-    /// The body as it was. `held` is let go of once what was read of it has been read again.
-    pub fn whole(self, held: impl Send + 'static) -> Body {
-        let rest = unfold((self.rest, Some(held)), async |(mut rest, held)| {
+    /// Why it was cut, if that has been seen.
+    pub fn cut(&self) -> Option<&Cut> {
+        self.after.iter().find_map(|it| it.as_ref().err())
+    }
+
+    /// The body as it was. What is `held` is let go of once what was read of it has been read again.
+    pub fn whole(self, held: Option<impl Send + 'static>) -> Body {
+        if self.end == End::Whole && self.after.is_empty() && held.is_none() {
+            return self.data.into();
+        }
+        let rest = unfold((self.rest, held), async |(mut rest, held)| {
             drop(held);
             Some((rest.next().await?, (rest, None)))
         });
@@ -260,8 +313,8 @@ impl Slice {
                 Some(Err(cut)) => return Some(Err(cut)),
                 Some(Ok(Chunk::Trailers(_))) | None => {
                     self.rest = 0;
-                    return Some(Err(Cut(
-                        "it ended before the range that was asked for".into()
+                    return Some(Err(Cut::Short(
+                        "it ended before the range that was asked for".into(),
                     )));
                 }
             };
@@ -418,7 +471,10 @@ mod tests {
 
         let mut trailers = HeaderMap::new();
         trailers.insert("x", HeaderValue::from_static("1"));
-        let rest = stream::iter([Ok(Chunk::Trailers(trailers)), Err(Cut("broken".into()))]);
+        let rest = stream::iter([
+            Ok(Chunk::Trailers(trailers)),
+            Err(Cut::Short("broken".into())),
+        ]);
         let joined = Body::joined("ab".into(), Body::chunks(rest, None));
         assert_eq!(joined.exact_len(), None);
         assert_eq!(read(joined).await, ("ab|".into(), false));

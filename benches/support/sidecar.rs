@@ -62,6 +62,7 @@ impl Sidecar {
             max_object: limits.max_object,
             tags: limits.tags,
             picked: limits.max_object,
+            ahead: limits.max_object,
         };
         let retry_after = config.upstream.queue_timeout;
         let upstream = Upstream::new(config.upstream, clock.clone());

@@ -16,7 +16,8 @@ use crate::model::glob::Glob;
 use crate::model::key::ComposedKey;
 use crate::model::key::Variant;
 use crate::model::stamp::Stamp;
-use crate::shared::one_response;
+use crate::shared::OneResponse;
+use crate::shared::is_glob;
 
 /// What is to be forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,30 +25,14 @@ enum Forget {
     /// Whatever has a logical key that matches.
     Matching(Glob),
     /// One response.
-    One(One),
+    One(OneResponse),
 }
-
-/// A response that is to be forgotten.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct One {
-    key: ComposedKey,
-    /// Under which it lies, here and in all other sidecars.
-    variant: Variant,
-    logical: Arc<str>,
-}
-
-/// What a text in the log begins with that is no glob: logical keys have no control characters, so such a glob would match nothing.
-const ONE: char = '\0';
 
 impl Forget {
     /// Reads what the log says.
     fn parse(text: &str) -> Forget {
-        match one_response(text) {
-            Some((key, variant, logical)) => Forget::One(One {
-                key,
-                variant,
-                logical: logical.into(),
-            }),
+        match OneResponse::parse(text) {
+            Some(one) => Forget::One(one),
             None => Forget::Matching(Glob::new(text)),
         }
     }
@@ -62,18 +47,11 @@ impl Forget {
 }
 
 impl fmt::Display for Forget {
-    /// As the log says it: a glob, or `\0<composed key> <variant> <logical key>`.
+    /// As the log says it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Forget::Matching(glob) => glob.fmt(f),
-            Forget::One(one) => {
-                let One {
-                    key,
-                    variant,
-                    logical,
-                } = one;
-                write!(f, "{ONE}{key} {variant} {logical}")
-            }
+            Forget::One(one) => one.fmt(f),
         }
     }
 }
@@ -164,7 +142,7 @@ impl Cache {
     /// `by` is who asked. `None`: the store could not be told, and nothing is forgotten elsewhere.
     pub async fn purge_matching(&self, glob: &Glob, by: &Arc<str>) -> Option<usize> {
         let text = glob.to_string();
-        if text.starts_with(ONE) {
+        if !is_glob(&text) {
             return Some(0); // nothing matches it, and it would be taken for something else
         }
         let stamp = self.0.tags.purge(&text, by).await?;
@@ -210,13 +188,13 @@ impl Cache {
     }
 
     /// The response of this identity in memory, whatever it is still good for.
-    async fn one_here(&self, key: ComposedKey) -> Option<One> {
+    async fn one_here(&self, key: ComposedKey) -> Option<OneResponse> {
         let find = move |cache: &Cache| {
             let mut all = cache.all_here().map(|(_, stored)| stored);
             all.find(|it| it.composed_key() == key)
         };
         let found = self.offload(find).await.flatten()?;
-        Some(One {
+        Some(OneResponse {
             key,
             variant: found.variant,
             logical: Arc::clone(&found.logical),
@@ -224,13 +202,13 @@ impl Cache {
     }
 
     /// The same of the shared store.
-    async fn one_elsewhere(&self, key: ComposedKey) -> Result<Option<One>, Away> {
+    async fn one_elsewhere(&self, key: ComposedKey) -> Result<Option<OneResponse>, Away> {
         let Some((second, link)) = self.shared_responses()? else {
             return Ok(None);
         };
         let found = second.find(&link, key).await;
         let found = self.answered(&link, found)?;
-        Ok(found.map(|found| One {
+        Ok(found.map(|found| OneResponse {
             key,
             variant: found.variant,
             logical: found.pointer.logical.into(),
@@ -252,7 +230,7 @@ impl Cache {
     }
 
     /// Whether it was here. One look: who hears of increments waits for this.
-    fn forget_one(&self, stamp: Stamp, one: &One) -> bool {
+    fn forget_one(&self, stamp: Stamp, one: &OneResponse) -> bool {
         let what = Forget::One(one.clone());
         // First: what is not stored yet will not be.
         self.purges().note(stamp, what, self.0.tags.oldest());
@@ -469,7 +447,7 @@ mod tests {
         let key = ComposedKey::from_bytes([7; 16]);
         let variant = KeyFields::new().base_key().only_variant();
         let one = |logical: &str| {
-            Forget::One(One {
+            Forget::One(OneResponse {
                 key,
                 variant,
                 logical: logical.into(),

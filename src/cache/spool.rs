@@ -286,7 +286,7 @@ impl Stream for Reader {
         let mut guard = self.shared.lock();
         let state = &mut *guard;
         let Some(place) = state.readers.get_mut(&self.id) else {
-            return Poll::Ready(Some(Err(Cut("its reader is too slow".into()))));
+            return Poll::Ready(Some(Err(Cut::Short("its reader is too slow".into()))));
         };
         if let Some(chunk) = place
             .chunk
@@ -358,9 +358,9 @@ mod tests {
         let spool = Spool::new(None, Budget::new(usize::MAX));
         let reader = spool.read().unwrap();
         spool.push(Bytes::from_static(b"ab"));
-        spool.end(Err(Cut("reset".into())));
+        spool.end(Err(Cut::Short("reset".into())));
         spool.end(Ok(()));
-        assert_eq!(text(reader).await, Err(Cut("reset".into())));
+        assert_eq!(text(reader).await, Err(Cut::Short("reset".into())));
     }
 
     /// What a chunk takes.
@@ -472,7 +472,7 @@ mod tests {
             assert_eq!(spool.0.lock().readers.len(), 1, "{held}");
             spool.end(Ok(()));
             let cut = text(slow).await;
-            assert!(matches!(cut, Err(Cut(_))), "never as if whole");
+            assert!(matches!(cut, Err(Cut::Short(_))), "never as if whole");
             assert_eq!(text(fast).await.unwrap().len(), DATA, "{held}");
         }
     }

@@ -187,7 +187,8 @@ pub(super) struct Upstream {
     /// Further tries of idempotent requests after a failed connection, at most 10. Default: 1.
     #[serde(default)]
     pub(super) retries: Option<Spanned<u32>>,
-    /// Exchanges with the app at once, at least 1; upgraded connections do not count. Default: 256.
+    /// Exchanges with the app at once, at least 1; upgraded connections do not count, and those whose requests are still on their way
+    /// have three quarters of it. Default: 256.
     #[serde(default)]
     pub(super) max_concurrent: Option<Spanned<u32>>,
     /// How many more requests may wait for their turn; beyond that 503. Default: 1024.
@@ -404,7 +405,8 @@ pub(super) struct Limits {
     /// How long a client may take for a request's head, and for a TLS handshake. Default: `10s`.
     #[serde(default)]
     pub(super) client_header_timeout: Option<Spanned<Span>>,
-    /// How long a client may pause within a request's body. Default: `60s`.
+    /// How long a client may pause within a request's body; after the first time of this length a body of declared length comes with 500
+    /// bytes a second on average. Default: `60s`.
     #[serde(default)]
     pub(super) client_body_timeout: Option<Spanned<Span>>,
     /// How long a connection may be idle. Default: `60s`.

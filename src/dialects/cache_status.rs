@@ -49,11 +49,6 @@ pub fn render(outcome: Outcome) -> HeaderValue {
     render_with(outcome, &Debug::default())
 }
 
-/// The value of the field where a mistake of ours is the answer.
-pub fn broken() -> HeaderValue {
-    HeaderValue::from_static("tagalong; detail=internal-error")
-}
-
 /// The value of the field with what only some may see.
 pub fn render_with(outcome: Outcome, debug: &Debug) -> HeaderValue {
     let mut text = String::with_capacity(USUAL_LINE);
@@ -132,7 +127,7 @@ impl fmt::Display for Line<'_> {
             }
             Outcome::Collapsed { why } => write!(f, "; fwd={}; collapsed", reason(why))?,
             // Neither a hit nor forwarded (RFC 9211 §2.1, §2.2): the detail says it all.
-            Outcome::Refused(_) => {}
+            Outcome::Refused(_) | Outcome::Broken => {}
         }
         match (self.debug.detail, self.outcome.detail()) {
             (Some(text), _) => write!(f, "; detail={}", Quoted(text))?,
@@ -327,6 +322,7 @@ mod tests {
             ),
             (Outcome::Refused(Refusal::Overloaded), "detail=overloaded"),
             (Outcome::Refused(Refusal::Waited), "detail=coalesce-timeout"),
+            (Outcome::Broken, "detail=internal-error"),
         ] {
             let expected = format!("tagalong; {expected}");
             assert_eq!(render(outcome), expected);

@@ -13,6 +13,9 @@ use crate::cache::Keep;
 use crate::cache::Stored;
 use crate::dialects::Ignored;
 use crate::fetch::Fetch;
+use crate::fetch::Wrong;
+use crate::fetch::ahead;
+use crate::fetch::ahead::Begun;
 use crate::fetch::trailers;
 use crate::model::outcome::Commit;
 use crate::model::outcome::Failure;
@@ -27,6 +30,7 @@ use crate::policy::Verdict;
 use crate::policy::freshening;
 use crate::rules::Matched;
 use crate::rules::Picked;
+use crate::rules::asks_to_upgrade;
 use crate::telemetry::trace::Place;
 use crate::telemetry::trace::Step;
 use crate::upstream::Turn;
@@ -58,10 +62,32 @@ pub(super) struct Judged {
 }
 
 impl Fetch {
-    /// The right to ask the app once.
-    pub(super) async fn turn(&self, head: &Head) -> Result<Turn, Failure> {
-        let turn = self.0.upstream.turn().await;
+    /// The right to ask the app once, when enough of the request's body is here.
+    pub(super) async fn turn(
+        &self,
+        head: &Head,
+        request: &mut Request<Body>,
+    ) -> Result<Turn, Failure> {
+        // What comes after an upgrade is no body.
+        let is_here = request.body().is_here() || asks_to_upgrade(head.headers());
+        let turn = match is_here || Box::pin(self.read_ahead(head, request)).await? {
+            true => self.0.upstream.turn().await,
+            false => self.0.upstream.turn_open().await,
+        };
         turn.map_err(|error| self.failure(&error, head))
+    }
+
+    /// Waits for the beginning of the request's body: whether it is the whole.
+    async fn read_ahead(&self, head: &Head, request: &mut Request<Body>) -> Result<bool, Failure> {
+        let body = std::mem::take(request.body_mut());
+        let begun = ahead::read(body, &self.0.ahead).await;
+        let begun = begun.map_err(|cut| self.failure(&UpstreamError::request_body(&cut), head))?;
+        let (body, is_whole) = match begun {
+            Begun::Whole(body) => (body, true),
+            Begun::Part(body) => (body, false),
+        };
+        *request.body_mut() = body;
+        Ok(is_whole)
     }
 
     /// What it means that no response came; said in the log.
@@ -73,6 +99,7 @@ impl Fetch {
             UpstreamErrorKind::Malformed | UpstreamErrorKind::HeadTooLarge => Failure::Malformed,
             UpstreamErrorKind::Busy => Failure::Overloaded,
             UpstreamErrorKind::RequestBody => Failure::RequestCut,
+            UpstreamErrorKind::RequestLate => Failure::RequestLate,
         };
         // As many as there are requests, where the app is down.
         if let Some(unsaid) = self.0.failures.say(failure, self.0.clock.now()) {
@@ -145,8 +172,48 @@ impl Fetch {
         let increments = self.read(&mut exchange, head, matched).await;
         let read = self.commit(&increments, head, aside).await;
         exchange.commit = exchange.commit.and(read);
-        warn_of(&exchange.signals, head);
+        self.warn_of(&exchange.signals, head);
         Ok(exchange)
+    }
+
+    /// What nobody can see from outside, and the app's authors want to know.
+    fn warn_of(&self, signals: &Signals, head: &Head) {
+        let uri = || head.logged_uri();
+        for Ignored { field, text, why } in &signals.ignored {
+            if let Some(not_logged) = self.is_told(Wrong::Field(field.clone())) {
+                tracing::warn!(uri = uri(), %field, text, %why, not_logged, "ignored in the app's response");
+            }
+        }
+        for misfit in &signals.misfits {
+            if let Some(not_logged) = self.is_told(Wrong::Change) {
+                tracing::warn!(
+                    uri = uri(),
+                    not_logged,
+                    "a change was reported, and {misfit}"
+                );
+            }
+        }
+        if signals.tags == Err(NoStore::TooManyTags)
+            && let Some(not_logged) = self.is_told(Wrong::TooManyTags)
+        {
+            tracing::warn!(
+                uri = uri(),
+                not_logged,
+                "more tags than `limits`, or `max` of its rule's `tags_from_body`, allow: the response is not stored"
+            );
+        }
+        for missing in &signals.skipped {
+            if let Some(not_logged) = self.is_told(Wrong::Increment) {
+                tracing::warn!(uri = uri(), %missing, not_logged, "an increment of the rule is skipped");
+            }
+        }
+    }
+
+    /// Whether something that the app says wrong is told, as it may be wrong on every page; and how many like it were not, if there
+    /// were any.
+    pub(super) fn is_told(&self, wrong: Wrong) -> Option<Option<u64>> {
+        let unsaid = self.0.wrongs.say(wrong, self.0.clock.now())?;
+        Some((unsaid > 0).then_some(unsaid))
     }
 
     /// Reads of the body what the rule wants of it; what changes by that is to be committed.
@@ -367,26 +434,6 @@ pub(super) fn asked_by(head: &Head) -> Arc<str> {
         .get(..path.floor_char_boundary(LONG_PATH))
         .unwrap_or(path);
     format!("{} {shown}", head.method()).into()
-}
-
-/// What nobody can see from outside, and the app's authors want to know.
-fn warn_of(signals: &Signals, head: &Head) {
-    let uri = || head.logged_uri();
-    for Ignored { field, text, why } in &signals.ignored {
-        tracing::warn!(uri = uri(), %field, text, %why, "ignored in the app's response");
-    }
-    for misfit in &signals.misfits {
-        tracing::warn!(uri = uri(), "a change was reported, and {misfit}");
-    }
-    if signals.tags == Err(NoStore::TooManyTags) {
-        tracing::warn!(
-            uri = uri(),
-            "more tags than `limits`, or `max` of its rule's `tags_from_body`, allow: the response is not stored"
-        );
-    }
-    for missing in &signals.skipped {
-        tracing::warn!(uri = uri(), %missing, "an increment of the rule is skipped");
-    }
 }
 
 #[cfg(test)]

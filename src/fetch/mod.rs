@@ -3,13 +3,15 @@
 //! Every exchange goes through `Fetch::exchange`, so no path can forget an increment. Where a client waits for it, it runs in that
 //! one's task until there is an answer, and then, or when the client leaves, in a task of its own, so none is lost by that.
 
+mod ahead;
 mod anew;
 mod beside;
 mod exchange;
-mod failures;
 mod picking;
 mod request;
+mod room;
 mod schedule;
+mod seldom;
 mod trailers;
 
 use std::net::IpAddr;
@@ -37,9 +39,11 @@ use crate::fetch::beside::Rest;
 use crate::fetch::exchange::Exchange;
 use crate::fetch::exchange::Judged;
 use crate::fetch::exchange::asked_by;
-use crate::fetch::failures::Failures;
 use crate::fetch::picking::Picking;
+use crate::fetch::room::Room;
 use crate::fetch::schedule::AT_ONCE;
+use crate::fetch::seldom::Seldom;
+use crate::fetch::seldom::Wrong;
 use crate::model::outcome::Commit;
 use crate::model::outcome::End;
 use crate::model::outcome::Failure;
@@ -65,8 +69,11 @@ struct Inner {
     dialects: Arc<Dialects>,
     clock: Clock,
     limits: Limits,
-    failures: Failures,
+    failures: Seldom<Failure>,
+    wrongs: Seldom<Wrong>,
     picking: Picking,
+    /// For what has come of requests' bodies before their turn.
+    ahead: Room,
     /// How many more are fetched again for operators at once, however many calls ask for it; closed: no more at all.
     anew: Semaphore,
     /// Every exchange under way.
@@ -101,6 +108,8 @@ pub struct Limits {
     pub tags: TagLimits,
     /// Bytes of all bodies that are read for tags at a time.
     pub picked: usize,
+    /// Bytes of the bodies of all requests that are waited for before their turn.
+    pub ahead: usize,
 }
 
 /// A response for one client, and what becomes of it.
@@ -142,8 +151,10 @@ impl Fetch {
             dialects,
             clock,
             limits,
-            failures: Failures::default(),
+            failures: Seldom::default(),
+            wrongs: Seldom::default(),
             picking: Picking::new(limits.picked),
+            ahead: Room::new(limits.ahead),
             anew: Semaphore::new(AT_ONCE),
             tasks: TaskTracker::new(),
         }))
@@ -291,7 +302,7 @@ impl Fetch {
         len.is_some_and(|len| len > max_object)
     }
 
-    /// Asks the app for one client. When that client leaves, a safe request that still waits for its turn is given up;
+    /// Asks the app for one client. When that client leaves, a safe request that still waits for its turn (or for its body) is given up;
     /// else the exchange goes on: to its head if it is safe, to its end if it is not. What a HEAD's answer says of a stored
     /// response counts for that.
     ///
@@ -322,11 +333,11 @@ impl Fetch {
     }
 
     /// As for [`Fetch::run`], what is rare or large of it is boxed, and so is it.
-    async fn run_alone(self, alone: Alone, mut answer: Answer) {
+    async fn run_alone(self, mut alone: Alone, mut answer: Answer) {
         let head = Arc::clone(&alone.head);
         let turn = tokio::select! {
             biased;
-            turn = self.turn(&head) => turn,
+            turn = self.turn(&head, &mut alone.request) => turn,
             () = answer.closed(), if head.is_safe() => return,
         };
         let passed = match turn {

@@ -8,12 +8,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header;
 use http::response::Parts;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use crate::body::Body;
 use crate::body::End;
 use crate::fetch::Fetch;
+use crate::fetch::Wrong;
+use crate::fetch::room::Held;
+use crate::fetch::room::Room;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::rules::Picked;
@@ -21,8 +24,8 @@ use crate::rules::Pointer;
 
 /// How much of bodies is collected and decoded at a time.
 pub(super) struct Picking {
-    /// A permit for each byte that is held until it has been handed on.
-    bytes: Arc<Semaphore>,
+    /// For what is held until it has been handed on.
+    room: Room,
     /// Those that are decoded side by side: each takes up to `max_object` for a moment.
     decoders: Arc<Semaphore>,
 }
@@ -37,15 +40,9 @@ impl Picking {
     /// Of all bodies together this many bytes are held.
     pub(super) fn new(most: usize) -> Picking {
         Picking {
-            bytes: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            room: Room::new(most),
             decoders: Arc::new(Semaphore::new(DECODERS)),
         }
-    }
-
-    /// The right to hold so many bytes more; never waited for, as those who hold some would wait for each other.
-    fn hold(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let bytes = u32::try_from(bytes).ok()?;
-        Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok()
     }
 }
 
@@ -68,7 +65,10 @@ impl Fetch {
             },
         };
         let picked = picked.map_err(|Unread { reason, why }| {
-            tracing::warn!(uri = head.logged_uri(), %why, "what a rule wants of a body cannot be read");
+            if let Some(not_logged) = self.is_told(Wrong::Body) {
+                let uri = head.logged_uri();
+                tracing::warn!(uri, %why, not_logged, "what a rule wants of a body cannot be read");
+            }
             reason
         });
         (picked, body)
@@ -80,18 +80,10 @@ impl Fetch {
         if body.exact_len().is_some_and(|len| len > most as u64) {
             return (Err(Unread::TOO_LARGE), body);
         }
-        let (mut read, mut held) = (0, None);
+        let (mut read, mut held): (_, Held) = (0, None);
         let peeked = body.peek(|bytes| {
             read += bytes;
-            let permit = self.0.picking.hold(bytes);
-            let has_room = permit.is_some() || insists;
-            held = match (held.take(), permit) {
-                (Some(mut held), Some(permit)) => {
-                    OwnedSemaphorePermit::merge(&mut held, permit);
-                    Some(held)
-                }
-                (held, permit) => held.or(permit),
-            };
+            let has_room = self.0.picking.room.take(&mut held, bytes) || insists;
             has_room && read <= most
         });
         let peeked = peeked.await;
@@ -338,10 +330,12 @@ mod tests {
 
     #[test]
     fn what_is_held_is_given_back_once_it_has_been_read() {
-        let picking = Picking::new(10);
-        let held = picking.hold(6).unwrap();
-        assert!(picking.hold(5).is_none());
-        assert!(picking.hold(4).is_some());
+        let room = Picking::new(10).room;
+        let (mut held, mut other): (Held, Held) = (None, None);
+        assert!(room.take(&mut held, 2) && room.take(&mut held, 4));
+        assert!(!room.take(&mut other, 5));
+        assert!(room.take(&mut other, 4));
+        drop(other);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
@@ -361,6 +355,6 @@ mod tests {
             }
         });
         assert_eq!(text, b"abcdefgh");
-        assert!(picking.hold(10).is_some());
+        assert!(room.take(&mut None, 10));
     }
 }

@@ -13,6 +13,7 @@ use crate::body::Body;
 use crate::body::Chunk;
 use crate::body::Cut;
 use crate::fetch::Fetch;
+use crate::fetch::Wrong;
 use crate::fetch::asked_by;
 use crate::model::request::Head;
 use crate::policy;
@@ -84,7 +85,7 @@ impl Watched {
                     None => {}
                     Some(Ok(Chunk::Trailers(trailers))) => self.after = Some(trailers),
                     Some(Ok(Chunk::Data(_))) => {
-                        return Some(Err(Cut("more content than declared".into())));
+                        return Some(Err(Cut::Short("more content than declared".into())));
                     }
                     Some(Err(cut)) => return Some(Err(cut)),
                 }
@@ -104,16 +105,25 @@ impl Watched {
                     inner
                         .dialects
                         .take(|| self.head.origin(), self.head.is_safe(), &mut trailers);
-                if !said.tags.is_empty() {
+                if !said.tags.is_empty()
+                    && let Some(not_logged) = self.fetch.is_told(Wrong::Trailers)
+                {
                     tracing::warn!(
                         path = self.head.path(),
+                        not_logged,
                         "tags in trailers come too late: they are ignored"
                     );
                 }
                 let (changed, misfits) = policy::changed(&self.scopes, &said.changes);
                 for misfit in misfits {
-                    let path = self.head.path();
-                    tracing::warn!(path, "a change was reported in trailers, and {misfit}");
+                    if let Some(not_logged) = self.fetch.is_told(Wrong::Change) {
+                        let path = self.head.path();
+                        tracing::warn!(
+                            path,
+                            not_logged,
+                            "a change was reported in trailers, and {misfit}"
+                        );
+                    }
                 }
                 let increments = [said.increments, changed].concat();
                 // The head, which would tell of a delay, has gone out; health and metrics do.

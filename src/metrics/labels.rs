@@ -171,6 +171,8 @@ pub enum Answered {
     Malformed,
     /// The client's body ended early.
     RequestCut,
+    /// The client took too long with its body.
+    RequestLate,
 }
 
 impl Answered {
@@ -189,6 +191,7 @@ impl Answered {
             Err(Failure::TimedOut) => Some(Answered::TimedOut),
             Err(Failure::Malformed) => Some(Answered::Malformed),
             Err(Failure::RequestCut) => Some(Answered::RequestCut),
+            Err(Failure::RequestLate) => Some(Answered::RequestLate),
             Err(Failure::Abandoned | Failure::Overloaded | Failure::Unvalidated) => None,
         }
     }
@@ -205,6 +208,7 @@ words!(Answered {
     TimedOut => "timed-out",
     Malformed => "malformed",
     RequestCut => "request-cut",
+    RequestLate => "request-late",
 });
 
 /// Whether something that was to be sent has got there.

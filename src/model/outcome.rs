@@ -32,6 +32,8 @@ pub enum Outcome {
     },
     /// Refused without asking the app.
     Refused(Refusal),
+    /// A mistake of ours (a panic) has come between.
+    Broken,
 }
 
 /// What became of a request, in one word, without the details.
@@ -61,6 +63,8 @@ pub enum Kind {
     Overloaded,
     /// Refused: another request's answer was waited for too long.
     Waited,
+    /// A mistake of ours has come between.
+    Broken,
 }
 
 /// What has become of a change that a response reported.
@@ -265,6 +269,7 @@ impl Outcome {
             Outcome::Refused(Refusal::OnlyIfCached) => Kind::OnlyIfCached,
             Outcome::Refused(Refusal::Overloaded) => Kind::Overloaded,
             Outcome::Refused(Refusal::Waited) => Kind::Waited,
+            Outcome::Broken => Kind::Broken,
             Outcome::Forwarded { why, .. } => match why {
                 Forward::UriMiss | Forward::VaryMiss | Forward::Partial => Kind::Miss,
                 Forward::Expired => Kind::Expired,
@@ -281,7 +286,7 @@ impl Outcome {
         match self {
             Outcome::Hit { .. } => Some(LookedUp::Hit),
             Outcome::Collapsed { .. } => Some(LookedUp::Miss),
-            Outcome::Refused(_) => None,
+            Outcome::Refused(_) | Outcome::Broken => None,
             Outcome::Forwarded { why, .. } => match why {
                 Forward::UriMiss
                 | Forward::VaryMiss
@@ -300,6 +305,7 @@ impl Outcome {
             Outcome::Hit { stale, .. } => stale.map(Stale::word),
             Outcome::Collapsed { .. } => None,
             Outcome::Refused(reason) => Some(reason.word()),
+            Outcome::Broken => Some(Kind::Broken.word()),
             Outcome::Forwarded {
                 commit: Commit::Deferred,
                 ..
@@ -348,7 +354,12 @@ impl Kind {
             | Kind::Request
             | Kind::Method
             | Kind::Bypass => true,
-            Kind::Hit | Kind::Stale | Kind::OnlyIfCached | Kind::Overloaded | Kind::Waited => false,
+            Kind::Hit
+            | Kind::Stale
+            | Kind::OnlyIfCached
+            | Kind::Overloaded
+            | Kind::Waited
+            | Kind::Broken => false,
         }
     }
 }
@@ -366,6 +377,7 @@ words!(Kind {
     OnlyIfCached => "only-if-cached",
     Overloaded => "overloaded",
     Waited => "coalesce-timeout",
+    Broken => "internal-error",
 });
 
 impl Stale {
@@ -491,6 +503,8 @@ pub enum Failure {
     TimedOut,
     /// The client's own body ended early, so there was nothing whole to forward: 400.
     RequestCut,
+    /// The client took too long with its body: 408.
+    RequestLate,
     /// The exchange was given up here: 502.
     Abandoned,
     /// The app has all the exchanges it may have, and the queue for more is full, or was too slow: 503.
@@ -509,6 +523,7 @@ impl Failure {
             | Failure::Malformed
             | Failure::TimedOut
             | Failure::RequestCut
+            | Failure::RequestLate
             | Failure::Abandoned
             | Failure::Unvalidated => Outcome::Forwarded {
                 why,
@@ -534,6 +549,7 @@ impl Failure {
         match self {
             Failure::Unreachable | Failure::Closed | Failure::Malformed | Failure::TimedOut => true,
             Failure::RequestCut
+            | Failure::RequestLate
             | Failure::Abandoned
             | Failure::Overloaded
             | Failure::Unvalidated => false,
@@ -553,6 +569,7 @@ impl Failure {
             Failure::Malformed => "malformed",
             Failure::TimedOut => "timed-out",
             Failure::RequestCut => "request-cut",
+            Failure::RequestLate => "request-late",
             Failure::Abandoned => "abandoned",
             Failure::Overloaded => "overloaded",
             Failure::Unvalidated => "unvalidated",
@@ -567,6 +584,7 @@ impl Failure {
             Failure::Malformed => "The app's answer was not valid HTTP.",
             Failure::TimedOut => "The app did not answer in time.",
             Failure::RequestCut => "The request's body ended early.",
+            Failure::RequestLate => "The request's body did not come in time.",
             Failure::Abandoned => "The exchange with the app was given up.",
             Failure::Overloaded => "The app is busy; please try again in a moment.",
             Failure::Unvalidated => {

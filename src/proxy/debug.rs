@@ -79,7 +79,8 @@ impl Debugged {
             Outcome::Hit { .. }
             | Outcome::Forwarded { .. }
             | Outcome::Collapsed { .. }
-            | Outcome::Refused(_) => None,
+            | Outcome::Refused(_)
+            | Outcome::Broken => None,
         };
         let detail = match (not_stored, invalidated) {
             (Some(reason), Some(why)) => Some(format!("{reason}; {why}")),

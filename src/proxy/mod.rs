@@ -217,12 +217,11 @@ impl Proxy {
     /// A hit waits for nothing: what may wait has a box of its own, so that no hit pays for its room and for moving that about.
     async fn handle(&self, mut asked: Asked<Head>) -> Answer {
         let begun = self.begin(&mut asked);
-        let plan = match self.plan_by_head(&mut asked) {
-            Ok(plan) => plan,
-            Err((rules, most)) => {
-                Box::pin(self.read_body(&rules, &mut asked, most)).await;
-                self.plan(&rules, &asked)
-            }
+        let Some(plan) = unbroken(self.planned(&mut asked)).await else {
+            let (response, outcome) = broken();
+            let rules = self.0.rules.peek();
+            let outcome = self.end(begun, None, rules.unmatched(), response.status(), outcome);
+            return (self.stamp(response, outcome, None), outcome);
         };
         let debug = asked
             .debug
@@ -265,6 +264,16 @@ impl Proxy {
         outcome
     }
 
+    async fn planned(&self, asked: &mut Asked<Head>) -> Plan {
+        match self.plan_by_head(asked) {
+            Ok(plan) => plan,
+            Err((rules, most)) => {
+                Box::pin(self.read_body(&rules, asked, most)).await;
+                self.plan(&rules, asked)
+            }
+        }
+    }
+
     /// Reads the body, where the key holds something of that: as many bytes as `most`. A longer one streams by.
     async fn read_body(&self, rules: &RuleSet, asked: &mut Asked<Head>, most: usize) {
         if asked.body.exact_len().is_some_and(|len| len > most as u64) {
@@ -279,7 +288,7 @@ impl Proxy {
         if peeked.end == BodyEnd::Whole {
             rules.read(&mut asked.head, peeked.data());
         }
-        asked.body = peeked.whole(());
+        asked.body = peeked.whole(None::<()>);
     }
 
     /// By the rules in force; or these, and how many bytes of the body they want to see first.
@@ -310,33 +319,40 @@ impl Proxy {
         }
     }
 
-    /// Does what the plan says; with the rule, which the plan has kept until now.
+    /// Does what the plan says; with the rule, which the plan has kept until now, so that what breaks is counted by it, too.
     async fn answer(&self, asked: Asked, plan: Plan) -> (Arc<Rule>, Answer) {
         let query = match plan {
             Plan::Lookup(query) => query,
             Plan::Pass(pass) => {
                 let rule = Arc::clone(&pass.rule);
-                return (rule, Box::pin(self.passed(asked, pass)).await);
+                let answer = unbroken(Box::pin(self.passed(asked, pass))).await;
+                return (rule, answer.unwrap_or_else(broken));
             }
         };
         if let Mode::Shadow(shadow) = &query.rule.mode {
             let (rule, shadow) = (Arc::clone(&query.rule), shadow.clone());
-            return (rule, Box::pin(self.shadowed(asked, query, &shadow)).await);
+            let answer = unbroken(Box::pin(self.shadowed(asked, query, &shadow))).await;
+            return (rule, answer.unwrap_or_else(broken));
         }
         let Asked { head, trace, .. } = &asked;
-        match self.look_up(&query, head, trace, None).await {
-            Lookup::Hit(stored, now) => {
-                let answer = respond::hit(head, &stored, None, now);
-                (query.rule, answer)
+        let found = async {
+            match self.look_up(&query, head, trace, None).await {
+                Lookup::Hit(stored, now) => Ok(respond::hit(head, &stored, None, now)),
+                found @ (Lookup::Stale(..)
+                | Lookup::Miss(..)
+                | Lookup::Join(_)
+                | Lookup::Pass(_)
+                | Lookup::OnlyIfCached) => Err(found),
             }
-            found @ (Lookup::Stale(..)
-            | Lookup::Miss(..)
-            | Lookup::Join(_)
-            | Lookup::Pass(_)
-            | Lookup::OnlyIfCached) => {
+        };
+        match unbroken(found).await {
+            Some(Ok(hit)) => (query.rule, hit),
+            Some(Err(found)) => {
                 let rule = Arc::clone(&query.rule);
-                (rule, Box::pin(self.cached(asked, query, found)).await)
+                let answer = unbroken(Box::pin(self.cached(asked, query, found))).await;
+                (rule, answer.unwrap_or_else(broken))
             }
+            None => (query.rule, broken()),
         }
     }
 
@@ -552,9 +568,8 @@ impl Proxy {
             let asked = self.read(request, connection, &busy, had_length)?;
             Ok::<Answer, Unasked>(self.handle(asked).await)
         };
-        // A mistake of ours is the end of one request.
-        let response = match AssertUnwindSafe(handled).catch_unwind().await {
-            Ok(Ok((response, outcome))) => {
+        let response = match unbroken(handled).await {
+            Some(Ok((response, outcome))) => {
                 if is_plain
                     && self.has_fast_path()
                     && matches!(outcome, Outcome::Hit { stale: None, .. })
@@ -563,24 +578,20 @@ impl Proxy {
                 }
                 response
             }
-            Ok(Err(why)) => {
+            Some(Err(why)) => {
                 tracing::debug!(?why, "answered as it is, or refused");
                 respond::unasked(why)
             }
-            Err(_) => self.broken(), // what it was, the panic itself has told
+            // Before it was known what it asks for, or while it was told what became of it: nothing more can be told.
+            None => {
+                let (response, outcome) = broken();
+                self.stamp(response, outcome, None)
+            }
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             busy.upgraded();
         }
         response.map(|body| ToClient::new(body, busy))
-    }
-
-    fn broken(&self) -> Response<Body> {
-        let response = respond::broken();
-        match self.0.config.cache_status {
-            true => respond::stamp(response, cache_status::broken()),
-            false => response,
-        }
     }
 
     fn read(
@@ -653,6 +664,16 @@ fn announced(body: &Incoming) -> Announced {
             None => Announced::Chunks,
         },
     }
+}
+
+/// What comes of it; `None`: a mistake of ours, which is the end of one request. What it was, the panic itself has told.
+fn unbroken<T>(doing: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
+    AssertUnwindSafe(doing).catch_unwind().map(Result::ok)
+}
+
+/// The answer where a mistake of ours has come between.
+fn broken() -> Answer {
+    (respond::broken(), Outcome::Broken)
 }
 
 /// The answer to a client that wanted a stored response or none, where none is looked for.

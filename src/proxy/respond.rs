@@ -231,13 +231,15 @@ pub(super) fn failure(failure: Failure, retry_after: Duration) -> Response<Body>
         Failure::TimedOut | Failure::Unvalidated => StatusCode::GATEWAY_TIMEOUT,
         Failure::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         Failure::RequestCut => StatusCode::BAD_REQUEST,
+        Failure::RequestLate => StatusCode::REQUEST_TIMEOUT,
     };
     let mut response = problem(status, failure.sentence());
+    let headers = response.headers_mut();
     if failure == Failure::Overloaded {
         let seconds = whole_seconds(retry_after);
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, seconds.into());
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    } else if failure == Failure::RequestLate {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close")); // RFC 9110 §15.5.9
     }
     response
 }

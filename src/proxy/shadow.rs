@@ -264,7 +264,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_read_as_far_as_it_takes_to_tell_and_passed_on_whole() {
         let data = |text: &'static str| Ok(Chunk::Data(text.into()));
-        let cut = || Err(Cut("gone".into()));
+        let cut = || Err(Cut::Short("gone".into()));
         for (name, pieces, expected, passed) in [
             ("the same", vec![data("ab"), data("c")], true, "abc"),
             (

@@ -74,7 +74,7 @@ async fn read(mut client: ReadHalf<Io>) -> Option<(Result<Chunk, Cut>, Reading)>
     match client.read_buf(&mut buffer).await {
         Ok(0) => None,
         Ok(_) => Some((Ok(Chunk::Data(buffer.freeze())), Reading::Open(client))),
-        Err(error) => Some((Err(Cut(error.to_string())), Reading::Open(client))),
+        Err(error) => Some((Err(Cut::Short(error.to_string())), Reading::Open(client))),
     }
 }
 

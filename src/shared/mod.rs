@@ -26,5 +26,5 @@ pub use crate::shared::error::Error;
 pub use crate::shared::findings::Finding;
 pub use crate::shared::lease::{Asked, Lease};
 pub use crate::shared::link::{Beginning, Heard, Incremented, Link, Position, Registered, Store};
-pub use crate::shared::record::{Change, Record, What, one_response};
+pub use crate::shared::record::{Change, OneResponse, Record, What, is_glob};
 pub use crate::shared::state::{HIGHEST_EPOCH, Read, TagState, epoch, sequence};

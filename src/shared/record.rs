@@ -16,6 +16,7 @@
 //! stand otherwise than here: the record is not understood, and whoever follows the log treats it as a gap.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::model::key::ComposedKey;
@@ -91,7 +92,9 @@ impl Record {
                     Tag::from_stored(value).ok()?,
                     Change::Version(version.take()?),
                 )),
-                "m" if is_pattern(value) => happened.push(What::Purged(value.into())),
+                "m" if is_glob(value) || OneResponse::parse(value).is_some() => {
+                    happened.push(What::Purged(value.into()))
+                }
                 "d" => happened.push(What::Ended(value.into())),
                 "g" => happened.push(What::Begun),
                 _ => understood = false,
@@ -106,23 +109,47 @@ impl Record {
     }
 }
 
-/// What a pattern begins with that is none, but names one response.
-const ONE: char = '\0';
-
-/// Whether it is a glob, or names one response as this version does.
-fn is_pattern(text: &str) -> bool {
-    !text.starts_with(ONE) || one_response(text).is_some()
+/// One response, as it is named in place of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneResponse {
+    /// Its identity.
+    pub key: ComposedKey,
+    /// Under which it lies, here and in all other sidecars.
+    pub variant: Variant,
+    /// Its logical key.
+    pub logical: Arc<str>,
 }
 
-/// The response that is named in place of a pattern: its composed key, its variant, its logical key.
-pub fn one_response(text: &str) -> Option<(ComposedKey, Variant, &str)> {
-    let (key, rest) = text.strip_prefix(ONE)?.split_once(' ')?;
-    let (variant, logical) = rest.split_once(' ')?;
-    Some((
-        ComposedKey::from_hex(key)?,
-        Variant::from_hex(variant)?,
-        logical,
-    ))
+/// What a text begins with that is no glob: logical keys have no control characters, so such a glob would match nothing.
+const ONE: char = '\0';
+
+impl OneResponse {
+    /// Reads what [`Display`](fmt::Display) has written.
+    pub fn parse(text: &str) -> Option<OneResponse> {
+        let (key, rest) = text.strip_prefix(ONE)?.split_once(' ')?;
+        let (variant, logical) = rest.split_once(' ')?;
+        Some(OneResponse {
+            key: ComposedKey::from_hex(key)?,
+            variant: Variant::from_hex(variant)?,
+            logical: logical.into(),
+        })
+    }
+}
+
+impl fmt::Display for OneResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let OneResponse {
+            key,
+            variant,
+            logical,
+        } = self;
+        write!(f, "{ONE}{key} {variant} {logical}")
+    }
+}
+
+/// Whether others would take such a text for a glob.
+pub fn is_glob(text: &str) -> bool {
+    !text.starts_with(ONE)
 }
 
 /// More of a name than this is told to nobody, in bytes.
@@ -165,7 +192,9 @@ mod tests {
             ])),
         };
         assert_eq!(record, expected);
-        let one = format!("\0{} {} a=1", "0".repeat(32), "f".repeat(32));
+        let one = format!("\0{} {} a=1 b", "0".repeat(32), "f".repeat(32));
+        let named = OneResponse::parse(&one).unwrap();
+        assert_eq!((&*named.logical, named.to_string()), ("a=1 b", one.clone()));
         for (text, what) in [
             ("n|7|p|5|m|Users:1>*", What::Purged("Users:1>*".into())),
             ("n|7|p|5|d|00ff", What::Ended("00ff".into())),

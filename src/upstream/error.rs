@@ -36,6 +36,9 @@ pub enum UpstreamErrorKind {
     /// The client's body ended before it was whole, so the exchange was broken off.
     #[error("the request's body was cut short")]
     RequestBody,
+    /// The client took too long with its body, so the exchange was broken off.
+    #[error("the request's body did not come in time")]
+    RequestLate,
     /// It has all the exchanges it may have, and the queue is full or was too slow: nothing was sent.
     #[error("the app is busy")]
     Busy,
@@ -93,8 +96,12 @@ impl UpstreamError {
     }
 
     /// The request's body was cut; the app must not take it for the whole.
-    pub(super) fn request_body(cut: &Cut) -> UpstreamError {
-        UpstreamError::new(UpstreamErrorKind::RequestBody, cut)
+    pub(crate) fn request_body(cut: &Cut) -> UpstreamError {
+        let kind = match cut {
+            Cut::Short(_) => UpstreamErrorKind::RequestBody,
+            Cut::Late(_) => UpstreamErrorKind::RequestLate,
+        };
+        UpstreamError::new(kind, cut)
     }
 }
 
@@ -106,7 +113,7 @@ impl From<Box<EngineError>> for UpstreamError {
 
 impl From<UpstreamError> for Cut {
     fn from(error: UpstreamError) -> Cut {
-        Cut(error.to_string())
+        Cut::Short(error.to_string())
     }
 }
 

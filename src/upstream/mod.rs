@@ -133,6 +133,15 @@ impl Upstream {
         self.queue.turn_behind().await
     }
 
+    /// The same for an exchange whose request is not here whole; such ones have three quarters of `max_concurrent` together, or one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Upstream::turn`].
+    pub async fn turn_open(&self) -> Result<Turn, UpstreamError> {
+        self.queue.turn_open().await
+    }
+
     /// Sends a request and waits for the head of its response.
     ///
     /// The target goes out in origin form, byte for byte; the fields as they are, except that the framing fields

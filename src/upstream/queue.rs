@@ -17,6 +17,8 @@ pub(super) struct Queue {
     turns: Line,
     /// The share of those that nobody waits for.
     behind: Line,
+    /// The share of those whose requests are still on their way.
+    open: Line,
     timeout: Duration,
     clock: Clock,
     load: Load,
@@ -42,20 +44,26 @@ struct Line {
 #[derive(Debug)]
 pub struct Turn {
     _permit: OwnedSemaphorePermit,
-    /// Its part of the share of those that nobody waits for.
-    _behind: Option<OwnedSemaphorePermit>,
+    /// Its part of a share, if it is one of those that have one.
+    _part: Option<OwnedSemaphorePermit>,
     _running: Held,
 }
 
 /// Exchanges that nobody waits for have this part of the turns at most, but one at least.
 const SHARE_BEHIND: usize = 4;
 
+/// Exchanges whose requests are still on their way leave this part of the turns to those whose requests are here, if there are so many.
+const SHARE_HERE: usize = 4;
+
 impl Queue {
     pub(super) fn new(config: &Config, clock: Clock, load: Load) -> Queue {
         let behind = (config.max_concurrent / SHARE_BEHIND).max(1);
+        let here = config.max_concurrent.div_ceil(SHARE_HERE);
+        let open = config.max_concurrent.saturating_sub(here).max(1);
         Queue {
             turns: Line::new(config.max_concurrent, config.queue),
             behind: Line::new(behind, config.queue),
+            open: Line::new(open, config.queue),
             timeout: config.queue_timeout,
             clock,
             load,
@@ -66,7 +74,7 @@ impl Queue {
     pub(super) async fn turn(&self) -> Result<Turn, UpstreamError> {
         Ok(Turn {
             _permit: self.next(&self.turns).await?,
-            _behind: None,
+            _part: None,
             _running: self.load.running.hold(),
         })
     }
@@ -74,10 +82,20 @@ impl Queue {
     /// The same for an exchange that nobody waits for: those that somebody waits for always find turns and places that no
     /// such exchange has taken.
     pub(super) async fn turn_behind(&self) -> Result<Turn, UpstreamError> {
-        let behind = self.next(&self.behind).await?;
+        self.turn_within(&self.behind).await
+    }
+
+    /// The same for an exchange whose request is still on its way: however slowly clients send, those whose requests are here find turns
+    /// and places.
+    pub(super) async fn turn_open(&self) -> Result<Turn, UpstreamError> {
+        self.turn_within(&self.open).await
+    }
+
+    async fn turn_within(&self, share: &Line) -> Result<Turn, UpstreamError> {
+        let part = self.next(share).await?;
         Ok(Turn {
             _permit: self.wait(&self.turns).await?, // its share bounds how many wait, in nobody's place
-            _behind: Some(behind),
+            _part: Some(part),
             _running: self.load.running.hold(),
         })
     }
@@ -228,6 +246,28 @@ mod tests {
         let second = pin!(waiting(&queue).await);
         drop(turn);
         second.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn whose_request_is_here_finds_turns_and_places_that_open_ones_do_not() {
+        for (max_concurrent, open, here) in [(1, 1, 0), (2, 1, 1), (8, 6, 2), (9, 6, 3)] {
+            let (queue, _) = queue(max_concurrent, 1);
+            let mut turns = Vec::new();
+            for _ in 0..open {
+                let turn = queue.turn_open().now_or_never();
+                turns.push(turn.expect("one is free").unwrap());
+            }
+            let mut next: Waiting<'_> = Box::pin(queue.turn_open());
+            assert!(is_waiting(&mut next).await, "{max_concurrent}");
+            let last = queue.turn_open().now_or_never();
+            assert!(last.is_some_and(|last| last.is_err()), "no place is left");
+            let whole: Vec<_> = (0..here).map(|_| at_once(&queue)).collect();
+            let waiting = waiting(&queue).await;
+            turns.pop();
+            drop((turns, whole));
+            waiting.await.unwrap();
+            next.await.unwrap();
+        }
     }
 
     #[tokio::test]

@@ -262,12 +262,12 @@ fn rest(left: Option<u64>, more: usize) -> Result<Option<u64>, Cut> {
         Some(left) => left
             .checked_sub(more as u64)
             .map(Some)
-            .ok_or_else(|| Cut("longer than its declared length".into())),
+            .ok_or_else(|| Cut::Short("longer than its declared length".into())),
     }
 }
 
 fn too_short() -> Cut {
-    Cut("shorter than its declared length".into())
+    Cut::Short("shorter than its declared length".into())
 }
 
 fn taken<E>(result: Result<(), E>) -> Sent {

@@ -113,23 +113,37 @@ POST = f"POST /a?{{t}} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 100\r\n\r\n"
 CLOSED = ("no answer, closed; app: nothing",)
 #: The head may have been on its way.
 CUT = ("400, closed; app: POST /a", "400, closed; app: nothing")
+LATE = ("408, closed; app: POST /a", "408, closed; app: nothing")
+#: Nobody is asked before there is more of it.
+UNASKED = ("408, closed; app: nothing",)
 TOO_LARGE = ("431, closed; app: nothing",)
 OTHERS = ("others are answered",)
 WHOLE = ("200, no more than the page",)
-#: What is new waits for a turn that those have (docs/security.md, "Slow uploads"), unless this machine is too slow to keep them.
-STORED = ("stored 200, new 503", "stored 200, new 200")
+#: However many of them there are (docs/security.md, "Slow uploads").
+ANSWERED = ("stored 200, new 200",)
+#: Of a body so much is waited for before the app is asked, in bytes.
+MUCH = 64 << 10
+
+
+def upload(*fields, body=""):
+    return lines(*fields, body=body, line="POST /a?{t}")
+
+
 ATTACKS = [
     Attack("a connection and nothing more", silent(""), CLOSED),
     Attack("half a request line", silent("GET /a?{t}"), CLOSED),
     Attack("a head without an end", silent(HEAD), CLOSED),
     Attack("a head byte by byte", dripping(HEAD, "X-A: bcdefghijklmnop"), CLOSED),
-    Attack("a body that does not come", silent(POST), CUT),
-    Attack("a body byte by byte", dripping(POST, "x" * 100), CUT),
-    Attack("a chunk that does not come", silent(lines("Transfer-Encoding: chunked", body="a\r\n", line="POST /a?{t}")), CUT),
+    Attack("a body that does not come", silent(POST), UNASKED),
+    Attack("a body byte by byte", dripping(POST, "x" * 100), UNASKED),
+    Attack("a chunk that does not come", silent(upload("Transfer-Encoding: chunked", body="a\r\n")), LATE),
     Attack("an idle connection after an answer", silent(lines()), ("200, closed; app: GET /a",)),
     Attack("150 heads without an end", many(150, HEAD), OTHERS),
     Attack("150 bodies that do not come", many(150, POST), OTHERS),
-    Attack("300 bodies byte by byte", crowd(300, f"POST /a?{{t}} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 100000\r\n\r\n"), STORED, alone=True),
+    Attack("300 bodies byte by byte", crowd(300, upload("Content-Length: 100000")), ANSWERED, alone=True),
+    Attack("300 bodies byte by byte, when asked to", crowd(300, upload("Content-Length: 100000", "Expect: 100-continue")), ANSWERED, alone=True),
+    Attack("300 bodies byte by byte, after much at once", crowd(300, upload("Content-Length: 10000000", body="x" * MUCH)), ANSWERED, alone=True),
+    Attack("300 chunks byte by byte", crowd(300, upload("Transfer-Encoding: chunked", body="fffff\r\n")), ANSWERED, alone=True),
     Attack("a field of 100 kB", framing(lines(f"X-A: {'x' * 100_000}")), TOO_LARGE),
     Attack("a target of 100 kB", framing(lines(line=f"GET /{'x' * 100_000}?{{t}}")), TOO_LARGE),
     Attack("10,000 fields", framing(lines(*(f"X-{number}: 1" for number in range(10_000)))), TOO_LARGE),

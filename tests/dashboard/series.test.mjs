@@ -20,7 +20,7 @@ function stats (seconds, { hit = 0, stale = 0, miss = 0, collapsed = 0, bypass =
 test('every word of an outcome is in exactly one group', () => {
   const words = OUTCOMES.flatMap(it => it.words)
   assert.equal(new Set(words).size, words.length)
-  assert.deepEqual(words.toSorted(), ['bypass', 'coalesce-timeout', 'collapsed', 'expired', 'hit', 'invalidated', 'method', 'miss', 'only-if-cached', 'overloaded', 'request', 'stale'])
+  assert.deepEqual(words.toSorted(), ['bypass', 'coalesce-timeout', 'collapsed', 'expired', 'hit', 'internal-error', 'invalidated', 'method', 'miss', 'only-if-cached', 'overloaded', 'request', 'stale'])
 })
 
 test('a quantile lies within its bucket, evenly spread', () => {

@@ -210,12 +210,62 @@ async fn a_client_that_does_not_go_on_is_dropped() {
     idle.get("/a").await.has_status(200);
     assert_eq!(idle.closed().await, b"");
 
-    let mut half_a_body = client.connect().await;
-    half_a_body
-        .write("POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
-        .await;
-    half_a_body.closed().await;
+    client.get("/a").await.has_status(200);
+}
 
+#[tokio::test]
+async fn a_body_that_does_not_come_in_time_is_408_and_the_end_of_its_connection() {
+    // RFC 9110 §15.5.9.
+    let app = Origin::start().await;
+    let sidecar = Setup::new(&app)
+        .config("limits: { client_body_timeout: 100ms }")
+        .rules("  - { id: keyed, match: { path: /keyed, methods: [POST] }, vary_on: { body: { json: [/q] } }, safe: true, ttl: 60s }\n")
+        .start()
+        .await;
+    let client = sidecar.client();
+    app.otherwise(|call| reply(call.body.clone()));
+    for (name, head, body) in [
+        (
+            "nothing of it",
+            "POST /a HTTP/1.1\r\nContent-Length: 10",
+            "",
+        ),
+        (
+            "half of it",
+            "PUT /a HTTP/1.1\r\nContent-Length: 10",
+            "half",
+        ),
+        (
+            "half a chunk",
+            "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked",
+            "8\r\nhalf",
+        ),
+        (
+            "no last chunk",
+            "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked",
+            "4\r\nhalf\r\n",
+        ),
+        (
+            "with a page",
+            "GET /a HTTP/1.1\r\nContent-Length: 10",
+            "half",
+        ),
+        (
+            "in the key",
+            "POST /keyed HTTP/1.1\r\nContent-Length: 10",
+            "half",
+        ),
+    ] {
+        let mut connection = client.connect().await;
+        let sent = format!("{head}\r\nHost: a\r\n\r\n{body}");
+        connection.write(sent).await;
+        connection
+            .answer()
+            .await
+            .is_problem(408)
+            .has_field("connection", "close");
+        assert_eq!(connection.closed().await, b"", "{name}");
+    }
     client.get("/a").await.has_status(200);
 }
 
@@ -593,11 +643,16 @@ async fn a_head_that_never_comes_is_a_504_and_ends_the_connection() {
 async fn an_answer_before_the_upload_was_read_reaches_its_client_and_ends_the_connection() {
     let app = Origin::start().await;
     let sidecar = Sidecar::plain(&app).await;
-    for framing in ["Content-Length: 1000000000", "Transfer-Encoding: chunked"] {
+    for (framing, first) in [
+        ("Content-Length: 1000000000", "x".repeat(64 << 10)), // so much is waited for
+        ("Transfer-Encoding: chunked", String::new()),
+    ] {
         let hold = app.hold("/up");
         let mut connection = sidecar.client().connect().await;
         connection
-            .write(format!("POST /up HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n"))
+            .write(format!(
+                "POST /up HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n{first}"
+            ))
             .await;
         let mut held = hold.arrived().await;
         connection.write("4\r\nhalf\r\n").await; // a piece, framed in chunks or not
@@ -786,6 +841,36 @@ async fn l07_odd_requests_are_answered_and_each_is_an_entry_of_its_own() {
         assert_eq!(again.text(), n.to_string(), "{name}, again: {again}");
         again.is_hit();
     }
+}
+
+#[tokio::test]
+async fn a_mistake_of_ours_is_counted_by_rule_and_has_its_line_in_the_access_log() {
+    let app = Origin::start().await;
+    app.answer("/page", reply("1"));
+    let sidecar = Setup::new(&app)
+        .config("log: { access: true }\nadmin: { listen: '127.0.0.1:0' }")
+        .rules("  - { id: watched, match: { path: /page }, ttl: 60s, mode: shadow }\n")
+        .start()
+        .await;
+    let client = sidecar.client();
+    client.get("/page").await.has_body("1");
+    app.answer("/page", reply("2"));
+    let log = Log::that_breaks_at("differs from what is stored");
+    {
+        let _breaking = log.written();
+        let answer = client.get("/page").await;
+        answer.is_problem(500).is_refused("internal-error");
+        answer.has_field("connection", "close");
+    }
+    let text = log.text();
+    let line = text.lines().find(|line| line.contains("internal-error"));
+    let line = line.unwrap_or_else(|| panic!("no line: {text}"));
+    for said in ["rule=\"watched\"", "status=500", "path=\"/page\""] {
+        assert!(line.contains(said), "{line}");
+    }
+    let told = sidecar.admin().get("/metrics").await.text();
+    let counted = "tagalong_requests_total{rule=\"watched\",outcome=\"internal-error\"} 1";
+    assert!(told.contains(counted), "{told}");
 }
 
 #[tokio::test]

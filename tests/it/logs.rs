@@ -120,6 +120,39 @@ async fn of_many_failures_a_line_says_how_many_were_not_logged_and_nothing_where
 }
 
 #[tokio::test]
+async fn what_an_app_says_wrong_on_every_page_is_told_once_in_a_second_for_each_field() {
+    let log = Log::default();
+    let _written = log.written();
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let client = sidecar.client();
+    app.otherwise(|_| reply("page").header("Cache-Tag", "a\"b"));
+    let other = reply("page").header("Surrogate-Key", "~all");
+    app.answer("/other", other);
+    let mut pages = 0;
+    for seconds in [0, 0, 0, 2] {
+        sidecar.clock.advance(Duration::from_secs(seconds));
+        pages += 1;
+        client.get(&format!("/page/{pages}")).await.has_status(200);
+    }
+    client.get("/other").await.has_status(200);
+    let text = log.text();
+    let told = text
+        .lines()
+        .filter(|line| line.contains("ignored in the app's response"));
+    let told: Vec<_> = told
+        .map(|line| {
+            (
+                line.contains("surrogate-key"),
+                line.contains("not_logged=2"),
+            )
+        })
+        .collect();
+    let expected = [(false, false), (false, true), (true, false)];
+    assert_eq!(told, expected, "{text}");
+}
+
+#[tokio::test]
 async fn a_request_that_is_traced_says_in_which_trace() {
     let collector = Origin::start().await;
     let log = format!(

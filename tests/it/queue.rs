@@ -1,20 +1,25 @@
 //! The app has only so many exchanges at once; the next wait in a queue, which is bounded (F15, design.md §7).
 
 use std::collections::VecDeque;
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::io::AsyncBufReadExt;
+use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::io::BufReader;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::task::yield_now;
+use tokio::time::interval;
 
 use crate::support::Answer;
 use crate::support::Client;
+use crate::support::Connection;
 use crate::support::Held;
 use crate::support::Origin;
 use crate::support::Reply;
@@ -128,6 +133,124 @@ async fn who_waits_too_long_is_refused_with_all_who_follow_it() {
     assert_eq!(app.calls("/b"), 0);
     held.release(page("a")).await;
     waiting.answer().await.is_miss();
+}
+
+/// A connection on which a request has begun.
+async fn begun(client: &Client, text: &str) -> Connection {
+    let mut connection = client.connect().await;
+    connection.write(text).await;
+    connection
+}
+
+#[tokio::test]
+async fn slow_bodies_hold_no_turn() {
+    for (name, fields) in [
+        ("sent without being asked", ""),
+        ("sent when asked to", "Expect: 100-continue\r\n"),
+    ] {
+        let (app, _sidecar, client) = stage("max_concurrent: 1, queue: 0").await;
+        app.otherwise(|call| reply(call.body.clone()));
+        let head = format!(
+            "POST /slow HTTP/1.1\r\nHost: shop.example\r\n{fields}Content-Length: 8\r\n\r\n"
+        );
+        let mut slow = Vec::new();
+        for _ in 0..20 {
+            let mut connection = begun(&client, &head).await;
+            if !fields.is_empty() {
+                let interim = soon("100 Continue", connection.wire.head()).await;
+                assert_eq!(interim.unwrap().expect("an answer").word(1), "100");
+            }
+            connection.write("half").await;
+            slow.push(connection);
+        }
+        for n in 0..5 {
+            client.get(&format!("/new/{n}")).await.has_status(200);
+            client.ask(post("/form").body("a=b")).await.has_body("a=b");
+        }
+        assert_eq!(app.calls("/slow"), 0, "{name}");
+        for mut connection in slow {
+            connection.write("done").await;
+            connection
+                .answer()
+                .await
+                .has_status(200)
+                .has_body("halfdone");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_in_the_middle_of_a_body_has_asked_for_nothing() {
+    let (app, sidecar, client) = stage("max_concurrent: 1, queue: 0").await;
+    app.otherwise(|call| reply(call.body.clone()));
+    for method in ["POST", "GET"] {
+        let head =
+            format!("{method} /left HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 8\r\n\r\n");
+        drop(begun(&client, &format!("{head}half")).await);
+        client.post("/after").await.has_status(200);
+    }
+    sidecar.shutdown().await; // when nothing runs any more
+    assert_eq!(app.calls("/left"), 0);
+}
+
+#[tokio::test]
+async fn bodies_on_their_way_leave_turns_to_requests_that_are_here() {
+    let much = "x".repeat(64 << 10);
+    for (name, fields, part) in [
+        ("a large one", "Content-Length: 1000000", much.as_str()),
+        (
+            "of no declared length",
+            "Transfer-Encoding: chunked",
+            "1\r\nx\r\n",
+        ),
+    ] {
+        let (app, sidecar, client) = stage("max_concurrent: 4, queue: 9, queue_timeout: 5s").await;
+        app.otherwise(|call| reply(call.body.clone()));
+        let holds: Vec<_> = (0..3).map(|_| app.hold("/up")).collect();
+        let text = format!("PUT /up HTTP/1.1\r\nHost: shop.example\r\n{fields}\r\n\r\n{part}");
+        let mut uploads = Vec::new();
+        let mut held = Vec::new();
+        for hold in holds {
+            uploads.push(begun(&client, &text).await);
+            held.push(hold.arrived().await);
+        }
+        let mut fourth = begun(&client, &text).await;
+        for n in 0..5 {
+            client.get(&format!("/new/{n}")).await.has_status(200);
+            client.ask(post("/form").body("a=b")).await.has_body("a=b");
+        }
+        assert_eq!(app.calls("/up"), 3, "{name}");
+        sidecar.wait(5); // it has waited since before those
+        is_refused(&fourth.answer().await, "5");
+        drop((uploads, held));
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_drips_in_is_408_though_each_byte_comes_in_time() {
+    let app = Origin::start().await;
+    let sidecar = Setup::new(&app)
+        .config("limits: { client_body_timeout: 500ms }")
+        .start()
+        .await;
+    app.otherwise(|call| reply(call.body.clone()));
+    let connection = TcpStream::connect(sidecar.address()).await.unwrap();
+    let (mut from, mut to) = connection.into_split();
+    let head = "POST /a HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 1000\r\n\r\n";
+    to.write_all(head.as_bytes()).await.unwrap();
+    let dripping = async {
+        let mut pace = interval(Duration::from_millis(10));
+        while to.write_all(b"x").await.is_ok() {
+            pace.tick().await;
+        }
+        pending().await // it has been closed, and what was said before that is to be read
+    };
+    let mut said = [0; 12];
+    tokio::select! {
+        read = soon("an answer", from.read_exact(&mut said)) => read.unwrap(),
+        never = dripping => never,
+    };
+    assert_eq!(String::from_utf8_lossy(&said), "HTTP/1.1 408");
 }
 
 #[tokio::test]

@@ -70,6 +70,7 @@ impl Engine {
                 max_tag_bytes: 1 << 14,
             },
             picked: 1 << 20,
+            ahead: 1 << 20,
         };
         let dialects = Arc::new(Dialects::new(defaults.dialects));
         let fetch = Fetch::new(upstream, cache.clone(), dialects, clock.clone(), limits);

@@ -84,6 +84,7 @@ fn outcomes() -> Vec<Outcome> {
     ends.extend(reasons.map(End::NotStored));
 
     let mut all: Vec<_> = refusals.map(Outcome::Refused).into();
+    all.push(Outcome::Broken);
     for ttl in [i64::MIN, -1, 0, 1, i64::MAX] {
         let hit = |stale| Outcome::Hit { ttl, stale };
         all.push(hit(None));

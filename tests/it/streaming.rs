@@ -85,13 +85,14 @@ async fn an_upload_waits_for_its_reader() {
     let mut connection = sidecar.client().connect().await;
     let head = format!("PUT /up HTTP/1.1\r\nHost: a\r\nContent-Length: {TOTAL}\r\n\r\n");
     connection.write(head).await;
+    connection.write(&vec![b'x'; PIECE]).await; // so much is waited for before the app is asked
     let mut held = hold.arrived().await;
 
     let sent = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&sent);
     let sending = tokio::spawn(async move {
         let piece = vec![b'x'; PIECE];
-        for _ in 0..TOTAL / PIECE as u64 {
+        for _ in 1..TOTAL / PIECE as u64 {
             connection.write(&piece).await;
             counted.fetch_add(PIECE as u64, Ordering::SeqCst);
         }
@@ -111,6 +112,30 @@ async fn an_upload_waits_for_its_reader() {
     held.release(reply("thanks")).await;
     let mut connection = sending.await.unwrap();
     connection.answer().await.is_method().has_body("thanks");
+}
+
+#[tokio::test]
+async fn what_declares_no_length_reaches_the_app_as_it_comes() {
+    // A client and an app that talk to each other, as in gRPC.
+    let app = Origin::start().await;
+    let sidecar = Sidecar::plain(&app).await;
+    let hold = app.hold("/talk");
+    let mut connection = sidecar.client().connect().await;
+    let head = "POST /talk HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    connection.write(head).await;
+    let mut held = hold.arrived().await; // before there is anything of it
+    for said in ["one", "two"] {
+        connection.write(format!("3\r\n{said}\r\n")).await;
+        let mut heard = Vec::new();
+        while heard.len() < 3 {
+            heard.extend(held.some().await.expect("the stream goes on"));
+        }
+        assert_eq!(heard, said.as_bytes());
+    }
+    connection.write("0\r\n\r\n").await;
+    assert_eq!(held.body().await, b"");
+    held.release(reply("heard")).await;
+    connection.answer().await.has_status(200).has_body("heard");
 }
 
 #[tokio::test]

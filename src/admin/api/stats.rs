@@ -108,7 +108,12 @@ impl From<metrics::RuleCounts> for Counts {
             misses: of(&[Kind::Miss, Kind::Expired, Kind::Invalidated, Kind::Request]),
             collapsed: of(&[Kind::Collapsed]),
             bypass: of(&[Kind::Bypass, Kind::Method]),
-            refused: of(&[Kind::OnlyIfCached, Kind::Overloaded, Kind::Waited]),
+            refused: of(&[
+                Kind::OnlyIfCached,
+                Kind::Overloaded,
+                Kind::Waited,
+                Kind::Broken,
+            ]),
             stored,
             not_stored: named(not_stored),
             outcomes: named(requests),

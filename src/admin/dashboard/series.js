@@ -11,7 +11,7 @@ export const OUTCOMES = [
   { id: 'expired', name: 'Expired', words: ['expired'] },
   { id: 'invalidated', name: 'Invalidated', words: ['invalidated'] },
   { id: 'bypass', name: 'Bypass', words: ['bypass', 'method'] },
-  { id: 'refused', name: 'Refused', words: ['only-if-cached', 'overloaded', 'coalesce-timeout'] }
+  { id: 'refused', name: 'Refused', words: ['only-if-cached', 'overloaded', 'coalesce-timeout', 'internal-error'] }
 ]
 
 /** Over how many seconds a ratio or a quantile in a chart is taken. */

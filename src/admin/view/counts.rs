@@ -20,7 +20,7 @@ pub struct Counts {
     pub collapsed: u64,
     /// Not looked up (`bypass`, `method`).
     pub bypass: u64,
-    /// Answered neither from the store nor by the app (`only-if-cached`, `overloaded`, `coalesce-timeout`).
+    /// Answered neither from the store nor by the app (`only-if-cached`, `overloaded`, `coalesce-timeout`, `internal-error`).
     pub refused: u64,
     /// Responses that were stored.
     pub stored: u64,

@@ -482,7 +482,9 @@ impl Drop for Fill {
                 true
             }
             Stage::Shared(shared) => {
-                shared.spool.end(Err(Cut("the fill was given up".into()))); // unless it has ended
+                shared
+                    .spool
+                    .end(Err(Cut::Short("the fill was given up".into()))); // unless it has ended
                 false
             }
             Stage::Found(_) | Stage::Alone(..) | Stage::Failed(_) => false,

@@ -73,7 +73,7 @@ impl Fill {
                     return self.finish(&shared, Bytes::new()).await;
                 }
                 None => {
-                    return self.cut(&shared, Cut("less content than declared".into()));
+                    return self.cut(&shared, Cut::Short("less content than declared".into()));
                 }
             };
             size += chunk.len() as u64;
@@ -91,7 +91,7 @@ impl Fill {
                 return match body.next().await {
                     None | Some(Ok(Chunk::Trailers(_))) => self.finish(&shared, chunk).await,
                     Some(Ok(Chunk::Data(_))) => {
-                        self.cut(&shared, Cut("more content than declared".into()))
+                        self.cut(&shared, Cut::Short("more content than declared".into()))
                     }
                     Some(Err(cut)) => self.cut(&shared, cut),
                 };

@@ -302,7 +302,7 @@ async fn l10_what_is_never_stored_leaves_no_note_of_its_language() {
         let (fill, _follower) = fill_for(&cache, &head);
         let mut keep = keep(&cache, 60);
         keep.store.meta.vary = [header::ACCEPT_LANGUAGE.into()].into();
-        let cut = stream::iter([Err(Cut("it broke".into()))]);
+        let cut = stream::iter([Err(Cut::Short("it broke".into()))]);
         let response = Response::builder().header("content-language", format!("l{n}"));
         let response = response.body(Body::chunks(cut, None)).unwrap();
         fill.store(response, StatusCode::OK, keep).await;
@@ -741,7 +741,7 @@ async fn a_fill_that_is_not_for_the_store_ends_when_nobody_reads_or_waits_for_it
 #[tokio::test]
 async fn a_body_that_does_not_end_as_it_should_is_neither_stored_nor_whole() {
     let data = |text: &'static str| Ok(Chunk::Data(Bytes::from(text)));
-    let cut = || Err(Cut("reset".into()));
+    let cut = || Err(Cut::Short("reset".into()));
     for (name, chunks, exact) in [
         ("cut before anything", vec![cut()], None),
         ("cut on the way", vec![data("ha"), cut()], None),

@@ -203,6 +203,7 @@ impl Stage {
             max_object: sizes.max_object,
             tags: tag_limits,
             picked: sizes.max_object,
+            ahead: sizes.max_object,
         };
         let away = "unix:/nowhere/app.sock".parse().expect("a place");
         let upstream = Upstream::new(upstream::Config::new(away), clock.clone());

@@ -309,7 +309,7 @@ fn name(outcome: Outcome) -> String {
             };
             format!("{why:?}, {end}")
         }
-        Outcome::Hit { .. } | Outcome::Collapsed { .. } | Outcome::Refused(_) => {
+        Outcome::Hit { .. } | Outcome::Collapsed { .. } | Outcome::Refused(_) | Outcome::Broken => {
             outcome.word().to_owned()
         }
     }

@@ -159,7 +159,7 @@ impl Sidecar {
             let (sender, receiver) = mpsc::unbounded_channel();
             exchange.body = Some(sender);
             let chunks = stream::unfold(receiver, async |mut receiver| {
-                let gone = || Some(Err(Cut("the app is gone".into())));
+                let gone = || Some(Err(Cut::Short("the app is gone".into())));
                 let piece = receiver.recv().await.unwrap_or_else(gone)?;
                 Some((piece, receiver))
             });
@@ -223,7 +223,7 @@ impl Sidecar {
         let mut exchanges = self.exchanges.borrow_mut();
         let exchange = exchanges.get_mut(&id).expect("it was there");
         if let Some(body) = exchange.body.take() {
-            body.send(Some(Err(Cut("reset".into())))).ok();
+            body.send(Some(Err(Cut::Short("reset".into())))).ok();
         }
     }
 

@@ -121,7 +121,9 @@ async fn the_app_never_takes_a_cut_request_for_a_whole_one() {
         let client = async {
             let (sender, body) = channelled();
             sender.send(Ok("half".into())).unwrap();
-            sender.send(Err(Cut("the client left".into()))).unwrap();
+            sender
+                .send(Err(Cut::Short("the client left".into())))
+                .unwrap();
             let error = upstream
                 .ask(request(Method::POST, "/", body))
                 .await
@@ -144,7 +146,9 @@ async fn the_app_never_takes_a_cut_request_for_a_whole_one() {
                 .ask(request(Method::POST, "/", body))
                 .await
                 .unwrap();
-            sender.send(Err(Cut("the client left".into()))).unwrap();
+            sender
+                .send(Err(Cut::Short("the client left".into())))
+                .unwrap();
             let (_, _, end) = read(&mut response.into_body()).await;
             assert!(end.is_err());
         };

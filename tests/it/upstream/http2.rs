@@ -109,7 +109,7 @@ fn echo(request: Request<Incoming>) -> impl Stream<Item = Result<Frame<Bytes>, C
     stream::unfold(request.into_body(), |mut body| async move {
         let frame =
             std::future::poll_fn(|cx| http_body::Body::poll_frame(Pin::new(&mut body), cx)).await?;
-        Some((frame.map_err(|error| Cut(error.to_string())), body))
+        Some((frame.map_err(|error| Cut::Short(error.to_string())), body))
     })
 }
 
@@ -126,7 +126,7 @@ async fn a_stream_that_breaks_is_a_cut_and_harms_no_other() {
                         let part = stream::iter([Ok(Frame::data("part".into()))]);
                         let cut = stream::once(async move {
                             break_off.notified().await;
-                            Err(Cut("the app broke off".into()))
+                            Err(Cut::Short("the app broke off".into()))
                         });
                         Response::new(streamed(part.chain(cut)))
                     }
@@ -198,7 +198,7 @@ async fn a_cut_request_resets_its_stream() {
         for (frames, whole) in [
             (vec![Ok("all".into())], true),
             (
-                vec![Ok("half".into()), Err(Cut("the client left".into()))],
+                vec![Ok("half".into()), Err(Cut::Short("the client left".into()))],
                 false,
             ),
         ] {

@@ -1,29 +1,53 @@
-//! Which failures are told in the log: where there are many, one of a kind now and then, with how many there were.
+//! What is told in the log where there may be as many as there are requests: one of a kind now and then, with how many there were.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::model::outcome::Failure;
+use http::HeaderName;
+
 use crate::model::time::Timestamp;
 
 /// What was told last, by kind.
-#[derive(Debug, Default)]
-pub(super) struct Failures(Mutex<Vec<Told>>);
+#[derive(Debug)]
+pub(super) struct Seldom<K>(Mutex<Vec<Told<K>>>);
 
 #[derive(Debug)]
-struct Told {
-    kind: Failure,
+struct Told<K> {
+    kind: K,
     at: Timestamp,
     /// How many have been since that were not told.
     unsaid: u64,
 }
 
+/// What an app says wrong, as far as one is told beside another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wrong {
+    /// Something in this field is ignored.
+    Field(HeaderName),
+    /// A change does something else than it says.
+    Change,
+    /// There are too many tags.
+    TooManyTags,
+    /// A value for an increment of the rule is missing.
+    Increment,
+    /// A body in which a rule looks for something.
+    Body,
+    /// Tags are in trailers, where they come too late.
+    Trailers,
+}
+
 /// One of a kind is told in this time.
 const APART: Duration = Duration::from_secs(1);
 
-impl Failures {
+impl<K> Default for Seldom<K> {
+    fn default() -> Seldom<K> {
+        Seldom(Mutex::default())
+    }
+}
+
+impl<K: PartialEq> Seldom<K> {
     /// If it is to be told, how many of its kind there were since the last one that was.
-    pub(super) fn say(&self, kind: Failure, now: Timestamp) -> Option<u64> {
+    pub(super) fn say(&self, kind: K, now: Timestamp) -> Option<u64> {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(last) = told.iter_mut().find(|last| last.kind == kind) else {
             let (at, unsaid) = (now, 0);
@@ -43,10 +67,11 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::outcome::Failure;
 
     #[test]
     fn one_of_a_kind_is_told_now_and_then_with_how_many_there_were() {
-        let failures = Failures::default();
+        let failures = Seldom::default();
         let at = |ms: u64| Timestamp::from_secs(1_000) + Duration::from_millis(ms);
         let (down, busy) = (Failure::Unreachable, Failure::Overloaded);
         for (kind, ms, expected) in [
