@@ -385,6 +385,18 @@ fn the_app_has_one_address_or_several() {
             "t.yaml:1:36: expected `url` or `urls`, found both",
         ),
         (
+            "url: \"http://a/b?token=sesame\\nc\"",
+            "t.yaml:1:18: an upstream has no path, query or fragment: requests keep the path they came with, found `http://a/…`",
+        ),
+        (
+            "url: 'http://me:sesame@a'",
+            "t.yaml:1:18: expected a host with an optional port, found `http://…`",
+        ),
+        (
+            "url: \"unix:a\\nb\"",
+            "t.yaml:1:18: expected `unix:` and the absolute path of a socket, at most 107 bytes, found `unix:a\\nb`",
+        ),
+        (
             "urls: []",
             "t.yaml:1:19: expected an address at least, found an empty list",
         ),

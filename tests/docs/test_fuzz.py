@@ -1,8 +1,13 @@
 """What is fuzzed when something has changed: every target is known by what it tries."""
 
+import json
+import pathlib
+import re
 import subprocess
 import sys
+import tempfile
 import unittest
+from unittest import mock
 
 import pages
 
@@ -52,6 +57,52 @@ class Fuzzing(unittest.TestCase):
     def test_a_commit_that_nobody_knows_is_no_reason_to_fuzz_nothing(self) -> None:
         said = subprocess.run([str(FUZZ / "run.py"), "--list", "--since", "0" * 40], check=True, capture_output=True, text=True)
         self.assertEqual(said.stdout.split(), sorted(run.TARGETS))
+
+    def test_a_target_has_reached_its_end_when_the_second_half_of_its_inputs_brought_little(self) -> None:
+        for name, reached, late, is_done in [
+            ("nothing more than before", [(10, 0.0, 900)], 0, True),
+            ("little", [(10, 0.0, 900), (50, 1.0, 992), (56, 2.0, 1_000)], 8, True),
+            ("one of a hundred", [(10, 0.0, 900), (55, 1.0, 990), (56, 2.0, 1_000)], 10, False),
+            ("all of it late, but soon", [(10, 0.0, 900), (90, 0.1, 1_000)], 100, False),
+        ]:
+            with self.subTest(name):
+                found = run.Found(seconds=100, runs=100, reached=reached)
+                self.assertEqual((found.late, found.is_done()), (late, is_done))
+
+    def test_the_page_is_made_of_the_last_run_of_each_target(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(run, "BUILT", pathlib.Path(folder)), mock.patch.object(run, "PAGE", pathlib.Path(folder, "page.md")):
+            pathlib.Path(folder, "found").mkdir()
+            for n, name in enumerate(run.TARGETS):
+                with self.assertRaises(SystemExit) as left:
+                    run.write()
+                self.assertIn(name, str(left.exception))
+                reached = [[1, 0.0, 900], [90, 5.0, 910 if n else 900]]
+                found = run.Found(seconds=10.0 + n, worked=5, day="2026-01-01", commit="0123abcd", jobs=2, runs=100, seeds=800, reached=reached, inputs="7/9b")
+                run.kept(name).write_text(json.dumps(run.dataclasses.asdict(found)))
+            run.write()
+            told = run.PAGE.read_text()
+            self.holds(told)
+            self.assertIn("| `rules` | 19 s | 5 s | 100 | 20 | 800 | 910 | 10 (1.10 %) | 5 s | 7/9b | `0123abcd` |", told)
+            broken = run.last_runs()["rules"]
+            broken.broke = True
+            run.kept("rules").write_text(json.dumps(run.dataclasses.asdict(broken)))
+            with self.assertRaises(SystemExit) as left:
+                run.write()
+            self.assertIn("rules", str(left.exception))
+
+    def test_the_page_has_a_row_of_each_target_and_says_which_have_reached_their_end(self) -> None:
+        self.holds(run.PAGE.read_text())
+
+    def holds(self, page: str) -> None:
+        rows = re.findall(r"^\| `(\w+)` \| [\d,]+ s .* ([\d,]+) \| ([\d,]+) \([\d.]+ %\) \|", page, re.M)
+        self.assertEqual([name for name, _, _ in rows], sorted(run.TARGETS))
+        found = {}
+        for name, edges, late in rows:
+            edges, late = int(edges.replace(",", "")), int(late.replace(",", ""))
+            found[name] = run.Found(seconds=2, runs=2, reached=[(0, 0.0, edges - late), (2, 2.0, edges)])
+        self.assertIn(run.verdict(found), page)
+        for name in run.TARGETS:
+            self.assertIn(run.described(name), page)
 
 
 if __name__ == "__main__":

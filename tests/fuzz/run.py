@@ -2,13 +2,15 @@
 """Runs the fuzz targets, one after the other or some at a time, and says in a table what came of it.
 
     tests/fuzz/run.py [--seconds 30] [--jobs 1] [--since COMMIT] [--write] [TARGET …]
+    tests/fuzz/run.py --page
     tests/fuzz/run.py --keep 20 [TARGET …]
 
 Without names it runs all targets; with `--since` those whose parts have changed since that commit, and `--list` says which these are.
-New inputs stay in target/fuzz/corpus, the fuzzer's own words in target/fuzz/logs, and an input that breaks something in
-tests/fuzz/artifacts; the seeds stay as they are. It fails if there is such an input. `--write` writes the table, of all targets, into
-benches/results/fuzz.md. `--keep` runs nothing: of what was found before, it makes seeds of the smallest that reach what no seed does,
-so many for each target. Needs Python 3.9 and cargo-fuzz; no nightly: instrumented for coverage, without a sanitizer.
+New inputs stay in target/fuzz/corpus, the fuzzer's own words in target/fuzz/logs, what came of the last run of each target in
+target/fuzz/found, and an input that breaks something in tests/fuzz/artifacts; the seeds stay as they are. It fails if there is such an
+input. `--write` then writes benches/results/fuzz.md of the last run of each target, so that some may run for longer than others;
+`--page` does that alone. `--keep` runs nothing: of what was found before, it makes seeds of the smallest that reach what no seed does, so
+many for each target. Needs Python 3.9 and cargo-fuzz; no nightly: instrumented for coverage, without a sanitizer.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import datetime
+import json
 import os
 import pathlib
 import platform
@@ -31,11 +34,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests" / "fuzz"
 BUILT = ROOT / "target" / "fuzz"
 PAGE = ROOT / "benches" / "results" / "fuzz.md"
+#: The commit that was built; `+`: with changes.
+COMMIT = BUILT / "commit"
 CARGO = os.environ.get("CARGO", "cargo")
 #: Longer inputs than these, in bytes, reach nothing more; seconds that one may take, on a machine that has other work too.
 LONGEST, SLOWEST = 2_048, 20
 #: No seed that was found is larger, in bytes.
 LARGEST_SEED = 400
+#: A target has reached what it can when the second half of its inputs brought less than this part of all edges.
+PLATEAU = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +58,7 @@ class Target:
 TARGETS = {
     "admin": Target(
         "calls of operators: path, query, fields, JSON of purges, increments, refreshes, changes, epochs, lives, values",
-        "never a panic, never a 5xx; what is refused is a problem, and changes nothing; looking changes nothing; what is done is what was asked, no more, and is written down; answers and what was asked read as their types and back",
+        "never a panic, never a 5xx; what is refused is a problem, and changes nothing; looking changes nothing; of entries, pages, values and versions of tags what was asked for is gone or changed, and nothing else; each call is written down once; answers and what was asked read as their types and back",
         ("src/admin", "src/audit", "src/cache", "src/dialects", "src/fetch", "src/rules", "src/store", "src/tags", "src/model"),
     ),
     "codec": Target(
@@ -120,20 +127,57 @@ class Found:
     """What came of a target."""
 
     seconds: float
+    #: Of these it had a processor for so many.
+    worked: float = 0
+    #: The day, the commit of the program, and how many targets ran at a time.
+    day: str = ""
+    commit: str = ""
+    jobs: int = 1
     runs: int = 0
-    #: Edges that the seeds reach, and all inputs in the end.
+    #: Edges that the seeds reach.
     seeds: int = 0
-    edges: int = 0
-    #: When the last edge was new, in seconds.
-    last: float = 0
+    #: After so many inputs and seconds so many edges were reached: what was found before, then each time when there was one more.
+    reached: list = dataclasses.field(default_factory=lambda: [(0, 0.0, 0)])
     #: Inputs that reach something of their own, and their bytes.
     inputs: str = ""
     broke: bool = False
 
+    @property
+    def edges(self) -> int:
+        """Those that all inputs reach in the end."""
+        return self.reached[-1][2]
+
+    @property
+    def late(self) -> int:
+        """Those that only the second half of the inputs reached; how long that took says more of the machine."""
+        before = self.reached[0][0]
+        half = before + (self.runs - before) / 2
+        return self.edges - max(edges for runs, _, edges in self.reached if runs <= half)
+
+    def is_done(self) -> bool:
+        """Whether there is little left that it could reach."""
+        return self.late < PLATEAU * self.edges
+
+    def reach(self, runs: int, at: float, edges: int) -> None:
+        if edges > self.edges:
+            self.reached.append((runs, at, edges))
+
     def row(self, name: str) -> str:
-        last = "–" if self.edges == self.seeds else f"{self.last:.0f} s"
-        each = self.runs / max(self.seconds, 1)
-        return f"| `{name}` | {self.seconds:.0f} s | {self.runs:,} | {each:,.0f} | {self.seeds:,} | {self.edges:,} | {last} | {self.inputs} |"
+        last = self.reached[-1][1]
+        late = f"{self.late:,} ({100 * self.late / max(self.edges, 1):.2f} %)"
+        each = self.runs / max(self.worked, 1)
+        cells = [f"`{name}`", f"{self.seconds:,.0f} s", f"{self.worked:,.0f} s", f"{self.runs:,}", f"{each:,.0f}", f"{self.seeds:,}", f"{self.edges:,}", late]
+        return f"| {' | '.join([*cells, f'{last:,.0f} s' if last else '–', self.inputs, f'`{self.commit}`'])} |"
+
+
+def kept(name: str) -> pathlib.Path:
+    """Where it stands what came of the last run of a target."""
+    return BUILT / "found" / f"{name}.json"
+
+
+def last_runs() -> dict:
+    """What came of the last run of each target that has run."""
+    return {name: Found(**json.loads(kept(name).read_text(encoding="utf-8"))) for name in sorted(TARGETS) if kept(name).is_file()}
 
 
 def concerned(changed: typing.Iterable[str]) -> list:
@@ -149,11 +193,14 @@ def concerned(changed: typing.Iterable[str]) -> list:
     return sorted(chosen)
 
 
+def git(*words: str) -> subprocess.CompletedProcess:
+    # In a container the folder is another user's.
+    return subprocess.run(["git", "-c", "safe.directory=*", "-C", str(ROOT), *words], check=False, capture_output=True, text=True)
+
+
 def changed_since(commit: str) -> typing.Optional[list]:
     """The files that have changed since; None: nobody knows the commit."""
-    # In a container the folder is another user's.
-    git = ["git", "-c", "safe.directory=*", "-C", str(ROOT)]
-    told = subprocess.run([*git, "diff", "--name-only", f"{commit}...HEAD"], check=False, capture_output=True, text=True)
+    told = git("diff", "--name-only", f"{commit}...HEAD")
     if told.returncode:
         print(f"since {commit}: {told.stderr.strip()}", file=sys.stderr)
         return None
@@ -163,6 +210,9 @@ def changed_since(commit: str) -> typing.Optional[list]:
 def build() -> None:
     options = ["--fuzz-dir", str(HERE), "--target-dir", str(BUILT), "--sanitizer", "none"]
     subprocess.run([CARGO, "fuzz", "build", *options], cwd=ROOT, check=True)
+    # Seeds are not built in.
+    changes = git("status", "--porcelain", "--", "src", "Cargo.toml", "Cargo.lock", "tests/fuzz", ":!tests/fuzz/corpus").stdout
+    COMMIT.write_text(git("rev-parse", "--short=8", "HEAD").stdout.strip() + ("+" if changes else ""), encoding="utf-8")
 
 
 def program(name: str) -> str:
@@ -174,7 +224,7 @@ def program(name: str) -> str:
 
 
 def fuzz(name: str, options: list, folders: list, log: typing.TextIO) -> typing.Iterator:
-    """Runs a target; yields what it says of its state, as name and number, and ends with whether it broke."""
+    """Runs a target; yields what it says of its state, and ends with whether it broke and its seconds on a processor."""
     broken = HERE / "artifacts" / name
     broken.mkdir(parents=True, exist_ok=True)
     command = [program(name), *options, f"-max_len={LONGEST}", f"-timeout={SLOWEST}", f"-artifact_prefix={broken}/", *map(str, folders)]
@@ -186,33 +236,37 @@ def fuzz(name: str, options: list, folders: list, log: typing.TextIO) -> typing.
             state = re.match(r"#(\d+)\t(\w+)\s+cov: (\d+) ft: \d+ corp: (\S+)", line)
             if state:
                 yield state[2], int(state[1]), int(state[3]), state[4]
+        _, status, usage = os.wait4(ran.pid, 0)
+        ran.returncode = os.waitstatus_to_exitcode(status)
     if ran.returncode:
         sys.stderr.writelines(said)
-        yield "BROKE", 0, 0, ""
+    yield "BROKE" if ran.returncode else "ENDED", int(usage.ru_utime + usage.ru_stime), 0, ""
 
 
-def tried(name: str, seconds: int) -> Found:
+def tried(name: str, seconds: int, jobs: int) -> Found:
     """Runs a target for so long, from the seeds and what was found before."""
     seeds, more = HERE / "corpus" / name, BUILT / "corpus" / name
     more.mkdir(parents=True, exist_ok=True)
     (BUILT / "logs").mkdir(exist_ok=True)
-    found = Found(seconds)
+    found = Found(seconds, day=str(datetime.date.today()), commit=COMMIT.read_text(encoding="utf-8"), jobs=jobs)
     with (BUILT / "logs" / f"{name}.log").open("w", encoding="utf-8") as log:
         for word, _, edges, _ in fuzz(name, ["-runs=0"], [seeds], log):
             found.broke |= word == "BROKE"
-            found.seeds = found.edges = max(found.seeds, edges)
+            found.seeds = max(found.seeds, edges)
         begun = time.monotonic()
         options = [f"-max_total_time={seconds}", f"-dict={HERE / name}.dict"]
         for word, runs, edges, inputs in fuzz(name, options, [more, seeds], log):
-            if word == "BROKE":
-                found.broke = True
+            if word in ("BROKE", "ENDED"):
+                found.broke |= word == "BROKE"
+                found.worked = runs
                 break
             if word == "INITED":
-                begun = time.monotonic()
-            if edges > found.edges:
-                found.edges, found.last = edges, time.monotonic() - begun
+                found.reached = [(runs, 0.0, edges)]
+            found.reach(runs, time.monotonic() - begun, edges)
             found.runs, found.inputs = runs, inputs
         found.seconds = time.monotonic() - begun
+    kept(name).parent.mkdir(exist_ok=True)
+    kept(name).write_text(json.dumps(dataclasses.asdict(found)), encoding="utf-8")
     return found
 
 
@@ -232,41 +286,72 @@ def keep(name: str, most: int) -> int:
 
 
 HEAD = [
-    "| target | for | inputs tried | a second | edges, seeds alone | edges in the end | last new edge after | inputs kept, bytes |",
-    "|---|---|---|---|---|---|---|---|",
+    "| target | for | on a processor | inputs tried | in each second there | edges, seeds alone | edges in the end | of them by the second half alone | last new edge after | inputs kept, bytes | commit |",
+    "|---|---|---|---|---|---|---|---|---|---|---|",
 ]
 
 
-def page(found: dict, arguments: argparse.Namespace) -> str:
+def listed(names: list) -> str:
+    quoted = [f"`{name}`" for name in names]
+    return " and ".join([part for part in [", ".join(quoted[:-1]), quoted[-1]] if part])
+
+
+def verdict(found: dict) -> str:
+    """Which of them have reached what they can."""
+    done = [name for name, one in found.items() if one.is_done()]
+    others = [name for name in found if name not in done]
+    if not others:
+        return "By that all have."
+    return f"By that {listed(done) if done else 'none'} {'has' if len(done) < 2 else 'have'}, and {listed(others)} {'has' if len(others) < 2 else 'have'} not."
+
+
+def page(found: dict) -> str:
     version = subprocess.run(["rustc", "--version"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()[1]
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip() or "of unknown state"
     processor = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    jobs, days = max(one.jobs for one in found.values()), sorted({one.day for one in found.values()})
     lines = [
         "# Fuzzing",
         "",
-        f"    make fuzz FUZZ_SECONDS={arguments.seconds} FUZZ_JOBS={arguments.jobs} FUZZ_WRITE=1",
+        f"    make fuzz FUZZ_SECONDS={max(one.seconds for one in found.values()):.0f} FUZZ_JOBS={jobs} FUZZ_WRITE=1",
         "",
         "libFuzzer, instrumented for coverage and without a sanitizer (`unsafe` is forbidden in our own code), release builds with debug assertions, each target from",
-        f"the seeds in `tests/fuzz/corpus` and what it had found before, {arguments.jobs} at a time. {datetime.date.today()}, Tagalong {commit}, rustc {version}, "
-        f"{os.cpu_count()} × {processor[1] if processor else platform.machine()}, a busy machine: figures a second are lower bounds.",
+        f"the seeds in `tests/fuzz/corpus` and what it had found before, {jobs} at a time: the last run of each, for so long. {' to '.join(sorted({days[0], days[-1]}))}, written down at {commit}, rustc {version}, "
+        f"{os.cpu_count()} × {processor[1] if processor else platform.machine()}, a machine with other work.",
         "",
         *HEAD,
         *(one.row(name) for name, one in found.items()),
         "",
         "An edge is a step from one block of instructions to the next, those of the libraries that are built with the target among them; what the target itself checks with",
-        "is counted too. A target has reached what it can when the last new edge is long ago.",
+        f"is counted too. A target has reached what it can when the second half of its inputs brought less than {100 * PLATEAU:.0f} % of all its edges. {verdict(found)}",
         "",
         "## What is tried, and what must hold",
         "",
         "| target | inputs | what must hold of any |",
         "|---|---|---|",
-        *(f"| [`{name}`](../../tests/fuzz/src/{name}.rs) | {target.of} | {target.holds} |" for name, target in TARGETS.items()),
+        *(described(name) for name in TARGETS),
         "",
         "With every change `cargo test` replays all seeds and tries random inputs (`tests/it/hostile.rs`), and CI fuzzes the targets whose parts have changed, for a minute each;",
         "every night each target has 15 minutes. An input that broke something becomes a seed, and a test of the part that was mended.",
         "",
     ]
     return "\n".join(lines)
+
+
+def described(name: str) -> str:
+    target = TARGETS[name]
+    return f"| [`{name}`](../../tests/fuzz/src/{name}.rs) | {target.of} | {target.holds} |"
+
+
+def write() -> None:
+    found = last_runs()
+    missing = [name for name in TARGETS if name not in found]
+    if missing:
+        sys.exit(f"never run: {', '.join(missing)}")
+    broken = [name for name, one in found.items() if one.broke]
+    if broken:
+        sys.exit(f"broke: {', '.join(broken)}; mend that, and run them again")
+    PAGE.write_text(page(found), encoding="utf-8")
 
 
 def main() -> None:
@@ -277,7 +362,8 @@ def main() -> None:
     parser.add_argument("--since", metavar="COMMIT", help="only what has changed since")
     parser.add_argument("--built", action="store_true", help="run the programs that are there, and build none")
     parser.add_argument("--list", action="store_true", help="say which targets would be run")
-    parser.add_argument("--write", action="store_true", help=f"write the table of all targets into {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--write", action="store_true", help=f"write the last run of each target into {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--page", action="store_true", help="write that of what has run before, and run nothing")
     parser.add_argument("--keep", type=int, metavar="COUNT", help="make seeds of so many inputs that were found, for each target, and run nothing")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.targets) - set(TARGETS))
@@ -290,9 +376,9 @@ def main() -> None:
     if arguments.list:
         print("\n".join(chosen))
         return
-    if arguments.write and len(chosen) < len(TARGETS):
-        parser.error("--write is of all targets")
-
+    if arguments.page:
+        write()
+        return
     if chosen and not arguments.built:
         build()
     if arguments.keep:
@@ -302,7 +388,7 @@ def main() -> None:
 
     def one(name: str) -> Found:
         print(f"== {name}", flush=True)
-        return tried(name, arguments.seconds)
+        return tried(name, arguments.seconds, arguments.jobs)
 
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as jobs:
         found = dict(zip(chosen, jobs.map(one, chosen)))
@@ -311,7 +397,7 @@ def main() -> None:
     if broken:
         sys.exit(f"broke: {', '.join(broken)}; the inputs are in tests/fuzz/artifacts")
     if arguments.write:
-        PAGE.write_text(page(found, arguments), encoding="utf-8")
+        write()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ mod system;
 mod tags;
 
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use axum::Extension;
 use axum::Router;
@@ -43,9 +44,9 @@ use crate::admin::room::Room;
 use crate::admin::view;
 use crate::metrics::Metrics;
 
-/// `/openapi.json`.
-#[derive(Clone)]
-struct Document(Bytes);
+/// `/openapi.json`, made when somebody asks for it first: that takes longer than all else here.
+#[derive(Clone, Default)]
+struct Document(Arc<OnceLock<Bytes>>);
 
 /// Whether we are being stopped.
 #[derive(Clone, Debug)]
@@ -159,10 +160,8 @@ fn calls() -> Vec<Call> {
 pub(super) fn router(admin: Admin, config: &Config, stop: watch::Receiver<bool>) -> Router {
     let access = Arc::new(Access::new(config));
     let counted = admin.parts().metrics.clone();
-    let calls = calls();
-    let document = openapi::document(&calls).to_string();
     let mut router = Router::new();
-    for call in calls {
+    for call in calls() {
         router = router.route(call.path, call.answered());
     }
     let room = Arc::new(Room::default());
@@ -171,7 +170,7 @@ pub(super) fn router(admin: Admin, config: &Config, stop: watch::Receiver<bool>)
         .fallback(async || Problem::NoSuchCall)
         .method_not_allowed_fallback(async || Problem::Method)
         .with_state(admin)
-        .layer(Extension(Document(document.into())))
+        .layer(Extension(Document::default()))
         .layer(Extension(Stop(stop)))
         .layer(Extension(Arc::clone(&room)))
         .layer(from_fn_with_state(room, room::with_room))
@@ -192,7 +191,8 @@ async fn list<T: Serialize>(
 
 /// `GET /openapi.json`.
 async fn document(Extension(Document(text)): Extension<Document>) -> Response {
-    let mut response = Response::new(text.into());
+    let text = text.get_or_init(|| openapi::document(&calls()).to_string().into());
+    let mut response = Response::new(text.clone().into());
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
