@@ -307,7 +307,6 @@ def verdict(found: dict) -> str:
 
 def page(found: dict) -> str:
     version = subprocess.run(["rustc", "--version"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()[1]
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip() or "of unknown state"
     processor = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
     jobs, days = max(one.jobs for one in found.values()), sorted({one.day for one in found.values()})
     lines = [
@@ -316,7 +315,7 @@ def page(found: dict) -> str:
         f"    make fuzz FUZZ_SECONDS={max(one.seconds for one in found.values()):.0f} FUZZ_JOBS={jobs} FUZZ_WRITE=1",
         "",
         "libFuzzer, instrumented for coverage and without a sanitizer (`unsafe` is forbidden in our own code), release builds with debug assertions, each target from",
-        f"the seeds in `tests/fuzz/corpus` and what it had found before, {jobs} at a time: the last run of each, for so long. {' to '.join(sorted({days[0], days[-1]}))}, written down at {commit}, rustc {version}, "
+        f"the seeds in `tests/fuzz/corpus` and what it had found before, {jobs} at a time: the last run of each, for so long. {' to '.join(sorted({days[0], days[-1]}))}, rustc {version}, "
         f"{os.cpu_count()} × {processor[1] if processor else platform.machine()}, a machine with other work.",
         "",
         *HEAD,
