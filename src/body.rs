@@ -275,6 +275,11 @@ impl Peeked {
         self.data.clone()
     }
 
+    /// Whether nothing more of it is to come.
+    pub fn is_all(&self) -> bool {
+        self.end == End::Whole || self.end == End::NotYet && self.rest.is_empty()
+    }
+
     /// Why it was cut, if that has been seen.
     pub fn cut(&self) -> Option<&Cut> {
         self.after.iter().find_map(|it| it.as_ref().err())

@@ -188,7 +188,7 @@ pub(super) struct Upstream {
     #[serde(default)]
     pub(super) retries: Option<Spanned<u32>>,
     /// Exchanges with the app at once, at least 1; upgraded connections do not count, and those whose requests are still on their way
-    /// have three quarters of it. Default: 256.
+    /// have half of it. Default: 256.
     #[serde(default)]
     pub(super) max_concurrent: Option<Spanned<u32>>,
     /// How many more requests may wait for their turn; beyond that 503. Default: 1024.

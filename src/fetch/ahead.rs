@@ -3,16 +3,29 @@
 //!
 //! A body of declared length is waited for until it is whole or [`AHEAD`] bytes of it are here. One without is passed on as it
 //! comes, since it may be made while it is sent, and the app may answer to its parts (gRPC): of that only what is here is
-//! read. What is not whole then has its turn among those alone that are not, so that the others always find some.
+//! read. What is not whole then has its turn among those alone that are not, so that the others always find some. So many are
+//! read ahead at once as have a place; who finds none is one of those whose requests are on their way.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 
 use crate::body::Body;
 use crate::body::Cut;
-use crate::body::End;
-use crate::fetch::room::Held;
-use crate::fetch::room::Room;
 
 /// More of a body is not waited for, in bytes.
 const AHEAD: usize = 64 << 10;
+
+/// Places for bodies that are read ahead, each of [`AHEAD`] bytes and the piece that exceeds them.
+#[derive(Debug)]
+pub(super) struct Places(Arc<Semaphore>);
+
+impl Places {
+    /// In so many bytes; one at least.
+    pub(super) fn new(bytes: usize) -> Places {
+        Places(Arc::new(Semaphore::new((bytes / AHEAD).max(1))))
+    }
+}
 
 /// A request's body whose beginning has been read, and which is as it was.
 pub(super) enum Begun {
@@ -22,29 +35,28 @@ pub(super) enum Begun {
     Part(Body),
 }
 
-/// Reads the beginning of a request's body; `room` bounds what is held of all of them. Where there is none left, it goes on as it is.
+/// Reads the beginning of a request's body. Without a place that is the piece that is here, if one is.
 ///
 /// # Errors
 ///
 /// It was cut within that beginning, so that nobody needs to be asked.
-pub(super) async fn read(body: Body, room: &Room) -> Result<Begun, Cut> {
-    let (mut read, mut held): (_, Held) = (0, None);
+pub(super) async fn read(body: Body, places: &Places) -> Result<Begun, Cut> {
+    let place = Arc::clone(&places.0).try_acquire_owned().ok();
+    let mut read = 0;
     let may = |bytes| {
-        // What comes first is where it came in, whether it is read or not.
-        let has_room = read == 0 || room.take(&mut held, bytes);
         read += bytes;
-        has_room && read < AHEAD
+        place.is_some() && read < AHEAD
     };
-    let peeked = match body.exact_len() {
-        Some(_) => body.peek(may).await,
-        None => body.peek_here(may).await,
+    let peeked = match place.is_some() && body.exact_len().is_some() {
+        true => body.peek(may).await,
+        false => body.peek_here(may).await,
     };
     if let Some(cut) = peeked.cut() {
         return Err(cut.clone());
     }
-    match peeked.end {
-        End::Whole => Ok(Begun::Whole(peeked.whole(held))),
-        End::NotYet | End::Cut => Ok(Begun::Part(peeked.whole(held))),
+    match peeked.is_all() {
+        true => Ok(Begun::Whole(peeked.whole(place))),
+        false => Ok(Begun::Part(peeked.whole(place))),
     }
 }
 
@@ -59,6 +71,7 @@ mod tests {
 
     use super::*;
     use crate::body::Chunk;
+    use crate::body::End;
 
     /// How far a body has come.
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,8 +109,8 @@ mod tests {
     }
 
     /// What has been read of it: whether it is whole; `None`: more is waited for.
-    fn begun(body: Body, room: &Room) -> Option<Result<bool, Cut>> {
-        let read = read(body, room);
+    fn begun(body: Body, places: &Places) -> Option<Result<bool, Cut>> {
+        let read = read(body, places);
         // Twice: once it has let others go first.
         let mut read = Box::pin(read);
         let first = (&mut read).now_or_never();
@@ -137,17 +150,17 @@ mod tests {
             ("no more, undeclared", &[4], Late, None, Some(late())),
             ("much, undeclared", &[AHEAD], Late, None, Some(Ok(false))),
         ] {
-            let room = Room::new(1 << 20);
+            let places = Places::new(AHEAD);
             let body = body(pieces, so, declared);
-            assert_eq!(begun(body, &room), expected, "{name}");
+            assert_eq!(begun(body, &places), expected, "{name}");
         }
     }
 
     #[tokio::test]
     async fn nothing_is_lost_of_it() {
         for declared in [Some(9), None] {
-            let room = Room::new(1 << 20);
-            let begun = read(body(&[2, 3, 4], So::Ended, declared), &room).await;
+            let places = Places::new(AHEAD);
+            let begun = read(body(&[2, 3, 4], So::Ended, declared), &places).await;
             let Ok(Begun::Whole(body)) = begun else {
                 panic!("it is whole");
             };
@@ -158,18 +171,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_there_is_no_room_nothing_is_waited_for_until_others_have_gone() {
-        let room = Room::new(10);
-        let declared = Some(100);
-        let of = |pieces| body(pieces, So::Silent, declared);
-        let Ok(Begun::Whole(first)) = read(body(&[1, 9], So::Ended, Some(10)), &room).await else {
-            panic!("there is room for what comes second");
+    async fn so_many_are_waited_for_as_have_a_place_until_they_are_read_again() {
+        let places = Places::new(2 * AHEAD);
+        let declared = Some(10);
+        let slow = || body(&[4], So::Silent, declared);
+        let Ok(Begun::Whole(first)) = read(body(&[1, 9], So::Ended, declared), &places).await
+        else {
+            panic!("it is whole");
         };
-        assert_eq!(begun(of(&[50]), &room), None, "what comes first is counted");
-        assert_eq!(begun(of(&[50, 2]), &room), Some(Ok(false)), "no room");
+        let mut second = Box::pin(read(slow(), &places));
+        assert!((&mut second).now_or_never().is_none(), "it has a place");
+        assert_eq!(begun(slow(), &places), Some(Ok(false)), "no place is left");
+        let whole = body(&[10], So::Ended, declared);
+        assert_eq!(begun(whole, &places), Some(Ok(true)), "it needs none");
         let read = first.peek(|_| true).await;
         assert_eq!(read.data().len(), 10);
-        drop(read);
-        assert_eq!(begun(of(&[50, 2]), &room), None, "there is room again");
+        assert_eq!(begun(slow(), &places), None, "the first has had its turn");
+        drop(second);
+        assert_eq!(begun(slow(), &places), None, "its client has left");
     }
 }

@@ -1,6 +1,7 @@
 //! One request and response with the app, and what must happen to each before anyone sees it: its increments are
 //! committed (L4); then it is judged; then what is not for clients is taken off.
 
+use std::mem::discriminant;
 use std::sync::Arc;
 
 use http::header;
@@ -179,19 +180,18 @@ impl Fetch {
     /// What nobody can see from outside, and the app's authors want to know.
     fn warn_of(&self, signals: &Signals, head: &Head) {
         let uri = || head.logged_uri();
-        for Ignored { field, text, why } in &signals.ignored {
-            if let Some(not_logged) = self.is_told(Wrong::Field(field.clone())) {
-                tracing::warn!(uri = uri(), %field, text, %why, not_logged, "ignored in the app's response");
-            }
+        let ignored = signals.ignored.iter();
+        let ignored = ignored.map(|it| (Wrong::Field(it.field.clone(), discriminant(&it.why)), it));
+        for (Ignored { field, text, why }, not_logged) in self.all_told(ignored) {
+            tracing::warn!(uri = uri(), %field, text, %why, not_logged, "ignored in the app's response");
         }
-        for misfit in &signals.misfits {
-            if let Some(not_logged) = self.is_told(Wrong::Change) {
-                tracing::warn!(
-                    uri = uri(),
-                    not_logged,
-                    "a change was reported, and {misfit}"
-                );
-            }
+        let misfits = signals.misfits.iter().map(|it| (Wrong::Change, it));
+        for (misfit, not_logged) in self.all_told(misfits) {
+            tracing::warn!(
+                uri = uri(),
+                not_logged,
+                "a change was reported, and {misfit}"
+            );
         }
         if signals.tags == Err(NoStore::TooManyTags)
             && let Some(not_logged) = self.is_told(Wrong::TooManyTags)
@@ -202,11 +202,25 @@ impl Fetch {
                 "more tags than `limits`, or `max` of its rule's `tags_from_body`, allow: the response is not stored"
             );
         }
-        for missing in &signals.skipped {
-            if let Some(not_logged) = self.is_told(Wrong::Increment) {
-                tracing::warn!(uri = uri(), %missing, not_logged, "an increment of the rule is skipped");
-            }
+        let skipped = signals.skipped.iter();
+        let skipped = skipped.map(|it| (Wrong::Increment(Arc::clone(&it.template)), it));
+        for (missing, not_logged) in self.all_told(skipped) {
+            tracing::warn!(uri = uri(), %missing, not_logged, "an increment of the rule is skipped");
         }
+    }
+
+    /// Of one response each kind is told with all that it has of it, or not at all.
+    fn all_told<T>(&self, found: impl Iterator<Item = (Wrong, T)>) -> Vec<(T, Option<u64>)> {
+        let mut kinds: Vec<(Wrong, bool)> = Vec::new();
+        let told = found.filter_map(|(kind, it)| {
+            if let Some((_, is_told)) = kinds.iter().find(|(other, _)| *other == kind) {
+                return is_told.then_some((it, None));
+            }
+            let told = self.is_told(kind.clone());
+            kinds.push((kind, told.is_some()));
+            told.map(|not_logged| (it, not_logged))
+        });
+        told.collect()
     }
 
     /// Whether something that the app says wrong is told, as it may be wrong on every page; and how many like it were not, if there

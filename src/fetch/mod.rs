@@ -35,12 +35,12 @@ use crate::cache::Freshen;
 use crate::cache::Keep;
 use crate::clock::Clock;
 use crate::dialects::Dialects;
+use crate::fetch::ahead::Places;
 use crate::fetch::beside::Rest;
 use crate::fetch::exchange::Exchange;
 use crate::fetch::exchange::Judged;
 use crate::fetch::exchange::asked_by;
 use crate::fetch::picking::Picking;
-use crate::fetch::room::Room;
 use crate::fetch::schedule::AT_ONCE;
 use crate::fetch::seldom::Seldom;
 use crate::fetch::seldom::Wrong;
@@ -73,7 +73,7 @@ struct Inner {
     wrongs: Seldom<Wrong>,
     picking: Picking,
     /// For what has come of requests' bodies before their turn.
-    ahead: Room,
+    ahead: Places,
     /// How many more are fetched again for operators at once, however many calls ask for it; closed: no more at all.
     anew: Semaphore,
     /// Every exchange under way.
@@ -154,7 +154,7 @@ impl Fetch {
             failures: Seldom::default(),
             wrongs: Seldom::default(),
             picking: Picking::new(limits.picked),
-            ahead: Room::new(limits.ahead),
+            ahead: Places::new(limits.ahead),
             anew: Semaphore::new(AT_ONCE),
             tasks: TaskTracker::new(),
         }))

@@ -65,7 +65,7 @@ impl Fetch {
             },
         };
         let picked = picked.map_err(|Unread { reason, why }| {
-            if let Some(not_logged) = self.is_told(Wrong::Body) {
+            if let Some(not_logged) = self.is_told(Wrong::Body(reason)) {
                 let uri = head.logged_uri();
                 tracing::warn!(uri, %why, not_logged, "what a rule wants of a body cannot be read");
             }

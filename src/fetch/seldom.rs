@@ -1,10 +1,13 @@
 //! What is told in the log where there may be as many as there are requests: one of a kind now and then, with how many there were.
 
-use std::sync::{Mutex, PoisonError};
+use std::mem::Discriminant;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::HeaderName;
 
+use crate::dialects::Why;
+use crate::model::outcome::NoStore;
 use crate::model::time::Timestamp;
 
 /// What was told last, by kind.
@@ -22,16 +25,16 @@ struct Told<K> {
 /// What an app says wrong, as far as one is told beside another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wrong {
-    /// Something in this field is ignored.
-    Field(HeaderName),
+    /// Something in this field is ignored, for such a reason.
+    Field(HeaderName, Discriminant<Why>),
     /// A change does something else than it says.
     Change,
     /// There are too many tags.
     TooManyTags,
-    /// A value for an increment of the rule is missing.
-    Increment,
-    /// A body in which a rule looks for something.
-    Body,
+    /// A value for this tag of a rule's increment is missing.
+    Increment(Arc<str>),
+    /// A body in which a rule looks for something cannot be read.
+    Body(NoStore),
     /// Tags are in trailers, where they come too late.
     Trailers,
 }

@@ -133,7 +133,7 @@ impl Upstream {
         self.queue.turn_behind().await
     }
 
-    /// The same for an exchange whose request is not here whole; such ones have three quarters of `max_concurrent` together, or one.
+    /// The same for an exchange whose request is not here whole; such ones have half of `max_concurrent` together, or one.
     ///
     /// # Errors
     ///

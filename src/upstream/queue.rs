@@ -52,14 +52,15 @@ pub struct Turn {
 /// Exchanges that nobody waits for have this part of the turns at most, but one at least.
 const SHARE_BEHIND: usize = 4;
 
-/// Exchanges whose requests are still on their way leave this part of the turns to those whose requests are here, if there are so many.
+/// Exchanges whose requests are here and that somebody waits for find this part of the turns, if there are so many: neither of the
+/// others has it.
 const SHARE_HERE: usize = 4;
 
 impl Queue {
     pub(super) fn new(config: &Config, clock: Clock, load: Load) -> Queue {
         let behind = (config.max_concurrent / SHARE_BEHIND).max(1);
         let here = config.max_concurrent.div_ceil(SHARE_HERE);
-        let open = config.max_concurrent.saturating_sub(here).max(1);
+        let open = config.max_concurrent.saturating_sub(behind + here).max(1);
         Queue {
             turns: Line::new(config.max_concurrent, config.queue),
             behind: Line::new(behind, config.queue),
@@ -92,12 +93,16 @@ impl Queue {
     }
 
     async fn turn_within(&self, share: &Line) -> Result<Turn, UpstreamError> {
-        let part = self.next(share).await?;
-        Ok(Turn {
-            _permit: self.wait(&self.turns).await?, // its share bounds how many wait, in nobody's place
-            _part: Some(part),
-            _running: self.load.running.hold(),
-        })
+        let both = async {
+            let part = self.next(share).await?;
+            Ok(Turn {
+                _permit: self.wait(&self.turns).await?, // its share bounds how many wait, in nobody's place
+                _part: Some(part),
+                _running: self.load.running.hold(),
+            })
+        };
+        let turn = self.clock.within(self.timeout, both).await;
+        turn.unwrap_or_else(|| Err(self.late()))
     }
 
     async fn next(&self, line: &Line) -> Result<OwnedSemaphorePermit, UpstreamError> {
@@ -121,8 +126,12 @@ impl Queue {
         match self.clock.within(self.timeout, next).await {
             Some(Ok(permit)) => Ok(permit),
             Some(Err(closed)) => Err(busy(&closed.to_string())), // never: nobody closes it
-            None => Err(busy(&format!("no turn came for {:?}", self.timeout))),
+            None => Err(self.late()),
         }
+    }
+
+    fn late(&self) -> UpstreamError {
+        busy(&format!("no turn came for {:?}", self.timeout))
     }
 }
 
@@ -250,7 +259,7 @@ mod tests {
 
     #[tokio::test]
     async fn whose_request_is_here_finds_turns_and_places_that_open_ones_do_not() {
-        for (max_concurrent, open, here) in [(1, 1, 0), (2, 1, 1), (8, 6, 2), (9, 6, 3)] {
+        for (max_concurrent, open, here) in [(1, 1, 0), (2, 1, 1), (8, 4, 4), (9, 4, 5)] {
             let (queue, _) = queue(max_concurrent, 1);
             let mut turns = Vec::new();
             for _ in 0..open {
@@ -268,6 +277,41 @@ mod tests {
             waiting.await.unwrap();
             next.await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn neither_open_ones_nor_those_behind_have_the_last_turns_together() {
+        for (max_concurrent, open, behind, here) in [(4, 2, 1, 1), (8, 4, 2, 2), (9, 4, 2, 3)] {
+            let (queue, _) = queue(max_concurrent, 1);
+            let mut turns = Vec::new();
+            for _ in 0..open {
+                turns.push(queue.turn_open().now_or_never().unwrap().unwrap());
+            }
+            for _ in 0..behind {
+                turns.push(queue.turn_behind().now_or_never().unwrap().unwrap());
+            }
+            turns.extend((0..here).map(|_| at_once(&queue)));
+            assert_eq!(turns.len(), max_concurrent);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_waits_in_two_lines_is_refused_when_both_together_took_too_long() {
+        let (queue, clock) = queue(4, 1);
+        let mut open: Vec<_> = (0..2)
+            .map(|_| queue.turn_open().now_or_never().unwrap().unwrap())
+            .collect();
+        let here: Vec<_> = (0..2).map(|_| at_once(&queue)).collect();
+        let mut next: Waiting<'_> = Box::pin(queue.turn_open());
+        let before = waiting(&queue).await;
+        assert!(is_waiting(&mut next).await);
+        clock.advance(Duration::from_secs(3));
+        open.pop(); // its share is the next one's, its turn is that of who came before
+        let before = before.await.unwrap();
+        assert!(is_waiting(&mut next).await);
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(next.await.unwrap_err().kind, UpstreamErrorKind::Busy);
+        drop((open, here, before));
     }
 
     #[tokio::test]

@@ -90,7 +90,8 @@ async fn what_clients_send_forges_no_line_and_no_field() {
 #[tokio::test]
 async fn what_is_said_of_a_response_leaves_the_query_of_its_request_out() {
     let (app, mut process, _files) = stage("log: { format: text }").await;
-    app.otherwise(|_| reply("page").header("Cache-Tag", "a\"b"));
+    // Two of a kind, and another kind in the same field.
+    app.otherwise(|_| reply("page").header("Cache-Tag", "a\"b, c\"d, ~all"));
     let client = process.client().await;
     client.get("/page/1?token=sesame").await.has_status(200);
     let said = process.says("ignored in the app's response").await;
@@ -120,7 +121,7 @@ async fn of_many_failures_a_line_says_how_many_were_not_logged_and_nothing_where
 }
 
 #[tokio::test]
-async fn what_an_app_says_wrong_on_every_page_is_told_once_in_a_second_for_each_field() {
+async fn what_an_app_says_wrong_on_every_page_is_told_once_in_a_second_for_each_field_and_reason() {
     let log = Log::default();
     let _written = log.written();
     let app = Origin::start().await;
@@ -144,11 +145,14 @@ async fn what_an_app_says_wrong_on_every_page_is_told_once_in_a_second_for_each_
         .map(|line| {
             (
                 line.contains("surrogate-key"),
+                line.contains("~all"),
                 line.contains("not_logged=2"),
             )
         })
         .collect();
-    let expected = [(false, false), (false, true), (true, false)];
+    let first = [(false, false, false), (false, false, false), (false, true, false)];
+    let later = [(false, false, true), (false, false, false), (false, true, true)];
+    let expected = [&first[..], &later, &[(true, true, false)]].concat();
     assert_eq!(told, expected, "{text}");
 }
 
