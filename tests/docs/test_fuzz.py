@@ -59,14 +59,15 @@ class Fuzzing(unittest.TestCase):
         self.assertEqual(said.stdout.split(), sorted(run.TARGETS))
 
     def test_a_target_has_reached_its_end_when_the_second_half_of_its_inputs_brought_little(self) -> None:
-        for name, reached, late, is_done in [
-            ("nothing more than before", [(10, 0.0, 900)], 0, True),
-            ("little", [(10, 0.0, 900), (50, 1.0, 992), (56, 2.0, 1_000)], 8, True),
-            ("one of a hundred", [(10, 0.0, 900), (55, 1.0, 990), (56, 2.0, 1_000)], 10, False),
-            ("all of it late, but soon", [(10, 0.0, 900), (90, 0.1, 1_000)], 100, False),
+        for name, runs, reached, late, is_done in [
+            ("nothing more than before", 100_000, [(10, 0.0, 900)], 0, True),
+            ("little", 100_000, [(10, 0.0, 900), (50_005, 1.0, 992), (50_006, 2.0, 1_000)], 8, True),
+            ("one of a hundred", 100_000, [(10, 0.0, 900), (50_005, 1.0, 990), (50_006, 2.0, 1_000)], 10, False),
+            ("all of it late, but soon", 100_000, [(10, 0.0, 900), (90_000, 0.1, 1_000)], 100, False),
+            ("few inputs", 99_999, [(10, 0.0, 900)], 0, False),
         ]:
             with self.subTest(name):
-                found = run.Found(seconds=100, runs=100, reached=reached)
+                found = run.Found(seconds=100, runs=runs, reached=reached)
                 self.assertEqual((found.late, found.is_done()), (late, is_done))
 
     def test_the_page_is_made_of_the_last_run_of_each_target(self) -> None:
@@ -76,13 +77,13 @@ class Fuzzing(unittest.TestCase):
                 with self.assertRaises(SystemExit) as left:
                     run.write()
                 self.assertIn(name, str(left.exception))
-                reached = [[1, 0.0, 900], [90, 5.0, 910 if n else 900]]
-                found = run.Found(seconds=10.0 + n, worked=5, day="2026-01-01", commit="0123abcd", jobs=2, runs=100, seeds=800, reached=reached, inputs="7/9b")
+                reached = [[1, 0.0, 900], [90_000, 5.0, 910 if n else 900]]
+                found = run.Found(seconds=10.0 + n, worked=5, day="2026-01-01", commit="0123abcd", jobs=2, runs=100_000, seeds=800, reached=reached, inputs="7/9b")
                 run.kept(name).write_text(json.dumps(run.dataclasses.asdict(found)))
             run.write()
             told = run.PAGE.read_text()
             self.holds(told)
-            self.assertIn("| `rules` | 19 s | 5 s | 100 | 20 | 800 | 910 | 10 (1.10 %) | 5 s | 7/9b | `0123abcd` |", told)
+            self.assertIn("| `rules` | 19 s | 5 s | 100,000 | 20,000 | 800 | 910 | 10 (1.10 %) | 5 s | 7/9b | `0123abcd` |", told)
             broken = run.last_runs()["rules"]
             broken.broke = True
             run.kept("rules").write_text(json.dumps(run.dataclasses.asdict(broken)))
@@ -94,12 +95,12 @@ class Fuzzing(unittest.TestCase):
         self.holds(run.PAGE.read_text())
 
     def holds(self, page: str) -> None:
-        rows = re.findall(r"^\| `(\w+)` \| [\d,]+ s .* ([\d,]+) \| ([\d,]+) \([\d.]+ %\) \|", page, re.M)
-        self.assertEqual([name for name, _, _ in rows], sorted(run.TARGETS))
+        rows = re.findall(r"^\| `(\w+)` \| [\d,]+ s \| [\d,]+ s \| ([\d,]+) .* ([\d,]+) \| ([\d,]+) \([\d.]+ %\) \|", page, re.M)
+        self.assertEqual([name for name, *_ in rows], sorted(run.TARGETS))
         found = {}
-        for name, edges, late in rows:
-            edges, late = int(edges.replace(",", "")), int(late.replace(",", ""))
-            found[name] = run.Found(seconds=2, runs=2, reached=[(0, 0.0, edges - late), (2, 2.0, edges)])
+        for name, *figures in rows:
+            runs, edges, late = (int(figure.replace(",", "")) for figure in figures)
+            found[name] = run.Found(seconds=2, runs=runs, reached=[(0, 0.0, edges - late), (runs, 2.0, edges)])
         self.assertIn(run.verdict(found), page)
         for name in run.TARGETS:
             self.assertIn(run.described(name), page)

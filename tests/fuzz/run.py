@@ -41,8 +41,9 @@ CARGO = os.environ.get("CARGO", "cargo")
 LONGEST, SLOWEST = 2_048, 20
 #: No seed that was found is larger, in bytes.
 LARGEST_SEED = 400
-#: A target has reached what it can when the second half of its inputs brought less than this part of all edges.
-PLATEAU = 0.01
+#: A target has reached what it can when the second half of its inputs brought less than this part of all edges, and
+#: they are so many: of few the half brings little wherever one stands.
+PLATEAU, LEAST = 0.01, 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +157,7 @@ class Found:
 
     def is_done(self) -> bool:
         """Whether there is little left that it could reach."""
-        return self.late < PLATEAU * self.edges
+        return self.late < PLATEAU * self.edges and self.runs >= LEAST
 
     def reach(self, runs: int, at: float, edges: int) -> None:
         if edges > self.edges:
@@ -312,7 +313,7 @@ def page(found: dict) -> str:
     lines = [
         "# Fuzzing",
         "",
-        f"    make fuzz FUZZ_SECONDS={max(one.seconds for one in found.values()):.0f} FUZZ_JOBS={jobs} FUZZ_WRITE=1",
+        f"    make fuzz FUZZ_SECONDS={max(one.seconds for one in found.values()) // 10 * 10:.0f} FUZZ_JOBS={jobs} FUZZ_WRITE=1",
         "",
         "libFuzzer, instrumented for coverage and without a sanitizer (`unsafe` is forbidden in our own code), release builds with debug assertions, each target from",
         f"the seeds in `tests/fuzz/corpus` and what it had found before, {jobs} at a time: the last run of each, for so long. {' to '.join(sorted({days[0], days[-1]}))}, rustc {version}, "
@@ -322,7 +323,8 @@ def page(found: dict) -> str:
         *(one.row(name) for name, one in found.items()),
         "",
         "An edge is a step from one block of instructions to the next, those of the libraries that are built with the target among them; what the target itself checks with",
-        f"is counted too. A target has reached what it can when the second half of its inputs brought less than {100 * PLATEAU:.0f} % of all its edges. {verdict(found)}",
+        f"is counted too. A target has reached what it can when the second half of its inputs brought less than {100 * PLATEAU:.0f} % of all its edges,",
+        f"and they are {LEAST:,} at least. {verdict(found)}",
         "",
         "## What is tried, and what must hold",
         "",
