@@ -277,7 +277,8 @@ impl Peeked {
 
     /// Whether nothing more of it is to come.
     pub fn is_all(&self) -> bool {
-        self.end == End::Whole || self.end == End::NotYet && self.rest.is_empty()
+        let all = || self.rest.is_empty() || self.exact == Some(self.data.len() as u64);
+        self.end == End::Whole || self.end == End::NotYet && all()
     }
 
     /// Why it was cut, if that has been seen.

@@ -9,5 +9,9 @@ use tikv_jemallocator::Jemalloc;
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
+    // Where the kernel gives huge pages to all, what is free in a part of one is not given back. A kernel that has none says no, and
+    // that is right as well.
+    #[cfg(target_os = "linux")]
+    rustix::thread::disable_transparent_huge_pages(true).ok();
     tagalong::cli::run()
 }

@@ -43,6 +43,7 @@ impl Serve {
             upstream: self.upstream,
             listen: self.listen,
             admin_listen: self.admin_listen,
+            complete: true,
             ..Instead::default()
         })?;
         app::start_log(&config.log);

@@ -36,6 +36,9 @@ pub struct Instead {
     pub admin_listen: Option<SocketAddr>,
     /// The folder of rule files.
     pub rules: Option<PathBuf>,
+    /// Whether it is all that is said, so that what neither it nor the file says is as always: of a process that starts. Who only
+    /// looks at files does not know yet what that will be told.
+    pub complete: bool,
 }
 
 /// What others call this process: the name of its host, and its number.

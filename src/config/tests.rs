@@ -393,6 +393,14 @@ fn the_app_has_one_address_or_several() {
             "t.yaml:1:18: expected a host with an optional port, found `http://…`",
         ),
         (
+            "url: 'me:sesame@a'",
+            "t.yaml:1:18: expected `http://host[:port]`, `https://host[:port]`, `h2c://host[:port]` or `unix:/path`, found `…`",
+        ),
+        (
+            "url: 'app:8000/?token=sesame'",
+            "t.yaml:1:18: expected `http://host[:port]`, `https://host[:port]`, `h2c://host[:port]` or `unix:/path`, found `app:8000/…`",
+        ),
+        (
             "url: \"unix:a\\nb\"",
             "t.yaml:1:18: expected `unix:` and the absolute path of a socket, at most 107 bytes, found `unix:a\\nb`",
         ),
@@ -467,6 +475,16 @@ fn nobody_is_their_own_app() {
                 "the app's address `http://127.0.0.1:8000`, which holds where none is given, is where this sidecar listens itself, by `listen`".to_owned(),
             )),
         ),
+        (
+            "any address of this machine",
+            "listen: ['127.0.0.1:7']\nupstream: { url: 'http://0.0.0.0:7' }",
+            Some(("t.yaml:2:18", is("http://0.0.0.0:7", "listen"))),
+        ),
+        (
+            "IPv4 in IPv6",
+            "listen: ['127.0.0.1:7']\nupstream: { url: 'http://[::ffff:127.0.0.1]:7' }",
+            Some(("t.yaml:2:18", is("http://[::ffff:127.0.0.1]:7", "listen"))),
+        ),
         ("another port", "upstream: { url: 'http://localhost:8081' }", None),
         ("another name", "upstream: { url: 'http://app:8080' }", None),
         ("nobody listens there", "upstream: { url: 'http://localhost:9080' }", None),
@@ -476,9 +494,37 @@ fn nobody_is_their_own_app() {
             None,
         ),
     ] {
-        let found = compiled(text).err().unwrap_or_default();
+        let started = Instead {
+            complete: true,
+            ..Instead::default()
+        };
+        let texts = |mistakes: &[Mistake]| mistakes.iter().map(ToString::to_string).collect();
+        let found = compile::compile_with("t.yaml", text, &Given::default(), &started);
+        let found: Vec<String> = found.err().map(|found| texts(&found)).unwrap_or_default();
         let expected = expected.map(|(place, message)| format!("{place}: {message}"));
-        assert_eq!(found, Vec::from_iter(expected), "{name}");
+        let expected = Vec::from_iter(expected);
+        assert_eq!(found, expected, "{name}");
+        // Before it starts it may still be told otherwise, where the file does not say both.
+        let looked_at: Vec<String> = match compile("t.yaml", text, &Given::default()) {
+            Ok(config) => texts(&config.warnings),
+            Err(mistakes) => texts(&mistakes),
+        };
+        let unless = |text: &String| format!("{text}, unless the command line says otherwise");
+        let warned: Vec<String> = expected.iter().map(unless).collect();
+        assert!(looked_at == expected || looked_at == warned, "{name}: {looked_at:?}");
+        let says_both = text.contains("listen") && text.contains("url");
+        assert_eq!(looked_at == expected, says_both || expected.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_makes_nobody_their_own_app() {
+    for text in [
+        "listen: 0.0.0.0:9000\nupstream: { url: 'http://127.0.0.1:8080' }",
+        "admin: { listn: '127.0.0.1:9000' }\nupstream: { url: 'http://127.0.0.1:9080' }",
+    ] {
+        let mistakes = compiled(text).unwrap_err();
+        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
     }
 }
 
@@ -538,14 +584,17 @@ fn a_certificate_that_clients_refuse_is_a_warning_with_its_date() {
 fn the_command_line_makes_nobody_their_own_app_either() {
     let own = |url: &str| Instead {
         upstream: Some(url.parse().unwrap()),
+        complete: true,
         ..Instead::default()
     };
     let at = |place: &str| Instead {
         listen: vec![place.parse().unwrap()],
+        complete: true,
         ..Instead::default()
     };
     let operators = Instead {
         admin_listen: Some("127.0.0.1:8000".parse().unwrap()),
+        complete: true,
         ..Instead::default()
     };
     let ours = "upstream: { url: 'http://127.0.0.1:8080' }";
@@ -864,6 +913,7 @@ fn the_command_line_holds_in_place_of_the_files() {
         listen: vec!["127.0.0.1:91".parse().unwrap()],
         admin_listen: "127.0.0.1:93".parse().ok(),
         rules: Some(at("other")),
+        complete: true,
     };
     for (name, path, instead, expected) in [
         (

@@ -1,7 +1,6 @@
 //! One request and response with the app, and what must happen to each before anyone sees it: its increments are
 //! committed (L4); then it is judged; then what is not for clients is taken off.
 
-use std::mem::discriminant;
 use std::sync::Arc;
 
 use http::header;
@@ -181,7 +180,7 @@ impl Fetch {
     fn warn_of(&self, signals: &Signals, head: &Head) {
         let uri = || head.logged_uri();
         let ignored = signals.ignored.iter();
-        let ignored = ignored.map(|it| (Wrong::Field(it.field.clone(), discriminant(&it.why)), it));
+        let ignored = ignored.map(|it| (Wrong::Field(it.field.clone(), it.why), it));
         for (Ignored { field, text, why }, not_logged) in self.all_told(ignored) {
             tracing::warn!(uri = uri(), %field, text, %why, not_logged, "ignored in the app's response");
         }

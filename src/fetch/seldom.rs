@@ -1,6 +1,5 @@
 //! What is told in the log where there may be as many as there are requests: one of a kind now and then, with how many there were.
 
-use std::mem::Discriminant;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ struct Told<K> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wrong {
     /// Something in this field is ignored, for such a reason.
-    Field(HeaderName, Discriminant<Why>),
+    Field(HeaderName, Why),
     /// A change does something else than it says.
     Change,
     /// There are too many tags.

@@ -470,7 +470,7 @@ impl Placeholder {
         }
         let of_path: String = captures
             .iter()
-            .map(|capture| format!("`{{{capture}}}`, "))
+            .map(|capture| format!("{}, ", shown(&format!("{{{capture}}}")))) // those of a purge group are as written
             .collect();
         Err(format!(
             "{template}: nothing is called `{{{name}}}`, expected {of_path}`{{query.x}}`, `{{header.X}}`, `{{cookie.x}}`, `{{jwt.x}}`, `{{host}}` or `{{method}}`"

@@ -1,7 +1,7 @@
 //! Where the app is, as the configuration says it: parsed once, so that nothing later can be wrong about it.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -101,8 +101,13 @@ impl Target {
         };
         let (there, own) = (unbracketed(host), listener.ip());
         let is_there = match there.parse::<IpAddr>() {
-            // Who listens at `[::]` hears IPv4 as well, who listens at `0.0.0.0` no IPv6.
+            // Who listens at `[::]` hears IPv4 as well, who listens at `0.0.0.0` no IPv6. Who asks for either asks this machine.
             Ok(ip) => {
+                let ip = match ip.to_canonical() {
+                    IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+                    IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+                    ip => ip,
+                };
                 ip == own
                     || (own.is_unspecified() && ip.is_loopback() && (own.is_ipv6() || ip.is_ipv4()))
             }

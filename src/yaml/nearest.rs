@@ -19,7 +19,7 @@ pub(super) fn nearest<'n>(written: &str, known: &[&'n str]) -> Option<&'n str> {
         return None;
     }
     let near = known.iter().filter_map(|name| {
-        let letters = letters(name);
+        let (written, letters) = differing(&written, &letters(name));
         let most = written.len().max(letters.len()) / 3;
         // Each letter more is a change: the others are not looked at where there are too many of those, as in a text without end.
         if written.len().abs_diff(letters.len()) > most {
@@ -28,8 +28,31 @@ pub(super) fn nearest<'n>(written: &str, known: &[&'n str]) -> Option<&'n str> {
         let changes = changes(&written, &letters);
         (changes <= most).then_some((changes, *name))
     });
-    near.min_by_key(|(changes, _)| *changes)
-        .map(|(_, name)| name)
+    let mut near: Vec<_> = near.collect();
+    near.sort_by_key(|(changes, _)| *changes);
+    match near.as_slice() {
+        [(first, _), (second, _), ..] if first == second => None, // nobody knows which
+        [(_, name), ..] => Some(name),
+        [] => None,
+    }
+}
+
+/// Two names without the words that they share at both ends: `min_ttl` is no slip of the pen for `max_ttl`, however long `_ttl` is.
+fn differing(one: &[char], other: &[char]) -> (Vec<char>, Vec<char>) {
+    let words = |name| <[char]>::split(name, |c| *c == '_').collect::<Vec<_>>();
+    let (one, other) = (words(one), words(other));
+    let (mut one, mut other) = (one.as_slice(), other.as_slice());
+    while let ([a, one_rest @ ..], [b, other_rest @ ..]) = (one, other)
+        && a == b
+    {
+        (one, other) = (one_rest, other_rest);
+    }
+    while let ([one_rest @ .., a], [other_rest @ .., b]) = (one, other)
+        && a == b
+    {
+        (one, other) = (one_rest, other_rest);
+    }
+    (one.join(&'_'), other.join(&'_'))
 }
 
 /// How many letters are to be put in, taken out, replaced, or swapped with their neighbour, to make one of the other (the optimal
@@ -73,6 +96,7 @@ mod tests {
         let known = [
             "ttl",
             "maxi",
+            "maxo",
             "max_ttl",
             "match",
             "methods",
@@ -88,7 +112,11 @@ mod tests {
             ("capitals", "TTL", Some("ttl")),
             ("camels", "maxTtl", Some("max_ttl")),
             ("a hyphen", "max-ttl", Some("max_ttl")),
-            ("half of it", "status", Some("on_status")),
+            ("half of it", "status", None),
+            ("another word of two", "min_ttl", None),
+            ("another word behind", "max_age", None),
+            ("a word less", "ttl_max", None),
+            ("two that are as near", "maxt", None),
             ("the nearer of two", "method", Some("methods")),
             ("the first half of it", "on", None),
             ("the first half of one, near another", "max", None),

@@ -75,7 +75,7 @@ const TABLE: &[Row] = &[
     // Files: the pages of `man --out`, and what `objects put` stores.
     row("cli", &["model", "clock", "rules", "config", "admin", "app", "demo"],
         &["clap", "clap_complete", "clap_mangen", "anyhow", "indicatif", "std::fs"]),
-    row("main", &["cli"], &[]),
+    row("main", &["cli"], &["rustix"]), // no huge pages
     row("lib", &[], &[]),
 ];
 

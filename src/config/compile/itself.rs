@@ -13,11 +13,16 @@ use crate::config::source::ListenItem;
 use crate::model::mistake::Place;
 use crate::yaml::shown;
 
+/// What is said where one of both is only as always.
+const UNLESS: &str = ", unless the command line says otherwise";
+
 /// Where we are reached.
 struct Own {
     listen: Listen,
     /// The field or option that says so.
     by: &'static str,
+    /// Nothing says so: it is as always.
+    by_default: bool,
     /// Where that stands; `None`: in no file.
     place: Option<Place>,
 }
@@ -57,7 +62,11 @@ impl Compiler<'_> {
             if let Ok(target) = url.parse::<Target>()
                 && let Some(own) = at(&target)
             {
-                self.wrong(url.place, own.is_the_app(&target, ""));
+                let message = own.is_the_app(&target, "");
+                match own.by_default && !self.instead.complete {
+                    true => self.warn(url.place, format!("{message}{UNLESS}")),
+                    false => self.wrong(url.place, message),
+                }
             }
         }
         if written.upstream.url.is_some() || written.upstream.urls.is_some() || self.tainted {
@@ -67,7 +76,8 @@ impl Compiler<'_> {
             if let Some(own) = at(target) {
                 let message = own.is_the_app(target, ", which holds where none is given,");
                 match own.place {
-                    Some(place) => self.wrong(place, message),
+                    Some(place) if self.instead.complete => self.wrong(place, message),
+                    Some(place) => self.warn(place, format!("{message}{UNLESS}")),
                     None => self.wrong_arguments(message),
                 }
             }
@@ -75,23 +85,22 @@ impl Compiler<'_> {
     }
 
     fn clients(&self, written: &source::Config, default: &[Listen]) -> Vec<Own> {
-        let nowhere = |by| {
+        let nowhere = |by, by_default| {
             move |listen: &Listen| Own {
                 listen: listen.clone(),
                 by,
+                by_default,
                 place: None,
             }
         };
-        if !self.instead.listen.is_empty() {
-            return self
-                .instead
-                .listen
-                .iter()
-                .map(nowhere("--listen"))
-                .collect();
+        let instead = &self.instead.listen;
+        if !instead.is_empty() {
+            return instead.iter().map(nowhere("--listen", false)).collect();
         }
         let Some(items) = &written.listen else {
-            return default.iter().map(nowhere("listen")).collect();
+            // Where something cannot be read, it may be just this.
+            let default = if self.tainted { &[] } else { default };
+            return default.iter().map(nowhere("listen", true)).collect();
         };
         let own = items.iter().filter_map(|item| {
             let (text, place) = match &item.value {
@@ -101,6 +110,7 @@ impl Compiler<'_> {
             Some(Own {
                 listen: text.parse().ok()?,
                 by: "listen",
+                by_default: false,
                 place: Some(place),
             })
         });
@@ -112,17 +122,20 @@ impl Compiler<'_> {
             return Some(Own {
                 listen: Listen::Tcp(address),
                 by: "--admin-listen",
+                by_default: false,
                 place: None,
             });
         }
         let listen = written.admin.as_ref()?.listen.as_ref();
         let address = match listen {
             Some(text) => text.parse::<SocketAddr>().ok()?,
+            None if self.tainted => return None,
             None => admin::LISTEN,
         };
         Some(Own {
             listen: Listen::Tcp(address),
             by: "admin.listen",
+            by_default: listen.is_none(),
             place: listen.map(|text| text.place),
         })
     }

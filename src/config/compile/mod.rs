@@ -10,6 +10,7 @@ mod telemetry;
 mod upstream;
 mod webhooks;
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -123,6 +124,19 @@ struct Compiler<'o> {
     instead: &'o Instead,
 }
 
+/// What an address begins with that is no secret, where its scheme may be missing: nothing where it names a user, else all before its
+/// query. (What follows a scheme is [`shown`]'s to leave out.)
+fn public(text: &str) -> Cow<'_, str> {
+    let secret = match text.find(['@', '?', '#']) {
+        Some(_) if text.contains('@') => Some(0),
+        first => first,
+    };
+    match secret.and_then(|at| text.get(..at)) {
+        Some(public) if !text.contains("://") => format!("{public}…").into(),
+        Some(_) | None => text.into(),
+    }
+}
+
 impl Compiler<'_> {
     fn wrong(&mut self, place: Place, message: impl Into<String>) {
         let mistake = self.told(place, message);
@@ -219,7 +233,7 @@ impl Compiler<'_> {
         let result = text.parse();
         result
             .map_err(|error| {
-                let found = shown(text);
+                let found = shown(&public(text));
                 self.wrong(text.place, format!("{error}, found {found}"));
             })
             .ok()
