@@ -100,7 +100,7 @@ pub(super) fn for_upstream(
     let mut headers: HeaderMap = room.unwrap_or_default();
     headers.insert(header::HOST, text(&head.host));
     for (name, value) in fields {
-        // `Expect` is met here: the body is read when the app wants it.
+        // `Expect` is met here: the body is read ahead, or when the app wants it.
         let is_ours = *name == header::HOST || *name == header::EXPECT;
         if !is_ours && !is_dropped(name.as_str()) {
             headers.append(name, value.clone());

@@ -104,9 +104,9 @@ impl Target {
             // Who listens at `[::]` hears IPv4 as well, who listens at `0.0.0.0` no IPv6. Who asks for either asks this machine.
             Ok(ip) => {
                 let ip = match ip.to_canonical() {
-                    IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-                    IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-                    ip => ip,
+                    IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+                    IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+                    ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
                 };
                 ip == own
                     || (own.is_unspecified() && ip.is_loopback() && (own.is_ipv6() || ip.is_ipv4()))
