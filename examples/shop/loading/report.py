@@ -53,7 +53,8 @@ def markdown(rounds: list[Round], said: argparse.Namespace, load_before: float) 
     """The page."""
     load = f"load average before and after: {load_before:.2f}, {os.getloadavg()[0]:.2f}"
     lines = ["# The shop, read while it is edited", "", INTRO.format(**vars(said))]
-    lines += [f"    {_command(said)}", "", *(f"- {it}" for it in [f"Tagalong {_state()}", *_versions(said), load])]
+    setting = [f"Tagalong {_state()}", *_versions(said), load]
+    lines += [f"    {_command(said)}", "", *(f"- {it}" for it in setting)]
     lines += ["", "## How new pages were", "", FRESHNESS, *_freshness(_by_name(rounds))]
     lines += ["", HELD, *_held(_by_name(rounds))]
     for share in said.shares:
