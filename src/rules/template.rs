@@ -455,9 +455,12 @@ impl Placeholder {
         }
         match of.strip_prefix("header.").map(HeaderName::try_from) {
             Some(Ok(name)) => Ok(Open::Header(name)),
-            Some(Err(_)) | None => Err(format!(
-                "{template}: expected `{{resp.header.X}}`, `{{resp.status}}` or `{{resp.json:/id}}`, found `{{resp.{of}}}`"
-            )),
+            Some(Err(_)) | None => {
+                let found = shown(&format!("{{resp.{of}}}"));
+                Err(format!(
+                    "{template}: expected `{{resp.header.X}}`, `{{resp.status}}` or `{{resp.json:/id}}`, found {found}"
+                ))
+            }
         }
     }
 
@@ -472,8 +475,9 @@ impl Placeholder {
             .iter()
             .map(|capture| format!("{}, ", shown(&format!("{{{capture}}}")))) // those of a purge group are as written
             .collect();
+        let name = shown(&format!("{{{name}}}"));
         Err(format!(
-            "{template}: nothing is called `{{{name}}}`, expected {of_path}`{{query.x}}`, `{{header.X}}`, `{{cookie.x}}`, `{{jwt.x}}`, `{{host}}` or `{{method}}`"
+            "{template}: nothing is called {name}, expected {of_path}`{{query.x}}`, `{{header.X}}`, `{{cookie.x}}`, `{{jwt.x}}`, `{{host}}` or `{{method}}`"
         ))
     }
 
