@@ -9,7 +9,6 @@ mod beside;
 mod exchange;
 mod picking;
 mod request;
-mod room;
 mod schedule;
 mod seldom;
 mod trailers;

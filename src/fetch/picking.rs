@@ -8,15 +8,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header;
 use http::response::Parts;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use crate::body::Body;
 use crate::body::End;
 use crate::fetch::Fetch;
 use crate::fetch::Wrong;
-use crate::fetch::room::Held;
-use crate::fetch::room::Room;
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::rules::Picked;
@@ -42,6 +40,37 @@ impl Picking {
         Picking {
             room: Room::new(most),
             decoders: Arc::new(Semaphore::new(DECODERS)),
+        }
+    }
+}
+
+/// Room for so many bytes of all bodies together: a permit for each that is held.
+#[derive(Debug)]
+struct Room(Arc<Semaphore>);
+
+/// What one body takes of it, until it is dropped.
+type Held = Option<OwnedSemaphorePermit>;
+
+impl Room {
+    /// For so many bytes.
+    fn new(most: usize) -> Room {
+        Room(Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Takes so many bytes more, if there is room; never waited for, as those who hold some would wait for each other.
+    fn take(&self, held: &mut Held, bytes: usize) -> bool {
+        let Ok(bytes) = u32::try_from(bytes) else {
+            return false;
+        };
+        match Arc::clone(&self.0).try_acquire_many_owned(bytes) {
+            Ok(more) => {
+                match held {
+                    Some(held) => held.merge(more),
+                    None => *held = Some(more),
+                }
+                true
+            }
+            Err(_) => false,
         }
     }
 }
