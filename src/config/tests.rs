@@ -523,7 +523,12 @@ fn what_cannot_be_read_makes_nobody_their_own_app() {
         "listen: 0.0.0.0:9000\nupstream: { url: 'http://127.0.0.1:8080' }",
         "admin: { listn: '127.0.0.1:9000' }\nupstream: { url: 'http://127.0.0.1:9080' }",
     ] {
-        let mistakes = compiled(text).unwrap_err();
+        let started = Instead {
+            complete: true,
+            ..Instead::default()
+        };
+        let found = compile::compile_with("t.yaml", text, &Given::default(), &started);
+        let mistakes = found.unwrap_err();
         assert_eq!(mistakes.len(), 1, "{mistakes:?}");
     }
 }

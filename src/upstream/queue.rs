@@ -287,9 +287,11 @@ mod tests {
             for _ in 0..open {
                 turns.push(queue.turn_open().now_or_never().unwrap().unwrap());
             }
+            assert!(queue.turn_open().now_or_never().is_none());
             for _ in 0..behind {
                 turns.push(queue.turn_behind().now_or_never().unwrap().unwrap());
             }
+            assert!(queue.turn_behind().now_or_never().is_none());
             turns.extend((0..here).map(|_| at_once(&queue)));
             assert_eq!(turns.len(), max_concurrent);
         }
