@@ -240,6 +240,10 @@ pub enum NoStore {
     TooLarge,
     /// The app could not be reached or did not answer properly.
     UpstreamFailed,
+    /// The client's own body ended early.
+    RequestCut,
+    /// The client took too long with its body.
+    RequestLate,
     /// It was fetched for one client, because what others waited for could not be shared.
     Alone,
     /// Nothing has been heard of the shared store for so long that nobody knows the versions of its tags, or it does not answer.
@@ -456,6 +460,8 @@ impl NoStore {
             | NoStore::Raced
             | NoStore::OldVersion
             | NoStore::UpstreamFailed
+            | NoStore::RequestCut
+            | NoStore::RequestLate
             | NoStore::Alone
             | NoStore::Fenced => false,
         }
@@ -486,6 +492,8 @@ words!(NoStore {
     UnreadableBody => "unreadable-body",
     TooLarge => "too-large",
     UpstreamFailed => "upstream-failed",
+    RequestCut => "request-cut",
+    RequestLate => "request-late",
     Alone => "alone",
     Fenced => "fenced",
 });
@@ -516,21 +524,22 @@ pub enum Failure {
 impl Failure {
     /// What is said of a request that this befell, and that the store could not answer for the reason `why`.
     pub fn outcome(self, why: Forward) -> Outcome {
-        match self {
-            Failure::Overloaded => Outcome::Refused(Refusal::Overloaded),
+        let reason = match self {
+            Failure::Overloaded => return Outcome::Refused(Refusal::Overloaded),
+            Failure::RequestCut => NoStore::RequestCut,
+            Failure::RequestLate => NoStore::RequestLate,
             Failure::Unreachable
             | Failure::Closed
             | Failure::Malformed
             | Failure::TimedOut
-            | Failure::RequestCut
-            | Failure::RequestLate
             | Failure::Abandoned
-            | Failure::Unvalidated => Outcome::Forwarded {
-                why,
-                status: None,
-                end: End::NotStored(NoStore::UpstreamFailed),
-                commit: Commit::Done,
-            },
+            | Failure::Unvalidated => NoStore::UpstreamFailed,
+        };
+        Outcome::Forwarded {
+            why,
+            status: None,
+            end: End::NotStored(reason),
+            commit: Commit::Done,
         }
     }
 

@@ -259,14 +259,32 @@ async fn a_body_that_does_not_come_in_time_is_408_and_the_end_of_its_connection(
         let mut connection = client.connect().await;
         let sent = format!("{head}\r\nHost: a\r\n\r\n{body}");
         connection.write(sent).await;
-        connection
-            .answer()
-            .await
-            .is_problem(408)
-            .has_field("connection", "close");
+        let answer = connection.answer().await;
+        answer.is_problem(408).has_field("connection", "close");
+        let detail = answer.cache_status().unwrap().remove("detail");
+        assert_eq!(detail.as_deref(), Some("request-late"), "{name}");
         assert_eq!(connection.closed().await, b"", "{name}");
     }
     client.get("/a").await.has_status(200);
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_whole_is_400_and_says_whose_fault_it_was() {
+    let app = Origin::start().await;
+    let sidecar = Setup::new(&app).start().await;
+    app.otherwise(|call| reply(call.body.clone()));
+    for head in ["POST /a HTTP/1.1", "GET /a HTTP/1.1"] {
+        let mut connection = sidecar.client().connect().await;
+        let chunked = format!("{head}\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+        connection.write(chunked + "4\r\nhalf\r\nzz\r\n").await;
+        let answer = connection.answer().await;
+        let detail = answer
+            .is_problem(400)
+            .cache_status()
+            .unwrap()
+            .remove("detail");
+        assert_eq!(detail.as_deref(), Some("request-cut"), "{head}");
+    }
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ fn outcomes() -> Vec<Outcome> {
             ShadowHit, ShadowMiss, ShadowDiffers, Fenced);
     let reasons = every!(NoStore: NoStore, Private, Skip, SetCookie, Authorization, Cookie, NoFreshness, AlreadyExpired, TooSlow, Status, Method,
         VaryAny, VaryUnknown, Partial, Raced, TooManyTags, TooManyVariants, BadTag, OldVersion, MissingTagValue, UnreadableBody, TooLarge, UpstreamFailed,
-        Alone, Fenced);
+        RequestCut, RequestLate, Alone, Fenced);
     let _all_are_here = |why: Forward| match why {
         Forward::UriMiss | Forward::VaryMiss | Forward::Partial | Forward::Expired => (),
         Forward::Invalidated | Forward::Request | Forward::Method | Forward::Bypass(_) => (),

@@ -278,6 +278,8 @@ fn unstored(reason: NoStore, ago: Option<Duration>) -> String {
         NoStore::UnreadableBody => "its rule reads tags from its body, which cannot be read",
         NoStore::TooLarge => "it is larger than `limits.max_object`",
         NoStore::UpstreamFailed => "it did not come, or not whole",
+        NoStore::RequestCut => "the body of the request ended early",
+        NoStore::RequestLate => "the body of the request did not come in time",
         NoStore::Alone => "it was fetched for one client alone",
         NoStore::Fenced => "nothing was heard of the shared store then",
     };
