@@ -4,26 +4,57 @@
 //! A body of declared length is waited for until it is whole or [`AHEAD`] bytes of it are here. One without is passed on as it
 //! comes, since it may be made while it is sent, and the app may answer to its parts (gRPC): of that only what is here is
 //! read. What is not whole then has its turn among those alone that are not, so that the others always find some. So many are
-//! read ahead at once as have a place; who finds none is one of those whose requests are on their way.
+//! read ahead at once as have a place; who finds none is one of those whose requests are on their way. A body of which the key
+//! holds something takes of the same places.
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::body::Body;
 use crate::body::Cut;
+use crate::body::End;
 
 /// More of a body is not waited for, in bytes.
 const AHEAD: usize = 64 << 10;
 
 /// Places for bodies that are read ahead, each of [`AHEAD`] bytes and the piece that exceeds them.
 #[derive(Debug)]
-pub(super) struct Places(Arc<Semaphore>);
+pub(super) struct Places {
+    free: Arc<Semaphore>,
+    /// All there are.
+    all: u32,
+}
+
+/// What a body has of them, until it is dropped.
+type Place = OwnedSemaphorePermit;
 
 impl Places {
     /// In so many bytes; one at least.
     pub(super) fn new(bytes: usize) -> Places {
-        Places(Arc::new(Semaphore::new((bytes / AHEAD).max(1))))
+        let all = u32::try_from(bytes / AHEAD).unwrap_or(u32::MAX).max(1);
+        let free = Arc::new(Semaphore::new(all as usize));
+        Places { free, all }
+    }
+
+    /// For so many bytes; `None` if others have them.
+    fn take(&self, bytes: usize) -> Option<Place> {
+        let wanted = u32::try_from(bytes.div_ceil(AHEAD)).unwrap_or(u32::MAX);
+        let free = Arc::clone(&self.free);
+        free.try_acquire_many_owned(wanted.clamp(1, self.all)).ok()
+    }
+}
+
+/// A whole body in one piece, which has its place until nobody needs it any more.
+struct Placed {
+    data: Bytes,
+    _place: Place,
+}
+
+impl AsRef<[u8]> for Placed {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
     }
 }
 
@@ -41,7 +72,7 @@ pub(super) enum Begun {
 ///
 /// It was cut within that beginning, so that nobody needs to be asked.
 pub(super) async fn read(body: Body, places: &Places) -> Result<Begun, Cut> {
-    let place = Arc::clone(&places.0).try_acquire_owned().ok();
+    let place = places.take(AHEAD);
     let mut read = 0;
     let may = |bytes| {
         read += bytes;
@@ -60,18 +91,47 @@ pub(super) async fn read(body: Body, places: &Places) -> Result<Begun, Cut> {
     }
 }
 
+/// Reads a whole body, if there is room for it and it has no more than `most` bytes: what it says, and the body as it was. A longer
+/// one, or one without room, streams by.
+pub(super) async fn read_whole(body: Body, most: usize, places: &Places) -> (Option<Bytes>, Body) {
+    let len = body.exact_len();
+    if len.is_some_and(|len| len > most as u64) {
+        return (None, body);
+    }
+    let len = len.and_then(|len| usize::try_from(len).ok());
+    let Some(place) = places.take(len.unwrap_or(most)) else {
+        return (None, body);
+    };
+    let mut read = 0;
+    let peeked = body.peek(|bytes| {
+        read += bytes;
+        read <= most
+    });
+    let peeked = peeked.await;
+    if peeked.end != End::Whole {
+        return (None, peeked.whole(Some(place)));
+    }
+    let data = Bytes::from_owner(Placed {
+        data: peeked.data(),
+        _place: place,
+    });
+    let body = match peeked.whole(None::<Place>) {
+        body if body.is_here() => data.clone().into(),
+        body => body, // trailers follow
+    };
+    (Some(data), body)
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::pending;
 
-    use bytes::Bytes;
     use futures_util::FutureExt;
     use futures_util::StreamExt;
     use futures_util::stream;
 
     use super::*;
     use crate::body::Chunk;
-    use crate::body::End;
 
     /// How far a body has come.
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -167,6 +227,40 @@ mod tests {
             assert_eq!(body.exact_len(), declared);
             let all = body.peek(|_| true).await;
             assert_eq!((all.end, all.data().len()), (End::Whole, 9));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_key_needs_is_read_whole_where_there_is_room_until_nobody_needs_it() {
+        use So::{Ended, Late, Silent};
+        let (most, full) = (2 * AHEAD, Some(2 * AHEAD));
+        for (name, pieces, so, declared, expected) in [
+            ("in one piece", &[5][..], Ended, Some(5), Some(5)),
+            ("in several", &[1, 2, 2], Ended, Some(5), Some(5)),
+            ("of no declared length", &[AHEAD, AHEAD], Ended, None, full),
+            ("too long, as it says", &[], Silent, Some(1 << 20), None),
+            ("too long, as it turns out", &[most, 1], Silent, None, None),
+            ("cut", &[4], Late, Some(5), None),
+        ] {
+            let places = Places::new(most);
+            let declared = declared.map(|len: usize| len as u64);
+            let (data, body) = read_whole(body(pieces, so, declared), most, &places).await;
+            assert_eq!(data.as_ref().map(Bytes::len), expected, "{name}");
+            assert_eq!(
+                body.exact_len(),
+                expected.map(|len| len as u64).or(declared),
+                "{name}"
+            );
+            if data.is_none() {
+                continue;
+            }
+            drop(data);
+            let large = self::body(&[most], Ended, None);
+            let (read, large) = read_whole(large, most, &places).await;
+            assert_eq!(read, None, "{name}: its body has a place");
+            drop(body);
+            let (read, _) = read_whole(large, most, &places).await;
+            assert_eq!(read.map(|read| read.len()), full, "{name}");
         }
     }
 

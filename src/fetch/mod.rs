@@ -16,6 +16,7 @@ mod trailers;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::response::Parts;
 use http::{Request, Response, StatusCode};
 use tokio::sync::Semaphore;
@@ -136,6 +137,12 @@ struct Alone {
 type Answer = oneshot::Sender<Result<Passed, Failure>>;
 
 impl Fetch {
+    /// Reads a request's body of which the key holds something, where it has no more than `most` bytes and there is room: what it
+    /// says, and the body as it was.
+    pub async fn read_whole(&self, body: Body, most: usize) -> (Option<Bytes>, Body) {
+        ahead::read_whole(body, most, &self.0.ahead).await
+    }
+
     /// Exchanges go to `upstream`, their increments and entries to `cache`.
     pub fn new(
         upstream: Upstream,

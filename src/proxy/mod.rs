@@ -36,7 +36,6 @@ pub use tls::Tls;
 pub use tls::TlsError;
 
 use crate::body::Body;
-use crate::body::End as BodyEnd;
 use crate::cache::Cache;
 use crate::cache::Followed;
 use crate::cache::Lookup;
@@ -274,21 +273,14 @@ impl Proxy {
         }
     }
 
-    /// Reads the body, where the key holds something of that: as many bytes as `most`. A longer one streams by.
+    /// Reads the body, where the key holds something of that: as many bytes as `most`.
     async fn read_body(&self, rules: &RuleSet, asked: &mut Asked<Head>, most: usize) {
-        if asked.body.exact_len().is_some_and(|len| len > most as u64) {
-            return;
+        let body = std::mem::take(&mut asked.body);
+        let (data, body) = self.0.fetch.read_whole(body, most).await;
+        if let Some(data) = data {
+            rules.read(&mut asked.head, data);
         }
-        let mut read = 0;
-        let peeked = std::mem::take(&mut asked.body).peek(|bytes| {
-            read += bytes;
-            read <= most
-        });
-        let peeked = peeked.await;
-        if peeked.end == BodyEnd::Whole {
-            rules.read(&mut asked.head, peeked.data());
-        }
-        asked.body = peeked.whole(None::<()>);
+        asked.body = body;
     }
 
     /// By the rules in force; or these, and how many bytes of the body they want to see first.

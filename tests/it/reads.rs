@@ -8,6 +8,7 @@ use crate::support::ask;
 use crate::support::get;
 use crate::support::post;
 use crate::support::reply;
+use crate::support::soon;
 
 const GRAPHQL: &str = r#"
   - id: graphql
@@ -95,6 +96,32 @@ async fn a_body_that_is_too_long_or_unclear_goes_to_the_app_as_it_is() {
         answer.is_bypass(Some("request-body")).has_body(body);
         assert_eq!(app.last("/graphql").field(name).as_deref(), Some(value));
     }
+}
+
+#[tokio::test]
+async fn bodies_that_the_key_waits_for_have_places_for_all_of_them_together() {
+    // L10.
+    let app = Origin::start().await;
+    let sidecar = Setup::new(&app)
+        .config("store: { memory: { max_bytes: 1MiB } }\nlimits: { max_object: 64KiB }")
+        .rules(GRAPHQL)
+        .start()
+        .await;
+    let client = sidecar.client();
+    app.on("/graphql", |call| reply(call.body.clone()));
+    let body = r#"{"query": "{ a }"}"#;
+    let mut slow = client.connect().await;
+    let head = "POST /graphql HTTP/1.1\r\nHost: shop.example\r\nContent-Type: application/json\r\nContent-Length: 18\r\nExpect: 100-continue\r\n\r\n";
+    slow.write(head).await;
+    let interim = soon("100 Continue", slow.wire.head()).await; // so it is waited for
+    assert_eq!(interim.unwrap().expect("an answer").word(1), "100");
+    for _ in 0..2 {
+        let answer = client.ask(query(body)).await;
+        answer.is_bypass(Some("request-body")).has_body(body);
+    }
+    slow.write(body).await;
+    slow.answer().await.is_miss().has_body(body);
+    client.ask(query(body)).await.is_hit();
 }
 
 #[tokio::test]
