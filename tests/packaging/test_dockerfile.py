@@ -85,6 +85,7 @@ class Context(unittest.TestCase):
 
     #: What lies about in a working copy and must not leave it, nor make the build begin anew.
     PRIVATE = [
+        ".cargo/credentials.toml",
         ".env",
         ".git/config",
         "id_ed25519",
@@ -115,13 +116,14 @@ class Context(unittest.TestCase):
         # The engine reads the first two itself.
         self.assertEqual(
             {Path(file).parts[0] for file in self.context} - {".dockerignore", "Dockerfile"},
-            {"Cargo.lock", "Cargo.toml", "LICENSE", "packaging", "src"},
+            {".cargo", "Cargo.lock", "Cargo.toml", "LICENSE", "packaging", "src"},
         )
 
     def test_all_of_the_program_goes_into_it(self):
         for name in ["src", "packaging/image"]:
             files = {str(file.relative_to(self.folder)) for file in (self.folder / name).rglob("*") if file.is_file()}
             self.assertEqual(files - self.context, set())
+        self.assertIn(".cargo/config.toml", self.context)  # the allocator's settings
 
     def test_cargo_finds_in_it_all_that_it_builds(self):
         with tempfile.TemporaryDirectory() as alone:
