@@ -4,55 +4,50 @@
 //! A body of declared length is waited for until it is whole or [`AHEAD`] bytes of it are here. One without is passed on as it
 //! comes, since it may be made while it is sent, and the app may answer to its parts (gRPC): of that only what is here is
 //! read. What is not whole then has its turn among those alone that are not, so that the others always find some. So many are
-//! read ahead at once as have a place; who finds none is one of those whose requests are on their way. A body of which the key
-//! holds something takes of the same places.
+//! read ahead at once as have a place; who finds none is one of those whose requests are on their way.
+//!
+//! A body of which the key holds something is read whole before anything is looked up, if there is room for what comes of it.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::body::Body;
 use crate::body::Cut;
 use crate::body::End;
+use crate::fetch::room::{Held, Room};
 
 /// More of a body is not waited for, in bytes.
 const AHEAD: usize = 64 << 10;
 
 /// Places for bodies that are read ahead, each of [`AHEAD`] bytes and the piece that exceeds them.
 #[derive(Debug)]
-pub(super) struct Places {
-    free: Arc<Semaphore>,
-    /// All there are.
-    all: u32,
-}
-
-/// What a body has of them, until it is dropped.
-type Place = OwnedSemaphorePermit;
+pub(super) struct Places(Arc<Semaphore>);
 
 impl Places {
     /// In so many bytes; one at least.
     pub(super) fn new(bytes: usize) -> Places {
-        let all = u32::try_from(bytes / AHEAD).unwrap_or(u32::MAX).max(1);
-        let free = Arc::new(Semaphore::new(all as usize));
-        Places { free, all }
-    }
-
-    /// For so many bytes; `None` if others have them.
-    fn take(&self, bytes: usize) -> Option<Place> {
-        let wanted = u32::try_from(bytes.div_ceil(AHEAD)).unwrap_or(u32::MAX);
-        let free = Arc::clone(&self.free);
-        free.try_acquire_many_owned(wanted.clamp(1, self.all)).ok()
+        Places(Arc::new(Semaphore::new((bytes / AHEAD).max(1))))
     }
 }
 
-/// A whole body in one piece, which has its place until nobody needs it any more.
-struct Placed {
+/// Why a body was not read whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It is too long, or was cut.
+    Unfit,
+    /// Others have the room.
+    NoRoom,
+}
+
+/// A whole body in one piece, which has its room until nobody needs it any more.
+struct Kept {
     data: Bytes,
-    _place: Place,
+    _held: Held,
 }
 
-impl AsRef<[u8]> for Placed {
+impl AsRef<[u8]> for Kept {
     fn as_ref(&self) -> &[u8] {
         &self.data
     }
@@ -72,7 +67,7 @@ pub(super) enum Begun {
 ///
 /// It was cut within that beginning, so that nobody needs to be asked.
 pub(super) async fn read(body: Body, places: &Places) -> Result<Begun, Cut> {
-    let place = places.take(AHEAD);
+    let place = Arc::clone(&places.0).try_acquire_owned().ok();
     let mut read = 0;
     let may = |bytes| {
         read += bytes;
@@ -91,35 +86,41 @@ pub(super) async fn read(body: Body, places: &Places) -> Result<Begun, Cut> {
     }
 }
 
-/// Reads a whole body, if there is room for it and it has no more than `most` bytes: what it says, and the body as it was. A longer
-/// one, or one without room, streams by.
-pub(super) async fn read_whole(body: Body, most: usize, places: &Places) -> (Option<Bytes>, Body) {
-    let len = body.exact_len();
-    if len.is_some_and(|len| len > most as u64) {
-        return (None, body);
+/// Reads a whole body that has no more than `most` bytes: what it says, and the body as it was. A longer one streams by, and so
+/// does one that finds no room.
+pub(super) async fn read_whole(
+    body: Body,
+    most: usize,
+    room: &Room,
+) -> (Result<Bytes, Unread>, Body) {
+    if body.exact_len().is_some_and(|len| len > most as u64) {
+        return (Err(Unread::Unfit), body);
     }
-    let len = len.and_then(|len| usize::try_from(len).ok());
-    let Some(place) = places.take(len.unwrap_or(most)) else {
-        return (None, body);
-    };
-    let mut read = 0;
+    let (mut held, mut read, mut has_room) = (None, 0, true);
     let peeked = body.peek(|bytes| {
         read += bytes;
-        read <= most
+        has_room = read <= most && room.take(&mut held, bytes);
+        has_room
     });
     let peeked = peeked.await;
-    if peeked.end != End::Whole {
-        return (None, peeked.whole(Some(place)));
+    match peeked.end {
+        End::Whole => {
+            let data = Bytes::from_owner(Kept {
+                data: peeked.data(),
+                _held: held,
+            });
+            (Ok(data.clone()), data.into())
+        }
+        // Nobody waits for the rest, so that whoever reads it on finds room.
+        End::Cut => (Err(Unread::Unfit), peeked.whole(None::<()>)),
+        End::NotYet => {
+            let why = match read <= most {
+                true => Unread::NoRoom,
+                false => Unread::Unfit,
+            };
+            (Err(why), peeked.whole(held))
+        }
     }
-    let data = Bytes::from_owner(Placed {
-        data: peeked.data(),
-        _place: place,
-    });
-    let body = match peeked.whole(None::<Place>) {
-        body if body.is_here() => data.clone().into(),
-        body => body, // trailers follow
-    };
-    (Some(data), body)
 }
 
 #[cfg(test)]
@@ -232,35 +233,43 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_key_needs_is_read_whole_where_there_is_room_until_nobody_needs_it() {
-        use So::{Ended, Late, Silent};
-        let (most, full) = (2 * AHEAD, Some(2 * AHEAD));
+        use So::{Ended, Late};
+        let unfit = Err(Unread::Unfit);
         for (name, pieces, so, declared, expected) in [
-            ("in one piece", &[5][..], Ended, Some(5), Some(5)),
-            ("in several", &[1, 2, 2], Ended, Some(5), Some(5)),
-            ("of no declared length", &[AHEAD, AHEAD], Ended, None, full),
-            ("too long, as it says", &[], Silent, Some(1 << 20), None),
-            ("too long, as it turns out", &[most, 1], Silent, None, None),
-            ("cut", &[4], Late, Some(5), None),
+            ("in one piece", &[5][..], Ended, Some(5), Ok(5)),
+            ("in several", &[1, 2, 2], Ended, Some(5), Ok(5)),
+            ("of no declared length", &[5, 5], Ended, None, Ok(10)),
+            ("too long, as it says", &[5, 6], Ended, Some(11), unfit),
+            ("too long, as it turns out", &[5, 6, 1], Ended, None, unfit),
+            ("cut", &[4], Late, Some(5), unfit),
+            ("without room", &[2, 5, 1], Ended, None, Err(Unread::NoRoom)),
         ] {
-            let places = Places::new(most);
-            let declared = declared.map(|len: usize| len as u64);
-            let (data, body) = read_whole(body(pieces, so, declared), most, &places).await;
-            assert_eq!(data.as_ref().map(Bytes::len), expected, "{name}");
+            let room = Room::new(10);
+            let mut others = None;
+            let has_room = expected != Err(Unread::NoRoom);
+            assert!(has_room || room.take(&mut others, 4));
+            let (data, body) = read_whole(body(pieces, so, declared), 10, &room).await;
+            drop(others);
             assert_eq!(
-                body.exact_len(),
-                expected.map(|len| len as u64).or(declared),
+                data.as_ref().map(Bytes::len).map_err(|why| *why),
+                expected,
                 "{name}"
             );
-            if data.is_none() {
-                continue;
+            if let Ok(data) = data {
+                drop(data);
+                assert!(!room.take(&mut None, 10), "{name}: its body has room");
             }
-            drop(data);
-            let large = self::body(&[most], Ended, None);
-            let (read, large) = read_whole(large, most, &places).await;
-            assert_eq!(read, None, "{name}: its body has a place");
-            drop(body);
-            let (read, _) = read_whole(large, most, &places).await;
-            assert_eq!(read.map(|read| read.len()), full, "{name}");
+            // As it was.
+            assert!(declared.is_none() || body.exact_len() == declared, "{name}");
+            let peeked = body.peek(|_| true).await;
+            let end = match so == Late {
+                true => End::Cut,
+                false => End::Whole,
+            };
+            let all = pieces.iter().sum();
+            assert_eq!((peeked.end, peeked.data().len()), (end, all), "{name}");
+            drop(peeked);
+            assert!(room.take(&mut None, 10), "{name}: nobody needs it");
         }
     }
 

@@ -9,6 +9,7 @@ mod beside;
 mod exchange;
 mod picking;
 mod request;
+mod room;
 mod schedule;
 mod seldom;
 mod trailers;
@@ -36,11 +37,13 @@ use crate::cache::Keep;
 use crate::clock::Clock;
 use crate::dialects::Dialects;
 use crate::fetch::ahead::Places;
+use crate::fetch::ahead::Unread;
 use crate::fetch::beside::Rest;
 use crate::fetch::exchange::Exchange;
 use crate::fetch::exchange::Judged;
 use crate::fetch::exchange::asked_by;
 use crate::fetch::picking::Picking;
+use crate::fetch::room::Room;
 use crate::fetch::schedule::AT_ONCE;
 use crate::fetch::seldom::Seldom;
 use crate::fetch::seldom::Wrong;
@@ -74,6 +77,9 @@ struct Inner {
     picking: Picking,
     /// For what has come of requests' bodies before their turn.
     ahead: Places,
+    keyed: Room,
+    /// Bodies that had no room there.
+    unread: Seldom<()>,
     /// How many more are fetched again for operators at once, however many calls ask for it; closed: no more at all.
     anew: Semaphore,
     /// Every exchange under way.
@@ -108,7 +114,7 @@ pub struct Limits {
     pub tags: TagLimits,
     /// Bytes of all bodies that are read for tags at a time.
     pub picked: usize,
-    /// Bytes of the bodies of all requests that are waited for before their turn.
+    /// Bytes of the bodies of all requests that are waited for before their turn, and as many of those that a key needs.
     pub ahead: usize,
 }
 
@@ -139,8 +145,17 @@ type Answer = oneshot::Sender<Result<Passed, Failure>>;
 impl Fetch {
     /// Reads a request's body of which the key holds something, where it has no more than `most` bytes and there is room: what it
     /// says, and the body as it was.
-    pub async fn read_whole(&self, body: Body, most: usize) -> (Option<Bytes>, Body) {
-        ahead::read_whole(body, most, &self.0.ahead).await
+    pub async fn read_whole(&self, head: &Head, body: Body, most: usize) -> (Option<Bytes>, Body) {
+        let inner = &self.0;
+        let (data, body) = ahead::read_whole(body, most, &inner.keyed).await;
+        if data == Err(Unread::NoRoom)
+            && let Some(unsaid) = inner.unread.say((), inner.clock.now())
+        {
+            let (method, path) = (head.method(), head.path());
+            let not_logged = (unsaid > 0).then_some(unsaid);
+            tracing::warn!(%method, path, not_logged, "There is no room for a body that the key needs: the app is asked.");
+        }
+        (data.ok(), body)
     }
 
     /// Exchanges go to `upstream`, their increments and entries to `cache`.
@@ -161,6 +176,8 @@ impl Fetch {
             wrongs: Seldom::default(),
             picking: Picking::new(limits.picked),
             ahead: Places::new(limits.ahead),
+            keyed: Room::new(limits.ahead),
+            unread: Seldom::default(),
             anew: Semaphore::new(AT_ONCE),
             tasks: TaskTracker::new(),
         }))

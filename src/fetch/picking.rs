@@ -8,13 +8,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header;
 use http::response::Parts;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use crate::body::Body;
 use crate::body::End;
 use crate::fetch::Fetch;
 use crate::fetch::Wrong;
+use crate::fetch::room::{Held, Room};
 use crate::model::outcome::NoStore;
 use crate::model::request::Head;
 use crate::rules::Picked;
@@ -40,37 +41,6 @@ impl Picking {
         Picking {
             room: Room::new(most),
             decoders: Arc::new(Semaphore::new(DECODERS)),
-        }
-    }
-}
-
-/// Room for so many bytes of all bodies together: a permit for each that is held.
-#[derive(Debug)]
-struct Room(Arc<Semaphore>);
-
-/// What one body takes of it, until it is dropped.
-type Held = Option<OwnedSemaphorePermit>;
-
-impl Room {
-    /// For so many bytes.
-    fn new(most: usize) -> Room {
-        Room(Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))))
-    }
-
-    /// Takes so many bytes more, if there is room; never waited for, as those who hold some would wait for each other.
-    fn take(&self, held: &mut Held, bytes: usize) -> bool {
-        let Ok(bytes) = u32::try_from(bytes) else {
-            return false;
-        };
-        match Arc::clone(&self.0).try_acquire_many_owned(bytes) {
-            Ok(more) => {
-                match held {
-                    Some(held) => held.merge(more),
-                    None => *held = Some(more),
-                }
-                true
-            }
-            Err(_) => false,
         }
     }
 }
@@ -269,7 +239,6 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::body::Chunk;
     use flate2::Compression;
     use flate2::write::{GzEncoder, ZlibEncoder};
     use http::Response;
@@ -355,35 +324,5 @@ mod tests {
         encoder.write_all(TEXT).unwrap();
         let text = encoder.finish().unwrap();
         assert_eq!(of("zstd", text, 1_000), Err(NoStore::UnreadableBody));
-    }
-
-    #[test]
-    fn what_is_held_is_given_back_once_it_has_been_read() {
-        let room = Picking::new(10).room;
-        let (mut held, mut other): (Held, Held) = (None, None);
-        assert!(room.take(&mut held, 2) && room.take(&mut held, 4));
-        assert!(!room.take(&mut other, 5));
-        assert!(room.take(&mut other, 4));
-        drop(other);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        let mut body = runtime.block_on(async {
-            let body = Body::joined("abcdef".into(), "gh".into());
-            let peeked = body.peek(|bytes| bytes > 6).await;
-            assert_eq!(
-                (peeked.end, peeked.data()),
-                (End::NotYet, Bytes::from_static(b"abcdef"))
-            );
-            peeked.whole(held)
-        });
-        let mut text = Vec::new();
-        runtime.block_on(async {
-            while let Some(Ok(Chunk::Data(data))) = body.next().await {
-                text.extend_from_slice(&data);
-            }
-        });
-        assert_eq!(text, b"abcdefgh");
-        assert!(room.take(&mut None, 10));
     }
 }

@@ -276,7 +276,7 @@ impl Proxy {
     /// Reads the body, where the key holds something of that: as many bytes as `most`.
     async fn read_body(&self, rules: &RuleSet, asked: &mut Asked<Head>, most: usize) {
         let body = std::mem::take(&mut asked.body);
-        let (data, body) = self.0.fetch.read_whole(body, most).await;
+        let (data, body) = self.0.fetch.read_whole(&asked.head, body, most).await;
         if let Some(data) = data {
             rules.read(&mut asked.head, data);
         }

@@ -99,29 +99,43 @@ async fn a_body_that_is_too_long_or_unclear_goes_to_the_app_as_it_is() {
 }
 
 #[tokio::test]
-async fn bodies_that_the_key_waits_for_have_places_for_all_of_them_together() {
-    // L10.
+async fn what_is_held_of_bodies_that_the_key_waits_for_is_bounded() {
+    // L10. A sixteenth of the store: 4 KiB.
     let app = Origin::start().await;
     let sidecar = Setup::new(&app)
-        .config("store: { memory: { max_bytes: 1MiB } }\nlimits: { max_object: 64KiB }")
-        .rules(GRAPHQL)
+        .config("store: { memory: { max_bytes: 64KiB } }\nlimits: { max_object: 64KiB }")
+        .rules(&GRAPHQL.replace("max: 200", "max: 4KiB"))
         .start()
         .await;
     let client = sidecar.client();
-    app.on("/graphql", |call| reply(call.body.clone()));
-    let body = r#"{"query": "{ a }"}"#;
-    let mut slow = client.connect().await;
-    let head = "POST /graphql HTTP/1.1\r\nHost: shop.example\r\nContent-Type: application/json\r\nContent-Length: 18\r\nExpect: 100-continue\r\n\r\n";
-    slow.write(head).await;
-    let interim = soon("100 Continue", slow.wire.head()).await; // so it is waited for
-    assert_eq!(interim.unwrap().expect("an answer").word(1), "100");
-    for _ in 0..2 {
-        let answer = client.ask(query(body)).await;
-        answer.is_bypass(Some("request-body")).has_body(body);
+    let short = query(r#"{"query": "{ a }"}"#);
+    let hold = app.hold("/graphql");
+    let crowd = client.begin_many(100, &short).await; // each holds its 18 bytes until it is answered
+    hold.arrived().await.release(reply("a")).await;
+    for pending in crowd {
+        pending.answer().await.has_body("a");
     }
-    slow.write(body).await;
-    slow.answer().await.is_miss().has_body(body);
-    client.ask(query(body)).await.is_hit();
+    assert_eq!(app.calls("/graphql"), 1);
+
+    app.on("/graphql", |call| reply(call.body.clone()));
+    let mut slow = client.connect().await;
+    let head = "POST /graphql HTTP/1.1\r\nHost: shop.example\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n";
+    slow.write(format!("{head}{}", "x".repeat(3_900))).await;
+    let long = format!(r#"{{"query": "{}"}}"#, "x".repeat(400));
+    let is_read = async || {
+        let answer = client.ask(query(&long)).await;
+        let detail = answer
+            .has_body(&long)
+            .cache_status()
+            .unwrap()
+            .remove("detail");
+        detail.as_deref() != Some("request-body")
+    };
+    soon("no room", async { while is_read().await {} }).await;
+    client.ask(short).await.is_hit();
+    slow.write("x".repeat(100)).await;
+    slow.answer().await.is_bypass(Some("request-body"));
+    assert!(is_read().await, "there is room again");
 }
 
 #[tokio::test]

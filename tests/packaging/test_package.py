@@ -9,6 +9,12 @@ from support import BINARY, REPOSITORY, run
 PACKAGE = tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["package"]["metadata"]["deb"]
 
 
+class Program(unittest.TestCase):
+    def test_the_allocator_has_its_settings(self):
+        settings = tomllib.loads((REPOSITORY / ".cargo/config.toml").read_text())["env"]["JEMALLOC_SYS_WITH_MALLOC_CONF"]
+        self.assertIn(settings.encode(), BINARY.read_bytes())
+
+
 class Assets(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

@@ -507,6 +507,17 @@ async fn k16_the_epoch_rises_by_a_call_and_never_falls() {
 }
 
 #[tokio::test]
+async fn o9_a_number_is_written_down_as_it_was_sent() {
+    // Found by the fuzzer: it was 9.007199254745476e19.
+    let (_app, _sidecar, _client, admin) = shop().await;
+    let put = ask("PUT", "/v1/epoch").with("Content-Type", "application/json");
+    let put = put.body(r#"{"epoch": 9.007199254745475e19}"#);
+    admin.ask(put).await.is_problem(422);
+    let page = admin.get("/v1/audit").await.text();
+    assert!(page.contains("9.007199254745475e"), "{page}");
+}
+
+#[tokio::test]
 async fn what_is_a_constant_to_one_rule_is_incremented_for_all_that_tag_with_it_otherwise() {
     const RULES: &str = "
   - { id: fixed, match: { path: /fixed }, ttl: 60s, tags: [{ name: api, constant: 2 }, { name: 'v:1', constant: 1 }] }
