@@ -17,6 +17,7 @@ use crate::body::Body;
 use crate::body::Cut;
 use crate::body::End;
 use crate::fetch::room::{Held, Room};
+use crate::rules::MOST_OF_BODY;
 
 /// More of a body is not waited for, in bytes.
 const AHEAD: usize = 64 << 10;
@@ -32,9 +33,17 @@ impl Places {
     }
 }
 
+/// A request holds a body, what the key holds of that, and the key.
+const COPIES: usize = 3;
+
+/// Room for the bodies of which keys hold something: so many bytes, and for one of any length at least.
+pub(super) fn room_for_keys(bytes: usize) -> Room {
+    Room::new(bytes.max(COPIES * MOST_OF_BODY))
+}
+
 /// Why a body was not read whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unread {
+pub(super) enum NotWhole {
     /// It is too long, or was cut.
     Unfit,
     /// Others have the room.
@@ -86,41 +95,34 @@ pub(super) async fn read(body: Body, places: &Places) -> Result<Begun, Cut> {
     }
 }
 
-/// Reads a whole body that has no more than `most` bytes: what it says, and the body as it was. A longer one streams by, and so
-/// does one that finds no room.
+/// Reads a whole body that has no more than `most` bytes, and no trailers: what it says, and the body as it was. A longer one streams
+/// by, and so does one that finds no room.
 pub(super) async fn read_whole(
     body: Body,
     most: usize,
     room: &Room,
-) -> (Result<Bytes, Unread>, Body) {
+) -> (Result<Bytes, NotWhole>, Body) {
     if body.exact_len().is_some_and(|len| len > most as u64) {
-        return (Err(Unread::Unfit), body);
+        return (Err(NotWhole::Unfit), body);
     }
-    let (mut held, mut read, mut has_room) = (None, 0, true);
+    let (mut held, mut read) = (None, 0);
     let peeked = body.peek(|bytes| {
         read += bytes;
-        has_room = read <= most && room.take(&mut held, bytes);
-        has_room
+        read <= most && room.take(&mut held, COPIES * bytes)
     });
     let peeked = peeked.await;
-    match peeked.end {
+    let why = match peeked.end {
         End::Whole => {
             let data = Bytes::from_owner(Kept {
                 data: peeked.data(),
                 _held: held,
             });
-            (Ok(data.clone()), data.into())
+            return (Ok(data.clone()), data.into());
         }
-        // Nobody waits for the rest, so that whoever reads it on finds room.
-        End::Cut => (Err(Unread::Unfit), peeked.whole(None::<()>)),
-        End::NotYet => {
-            let why = match read <= most {
-                true => Unread::NoRoom,
-                false => Unread::Unfit,
-            };
-            (Err(why), peeked.whole(held))
-        }
-    }
+        End::NotYet if read <= most => NotWhole::NoRoom,
+        End::NotYet | End::Cut => NotWhole::Unfit,
+    };
+    (Err(why), peeked.whole(held))
 }
 
 #[cfg(test)]
@@ -234,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn what_the_key_needs_is_read_whole_where_there_is_room_until_nobody_needs_it() {
         use So::{Ended, Late};
-        let unfit = Err(Unread::Unfit);
+        let unfit = Err(NotWhole::Unfit);
         for (name, pieces, so, declared, expected) in [
             ("in one piece", &[5][..], Ended, Some(5), Ok(5)),
             ("in several", &[1, 2, 2], Ended, Some(5), Ok(5)),
@@ -242,12 +244,19 @@ mod tests {
             ("too long, as it says", &[5, 6], Ended, Some(11), unfit),
             ("too long, as it turns out", &[5, 6, 1], Ended, None, unfit),
             ("cut", &[4], Late, Some(5), unfit),
-            ("without room", &[2, 5, 1], Ended, None, Err(Unread::NoRoom)),
+            (
+                "without room",
+                &[2, 5, 1],
+                Ended,
+                None,
+                Err(NotWhole::NoRoom),
+            ),
         ] {
-            let room = Room::new(10);
+            let all_of_it = COPIES * 10;
+            let room = Room::new(all_of_it);
             let mut others = None;
-            let has_room = expected != Err(Unread::NoRoom);
-            assert!(has_room || room.take(&mut others, 4));
+            let has_room = expected != Err(NotWhole::NoRoom);
+            assert!(has_room || room.take(&mut others, COPIES * 4));
             let (data, body) = read_whole(body(pieces, so, declared), 10, &room).await;
             drop(others);
             assert_eq!(
@@ -255,10 +264,14 @@ mod tests {
                 expected,
                 "{name}"
             );
-            if let Ok(data) = data {
-                drop(data);
-                assert!(!room.take(&mut None, 10), "{name}: its body has room");
-            }
+            drop(data);
+            // What is longer as it says has not been touched.
+            let holds = declared.is_none_or(|len| len <= 10);
+            assert_eq!(
+                room.take(&mut None, all_of_it),
+                !holds,
+                "{name}: its body holds room"
+            );
             // As it was.
             assert!(declared.is_none() || body.exact_len() == declared, "{name}");
             let peeked = body.peek(|_| true).await;
@@ -269,7 +282,7 @@ mod tests {
             let all = pieces.iter().sum();
             assert_eq!((peeked.end, peeked.data().len()), (end, all), "{name}");
             drop(peeked);
-            assert!(room.take(&mut None, 10), "{name}: nobody needs it");
+            assert!(room.take(&mut None, all_of_it), "{name}: nobody needs it");
         }
     }
 

@@ -36,8 +36,8 @@ use crate::cache::Freshen;
 use crate::cache::Keep;
 use crate::clock::Clock;
 use crate::dialects::Dialects;
+use crate::fetch::ahead::NotWhole;
 use crate::fetch::ahead::Places;
-use crate::fetch::ahead::Unread;
 use crate::fetch::beside::Rest;
 use crate::fetch::exchange::Exchange;
 use crate::fetch::exchange::Judged;
@@ -77,8 +77,9 @@ struct Inner {
     picking: Picking,
     /// For what has come of requests' bodies before their turn.
     ahead: Places,
+    /// For bodies of which keys hold something.
     keyed: Room,
-    /// Bodies that had no room there.
+    /// Those that had no room there.
     unread: Seldom<()>,
     /// How many more are fetched again for operators at once, however many calls ask for it; closed: no more at all.
     anew: Semaphore,
@@ -114,7 +115,7 @@ pub struct Limits {
     pub tags: TagLimits,
     /// Bytes of all bodies that are read for tags at a time.
     pub picked: usize,
-    /// Bytes of the bodies of all requests that are waited for before their turn, and as many of those that a key needs.
+    /// Bytes of the bodies of all requests that are waited for before their turn, and as many for those that keys need.
     pub ahead: usize,
 }
 
@@ -148,7 +149,7 @@ impl Fetch {
     pub async fn read_whole(&self, head: &Head, body: Body, most: usize) -> (Option<Bytes>, Body) {
         let inner = &self.0;
         let (data, body) = ahead::read_whole(body, most, &inner.keyed).await;
-        if data == Err(Unread::NoRoom)
+        if data == Err(NotWhole::NoRoom)
             && let Some(unsaid) = inner.unread.say((), inner.clock.now())
         {
             let (method, path) = (head.method(), head.path());
@@ -176,7 +177,7 @@ impl Fetch {
             wrongs: Seldom::default(),
             picking: Picking::new(limits.picked),
             ahead: Places::new(limits.ahead),
-            keyed: Room::new(limits.ahead),
+            keyed: ahead::room_for_keys(limits.ahead),
             unread: Seldom::default(),
             anew: Semaphore::new(AT_ONCE),
             tasks: TaskTracker::new(),

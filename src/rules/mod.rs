@@ -81,6 +81,7 @@ pub use crate::rules::normalize::Normalized;
 pub use crate::rules::object::ObjectKey;
 pub use crate::rules::plan::{Matched, Pass, Plan, Query, asks_to_upgrade};
 pub use crate::rules::pointer::{Picked, Pointer};
+pub use crate::rules::read::MOST_OF_BODY;
 pub use crate::rules::source::{Consistency, KeptIn};
 pub use crate::rules::statuses::StatusSet;
 pub use crate::rules::terms::{Authorization, Cookies, Jitter, SetCookie, StatusTtl, Terms};

@@ -16,6 +16,9 @@ use crate::model::request::{Head, Read};
 use crate::rules::pointer::{Pointer, Step};
 use crate::rules::{Rule, RuleSet, path, plan};
 
+/// A body of which a key holds something has so many bytes at most: each request keeps it while it is answered.
+pub const MOST_OF_BODY: usize = 1 << 20;
+
 /// What the key holds of a body.
 #[derive(Clone, Debug)]
 pub(super) struct BodyFields {

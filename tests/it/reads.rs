@@ -1,6 +1,7 @@
 //! Reads that come with a body: GraphQL, and searches that are POSTed.
 
 use crate::support::Call;
+use crate::support::Log;
 use crate::support::Origin;
 use crate::support::Setup;
 use crate::support::Sidecar;
@@ -100,42 +101,50 @@ async fn a_body_that_is_too_long_or_unclear_goes_to_the_app_as_it_is() {
 
 #[tokio::test]
 async fn what_is_held_of_bodies_that_the_key_waits_for_is_bounded() {
-    // L10. A sixteenth of the store: 4 KiB.
+    // L10. 3 MiB of room where the store is small, and three bytes of it for each.
+    let log = Log::default();
+    let _written = log.written();
     let app = Origin::start().await;
     let sidecar = Setup::new(&app)
-        .config("store: { memory: { max_bytes: 64KiB } }\nlimits: { max_object: 64KiB }")
-        .rules(&GRAPHQL.replace("max: 200", "max: 4KiB"))
+        .config("store: { memory: { max_bytes: 1MiB } }\nlimits: { max_object: 64KiB }")
+        .rules(&GRAPHQL.replace("max: 200", "max: 1MiB"))
         .start()
         .await;
     let client = sidecar.client();
     let short = query(r#"{"query": "{ a }"}"#);
     let hold = app.hold("/graphql");
-    let crowd = client.begin_many(100, &short).await; // each holds its 18 bytes until it is answered
+    let crowd = client.begin_many(100, &short).await;
     hold.arrived().await.release(reply("a")).await;
     for pending in crowd {
         pending.answer().await.has_body("a");
     }
-    assert_eq!(app.calls("/graphql"), 1);
+    assert_eq!(app.calls("/graphql"), 1, "there is room for a crowd");
 
-    app.on("/graphql", |call| reply(call.body.clone()));
+    app.answer("/graphql", reply("b"));
+    let long = format!(r#"{{"query": "{}"}}"#, "x".repeat(60_000));
+    client.ask(query(&long)).await.is_miss();
     let mut slow = client.connect().await;
-    let head = "POST /graphql HTTP/1.1\r\nHost: shop.example\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n";
-    slow.write(format!("{head}{}", "x".repeat(3_900))).await;
-    let long = format!(r#"{{"query": "{}"}}"#, "x".repeat(400));
-    let is_read = async || {
+    let head = "POST /graphql HTTP/1.1\r\nHost: shop.example\r\nContent-Type: application/json\r\nContent-Length: 1000001\r\n\r\n";
+    slow.write(format!("{head}{}", "x".repeat(1_000_000))).await;
+    let is_looked_up = async || {
         let answer = client.ask(query(&long)).await;
         let detail = answer
-            .has_body(&long)
+            .has_body("b")
             .cache_status()
             .unwrap()
             .remove("detail");
         detail.as_deref() != Some("request-body")
     };
-    soon("no room", async { while is_read().await {} }).await;
+    soon("no room", async { while is_looked_up().await {} }).await;
     client.ask(short).await.is_hit();
-    slow.write("x".repeat(100)).await;
+    let text = log.text();
+    assert!(
+        text.contains("There is no room for a body that the key needs"),
+        "{text}"
+    );
+    slow.write("x").await;
     slow.answer().await.is_bypass(Some("request-body"));
-    assert!(is_read().await, "there is room again");
+    client.ask(query(&long)).await.is_hit();
 }
 
 #[tokio::test]

@@ -5,13 +5,11 @@ use http::Method;
 use crate::rules::Rule;
 use crate::rules::compile::Compiler;
 use crate::rules::pointer::Pointer;
-use crate::rules::read::BodyFields;
+use crate::rules::read::{BodyFields, MOST_OF_BODY};
 use crate::rules::source;
 use crate::yaml::Spanned;
 
 const MAX: usize = 64 << 10;
-/// Each request holds so much while it is answered.
-const MOST: usize = 1 << 20;
 /// Each is looked for in every body.
 const MOST_POINTERS: usize = 16;
 
@@ -33,7 +31,7 @@ impl Compiler<'_> {
             }
         }
         let max = body.max.as_ref();
-        if let Some(max) = max.filter(|max| !(1..=MOST).contains(&max.value.0)) {
+        if let Some(max) = max.filter(|max| !(1..=MOST_OF_BODY).contains(&max.value.0)) {
             self.wrong(
                 max.place,
                 "expected a size of at least 1 and at most `1MiB`",
